@@ -1,0 +1,124 @@
+/** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11). */
+
+import type { Refusal } from './decision.ts'
+import type { Seconds } from './options.ts'
+import type { Reason, Rejection } from './rejection.ts'
+
+type ErrorCode = 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+
+const STATUS = { invalid_request: 400, invalid_token: 401, insufficient_scope: 403 } as const
+
+/** What the client is told: one fixed text for each reason, never anything that it sent (RFC 6750 §3.1). */
+const TOLD: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
+  malformed_credentials: ['invalid_request', 'The credentials are malformed'],
+  multiple_credentials: ['invalid_request', 'Credentials were sent more than once'],
+  credentials_too_long: ['invalid_request', 'The credentials are too long'],
+  malformed_token: ['invalid_token', 'The access token is malformed'],
+  encrypted_token: ['invalid_token', 'Encrypted access tokens are not supported'],
+  wrong_type: ['invalid_token', 'The token is not an access token'],
+  algorithm_not_allowed: ['invalid_token', 'The signature algorithm of the access token is not allowed'],
+  unsupported_header: ['invalid_token', 'The access token has a header parameter that is not supported'],
+  unknown_key: ['invalid_token', 'The access token was signed with an unknown key'],
+  invalid_signature: ['invalid_token', 'The signature of the access token is invalid'],
+  unknown_token: ['invalid_token', 'The access token is not valid'],
+  revoked: ['invalid_token', 'The access token was revoked'],
+  unproven_binding: [
+    'invalid_token',
+    'The access token is bound to a key and cannot be used as a bearer token',
+  ],
+  wrong_issuer: ['invalid_token', 'The issuer of the access token is not trusted here'],
+  wrong_audience: ['invalid_token', 'The access token is meant for another audience'],
+  expired: ['invalid_token', 'The access token expired'],
+  not_yet_valid: ['invalid_token', 'The access token is not valid yet'],
+  issued_in_future: ['invalid_token', 'The access token was issued in the future'],
+  too_old: ['invalid_token', 'The access token is too old'],
+  missing_claim: ['invalid_token', 'The access token lacks a required claim'],
+  invalid_claim: ['invalid_token', 'The access token has an invalid claim'],
+  insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
+}
+
+/** Writes the answers of one gate. */
+export interface Challenger {
+  /** The answer to a request that its sender has to mend. */
+  refuse(rejection: Rejection): Refusal
+  /** The answer where nobody could tell (RFC 9110 §15.6.4). `retryAfter` is rounded up, and at least 1. */
+  unavailable(retryAfter: Seconds): Refusal
+}
+
+/** @param scopes what every request needs, named in the challenge of each 401 (RFC 6750 §3) */
+export function createChallenger(realm: string, scopes: readonly string[]): Challenger {
+  const prepared = new Map<Reason, Refusal>()
+
+  function write(rejection: Rejection): Refusal {
+    const { reason } = rejection
+    if (reason === 'no_credentials')
+      return answer(401, reason, {}, challenge({ realm, scope: scopeList(scopes) }))
+    const [error, description] = TOLD[reason]
+    const scope =
+      error === 'insufficient_scope' ? rejection.scopes : error === 'invalid_token' ? scopes : undefined
+    const body = { error, error_description: description }
+    return answer(STATUS[error], reason, body, challenge({ realm, ...body, scope: scopeList(scope ?? []) }))
+  }
+
+  return {
+    refuse(rejection) {
+      if (rejection.scopes !== undefined) return write(rejection)
+      let refusal = prepared.get(rejection.reason)
+      if (refusal === undefined) {
+        refusal = write(rejection)
+        prepared.set(rejection.reason, refusal)
+      }
+      return refusal
+    },
+    unavailable(retryAfter) {
+      const body = {
+        error: 'temporarily_unavailable',
+        error_description: 'The access token could not be checked, try again later',
+      }
+      const seconds = String(Math.max(1, Math.ceil(retryAfter)))
+      return answer(503, 'unavailable', body, { 'Retry-After': seconds })
+    },
+  }
+}
+
+function answer(
+  status: Refusal['status'],
+  reason: Refusal['reason'],
+  body: Refusal['body'],
+  headers: Readonly<Record<string, string>>,
+): Refusal {
+  const all = Object.freeze({ ...headers, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
+  const text = JSON.stringify(Object.freeze(body))
+  return Object.freeze({
+    ok: false as const,
+    status,
+    headers: all,
+    body,
+    reason,
+    toResponse: () => new Response(text, { status, headers: all }),
+  })
+}
+
+/** One `Bearer` challenge. Every value is a quoted-string, and parameters without a value are left out. */
+function challenge(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const written = Object.entries(parameters)
+    .filter(([name, value]) => name === 'realm' || value !== '')
+    .map(([name, value]) => `${name}="${quotable(value)}"`)
+  return { 'WWW-Authenticate': `Bearer ${written.join(', ')}` }
+}
+
+/** RFC 9110 §5.6.4: printable ASCII, with `"` and `\` escaped; whatever else was configured becomes `?`. */
+function quotable(value: string): string {
+  return value.replaceAll(/[^\x20-\x7E]/gu, '?').replaceAll(/["\\]/g, '\\$&')
+}
+
+/** RFC 6749 §3.3: what a scope-token may consist of. */
+const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
+
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && SCOPE_TOKEN.test(value)
+}
+
+function scopeList(scopes: readonly string[]): string {
+  return [...new Set(scopes)].filter(isScopeToken).join(' ')
+}

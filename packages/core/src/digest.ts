@@ -1,0 +1,10 @@
+/** SHA-256 on runtimes without Node's crypto module. The twin of `digest.node.ts`. */
+
+const encoder = new TextEncoder()
+
+/** The SHA-256 of a text's UTF-8 bytes, as base64url (43 characters). */
+export async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', encoder.encode(text))
+  const base64 = btoa(String.fromCharCode(...new Uint8Array(digest)))
+  return base64.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}

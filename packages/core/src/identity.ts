@@ -1,0 +1,79 @@
+/** What the application gets to know about the sender of a request. */
+
+import type { Seconds } from './options.ts'
+
+/**
+ * The identity behind a token: deeply frozen, shared between requests, and safe to log, for it does not carry the token.
+ * Members that the source of the identity does not know are `undefined`; lists are empty then.
+ */
+export interface Identity<Claims = Readonly<Record<string, unknown>>> {
+  /** How the token was verified. */
+  readonly kind: 'jwt' | 'introspected' | 'opaque' | 'static'
+  /** `sub`: whom the token speaks for. */
+  readonly subject?: string | undefined
+  /** `iss`: who issued it. */
+  readonly issuer?: string | undefined
+  /** `client_id`, or `azp`: the client to which it was issued. */
+  readonly clientId?: string | undefined
+  /** `aud`: for whom it was issued. */
+  readonly audience: readonly string[]
+  /** `scope`, or `scp`: what it allows (RFC 6749 §3.3). */
+  readonly scopes: readonly string[]
+  /** `roles` (RFC 9068 §2.2.3.1). */
+  readonly roles: readonly string[]
+  /** `exp`, in seconds since the epoch. */
+  readonly expiresAt?: Seconds | undefined
+  /** `iat`, in seconds since the epoch. */
+  readonly issuedAt?: Seconds | undefined
+  /** `jti`. */
+  readonly tokenId?: string | undefined
+  /** The whole claims set, or what the lookup of an opaque token gave as its `claims`. */
+  readonly claims: Claims
+  /** `act`: who acts for the subject (RFC 8693 §4.1). */
+  readonly actor?: Readonly<Record<string, unknown>> | undefined
+  /** `cnf`: the key to which the token is bound (RFC 7800). */
+  readonly confirmation?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** How deep plain data may be nested. */
+const MAX_DEPTH = 32
+
+/** What `frozen` made: it need not be copied again. */
+const made = new WeakSet<object>()
+
+/**
+ * A deeply frozen copy of plain data. Instances of classes are kept as they are.
+ * @throws RangeError where objects and arrays are nested deeper than 32 levels, or in a circle.
+ */
+export function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || made.has(value)) return value
+  const copy = frozenCopy(value, 0)
+  made.add(copy)
+  return copy
+}
+
+function frozenCopy<T>(value: T, depth: number): T {
+  if (typeof value !== 'object' || value === null) return value
+  const isArray = Array.isArray(value)
+  const prototype = Object.getPrototypeOf(value)
+  if (!isArray && prototype !== Object.prototype && prototype !== null) return value
+  if (depth === MAX_DEPTH) throw new RangeError(`nested deeper than ${MAX_DEPTH} levels`)
+  if (isArray) return Object.freeze(value.map((item) => frozenCopy(item, depth + 1))) as T
+  const entries = Object.entries(value).map(
+    ([name, member]) => [name, frozenCopy(member, depth + 1)] as const,
+  )
+  return Object.freeze(Object.fromEntries(entries)) as T
+}
+
+/** The own member of a JSON object: what stands on `Object.prototype` is never taken for a member. */
+export function own(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}

@@ -1,0 +1,95 @@
+/** The few checks that every factory uses at creation: a wrong option throws a `TypeError` that names it. */
+
+/** A duration or a point in time since the epoch, in seconds. */
+export type Seconds = number
+
+/**
+ * Reads the options of one factory once, own properties only.
+ * The result has no prototype: nothing set on `Object.prototype` can pass for an option.
+ */
+export function readOptions<T extends object>(factory: string, options: T, known: readonly string[]): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError(`${factory}: options must be an object`)
+  const read: T = Object.assign(Object.create(null), options)
+  for (const name of Object.keys(read))
+    if (!known.includes(name))
+      throw new TypeError(`${factory}: unknown option "${name}"; known are ${known.join(', ')}`)
+  return read
+}
+
+export function text(name: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`"${name}" must be a non-empty string`)
+  return value
+}
+
+/** A non-empty list of non-empty strings; one string stands for a list of one. */
+export function texts(name: string, value: unknown): readonly string[] {
+  if (typeof value === 'string') return [text(name, value)]
+  if (
+    !Array.isArray(value) ||
+    value.length === 0 ||
+    !value.every((item) => typeof item === 'string' && item !== '')
+  )
+    throw new TypeError(`"${name}" must be a non-empty string or a non-empty array of them`)
+  return [...value]
+}
+
+/** A number within bounds, `preset` where it is absent. */
+export function number(
+  name: string,
+  value: unknown,
+  bounds: { preset: number; min: number; max: number },
+): number {
+  const { preset, min, max } = bounds
+  if (value === undefined) return preset
+  if (typeof value !== 'number' || !(value >= min && value <= max))
+    throw new TypeError(`"${name}" must be a number from ${min} to ${max}`)
+  return value
+}
+
+/** A whole number within bounds, `preset` where it is absent. */
+export function count(
+  name: string,
+  value: unknown,
+  bounds: { preset: number; min: number; max: number },
+): number {
+  if (value !== undefined && !Number.isSafeInteger(value))
+    throw new TypeError(`"${name}" must be a whole number`)
+  return number(name, value, bounds)
+}
+
+// biome-ignore lint/complexity/noBannedTypes: any callable will do
+export function callback<F extends Function, P extends F | undefined>(
+  name: string,
+  value: F | undefined,
+  preset: P,
+): F | P {
+  if (value === undefined) return preset
+  if (typeof value !== 'function') throw new TypeError(`"${name}" must be a function`)
+  return value
+}
+
+export function oneOf<T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) return choices[0]
+  if (!choices.includes(value as T))
+    throw new TypeError(`"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}`)
+  return value as T
+}
+
+/** An absolute https URL, or http on loopback, without credentials and fragment (RFC 6750 §5.3). */
+export function secureUrl(name: string, value: unknown): string {
+  if (!isSecureUrl(value))
+    throw new TypeError(
+      `"${name}" must be an https URL (http on loopback only) without user name and fragment`,
+    )
+  return value
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+export function isSecureUrl(value: unknown): value is string {
+  if (typeof value !== 'string' || !URL.canParse(value) || value.includes('#')) return false
+  const { protocol, hostname, username, password } = new URL(value)
+  if (username !== '' || password !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+}

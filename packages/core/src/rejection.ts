@@ -1,0 +1,62 @@
+/** The closed list of reasons for which a request is refused, and `Unavailable` for when nobody could tell. */
+
+import type { Seconds } from './options.ts'
+
+/**
+ * Why a request was refused: stable, for operators and tests. The client sees only what RFC 6750 §3.1 allows.
+ *
+ * - nothing usable was sent: `no_credentials`, `malformed_credentials`, `multiple_credentials`, `credentials_too_long`
+ * - not a token of ours: `malformed_token`, `encrypted_token`, `wrong_type`, `algorithm_not_allowed`, `unsupported_header`
+ * - no proof: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `unproven_binding`
+ * - not for here and now: `wrong_issuer`, `wrong_audience`, `expired`, `not_yet_valid`, `issued_in_future`, `too_old`
+ * - the claims themselves: `missing_claim`, `invalid_claim`
+ * - valid, but too little: `insufficient_scope`
+ */
+export type Reason =
+  | 'no_credentials'
+  | 'malformed_credentials'
+  | 'multiple_credentials'
+  | 'credentials_too_long'
+  | 'malformed_token'
+  | 'encrypted_token'
+  | 'wrong_type'
+  | 'algorithm_not_allowed'
+  | 'unsupported_header'
+  | 'unknown_key'
+  | 'invalid_signature'
+  | 'unknown_token'
+  | 'revoked'
+  | 'unproven_binding'
+  | 'wrong_issuer'
+  | 'wrong_audience'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'issued_in_future'
+  | 'too_old'
+  | 'missing_claim'
+  | 'invalid_claim'
+  | 'insufficient_scope'
+
+/** A refusal that is the client's to mend. */
+export interface Rejection {
+  readonly reason: Reason
+  /** For operators: which claim or header parameter, and what was wrong with it. Never a value from the token. */
+  readonly detail?: string
+  /** With `insufficient_scope`: every scope that the operation needs. */
+  readonly scopes?: readonly string[]
+}
+
+/**
+ * Nobody could tell whether the token is good: ours or the issuer's to mend, answered 503 with `Retry-After`.
+ * A verifier that throws anything else is treated alike.
+ */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable'
+  /** When a new attempt makes sense, in seconds. */
+  readonly retryAfter: Seconds
+
+  constructor(message: string, options: { cause?: unknown; retryAfter?: Seconds } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.retryAfter = options.retryAfter ?? 1
+  }
+}
