@@ -1,0 +1,106 @@
+/** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
+
+import { isObject } from './identity.ts'
+import { isSecureUrl, type Seconds } from './options.ts'
+import { Unavailable } from './rejection.ts'
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/** The largest body that is read, in bytes. */
+const MAX_BODY = 262_144
+/** The longest `Retry-After` that is heeded, in seconds. */
+const MAX_RETRY_AFTER = 60
+
+export interface Fetched {
+  readonly body: Readonly<Record<string, unknown>>
+  /** `Cache-Control: max-age` of the answer, in seconds. */
+  readonly maxAge: Seconds | undefined
+}
+
+/** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
+export class UnusableAnswer extends Unavailable {}
+
+/**
+ * Fetches one JSON object.
+ * @param signal the deadline over connecting, headers and body
+ * @throws UnusableAnswer where an answer came but cannot be used
+ * @throws Unavailable where none came in time
+ */
+export async function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
+  if (!isSecureUrl(url)) throw new UnusableAnswer('The issuer names a URL that is not https')
+  try {
+    const response = await raceAbort(
+      fetch(url, { headers: { accept: 'application/json' }, redirect: 'manual', signal }),
+      signal,
+    )
+    if (response.status !== 200) {
+      void response.body?.cancel().catch(() => {})
+      throw new UnusableAnswer(`The issuer answered ${response.status}`, retryAfter(response))
+    }
+    return { body: await readObject(response, signal), maxAge: maxAge(response) }
+  } catch (cause) {
+    if (cause instanceof Unavailable) throw cause
+    throw new Unavailable(
+      signal.aborted ? 'The issuer did not answer in time' : 'The issuer cannot be reached',
+      { cause },
+    )
+  }
+}
+
+/** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+async function readObject(response: Response, signal: AbortSignal): Promise<Record<string, unknown>> {
+  const bytes = await readBytes(response, signal)
+  let body: unknown
+  try {
+    body = JSON.parse(utf8.decode(bytes))
+  } catch {
+    throw new UnusableAnswer('The issuer did not answer with JSON')
+  }
+  if (!isObject(body)) throw new UnusableAnswer('The issuer did not answer with a JSON object')
+  return body
+}
+
+async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8Array> {
+  const reader = response.body?.getReader()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  while (reader !== undefined) {
+    const { done, value } = await raceAbort(reader.read(), signal)
+    if (done) break
+    length += value.byteLength
+    if (length > MAX_BODY) {
+      void reader.cancel().catch(() => {})
+      throw new UnusableAnswer(`The issuer answered with more than ${MAX_BODY} bytes`)
+    }
+    chunks.push(value)
+  }
+  const bytes = new Uint8Array(length)
+  let offset = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return bytes
+}
+
+/** Rejects when the signal aborts, even where the promise does not heed it. */
+export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function retryAfter(response: Response): { retryAfter?: Seconds } {
+  const value = response.headers.get('retry-after') ?? ''
+  return /^\d{1,9}$/.test(value) ? { retryAfter: Math.min(Number(value), MAX_RETRY_AFTER) } : {}
+}
+
+function maxAge(response: Response): Seconds | undefined {
+  const directive = /(?:^|[,\s])max-age="?(\d{1,9})\b/i.exec(response.headers.get('cache-control') ?? '')
+  return directive?.[1] === undefined ? undefined : Number(directive[1])
+}

@@ -1,0 +1,137 @@
+/** An LRU cache around any verifier, with one verification in flight for each token. */
+
+import { LRUCache } from 'lru-cache'
+import { sha256 } from '#digest'
+import { frozen, type Identity } from '../identity.ts'
+import { callback, count, number, readOptions, type Seconds } from '../options.ts'
+import {
+  type Active,
+  type Inactive,
+  isPending,
+  secondsOf,
+  type TokenVerifier,
+  type Verification,
+} from './verifier.ts'
+
+export interface CacheOptions {
+  /** How long a result may be used, in seconds, up to 86,400: how long a revocation elsewhere may go unseen. */
+  ttl: Seconds
+  /** How long a refusal may be used, in seconds, up to 86,400. Default 0: refusals are not kept. */
+  negativeTtl?: Seconds
+  /** How many results are kept at most, 1 to 1,000,000. Default 10,000. Refusals have room of their own, a tenth of it. */
+  max?: number
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
+}
+
+interface Kept<V> {
+  readonly verification: V
+  /** By the monotonic clock, in milliseconds. */
+  readonly until: number
+}
+
+/**
+ * Keeps the results of a verifier, bounded in number and in time, and never past the `expiresAt` of a result.
+ *
+ * A result is kept under the SHA-256 of the token; identities are frozen, for requests share them. Concurrent
+ * requests with the same token wait for one verification. That the verifier could not tell is never kept.
+ * @throws TypeError where an option is impossible
+ */
+export function cached<I extends Identity<unknown>>(
+  verifier: TokenVerifier<I>,
+  options: CacheOptions,
+): TokenVerifier<I> {
+  if (typeof verifier?.verify !== 'function') throw new TypeError('"verifier" must have a method "verify"')
+  const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
+  if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
+  return new Cache(verifier, cacheLimits(read), callback('now', read.now, Date.now))
+}
+
+export interface CacheLimits {
+  readonly ttl: number
+  readonly negativeTtl: number
+  readonly max: number
+}
+
+const DAY = 86_400
+
+/** Checks the limits of a cache; without `ttl` a result is kept as long as it is good. */
+export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
+  return {
+    ttl:
+      options.ttl === undefined
+        ? Number.POSITIVE_INFINITY
+        : number('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
+    negativeTtl: number('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
+    max: count('max', options.max, { preset: 10_000, min: 1, max: 1_000_000 }),
+  }
+}
+
+export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
+  readonly #verifier: TokenVerifier<I>
+  readonly #limits: CacheLimits
+  readonly #now: () => number
+  readonly #active: LRUCache<string, Kept<Active<I>>>
+  readonly #inactive: LRUCache<string, Kept<Inactive>>
+  readonly #inFlight = new Map<string, Promise<Verification<I>>>()
+
+  constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
+    this.#verifier = verifier
+    this.#limits = limits
+    this.#now = now
+    this.#active = new LRUCache({ max: limits.max })
+    this.#inactive = new LRUCache({ max: Math.ceil(limits.max / 10) })
+  }
+
+  verify(token: string): Verification<I> | Promise<Verification<I>> {
+    const key = sha256(token)
+    return typeof key === 'string'
+      ? this.#verify(key, token)
+      : key.then((digest) => this.#verify(digest, token))
+  }
+
+  holds(verification: Active<I>): boolean {
+    return this.#verifier.holds?.(verification) ?? true
+  }
+
+  #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
+    const kept = this.#find(key) ?? this.#inFlight.get(key)
+    if (kept !== undefined) return kept
+    const result = this.#verifier.verify(token)
+    if (!isPending(result)) return this.#keep(key, result)
+    const verification = Promise.resolve(result)
+      .then((settled) => this.#keep(key, settled))
+      .finally(() => this.#inFlight.delete(key))
+    this.#inFlight.set(key, verification)
+    return verification
+  }
+
+  #find(key: string): Verification<I> | undefined {
+    const active = this.#active.get(key)
+    if (active !== undefined) {
+      if (this.#isUsable(active)) return active.verification
+      this.#active.delete(key)
+    }
+    const refused = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
+    return refused !== undefined && performance.now() < refused.until ? refused.verification : undefined
+  }
+
+  #isUsable({ verification, until }: Kept<Active<I>>): boolean {
+    const { expiresAt } = verification
+    if (until !== Number.POSITIVE_INFINITY && performance.now() >= until) return false
+    if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
+    return this.holds(verification)
+  }
+
+  #keep(key: string, verification: Verification<I>): Verification<I> {
+    const { ttl, negativeTtl } = this.#limits
+    if (verification.active === true) {
+      const shared = { ...verification, identity: frozen(verification.identity) }
+      this.#active.set(key, { verification: shared, until: performance.now() + ttl * 1000 })
+      return shared
+    }
+    if (verification.active === false && negativeTtl > 0)
+      this.#inactive.set(key, { verification, until: performance.now() + negativeTtl * 1000 })
+    return verification
+  }
+}

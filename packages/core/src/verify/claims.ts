@@ -1,0 +1,141 @@
+/** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
+
+import { frozen, type Identity, isObject, isStrings, own } from '../identity.ts'
+import type { Seconds } from '../options.ts'
+import { mediaType } from './jws.ts'
+import { type Inactive, inactive, isNumericDate } from './verifier.ts'
+
+export type Profile = 'generic' | 'rfc9068'
+
+export interface ClaimsPolicy {
+  readonly issuer: string
+  /** One of these must be in `aud`; with `null` nothing is asked of it. */
+  readonly audience: readonly string[] | null
+  readonly profile: Profile
+  readonly clockTolerance: Seconds
+  readonly maxTokenAge: Seconds | undefined
+}
+
+type Claims = Readonly<Record<string, unknown>>
+
+/** RFC 9068 §2.2. */
+const REQUIRED = {
+  generic: ['iss', 'exp'],
+  rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+} as const
+const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
+const STRINGS = ['sub', 'client_id', 'jti'] as const
+const DATES = ['exp', 'nbf', 'iat', 'auth_time'] as const
+/** A JWT without a type of its own that has one of these is an ID token, a logout token, an event or an introspection answer. */
+const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection'] as const
+
+/** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
+export function checkType(header: Claims, claims: Claims, profile: Profile): Inactive | undefined {
+  const typ = own(header, 'typ')
+  const type = mediaType(typ)
+  if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
+    return inactive('wrong_type', 'typ')
+  if (type === 'at+jwt') return undefined
+  const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
+  if (foreign !== undefined) return inactive('wrong_type', `the claim "${foreign}"`)
+  return own(claims, 'token_use') === 'id' ? inactive('wrong_type', 'the claim "token_use"') : undefined
+}
+
+/** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
+export function checkClaims(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
+  for (const name of REQUIRED[policy.profile])
+    if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
+  return (
+    checkForm(claims, policy.profile) ??
+    checkIssuer(claims, policy) ??
+    checkAudience(claims, policy) ??
+    checkDates(claims, policy, now)
+  )
+}
+
+function checkForm(claims: Claims, profile: Profile): Inactive | undefined {
+  const invalid =
+    DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
+    STRINGS.find(
+      (name) => Object.hasOwn(claims, name) && !(typeof claims[name] === 'string' && claims[name] !== ''),
+    ) ??
+    ['act', 'cnf'].find((name) => Object.hasOwn(claims, name) && !isObject(claims[name])) ??
+    ['scope', 'scp'].find((name) => Object.hasOwn(claims, name) && !isScope(claims[name], profile))
+  return invalid === undefined ? undefined : inactive('invalid_claim', invalid)
+}
+
+/** A string of scope-tokens; outside RFC 9068 §2.2.3 also an array of them. */
+function isScope(value: unknown, profile: Profile): boolean {
+  return typeof value === 'string' || (profile === 'generic' && isStrings(value))
+}
+
+function checkIssuer(claims: Claims, { issuer }: ClaimsPolicy): Inactive | undefined {
+  const iss = own(claims, 'iss')
+  if (iss === issuer) return undefined
+  return inactive('wrong_issuer', typeof iss === 'string' ? difference(iss, issuer) : 'iss is not a string')
+}
+
+/** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */
+function difference(actual: string, expected: string): string {
+  const bare = (value: string) => value.replace(/\/$/, '')
+  if (bare(actual) === bare(expected)) return 'iss differs by a trailing slash only'
+  if (actual.toLowerCase() === expected.toLowerCase()) return 'iss differs in upper and lower case only'
+  if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
+    return 'iss differs in http and https only'
+  return 'iss is another issuer'
+}
+
+function checkAudience(claims: Claims, { audience }: ClaimsPolicy): Inactive | undefined {
+  const aud = own(claims, 'aud')
+  if (aud !== undefined && typeof aud !== 'string' && !(isStrings(aud) && aud.length > 0))
+    return inactive('invalid_claim', 'aud')
+  if (audience === null) return undefined
+  if (aud === undefined) return inactive('missing_claim', 'aud')
+  return audienceOf(aud).some((name) => audience.includes(name)) ? undefined : inactive('wrong_audience')
+}
+
+function checkDates(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
+  const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => own(claims, name) as Seconds | undefined)
+  const { clockTolerance, maxTokenAge } = policy
+  if (exp === undefined || now >= exp + clockTolerance) return inactive('expired')
+  if (nbf !== undefined && now < nbf - clockTolerance) return inactive('not_yet_valid')
+  if (iat !== undefined && iat > now + clockTolerance) return inactive('issued_in_future')
+  if (maxTokenAge === undefined) return undefined
+  if (iat === undefined) return inactive('missing_claim', 'iat')
+  return now >= iat + maxTokenAge + clockTolerance ? inactive('too_old') : undefined
+}
+
+function audienceOf(aud: unknown): readonly string[] {
+  return typeof aud === 'string' ? [aud] : isStrings(aud) ? aud : []
+}
+
+function listOf(value: unknown): readonly string[] {
+  return typeof value === 'string'
+    ? value.split(' ').filter((item) => item !== '')
+    : isStrings(value)
+      ? value
+      : []
+}
+
+/** The identity that checked claims describe. */
+export function identityOf(claims: Claims): Identity {
+  const string = (name: string) => own(claims, name) as string | undefined
+  const object = (name: string) => own(claims, name) as Claims | undefined
+  const azp = own(claims, 'azp')
+  const roles = own(claims, 'roles')
+  return frozen<Identity>({
+    kind: 'jwt',
+    subject: string('sub'),
+    issuer: string('iss'),
+    clientId: string('client_id') ?? (typeof azp === 'string' ? azp : undefined),
+    audience: audienceOf(own(claims, 'aud')),
+    scopes: listOf(own(claims, 'scope') ?? own(claims, 'scp')),
+    roles: isStrings(roles) ? roles : [],
+    expiresAt: own(claims, 'exp') as Seconds | undefined,
+    issuedAt: own(claims, 'iat') as Seconds | undefined,
+    tokenId: string('jti'),
+    claims,
+    actor: object('act'),
+    confirmation: object('cnf'),
+  })
+}

@@ -1,0 +1,161 @@
+/** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
+
+import { base64url, type CryptoKey, importJWK, type JWK } from 'jose'
+import { isObject, own } from '../identity.ts'
+
+/** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
+export const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+  'ML-DSA-44',
+  'ML-DSA-65',
+  'ML-DSA-87',
+  'HS256',
+  'HS384',
+  'HS512',
+] as const
+
+export type Algorithm = (typeof ALGORITHMS)[number]
+
+/** Allowed unless told otherwise: every asymmetric algorithm of RFC 7518 and RFC 8037. */
+export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ALGORITHMS.slice(0, 11)
+
+/** A key that is fit to verify. */
+export interface VerificationKey {
+  /** The same for the same key in another set. */
+  readonly id: string
+  readonly kid: string | undefined
+  /** The values of `alg` that it verifies: one algorithm, by all of its names (RFC 8725 §3.1). */
+  readonly algorithms: readonly Algorithm[]
+  readonly jwk: JWK
+  /** The key as the runtime's crypto wants it, once it was imported. */
+  imported?: CryptoKey | Uint8Array
+}
+
+const CURVES: Readonly<Record<string, readonly Algorithm[]>> = Object.assign(Object.create(null), {
+  'P-256': ['ES256'],
+  'P-384': ['ES384'],
+  'P-521': ['ES512'],
+  Ed25519: ['EdDSA', 'Ed25519'],
+})
+
+/** The members that make up the public key, by key type. */
+const MEMBERS: Readonly<Record<string, readonly string[]>> = Object.assign(Object.create(null), {
+  RSA: ['n', 'e'],
+  EC: ['crv', 'x', 'y'],
+  OKP: ['crv', 'x'],
+  AKP: ['pub'],
+  oct: ['k'],
+})
+
+/** A JWK as a verification key, or what is wrong with it. */
+export function verificationKey(
+  jwk: unknown,
+  allowed: readonly Algorithm[],
+  secrets: 'refuse-secrets' | 'allow-secrets',
+): VerificationKey | string {
+  if (!isObject(jwk)) return 'not an object'
+  const kty = own(jwk, 'kty')
+  const kid = own(jwk, 'kid')
+  const use = own(jwk, 'use')
+  const operations = own(jwk, 'key_ops')
+  if (typeof kty !== 'string' || MEMBERS[kty] === undefined) return 'its "kty" is not known'
+  if (kid !== undefined && typeof kid !== 'string') return 'its "kid" is not a string'
+  if (use !== undefined && use !== 'sig') return 'its "use" is not "sig"'
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
+    return 'its "key_ops" do not include "verify"'
+  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => Object.hasOwn(jwk, name)))
+    return 'it is a private key'
+  if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
+
+  const material: Record<string, string> = { kty }
+  for (const name of MEMBERS[kty]) {
+    const value = own(jwk, name)
+    if (typeof value !== 'string') return `its "${name}" is not a string`
+    material[name] = value
+  }
+  const algorithms = algorithmsOf(kty, material, own(jwk, 'alg'), allowed)
+  if (algorithms.length === 0) return 'it fits no allowed algorithm'
+  const weakness = weaknessOf(kty, material, algorithms)
+  if (weakness !== undefined) return weakness
+  return {
+    id: JSON.stringify([kid, algorithms, material]),
+    kid,
+    algorithms,
+    jwk: { ...material, alg: algorithms[0], ext: true, key_ops: ['verify'] } as JWK,
+  }
+}
+
+/**
+ * Each key has one algorithm: its own `alg`, or the one that follows from its type.
+ * An RSA key without `alg` takes the first RSA algorithm that is allowed, whatever a token says (RFC 8725 §3.1).
+ */
+function algorithmsOf(
+  kty: string,
+  { crv }: Readonly<Record<string, string>>,
+  alg: unknown,
+  allowed: readonly Algorithm[],
+): readonly Algorithm[] {
+  const fitting =
+    crv !== undefined
+      ? (CURVES[crv] ?? [])
+      : ALGORITHMS.filter((name) => (kty === 'RSA' ? /^[RP]S/ : kty === 'oct' ? /^HS/ : /^ML-DSA/).test(name))
+  if ((crv?.startsWith('P-') ?? false) !== (kty === 'EC')) return []
+  const candidates = fitting.filter((name) => allowed.includes(name))
+  if (alg !== undefined) return candidates.filter((name) => name === alg)
+  if (kty === 'AKP') return []
+  return crv === undefined ? candidates.slice(0, 1) : candidates
+}
+
+const MIN_RSA_BITS = 2048
+const MAX_RSA_BITS = 8192
+const MAX_EXPONENT_BYTES = 8
+
+function weaknessOf(
+  kty: string,
+  material: Readonly<Record<string, string>>,
+  [alg]: readonly Algorithm[],
+): string | undefined {
+  if (kty === 'RSA') {
+    const modulus = integer(material.n)
+    const exponent = integer(material.e)
+    if (modulus === undefined || exponent === undefined) return 'its "n" or "e" is not base64url'
+    const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24
+    if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)
+      return `its modulus is not of ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits`
+    const last = exponent.at(-1) ?? 0
+    if (last % 2 === 0 || (exponent.length === 1 && last === 1) || exponent.length > MAX_EXPONENT_BYTES)
+      return 'its public exponent is 1, even, or longer than 64 bits'
+  }
+  if (kty === 'oct') {
+    const bytes = Number(alg?.slice(2)) / 8
+    if ((bytesOf(material.k)?.length ?? 0) < bytes) return `it is shorter than ${bytes} bytes`
+  }
+  return undefined
+}
+
+/** Base64url as bytes; `undefined` where it is none, or nothing. */
+function bytesOf(value: string | undefined): Uint8Array | undefined {
+  return value !== undefined && /^(?:[\w-]{4})*[\w-]{2,4}$/.test(value) ? base64url.decode(value) : undefined
+}
+
+/** Base64urlUInt (RFC 7518 §2), without leading zeros that should not be there. */
+function integer(value: string | undefined): Uint8Array | undefined {
+  const bytes = bytesOf(value)
+  return bytes?.subarray(bytes.findIndex((byte) => byte !== 0))
+}
+
+/** Imports the key where that was not done before. Rejects where the runtime does not take it, as a point off its curve. */
+export async function importKey(key: VerificationKey): Promise<CryptoKey | Uint8Array> {
+  key.imported ??= await importJWK(key.jwk, key.algorithms[0])
+  return key.imported
+}

@@ -1,0 +1,84 @@
+/** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
+
+import { base64url, errors, flattenedVerify } from 'jose'
+import { isObject, own } from '../identity.ts'
+import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
+import { type Inactive, inactive } from './verifier.ts'
+
+/** Base64url without padding, and with nothing in the bits that the last character does not use (RFC 4648 §3.5). */
+const SEGMENT = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
+const COMPACT_JWS = new RegExp(`^(?!\\.)${SEGMENT}\\.${SEGMENT}\\.(?!$)${SEGMENT}$`)
+const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
+
+const MAX_KID_LENGTH = 256
+/** How many keys are tried for a token that does not name its key (OpenID Connect Core §10.1 wants it to). */
+const MAX_UNNAMED_KEYS = 4
+
+/** What is wrong with the text of a token, before anything is decoded: each token has just one spelling that passes. */
+export function checkText(token: string): Inactive | undefined {
+  if (COMPACT_JWS.test(token)) return undefined
+  return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
+}
+
+export interface CompactJws {
+  readonly protected: string
+  readonly payload: string
+  readonly signature: string
+  readonly header: Readonly<Record<string, unknown>>
+  readonly alg: Algorithm
+  readonly kid: string | undefined
+}
+
+/** Takes a token apart whose text was checked, and checks its header. */
+export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJws | Inactive {
+  const [encodedHeader = '', payload = '', signature = ''] = token.split('.')
+  const header = decodeObject(encodedHeader)
+  if (header === undefined) return inactive('malformed_token', 'the header is not a JSON object in UTF-8')
+  if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
+  const alg = own(header, 'alg')
+  if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
+  // RFC 7515 §4.1.11, RFC 7797 §7: no extension is understood; RFC 7519 §5.2: nor is a token in a token.
+  for (const name of ['crit', 'b64', 'zip'])
+    if (Object.hasOwn(header, name)) return inactive('unsupported_header', name)
+  if (mediaType(own(header, 'cty')) === 'jwt') return inactive('unsupported_header', 'cty')
+  const kid = own(header, 'kid')
+  if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
+    return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
+  return { protected: encodedHeader, payload, signature, header, alg: alg as Algorithm, kid }
+}
+
+/** The first of the keys that made the signature. */
+export async function signingKey(
+  { protected: header, payload, signature, alg, kid }: CompactJws,
+  keys: readonly VerificationKey[],
+): Promise<VerificationKey | undefined> {
+  for (const key of kid === undefined ? keys.slice(0, MAX_UNNAMED_KEYS) : keys) {
+    try {
+      await flattenedVerify({ protected: header, payload, signature }, await importKey(key), {
+        algorithms: [alg],
+      })
+      return key
+    } catch (cause) {
+      if (!(cause instanceof errors.JWSSignatureVerificationFailed)) throw cause
+    }
+  }
+  return undefined
+}
+
+/** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** A JSON object from a segment, or `undefined`. */
+export function decodeObject(segment: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(utf8.decode(base64url.decode(segment)))
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A media type in lower case and without `application/`, which may be left out (RFC 7515 §4.1.9). */
+export function mediaType(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.toLowerCase().replace(/^application\/(?=[^/]*$)/, '') : undefined
+}

@@ -1,0 +1,212 @@
+/** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
+
+import type { Identity } from '../identity.ts'
+import { callback, number, oneOf, readOptions, type Seconds, secureUrl, text, texts } from '../options.ts'
+import type { Fetch } from '../outbound.ts'
+import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
+import { type ClaimsPolicy, checkClaims, checkType, identityOf, type Profile } from './claims.ts'
+import { discoveredKeys, keysAt } from './issuer.ts'
+import {
+  ALGORITHMS,
+  type Algorithm,
+  DEFAULT_ALGORITHMS,
+  type VerificationKey,
+  verificationKey,
+} from './jwk.ts'
+import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
+import { FixedKeySet, IssuerKeySet, type KeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import { type Active, type Inactive, inactive, secondsOf, type TokenVerifier } from './verifier.ts'
+
+/** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
+export interface JsonWebKeySet {
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+}
+
+export interface JwtOptions extends KeySetOptions {
+  /**
+   * The issuer, compared with `iss` character by character. Its key set is found through its metadata
+   * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
+   */
+  issuer: string
+  /** Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it. */
+  audience: string | readonly string[] | null
+  /** Where the issuer's key set is: an https URL, or http on loopback. */
+  jwksUri?: string
+  /** The issuer's key set itself: nothing is ever fetched. */
+  keys?: JsonWebKeySet
+  /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
+  algorithms?: readonly Algorithm[]
+  /**
+   * `rfc9068` takes only tokens that keep to RFC 9068: `typ` is `at+jwt`, and every claim of its §2.2 is there.
+   * `generic`, the default, also takes a `typ` of `JWT` or none, and still refuses what is certainly no access token.
+   */
+  profile?: Profile
+  /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
+  clockTolerance?: Seconds
+  /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
+  maxTokenAge?: Seconds
+  /** The cache of good results, never used past `exp`: its size `max` (default 10,000) and a `ttl` in seconds, or `false` for none. */
+  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>)
+  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
+  /** What to fetch with. Default: the runtime's `fetch`. */
+  fetch?: Fetch
+}
+
+export const JWT_OPTIONS = [
+  'issuer',
+  'audience',
+  'jwksUri',
+  'keys',
+  'algorithms',
+  'profile',
+  'clockTolerance',
+  'maxTokenAge',
+  'freshFor',
+  'staleFor',
+  'cooldown',
+  'timeout',
+  'cache',
+  'now',
+  'fetch',
+] as const
+
+const YEAR = 31_536_000
+
+/**
+ * Verifies the signed JWT access tokens of one issuer.
+ *
+ * Checked: the one canonical spelling, the header, `typ`, `iss`, `aud`, `exp` (required), `nbf`, `iat`, and the
+ * signature by a key of the issuer's for that very algorithm. Not checked: whether the token was revoked.
+ * @throws TypeError where an option is unknown, missing or impossible
+ */
+export function jwt(options: JwtOptions): TokenVerifier {
+  const read = readOptions('jwt', options, JWT_OPTIONS)
+  const now = callback('now', read.now, Date.now)
+  const verifier = new JwtVerifier(policyOf(read), algorithmsOf(read), keySetOf(read), now)
+  if (read.cache === false) return textChecked(verifier)
+  const cache = readOptions('cache', read.cache ?? {}, ['max', 'ttl'])
+  return textChecked(new Cache(verifier, cacheLimits(cache), now))
+}
+
+/** Nothing is hashed, cached or decoded but the one canonical spelling of a token. */
+function textChecked(verifier: TokenVerifier): TokenVerifier {
+  return {
+    verify: (token) => checkText(token) ?? verifier.verify(token),
+    holds: (verification) => verifier.holds?.(verification) ?? true,
+  }
+}
+
+interface Signed extends Active {
+  readonly key: VerificationKey
+}
+
+class JwtVerifier implements TokenVerifier {
+  readonly #policy: ClaimsPolicy
+  readonly #algorithms: readonly Algorithm[]
+  readonly #keys: KeySet
+  readonly #now: () => number
+
+  constructor(policy: ClaimsPolicy, algorithms: readonly Algorithm[], keys: KeySet, now: () => number) {
+    this.#policy = policy
+    this.#algorithms = algorithms
+    this.#keys = keys
+    this.#now = now
+  }
+
+  /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
+  async verify(token: string): Promise<Signed | Inactive> {
+    const jws = parseJws(token, this.#algorithms)
+    if ('active' in jws) return jws
+    const claims = decodeObject(jws.payload)
+    if (claims === undefined) return inactive('malformed_token', 'the payload is not a JSON object in UTF-8')
+    const refusal =
+      checkType(jws.header, claims, this.#policy.profile) ??
+      checkClaims(claims, this.#policy, secondsOf(this.#now))
+    if (refusal !== undefined) return refusal
+    const key = await this.#signingKey(jws)
+    if ('active' in key) return key
+    try {
+      const identity = identityOf(claims)
+      return { active: true, identity, expiresAt: this.#expiry(identity), key }
+    } catch {
+      return inactive('malformed_token', 'the claims are nested too deeply')
+    }
+  }
+
+  holds({ key }: Signed): boolean {
+    return this.#keys.holds(key)
+  }
+
+  /** A key that is unknown, or no longer signs what it did, may have been replaced: the set is fetched again. */
+  async #signingKey(jws: CompactJws): Promise<VerificationKey | Inactive> {
+    const known = await this.#keys.find(jws.alg, jws.kid)
+    const key = await signingKey(jws, known)
+    if (key !== undefined) return key
+    const renewed = (await this.#keys.renew()) ? await this.#keys.find(jws.alg, jws.kid) : []
+    const unseen = renewed.filter((candidate) => !known.includes(candidate))
+    return (
+      (await signingKey(jws, unseen)) ??
+      inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
+    )
+  }
+
+  #expiry({ expiresAt, issuedAt }: Identity): Seconds | undefined {
+    const { maxTokenAge } = this.#policy
+    if (maxTokenAge === undefined || expiresAt === undefined || issuedAt === undefined) return expiresAt
+    return Math.min(expiresAt, issuedAt + maxTokenAge)
+  }
+}
+
+function policyOf(options: JwtOptions): ClaimsPolicy {
+  const { issuer, audience, jwksUri, keys, profile, clockTolerance, maxTokenAge } = options
+  if ((jwksUri === undefined && keys === undefined) || /^http:/i.test(text('issuer', issuer)))
+    secureUrl('issuer', issuer)
+  if (jwksUri === undefined && keys === undefined && issuer.includes('?'))
+    throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
+  if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
+  return {
+    issuer,
+    audience: audience === null ? null : texts('audience', audience),
+    profile: oneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
+    clockTolerance: number('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
+    maxTokenAge:
+      maxTokenAge === undefined
+        ? undefined
+        : number('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
+  }
+}
+
+function algorithmsOf({ algorithms, keys }: JwtOptions): readonly Algorithm[] {
+  if (algorithms === undefined) return DEFAULT_ALGORITHMS
+  const names = Array.isArray(algorithms) ? texts('algorithms', algorithms) : []
+  if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
+    throw new TypeError(`"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}`)
+  if (keys === undefined && names.some((name) => name.startsWith('HS')))
+    throw new TypeError('"algorithms" allows HMAC only where "keys" holds the secrets')
+  return names as readonly Algorithm[]
+}
+
+function keySetOf(options: JwtOptions): KeySet {
+  const { issuer, jwksUri, keys } = options
+  const allowed = algorithmsOf(options)
+  const lifetimes = keyLifetimes(options)
+  const fetch = callback<Fetch, Fetch>('fetch', options.fetch, (url, init) => globalThis.fetch(url, init))
+  if (keys !== undefined) {
+    if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
+    return new FixedKeySet(givenKeys(keys, allowed))
+  }
+  const load =
+    jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
+  return new IssuerKeySet(load, allowed, lifetimes)
+}
+
+function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
+  if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
+    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key')
+  return keys.keys.map((jwk, index) => {
+    const key = verificationKey(jwk, allowed, 'allow-secrets')
+    if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
+    return key
+  })
+}

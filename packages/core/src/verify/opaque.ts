@@ -1,0 +1,166 @@
+/** Your own opaque tokens: made here, stored as a hash, looked up by you. */
+
+import { base64url } from 'jose'
+import { sha256 } from '#digest'
+import { frozen, type Identity, isObject, isStrings } from '../identity.ts'
+import { callback, readOptions, type Seconds } from '../options.ts'
+import { Unavailable } from '../rejection.ts'
+import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
+import {
+  inactive,
+  isNumericDate,
+  isPending,
+  secondsOf,
+  type TokenVerifier,
+  type Verification,
+} from './verifier.ts'
+
+/** What a lookup knows of a token. */
+export interface OpaqueToken<Claims> extends Partial<Omit<Identity<Claims>, 'kind'>> {
+  /** When the token expires, in seconds since the epoch. Without it the token is good until the lookup says otherwise. */
+  readonly expiresAt?: Seconds | undefined
+}
+
+export interface OpaqueOptions<Claims> {
+  /**
+   * Finds a token: what it stands for, or `null` where it is unknown or revoked. What it throws is answered 503.
+   * @param token a string of the syntax `b64token`, at most 8,192 characters
+   * @param hash its SHA-256 as base64url, like that of `hashToken`: store this, not the token
+   */
+  lookup: (token: string, hash: string) => OpaqueToken<Claims> | null | Promise<OpaqueToken<Claims> | null>
+  /** Takes only tokens that `generateToken(prefix)` made: anything else is refused without a lookup. Default: every token is looked up. */
+  prefix?: string
+  /** Keeps what was found, for `ttl` seconds at most: so long may a revocation go unseen. Default: every request is looked up. */
+  cache?: Omit<CacheOptions, 'now'>
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
+}
+
+/**
+ * Verifies tokens by a lookup of yours.
+ *
+ * @example
+ * const verifier = opaque({ prefix: 'acme', lookup: (_token, hash) => sessions.find(hash) })
+ * @throws TypeError where an option is unknown, missing or impossible
+ */
+export function opaque<Claims = Readonly<Record<string, unknown>>>(
+  options: OpaqueOptions<Claims>,
+): TokenVerifier<Identity<Claims>> {
+  const read = readOptions('opaque', options, ['lookup', 'prefix', 'cache', 'now'])
+  if (typeof read.lookup !== 'function') throw new TypeError('"lookup" must be a function')
+  const { lookup } = read
+  const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
+  const now = callback('now', read.now, Date.now)
+
+  const judge = (found: OpaqueToken<Claims> | null) =>
+    found === null ? inactive('unknown_token') : verificationOf(found, secondsOf(now))
+
+  function find(token: string, hash: string): Verified<Claims> {
+    const found = lookup(token, hash)
+    return isPending(found) ? Promise.resolve(found).then(judge) : judge(found)
+  }
+
+  function verify(token: string): Verified<Claims> {
+    const hash = sha256(token)
+    return typeof hash === 'string' ? find(token, hash) : hash.then((digest) => find(token, digest))
+  }
+
+  const looked: TokenVerifier<Identity<Claims>> =
+    read.cache === undefined ? { verify } : new Cache({ verify }, givenLimits(read.cache), now)
+  return { verify: (token) => (isOurs(token, prefix) ? looked.verify(token) : inactive('unknown_token')) }
+}
+
+type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
+
+function givenLimits(cache: Omit<CacheOptions, 'now'>) {
+  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
+  if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
+  return cacheLimits(read)
+}
+
+const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId'] as const
+const LISTS = ['audience', 'scopes', 'roles'] as const
+const DATES = ['expiresAt', 'issuedAt'] as const
+const OBJECTS = ['actor', 'confirmation'] as const
+const MEMBERS: readonly string[] = [...STRINGS, ...LISTS, ...DATES, ...OBJECTS, 'claims']
+
+/** A misspelt `expiresAt` would make a token that never ends: what is not understood is not accepted. */
+function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verification<Identity<Claims>> {
+  if (!isObject(found as unknown)) throw new Unavailable('The lookup gave neither a token nor null')
+  const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
+  if (unknown !== undefined) throw new Unavailable(`The lookup gave an unknown member "${unknown}"`)
+  const wrong =
+    STRINGS.find((name) => found[name] !== undefined && typeof found[name] !== 'string') ??
+    LISTS.find((name) => found[name] !== undefined && !isStrings(found[name])) ??
+    DATES.find((name) => found[name] !== undefined && !isNumericDate(found[name])) ??
+    OBJECTS.find((name) => found[name] !== undefined && !isObject(found[name]))
+  if (wrong !== undefined) throw new Unavailable(`The lookup gave a "${wrong}" of the wrong type`)
+  const { expiresAt } = found
+  if (expiresAt !== undefined && now >= expiresAt) return inactive('expired')
+  return { active: true, identity: identityOf(found), expiresAt }
+}
+
+function identityOf<Claims>(found: OpaqueToken<Claims>): Identity<Claims> {
+  return frozen<Identity<Claims>>({
+    kind: 'opaque',
+    subject: found.subject,
+    issuer: found.issuer,
+    clientId: found.clientId,
+    audience: found.audience ?? [],
+    scopes: found.scopes ?? [],
+    roles: found.roles ?? [],
+    expiresAt: found.expiresAt,
+    issuedAt: found.issuedAt,
+    tokenId: found.tokenId,
+    claims: found.claims ?? ({} as Claims),
+    actor: found.actor,
+    confirmation: found.confirmation,
+  })
+}
+
+/** 192 bits: 32 characters of base64url, and 6 more for the checksum. */
+const RANDOM_BYTES = 24
+const RANDOM_LENGTH = 32
+const CHECKSUM_LENGTH = 6
+
+/**
+ * Makes a new token: `prefix_`, 192 random bits and a checksum, in characters that need no escape anywhere.
+ * The checksum proves nothing; it lets `opaque({ prefix })` refuse garbage without a lookup.
+ * @param prefix names the kind of token, for people and for secret scanners: 1 to 32 letters, digits and `_`
+ * @throws TypeError where the prefix is not of that form
+ */
+export function generateToken(prefix: string): string {
+  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))
+  const text = `${tokenPrefix(prefix)}_${base64url.encode(random)}`
+  return text + checksum(text)
+}
+
+/** The hash under which to store a token: its SHA-256 as base64url. Nothing in it leads back to the token. */
+export async function hashToken(token: string): Promise<string> {
+  return sha256(token)
+}
+
+function tokenPrefix(prefix: string): string {
+  if (typeof prefix !== 'string' || !/^\w{1,32}$/.test(prefix))
+    throw new TypeError('"prefix" must be of 1 to 32 letters, digits and _')
+  return prefix
+}
+
+function isOurs(token: string, prefix: string | undefined): boolean {
+  if (prefix === undefined) return true
+  if (!token.startsWith(`${prefix}_`)) return false
+  const end = prefix.length + 1 + RANDOM_LENGTH
+  return token.length === end + CHECKSUM_LENGTH && token.slice(end) === checksum(token.slice(0, end))
+}
+
+/** CRC-32 (ISO 3309) as base64url. */
+function checksum(text: string): string {
+  let crc = -1
+  for (let index = 0; index < text.length; index += 1) {
+    crc ^= text.charCodeAt(index)
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  const bytes = new DataView(new ArrayBuffer(4))
+  bytes.setInt32(0, ~crc)
+  return base64url.encode(new Uint8Array(bytes.buffer))
+}

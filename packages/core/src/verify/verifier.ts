@@ -1,0 +1,64 @@
+/** The contract of step 2: from the text of a token to an identity. */
+
+import type { Identity } from '../identity.ts'
+import type { Seconds } from '../options.ts'
+import type { Rejection } from '../rejection.ts'
+
+/**
+ * Tells what a token is worth. Whatever it throws or rejects with means that it could not tell: 503, never 401.
+ *
+ * @example
+ * const verifier: TokenVerifier = {
+ *   async verify(token) {
+ *     const row = await sessions.find(token)
+ *     if (!row) return { active: false, reason: 'unknown_token' }
+ *     const identity = { kind: 'opaque', subject: row.user, audience: [], scopes: ['read'], roles: [], claims: {} } as const
+ *     return { active: true, identity, expiresAt: row.expires }
+ *   },
+ * }
+ */
+export interface TokenVerifier<I extends Identity<unknown> = Identity> {
+  /** @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1) */
+  verify(token: string): Verification<I> | Promise<Verification<I>>
+  /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
+  holds?(verification: Active<I>): boolean
+}
+
+export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive
+
+/** The token is good. */
+export interface Active<I extends Identity<unknown> = Identity> {
+  readonly active: true
+  readonly identity: I
+  /** From when on the result must not be used any more, in seconds since the epoch. */
+  readonly expiresAt?: Seconds | undefined
+}
+
+/** The token is bad, and asking again will not change that. */
+export interface Inactive extends Rejection {
+  readonly active: false
+}
+
+export function inactive(reason: Rejection['reason'], detail?: string): Inactive {
+  return detail === undefined ? { active: false, reason } : { active: false, reason, detail }
+}
+
+/** The time by the given clock. A clock that does not tell a time leaves nothing to decide by. */
+export function secondsOf(now: () => number): Seconds {
+  const milliseconds = now()
+  if (!Number.isFinite(milliseconds)) throw new TypeError('"now" must return milliseconds since the epoch')
+  return milliseconds / 1000
+}
+
+/** 9999-12-31T23:59:59Z: no date in a token is later. */
+const LAST_DATE = 253_402_300_799
+
+/** Whether a value is a NumericDate (RFC 7519 §2): `1e999` and dates in milliseconds are not. */
+export function isNumericDate(value: unknown): value is Seconds {
+  return typeof value === 'number' && value >= 0 && value <= LAST_DATE
+}
+
+/** A promise, or whatever else a verifier of the user's returns to be awaited. */
+export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
+  return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
+}
