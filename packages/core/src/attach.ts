@@ -1,0 +1,51 @@
+/** Where an adapter keeps what the gate decided, so that handlers and later middleware find it again. */
+
+import type { Requirement } from './authorize.ts'
+import type { Decision } from './decision.ts'
+import type { Gate, OnReject } from './gate.ts'
+import type { Identity } from './identity.ts'
+
+interface Attachment<I extends Identity<unknown> = Identity<unknown>> {
+  readonly gate: Gate<I>
+  readonly identity: I
+  /** What another gate attached before. */
+  readonly before: Attachment | undefined
+}
+
+/** Registered, so that two copies of this module in one process find each other's attachments. */
+const ATTACHMENT = Symbol.for('bearergate.attachment')
+
+type Carrier = { [ATTACHMENT]?: Attachment }
+
+/** Remembers on a request, or on whatever lives as long, who passed which gate. */
+export function attach<I extends Identity<unknown>>(carrier: object, gate: Gate<I>, identity: I): void {
+  const attachment = { gate, identity, before: attached(carrier) }
+  ;(carrier as Carrier)[ATTACHMENT] = attachment as unknown as Attachment
+}
+
+function attached(carrier: object): Attachment | undefined {
+  return (carrier as Carrier)[ATTACHMENT]
+}
+
+/**
+ * The identity that passed this gate.
+ * @throws TypeError where the gate's middleware did not run for this request
+ */
+export function identityFrom<I extends Identity<unknown>>(carrier: object, gate: Gate<I>): I {
+  for (let found = attached(carrier); found !== undefined; found = found.before)
+    if (found.gate === (gate as unknown)) return found.identity as I
+  throw new TypeError('bearer() did not run for this request: mount it before this handler')
+}
+
+/**
+ * Decides whether the identity that was attached last may do what is required, by the gate that let it pass.
+ * @throws TypeError where no gate's middleware ran for this request
+ */
+export function authorizeAttached(
+  carrier: object,
+  required: Requirement,
+): [decision: Decision<Identity<unknown>>, onReject: OnReject] {
+  const attachment = attached(carrier)
+  if (attachment === undefined) throw new TypeError('authorize() needs bearer() before it')
+  return [attachment.gate.authorize(attachment.identity, required), attachment.gate.onReject]
+}

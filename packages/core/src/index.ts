@@ -1,0 +1,29 @@
+/** The public surface: explicit named exports, nothing else. */
+
+export { attach, authorizeAttached, identityFrom } from './attach.ts'
+export { allOf, type Requirement, requirement, scope } from './authorize.ts'
+export { type Decision, type Grant, type Refusal, RefusalError } from './decision.ts'
+export type { DecisionEvent, DecisionListener } from './events.ts'
+export type { ProtectedHandler } from './fetch.ts'
+export {
+  createGate,
+  type Gate,
+  type GateOptions,
+  type GateSettings,
+  gateOf,
+  type IssuerGateOptions,
+  type OnReject,
+  type VerifierGateOptions,
+} from './gate.ts'
+export type { Identity } from './identity.ts'
+export type { Seconds } from './options.ts'
+export type { Fetch } from './outbound.ts'
+export { type Reason, type Rejection, Unavailable } from './rejection.ts'
+export { type NodeRequest, nodeRequest, type RequestView } from './request.ts'
+export { type CacheOptions, cached } from './verify/cached.ts'
+export type { Profile } from './verify/claims.ts'
+export type { Algorithm } from './verify/jwk.ts'
+export { type JsonWebKeySet, type JwtOptions, jwt } from './verify/jwt.ts'
+export type { KeySetOptions } from './verify/keys.ts'
+export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
+export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
