@@ -37,11 +37,13 @@ const TOLD: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCo
   insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
 }
 
+const MAX_RETRY_AFTER = 3600
+
 /** Writes the answers of one gate. */
 export interface Challenger {
   /** The answer to a request that its sender has to mend. */
   refuse(rejection: Rejection): Refusal
-  /** The answer where nobody could tell (RFC 9110 §15.6.4). `retryAfter` is rounded up, and at least 1. */
+  /** The answer where nobody could tell (RFC 9110 §15.6.4). `retryAfter` is rounded up, to 1 s at least and an hour at most. */
   unavailable(retryAfter: Seconds): Refusal
 }
 
@@ -75,8 +77,8 @@ export function createChallenger(realm: string, scopes: readonly string[]): Chal
         error: 'temporarily_unavailable',
         error_description: 'The access token could not be checked, try again later',
       }
-      const seconds = String(Math.max(1, Math.ceil(retryAfter)))
-      return answer(503, 'unavailable', body, { 'Retry-After': seconds })
+      const seconds = Math.min(Math.max(1, Math.ceil(retryAfter)), MAX_RETRY_AFTER) || 1
+      return answer(503, 'unavailable', body, { 'Retry-After': String(seconds) })
     },
   }
 }

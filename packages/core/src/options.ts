@@ -9,11 +9,11 @@ export type Seconds = number
  */
 export function readOptions<T extends object>(factory: string, options: T, known: readonly string[]): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${factory}: options must be an object`)
+    throw new TypeError(`the options of "${factory}" must be an object`)
   const read: T = Object.assign(Object.create(null), options)
   for (const name of Object.keys(read))
     if (!known.includes(name))
-      throw new TypeError(`${factory}: unknown option "${name}"; known are ${known.join(', ')}`)
+      throw new TypeError(`"${factory}" has no option "${name}"; it has ${known.join(', ')}`)
   return read
 }
 

@@ -110,7 +110,7 @@ function algorithmsOf(
       ? (CURVES[crv] ?? [])
       : ALGORITHMS.filter((name) => (kty === 'RSA' ? /^[RP]S/ : kty === 'oct' ? /^HS/ : /^ML-DSA/).test(name))
   if ((crv?.startsWith('P-') ?? false) !== (kty === 'EC')) return []
-  const candidates = fitting.filter((name) => allowed.includes(name))
+  const candidates = allowed.filter((name) => fitting.includes(name))
   if (alg !== undefined) return candidates.filter((name) => name === alg)
   if (kty === 'AKP') return []
   return crv === undefined ? candidates.slice(0, 1) : candidates

@@ -1,0 +1,110 @@
+/** What is answered to a refused request, for every reason (RFC 6750 §3). */
+
+import type { Reason } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { createChallenger } from '#core/challenge.ts'
+
+const REASONS: Readonly<Record<Reason, readonly [status: number, error: string | undefined]>> = {
+  no_credentials: [401, undefined],
+  malformed_credentials: [400, 'invalid_request'],
+  multiple_credentials: [400, 'invalid_request'],
+  credentials_too_long: [400, 'invalid_request'],
+  malformed_token: [401, 'invalid_token'],
+  encrypted_token: [401, 'invalid_token'],
+  wrong_type: [401, 'invalid_token'],
+  algorithm_not_allowed: [401, 'invalid_token'],
+  unsupported_header: [401, 'invalid_token'],
+  unknown_key: [401, 'invalid_token'],
+  invalid_signature: [401, 'invalid_token'],
+  unknown_token: [401, 'invalid_token'],
+  revoked: [401, 'invalid_token'],
+  unproven_binding: [401, 'invalid_token'],
+  wrong_issuer: [401, 'invalid_token'],
+  wrong_audience: [401, 'invalid_token'],
+  expired: [401, 'invalid_token'],
+  not_yet_valid: [401, 'invalid_token'],
+  issued_in_future: [401, 'invalid_token'],
+  too_old: [401, 'invalid_token'],
+  missing_claim: [401, 'invalid_token'],
+  invalid_claim: [401, 'invalid_token'],
+  insufficient_scope: [403, 'insufficient_scope'],
+}
+
+const challenger = createChallenger('api', [])
+
+describe('createChallenger', () => {
+  it.each(Object.entries(REASONS))('A10 A11 A12 A13 answers %s with %j', (reason, [status, error]) => {
+    const refusal = challenger.refuse({ reason: reason as Reason })
+    expect(refusal.status).toBe(status)
+    expect(refusal.body.error).toBe(error)
+    const challenge = String(refusal.headers['WWW-Authenticate'])
+    expect(challenge).toMatch(/^Bearer realm="api"/)
+    expect(/ error="([^"]*)"/.exec(challenge)?.[1]).toBe(error)
+    expect(refusal.headers['Cache-Control']).toBe('no-store')
+  })
+
+  it('A14 tells a fixed text for each reason, whatever the detail says', () => {
+    const refusal = challenger.refuse({ reason: 'invalid_claim', detail: 'a secret' })
+    expect(JSON.stringify(refusal)).not.toContain('secret')
+    expect(challenger.refuse({ reason: 'invalid_claim' }).headers).toEqual(refusal.headers)
+  })
+
+  it('A08 A13 names each scope that is needed once, in one challenge', () => {
+    const refusal = challenger.refuse({ reason: 'insufficient_scope', scopes: ['read', 'write', 'read'] })
+    expect(refusal.headers['WWW-Authenticate']).toMatch(/, scope="read write"$/)
+  })
+
+  it('names what every request needs in each 401, and not in a 400', () => {
+    const { refuse } = createChallenger('api', ['read'])
+    expect(refuse({ reason: 'no_credentials' }).headers['WWW-Authenticate']).toBe(
+      'Bearer realm="api", scope="read"',
+    )
+    expect(refuse({ reason: 'expired' }).headers['WWW-Authenticate']).toMatch(/, scope="read"$/)
+    expect(refuse({ reason: 'malformed_credentials' }).headers['WWW-Authenticate']).not.toContain('scope')
+  })
+
+  it('A09 B05 B11 escapes quotes and backslashes of the realm, and replaces what must not be sent', () => {
+    const { headers } = createChallenger('a"b\\c\r\nd\u00e9\u{1F600}', []).refuse({
+      reason: 'no_credentials',
+    })
+    expect(headers['WWW-Authenticate']).toBe('Bearer realm="a\\"b\\\\c??d??"')
+  })
+
+  it('A09 drops scopes that are no scope-tokens', () => {
+    const refusal = challenger.refuse({ reason: 'insufficient_scope', scopes: ['a"b', 'ok', 'c d', '', 'é'] })
+    expect(refusal.headers['WWW-Authenticate']).toMatch(/, scope="ok"$/)
+  })
+
+  it('B15 answers 503 without a challenge, Retry-After in whole seconds and at least one', () => {
+    for (const [retryAfter, header] of [
+      [0, '1'],
+      [0.2, '1'],
+      [3, '3'],
+      [3.1, '4'],
+      [Number.NaN, '1'],
+      [1e21, '3600'],
+    ] as const) {
+      const { status, headers, reason } = challenger.unavailable(retryAfter)
+      expect([status, headers['Retry-After'], headers['WWW-Authenticate'], reason]).toEqual([
+        503,
+        header,
+        undefined,
+        'unavailable',
+      ])
+    }
+  })
+
+  it('B14 forbids to store any refusal', () => {
+    expect(challenger.unavailable(1).headers['Cache-Control']).toBe('no-store')
+  })
+
+  it('makes a new Response each time, of a frozen refusal', async () => {
+    const refusal = challenger.refuse({ reason: 'expired' })
+    expect(challenger.refuse({ reason: 'expired' })).toBe(refusal)
+    for (const part of [refusal, refusal.headers, refusal.body]) expect(Object.isFrozen(part)).toBe(true)
+    const [one, other] = [refusal.toResponse(), refusal.toResponse()]
+    expect(await one.json()).toEqual(refusal.body)
+    expect(await other.json()).toEqual(refusal.body)
+    expect(one.headers.get('www-authenticate')).toBe(refusal.headers['WWW-Authenticate'])
+  })
+})
