@@ -37,7 +37,7 @@ export interface IssuerGateOptions extends GateSettings, JwtOptions {
 }
 
 /** A gate for whatever tokens the verifier knows. */
-export interface VerifierGateOptions<I extends Identity<unknown>> extends GateSettings<I> {
+export interface VerifierGateOptions<I extends Identity<unknown> = Identity> extends GateSettings<I> {
   verifier: TokenVerifier<I>
   issuer?: never
   audience?: never
@@ -74,9 +74,9 @@ const SETTINGS = ['realm', 'requirement', 'onDecision', 'onReject'] as const
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function createGate<I extends Identity<unknown>>(options: VerifierGateOptions<I>): Gate<I>
+export function createGate<I extends Identity<unknown> = Identity>(options: VerifierGateOptions<I>): Gate<I>
 export function createGate(options: IssuerGateOptions): Gate
-export function createGate<I extends Identity<unknown>>(options: GateOptions<I>): Gate<I>
+export function createGate<I extends Identity<unknown> = Identity>(options: GateOptions<I>): Gate<I>
 export function createGate<I extends Identity<unknown>>(options: GateOptions<I>): Gate<I> {
   const read = readOptions('createGate', options, [...SETTINGS, 'verifier', ...JWT_OPTIONS])
   const verifier = verifierOf(read)
@@ -140,7 +140,8 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
 
 /** A gate as it is, or the gate that options describe. */
 export function gateOf<I extends Identity<unknown>>(options: GateOptions<I> | Gate<I>): Gate<I> {
-  return 'authenticate' in options ? options : createGate(options)
+  if (typeof options === 'object' && options !== null && 'authenticate' in options) return options
+  return createGate(options)
 }
 
 /** Either the verifier that is given, or one for the issuer that is described. */

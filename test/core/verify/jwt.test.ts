@@ -2,7 +2,7 @@
 
 import { createHmac, generateKeyPairSync, sign as signBytes } from 'node:crypto'
 import { type Identity, type JwtOptions, jwt, type Verification } from '@bearergate/core'
-import { importJWK, SignJWT } from 'jose'
+import { type CryptoKey, importJWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
@@ -138,7 +138,7 @@ describe('the header', () => {
     [{ zip: 'DEF' }, 'E19'],
     [{ cty: 'JWT' }, 'E07'],
     [{ cty: 'application/jwt' }, 'E07'],
-  ])('refuses %j (%s)', async (members) => {
+  ])('refuses %j (%s)', async (members, _id) => {
     const header = JSON.stringify({ ...JSON.parse(HEADER), ...members })
     expect(await textOutcome(header, JSON.stringify(goodClaims()))).toBe('unsupported_header')
   })
@@ -444,7 +444,6 @@ describe('the signature', () => {
   })
 
   it('E04 uses an RSA key without alg with one algorithm only: the first RSA one that is allowed', async () => {
-    const { alg: _, ...jwk } = rsa.jwk
     const { privateKey } = await rsaPair()
     const pss = await new SignJWT(goodClaims())
       .setProtectedHeader({ alg: 'PS256', kid: 'r' })
@@ -453,7 +452,6 @@ describe('the signature', () => {
       .setProtectedHeader({ alg: 'RS256', kid: 'r' })
       .sign(privateKey.rs)
     const keys = { keys: [{ ...(await rsaPair()).jwk, kid: 'r' }] }
-    expect(jwk.kty).toBe('RSA')
     expect(await outcome(pkcs, { keys, algorithms: ['RS256', 'PS256'] })).toBe('active')
     expect(await outcome(pss, { keys, algorithms: ['RS256', 'PS256'] })).toBe('unknown_key')
     expect(await outcome(pss, { keys, algorithms: ['PS256', 'RS256'] })).toBe('active')

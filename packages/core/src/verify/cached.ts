@@ -37,7 +37,7 @@ interface Kept<V> {
  * requests with the same token wait for one verification. That the verifier could not tell is never kept.
  * @throws TypeError where an option is impossible
  */
-export function cached<I extends Identity<unknown>>(
+export function cached<I extends Identity<unknown> = Identity>(
   verifier: TokenVerifier<I>,
   options: CacheOptions,
 ): TokenVerifier<I> {

@@ -1,0 +1,199 @@
+/** What only an adapter has: the attached identity, the framework's own error handling, and wrong use. */
+
+import { once } from 'node:events'
+import { createGate, type Identity, RefusalError, type TokenVerifier } from '@bearergate/core'
+import * as bearerExpress from '@bearergate/express'
+import * as bearerKoa from '@bearergate/koa'
+import express from 'express'
+import Koa from 'koa'
+import { describe, expect, it } from 'vitest'
+import { listen, send } from '../support/server.ts'
+
+const identity: Identity = {
+  kind: 'opaque',
+  subject: 'emma',
+  audience: [],
+  scopes: ['read'],
+  roles: [],
+  claims: {},
+}
+const accept = (subject: string): TokenVerifier => ({
+  verify: () => ({ active: true, identity: { ...identity, subject } }),
+})
+const refuse: TokenVerifier = { verify: () => ({ active: false, reason: 'revoked' }) }
+const headers = ['Authorization', 'Bearer token']
+
+describe('Express', () => {
+  async function answer(app: express.Express) {
+    const { origin, close } = await listen(app)
+    const got = await send(origin, { headers })
+    await close()
+    return got
+  }
+
+  it('attaches the identity of each gate that was passed', async () => {
+    const app = express()
+    const [outer, inner] = [
+      bearerExpress.bearer({ verifier: accept('outer') }),
+      bearerExpress.bearer({ verifier: accept('inner') }),
+    ]
+    app.use(outer, inner)
+    app.get('/', (request, response) => {
+      response.json([
+        outer.identity(request).subject,
+        inner.identity(request).subject,
+        request.identity?.subject,
+      ])
+    })
+    expect((await answer(app)).text).toBe('["outer","inner","inner"]')
+  })
+
+  it('throws from identity() where bearer() did not run', () => {
+    expect(() => bearerExpress.bearer({ verifier: refuse }).identity({} as Express.Request)).toThrow(
+      /bearer\(\) did not run/,
+    )
+  })
+
+  it('hands a refusal to the error handling where onReject is next', async () => {
+    const app = express()
+    app.use(bearerExpress.bearer({ verifier: refuse, onReject: 'next' }))
+    const handle: express.ErrorRequestHandler = (error, _request, response, _next) => {
+      response.status(418).json([error instanceof RefusalError, error.status, error.reason])
+    }
+    app.use(handle)
+    expect((await answer(app)).text).toBe('[true,401,"revoked"]')
+  })
+
+  it('gives the right answer through the error handling that Express has itself', async () => {
+    const app = express().set('env', 'test')
+    app.use(bearerExpress.bearer({ verifier: refuse, onReject: 'next' }))
+    const { status, challenges } = await answer(app)
+    expect([status, challenges[0]]).toEqual([401, expect.stringContaining('error="invalid_token"')])
+  })
+
+  it('does not answer twice where somebody else has answered', async () => {
+    const app = express()
+    let verified = () => {}
+    app.use((_request, response, next) => {
+      next()
+      response.end('first')
+      verified()
+    })
+    const late: TokenVerifier = {
+      verify: () =>
+        new Promise((resolve) => {
+          verified = () => resolve({ active: false, reason: 'revoked' })
+        }),
+    }
+    app.use(bearerExpress.bearer({ verifier: late }))
+    expect(await answer(app)).toMatchObject({ status: 200, text: 'first' })
+  })
+
+  it('refuses to authorize without bearer() before it', async () => {
+    const app = express().set('env', 'test')
+    app.use(bearerExpress.requireScope('read'))
+    app.get('/', (_request, response) => void response.end('reached'))
+    const { status, text } = await answer(app)
+    expect(status).toBe(500)
+    expect(text).not.toBe('reached')
+  })
+
+  it('leaves an identity of undefined where bearer() did not run', async () => {
+    const app = express()
+    app.get('/', (request, response) => void response.end(String(request.identity)))
+    expect((await answer(app)).text).toBe('undefined')
+  })
+})
+
+describe('Koa', () => {
+  async function answer(app: Koa) {
+    const { origin, close } = await listen(app.callback())
+    const got = await send(origin, { headers })
+    await close()
+    return got
+  }
+
+  it('attaches the identity of each gate that was passed', async () => {
+    const app = new Koa()
+    const [outer, inner] = [
+      bearerKoa.bearer({ verifier: accept('outer') }),
+      bearerKoa.bearer({ verifier: accept('inner') }),
+    ]
+    app.use(outer).use(inner)
+    app.use((context) => {
+      context.body = [
+        outer.identity(context).subject,
+        inner.identity(context).subject,
+        context.state.identity?.subject,
+      ]
+    })
+    expect((await answer(app)).text).toBe('["outer","inner","inner"]')
+  })
+
+  it('throws from identity() where bearer() did not run', () => {
+    expect(() => bearerKoa.bearer({ verifier: refuse }).identity({} as Koa.Context)).toThrow(
+      /bearer\(\) did not run/,
+    )
+  })
+
+  it('hands a refusal to the error handling where onReject is next', async () => {
+    const app = new Koa()
+    app.use(async (context, next) => {
+      await next().catch((error: unknown) => {
+        if (!(error instanceof RefusalError)) throw error
+        context.status = 418
+        context.body = [error.status, error.reason]
+      })
+    })
+    app.use(bearerKoa.bearer({ verifier: refuse, onReject: 'next' }))
+    expect((await answer(app)).text).toBe('[401,"revoked"]')
+  })
+
+  it('gives the right answer through the error handling that Koa has itself', async () => {
+    const app = new Koa()
+    const logged = once(app, 'error')
+    app.use(bearerKoa.bearer({ verifier: refuse, onReject: 'next' }))
+    const { status, challenges } = await answer(app)
+    expect([status, challenges[0]]).toEqual([401, expect.stringContaining('error="invalid_token"')])
+    expect((await logged)[0]).toBeInstanceOf(RefusalError)
+  })
+
+  it('refuses to authorize without bearer() before it', async () => {
+    const app = new Koa()
+    app.silent = true
+    app.use(bearerKoa.requireScope('read'))
+    app.use((context) => {
+      context.body = 'reached'
+    })
+    const { status, text } = await answer(app)
+    expect(status).toBe(500)
+    expect(text).not.toBe('reached')
+  })
+})
+
+describe.each([
+  ['Express', bearerExpress],
+  ['Koa', bearerKoa],
+])('%s', (_, adapter) => {
+  it('takes a gate as it is', () => {
+    const gate = createGate({ verifier: refuse })
+    expect(adapter.bearer(gate).gate).toBe(gate)
+  })
+
+  it.each([
+    ['requireScope without a scope', () => (adapter.requireScope as () => unknown)(), /"scope"/],
+    ['requireScope of two scopes in one string', () => adapter.requireScope('a b'), /"scope"/],
+    ['requireScope with something else than a scope', () => adapter.requireScope('a', 7 as never), /"scope"/],
+    ['authorize without a requirement', () => (adapter.authorize as () => unknown)(), /"authorize"/],
+    ['authorize with a string', () => adapter.authorize('read' as never), /"authorize"/],
+    ['bearer without options', () => (adapter.bearer as () => unknown)(), /options/],
+    [
+      'bearer with an unknown option',
+      () => adapter.bearer({ verifier: refuse, unless: '/public' } as never),
+      /"unless"/,
+    ],
+  ])('throws at start-up for %s', (_name, create, message) => {
+    expect(create).toThrow(TypeError)
+    expect(create).toThrow(message)
+  })
+})

@@ -1,0 +1,301 @@
+/** The gate: the way of a request from the view to the decision. */
+
+import { inspect } from 'node:util'
+import {
+  allOf,
+  createGate,
+  type DecisionEvent,
+  type Identity,
+  RefusalError,
+  type RequestView,
+  scope,
+  type TokenVerifier,
+} from '@bearergate/core'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
+
+const request = (authorization?: string) =>
+  new Request('https://api.example.com', authorization === undefined ? {} : { headers: { authorization } })
+const identity: Identity = {
+  kind: 'opaque',
+  subject: 'emma',
+  audience: [],
+  scopes: ['read'],
+  roles: [],
+  claims: {},
+}
+const verifier: TokenVerifier = {
+  verify: (token) =>
+    token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' },
+}
+
+let key: TestKey
+beforeAll(async () => {
+  key = await createKey('ES256')
+})
+
+describe('authenticate', () => {
+  it('decides at once where the verifier does', () => {
+    const gate = createGate({ verifier })
+    expect(gate.authenticate(request('Bearer good'))).toEqual({ ok: true, identity })
+    expect(gate.authenticate(request('Bearer bad'))).toMatchObject({
+      ok: false,
+      status: 401,
+      reason: 'unknown_token',
+    })
+  })
+
+  it('takes a fetch Request and the view of any other request alike', () => {
+    const view: RequestView = { header: (name) => (name === 'authorization' ? 'Bearer good' : undefined) }
+    expect(createGate({ verifier }).authenticate(view)).toMatchObject({ ok: true })
+  })
+
+  it('B07 sees several lines in the Headers of a Request', () => {
+    const headers = new Headers([
+      ['authorization', 'Bearer good'],
+      ['authorization', 'Bearer good'],
+    ])
+    expect(createGate({ verifier }).authenticate(new Request('https://a', { headers }))).toMatchObject({
+      ok: false,
+      status: 400,
+    })
+  })
+
+  it('G11 asks the verifier only about what may be a token', () => {
+    const verify = vi.fn(verifier.verify)
+    const gate = createGate({ verifier: { verify } })
+    for (const value of [
+      'Bearer',
+      'Bearer a b',
+      'Basic good',
+      `Bearer ${'a'.repeat(8193)}`,
+      'Bearer {"$ne":null}',
+    ])
+      gate.authenticate(request(value))
+    gate.authenticate({ header: () => ({ toString: () => 'Bearer good' }) as never })
+    expect(verify).not.toHaveBeenCalled()
+  })
+
+  it('BI02 answers whatever is no request, or throws when it is read, with a decision', () => {
+    const gate = createGate({ verifier })
+    const throwing = {
+      header: () => {
+        throw new Error('no')
+      },
+    }
+    for (const odd of [
+      undefined,
+      null,
+      7,
+      'Bearer good',
+      {},
+      [],
+      throwing,
+      new Proxy(
+        {},
+        {
+          has: () => {
+            throw new Error('no')
+          },
+        },
+      ),
+    ])
+      expect(gate.authenticate(odd as never)).toMatchObject({ ok: false, status: 503 })
+  })
+
+  it('requires what every request needs', () => {
+    const gate = createGate({ verifier, requirement: allOf(scope('read'), scope('admin')) })
+    const decision = gate.authenticate(request('Bearer good'))
+    expect(decision).toMatchObject({ ok: false, status: 403, reason: 'insufficient_scope' })
+    expect(
+      createGate({ verifier, requirement: scope('read') }).authenticate(request('Bearer good')),
+    ).toMatchObject({ ok: true })
+  })
+
+  it('compares scopes as a whole: no part, prefix or other case of one counts', () => {
+    const gate = createGate({ verifier })
+    for (const name of ['rea', 'READ', 'read:all', 'ad'])
+      expect(gate.authorize(identity, scope(name))).toMatchObject({ ok: false })
+    expect(gate.authorize(identity, scope('read'))).toMatchObject({ ok: true })
+  })
+
+  it('answers 503 where a requirement of the user throws', () => {
+    const requirement = {
+      scopes: [],
+      isMet: () => {
+        throw new Error('no')
+      },
+    }
+    expect(createGate({ verifier, requirement }).authenticate(request('Bearer good'))).toMatchObject({
+      ok: false,
+      status: 503,
+    })
+    expect(createGate({ verifier }).authorize(identity, requirement)).toMatchObject({
+      ok: false,
+      status: 503,
+    })
+  })
+})
+
+describe('onDecision', () => {
+  it('is told of every decision, with the detail for operators', async () => {
+    const events: DecisionEvent[] = []
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key.jwk] },
+      now: () => NOW * 1000,
+      onDecision: (event) => events.push(event),
+    })
+    await gate.authenticate(request())
+    await gate.authenticate(request(`Bearer ${await key.sign({ sub: 7 })}`))
+    const decision = await gate.authenticate(request(`Bearer ${await key.sign()}`))
+    expect(events.map(({ decision, detail }) => [decision.ok ? 'ok' : decision.reason, detail])).toEqual([
+      ['no_credentials', undefined],
+      ['invalid_claim', 'sub'],
+      ['ok', undefined],
+    ])
+    expect(events[2]?.decision).toBe(decision)
+  })
+
+  it('cannot change a decision by throwing', () => {
+    const gate = createGate({
+      verifier,
+      onDecision: () => {
+        throw new Error('no')
+      },
+    })
+    expect(gate.authenticate(request('Bearer good'))).toMatchObject({ ok: true })
+    expect(gate.authenticate(request('Bearer bad'))).toMatchObject({ ok: false, status: 401 })
+  })
+
+  it('M05 is never told a token, or a part of one', async () => {
+    const events: DecisionEvent[] = []
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key.jwk] },
+      now: () => NOW * 1000,
+      onDecision: (event) => events.push(event),
+    })
+    const tokens = [
+      await key.sign(),
+      await key.sign({ exp: 1 }),
+      await key.sign({ iss: 'x' }),
+      `${await key.sign()}A`,
+      await key.sign({}, { kid: 'canary' }),
+      'canary.canary.canary',
+      'canary',
+    ]
+    for (const token of tokens) await gate.authenticate(request(`Bearer ${token}`))
+    expect(events).toHaveLength(tokens.length)
+    const told = inspect(events, { depth: 10 }) + JSON.stringify(events)
+    for (const token of tokens) for (const part of token.split('.')) expect(told).not.toContain(part)
+  })
+})
+
+describe('protect', () => {
+  const gate = createGate({ verifier })
+
+  it('calls the handler with the identity, and with what the runtime passes', async () => {
+    const handler = gate.protect((_request, { subject }, environment: { name: string }) =>
+      Response.json({ subject, name: environment.name }),
+    )
+    expect(await (await handler(request('Bearer good'), { name: 'test' })).json()).toEqual({
+      subject: 'emma',
+      name: 'test',
+    })
+  })
+
+  it('answers for itself where the request may not pass', async () => {
+    const handler = vi.fn(() => new Response())
+    const response = await gate.protect(handler)(request('Bearer bad'))
+    expect([response.status, response.headers.get('www-authenticate'), await response.json()]).toEqual([
+      401,
+      'Bearer realm="api", error="invalid_token", error_description="The access token is not valid"',
+      { error: 'invalid_token', error_description: 'The access token is not valid' },
+    ])
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  it('leaves the errors of the handler to whom they concern', async () => {
+    const handler = gate.protect(() => {
+      throw new Error('mine')
+    })
+    await expect(handler(request('Bearer good'))).rejects.toThrow('mine')
+  })
+
+  it('throws at creation without a handler', () => {
+    expect(() => gate.protect(undefined as never)).toThrow(/"handler"/)
+  })
+})
+
+describe('createGate', () => {
+  it.each([
+    ['createGate', undefined],
+    ['createGate', null],
+    ['createGate', []],
+    ['issuer', {}],
+    ['audience', { issuer: ISSUER }],
+    ['verifier', { verifier: {} }],
+    ['verifier', { verifier: null }],
+    ['issuer', { verifier, issuer: ISSUER }],
+    ['cache', { verifier, cache: false }],
+    ['realm', { verifier, realm: '' }],
+    ['realm', { verifier, realm: 7 }],
+    ['requirement', { verifier, requirement: 'read' }],
+    ['requirement', { verifier, requirement: null }],
+    ['onDecision', { verifier, onDecision: 'log' }],
+    ['onReject', { verifier, onReject: 'throw' }],
+    ['realmm', { verifier, realmm: 'a' }],
+  ])('names "%s" in a TypeError for impossible options', (name, options) => {
+    expect(() => createGate(options as never)).toThrow(TypeError)
+    expect(() => createGate(options as never)).toThrow(`"${name}"`)
+  })
+
+  it('reads its options once', () => {
+    const options = { verifier, realm: 'one' }
+    const gate = createGate(options)
+    options.realm = 'two'
+    options.verifier = { verify: () => ({ active: true, identity }) }
+    expect(gate.authenticate(request())).toMatchObject({
+      headers: { 'WWW-Authenticate': 'Bearer realm="one"' },
+    })
+    expect(gate.authenticate(request('Bearer bad'))).toMatchObject({ ok: false })
+  })
+
+  it('takes nothing from Object.prototype for an option', () => {
+    const prototype = Object.prototype as Record<string, unknown>
+    prototype.audience = AUDIENCE
+    try {
+      expect(() => createGate({ issuer: ISSUER } as never)).toThrow(/"audience"/)
+    } finally {
+      delete prototype.audience
+    }
+  })
+})
+
+describe('requirements', () => {
+  it('throw where they are impossible', () => {
+    for (const name of ['', 'a b', 'a"b', 'a\\b', 'é', undefined, 7, ['a']])
+      expect(() => scope(name as string)).toThrow(/"scope"/)
+    expect(() => (allOf as () => unknown)()).toThrow(/"allOf"/)
+    expect(() => (allOf as (...list: unknown[]) => unknown)('read')).toThrow(/"allOf"/)
+  })
+})
+
+describe('RefusalError', () => {
+  it('carries the answer for the error handling of a framework', () => {
+    const decision = createGate({ verifier }).authenticate(request('Bearer bad'))
+    if (decision instanceof Promise || decision.ok) throw new Error('passed')
+    const error = new RefusalError(decision)
+    expect(error).toMatchObject({
+      status: 401,
+      statusCode: 401,
+      expose: true,
+      reason: 'unknown_token',
+      body: { error: 'invalid_token' },
+    })
+    expect(error.headers['WWW-Authenticate']).toContain('invalid_token')
+  })
+})

@@ -1,0 +1,231 @@
+/** The cache around a verifier: what is kept, for how long, and what is never kept. */
+
+import {
+  type Active,
+  type CacheOptions,
+  cached,
+  createGate,
+  type Identity,
+  jwt,
+  type TokenVerifier,
+  type Verification,
+} from '@bearergate/core'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'Date'] })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
+const now = () => Date.now() / 1000
+
+const identity = (subject: string): Identity => ({
+  kind: 'opaque',
+  subject,
+  audience: [],
+  scopes: [],
+  roles: [],
+  claims: {},
+})
+const active = (subject: string, expiresAt?: number): Active => ({
+  active: true,
+  identity: identity(subject),
+  expiresAt,
+})
+
+function counting(
+  answer: (token: string) => Verification | Promise<Verification>,
+  options: Partial<CacheOptions> = {},
+) {
+  const verify = vi.fn(answer)
+  return { verify, cache: cached({ verify }, { ttl: 60, ...options }) }
+}
+
+describe('cached', () => {
+  it('verifies a token once in its ttl', async () => {
+    const { verify, cache } = counting(async (token) => active(token))
+    const first = await cache.verify('a')
+    pass(59.9)
+    expect(cache.verify('a')).toEqual(first)
+    expect(verify).toHaveBeenCalledOnce()
+    pass(0.1)
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(2)
+  })
+
+  it('answers a hit at once, without a promise', async () => {
+    const { cache } = counting(async () => active('a'))
+    await cache.verify('a')
+    expect(cache.verify('a')).not.toBeInstanceOf(Promise)
+  })
+
+  it('G05 never uses a result past its expiresAt', async () => {
+    const { verify, cache } = counting(async () => active('a', now() + 10))
+    await cache.verify('a')
+    pass(9.9)
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledOnce()
+    pass(0.1)
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(2)
+  })
+
+  it('FX41 measures its ttl by the monotonic clock, and expiresAt by the wall clock', async () => {
+    let wall = 1_000_000
+    const { verify, cache } = counting(async () => active('a', 2_000), { now: () => wall })
+    await cache.verify('a')
+    wall -= 900_000
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledOnce()
+    wall = 2_000_000
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(2)
+  })
+
+  it('shares one verification among concurrent requests with the same token', async () => {
+    const { verify, cache } = counting(async (token) => active(token))
+    const results = await Promise.all(Array.from({ length: 50 }, (_, index) => cache.verify(`t${index % 5}`)))
+    expect(verify).toHaveBeenCalledTimes(5)
+    expect(results.map((result) => (result.active ? result.identity.subject : ''))).toEqual(
+      Array.from({ length: 50 }, (_, index) => `t${index % 5}`),
+    )
+  })
+
+  it('never keeps that the verifier could not tell', async () => {
+    const verify = vi.fn<TokenVerifier['verify']>(async () => {
+      throw new Error('down')
+    })
+    const cache = cached({ verify }, { ttl: 60, negativeTtl: 60 })
+    await expect(Promise.all([cache.verify('a'), cache.verify('a')])).rejects.toThrow('down')
+    expect(verify).toHaveBeenCalledOnce()
+    verify.mockImplementation(async () => active('a'))
+    expect(await cache.verify('a')).toMatchObject({ active: true })
+  })
+
+  it('keeps refusals only where negativeTtl says so, and apart from the good results', async () => {
+    const refuse = async (token: string): Promise<Verification> =>
+      token.startsWith('bad') ? { active: false, reason: 'unknown_token' } : active(token)
+    const without = counting(refuse)
+    await without.cache.verify('bad')
+    await without.cache.verify('bad')
+    expect(without.verify).toHaveBeenCalledTimes(2)
+    const { verify, cache } = counting(refuse, { negativeTtl: 5, max: 10 })
+    await cache.verify('good')
+    for (let index = 0; index < 100; index += 1) await cache.verify(`bad${index}`)
+    await cache.verify('bad99')
+    await cache.verify('good')
+    expect(verify).toHaveBeenCalledTimes(101)
+    pass(5)
+    await cache.verify('bad99')
+    expect(verify).toHaveBeenCalledTimes(102)
+  })
+
+  it('keeps no more than max results, the most recently used ones', async () => {
+    const { verify, cache } = counting(async (token) => active(token), { max: 2 })
+    for (const token of ['a', 'b', 'a', 'c', 'a']) await cache.verify(token)
+    expect(verify).toHaveBeenCalledTimes(3)
+    await cache.verify('b')
+    expect(verify).toHaveBeenCalledTimes(4)
+  })
+
+  it('BI16 freezes what requests share', async () => {
+    const { cache } = counting(async () => ({
+      active: true,
+      identity: { ...identity('a'), claims: { list: [{}] } },
+    }))
+    const result = await cache.verify('a')
+    if (!result.active) throw new Error('inactive')
+    expect(() => Object.assign(result.identity, { subject: 'b' })).toThrow(TypeError)
+    expect(() => (result.identity.scopes as string[]).push('admin')).toThrow(TypeError)
+    expect(() => (result.identity.claims.list as object[]).push({})).toThrow(TypeError)
+  })
+
+  it('asks the verifier whether a kept result still holds', async () => {
+    let holds = true
+    const verify = vi.fn(async () => active('a'))
+    const cache = cached({ verify, holds: () => holds }, { ttl: 60 })
+    await cache.verify('a')
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledOnce()
+    holds = false
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(2)
+  })
+
+  it('takes a thenable for a promise', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: this is what is tested
+    const thenable = { then: (resolve: (value: Verification) => void) => resolve(active('a')) }
+    const cache = cached({ verify: () => thenable as Promise<Verification> }, { ttl: 60 })
+    expect(await cache.verify('a')).toMatchObject({ active: true })
+  })
+
+  it('M05 holds no token, or part of one, in its keys', async () => {
+    const key = await createKey('ES256')
+    const token = await key.sign({ iat: undefined, exp: now() + 60 })
+    const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
+    const { LRUCache } = await import('lru-cache')
+    const set = vi.spyOn(LRUCache.prototype, 'set')
+    await verifier.verify(token)
+    expect(set).toHaveBeenCalledOnce()
+    expect(set.mock.calls[0]?.[0]).toMatch(/^[\w-]{43}$/)
+    for (const part of token.split('.')) expect(JSON.stringify(set.mock.calls)).not.toContain(part)
+    set.mockRestore()
+  })
+
+  it.each([
+    ['verifier', undefined, { ttl: 1 }],
+    ['verifier', {}, { ttl: 1 }],
+    ['cached', { verify: () => active('a') }, undefined],
+    ['ttl', { verify: () => active('a') }, {}],
+    ['ttl', { verify: () => active('a') }, { ttl: -1 }],
+    ['ttl', { verify: () => active('a') }, { ttl: '5' }],
+    ['ttl', { verify: () => active('a') }, { ttl: Number.POSITIVE_INFINITY }],
+    ['max', { verify: () => active('a') }, { ttl: 1, max: 0 }],
+    ['max', { verify: () => active('a') }, { ttl: 1, max: 2 ** 53 }],
+    ['now', { verify: () => active('a') }, { ttl: 1, now: 7 }],
+    ['size', { verify: () => active('a') }, { ttl: 1, size: 7 }],
+  ])('BI20 names "%s" in a TypeError at creation', (name, verifier, options) => {
+    expect(() => cached(verifier as never, options as never)).toThrow(TypeError)
+    expect(() => cached(verifier as never, options as never)).toThrow(`"${name}"`)
+  })
+})
+
+describe('the cache of jwt', () => {
+  it('never uses a result past exp, and verifies within the tolerance anew', async () => {
+    const key = await createKey('ES256')
+    const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
+    const token = await key.sign({ iat: undefined, exp: now() + 60 })
+    const ask = () =>
+      gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
+    expect(await ask()).toMatchObject({ ok: true })
+    pass(59)
+    expect(ask()).toMatchObject({ ok: true })
+    pass(1)
+    expect(ask()).toBeInstanceOf(Promise)
+    expect(await ask()).toMatchObject({ ok: true })
+    pass(30)
+    expect(await ask()).toMatchObject({ ok: false, reason: 'expired' })
+  })
+
+  it('D06 never uses a result past maxTokenAge', async () => {
+    const key = await createKey('ES256')
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key.jwk] },
+      maxTokenAge: 60,
+      clockTolerance: 0,
+    })
+    const token = await key.sign({ iat: now(), exp: now() + 3600 })
+    const ask = () =>
+      gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
+    expect(await ask()).toMatchObject({ ok: true })
+    pass(59)
+    expect(ask()).toMatchObject({ ok: true })
+    pass(1)
+    expect(await ask()).toMatchObject({ ok: false, reason: 'too_old' })
+  })
+})

@@ -1,0 +1,125 @@
+/** Which keys may verify, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
+
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { type Algorithm, DEFAULT_ALGORITHMS, importKey, verificationKey } from '#core/verify/jwk.ts'
+
+const publicJwk = ({ publicKey }: KeyPairKeyObjectResult) =>
+  publicKey.export({ format: 'jwk' }) as Record<string, string>
+const ec = (namedCurve: string) => publicJwk(generateKeyPairSync('ec', { namedCurve }))
+const rsa = publicJwk(generateKeyPairSync('rsa', { modulusLength: 2048 }))
+const p256 = ec('P-256')
+const ed25519 = publicJwk(generateKeyPairSync('ed25519') as never)
+
+const judge = (jwk: unknown, allowed: readonly Algorithm[] = DEFAULT_ALGORITHMS) => {
+  const key = verificationKey(jwk, allowed, 'refuse-secrets')
+  return typeof key === 'string' ? key : key.algorithms
+}
+const modulus = (bytes: number) => Buffer.alloc(bytes, 0xff).toString('base64url')
+
+describe('verificationKey', () => {
+  it.each([null, 7, 'key', [], undefined, true])('C18 ignores %j', (entry) => {
+    expect(judge(entry)).toBe('not an object')
+  })
+
+  it.each([{}, { kty: 'XYZ' }, { kty: 7 }, { kty: '__proto__' }, { kty: 'constructor' }])(
+    'C18 ignores an unknown kty: %j',
+    (jwk) => {
+      expect(judge(jwk)).toBe('its "kty" is not known')
+    },
+  )
+
+  it('C18 ignores a key that lacks a member, or has it in another type', () => {
+    for (const [jwk, name] of [
+      [rsa, 'n'],
+      [rsa, 'e'],
+      [p256, 'x'],
+      [p256, 'y'],
+      [p256, 'crv'],
+      [ed25519, 'x'],
+    ] as const)
+      for (const value of [undefined, 7, null, {}, ['AQAB']])
+        expect(judge({ ...jwk, [name]: value })).toBe(`its "${name}" is not a string`)
+    expect(judge({ ...rsa, kid: 7 })).toBe('its "kid" is not a string')
+    expect(judge({ ...rsa, n: '!!' })).toBe('its "n" or "e" is not base64url')
+    expect(judge({ ...rsa, e: '' })).toBe('its "n" or "e" is not base64url')
+    expect(judge({ ...rsa, e: 'A' })).toBe('its "n" or "e" is not base64url')
+  })
+
+  it('C13 refuses RSA keys under 2,048 and over 8,192 bits', () => {
+    for (const bytes of [64, 128, 255, 1025, 2048])
+      expect(judge({ ...rsa, n: modulus(bytes) })).toMatch(/modulus/)
+    for (const bytes of [256, 512, 1024]) expect(judge({ ...rsa, n: modulus(bytes) })).toEqual(['RS256'])
+    const bits2047 = Buffer.concat([Buffer.from([0x7f]), Buffer.alloc(255, 0xff)])
+    expect(judge({ ...rsa, n: bits2047.toString('base64url') })).toMatch(/modulus/)
+    expect(
+      judge({ ...rsa, n: Buffer.concat([Buffer.alloc(1), Buffer.alloc(255, 0xff)]).toString('base64url') }),
+    ).toMatch(/modulus/)
+    expect(judge({ ...rsa, n: Buffer.alloc(256).toString('base64url') })).toMatch(/modulus/)
+  })
+
+  it('C13 refuses a public exponent of 1, an even one, and one over 64 bits', () => {
+    for (const bytes of [[0], [1], [0, 1], [2], [1, 0], [1, 0, 0], Array(9).fill(1)])
+      expect(judge({ ...rsa, e: Buffer.from(bytes).toString('base64url') })).toMatch(/exponent/)
+    for (const bytes of [[3], [17], [1, 0, 1], [0, 1, 0, 1]])
+      expect(judge({ ...rsa, e: Buffer.from(bytes).toString('base64url') })).toEqual(['RS256'])
+  })
+
+  it('C16 E02 gives each curve its algorithm', () => {
+    expect(judge(p256)).toEqual(['ES256'])
+    expect(judge(ec('P-384'))).toEqual(['ES384'])
+    expect(judge(ec('P-521'))).toEqual(['ES512'])
+    expect(judge(ed25519)).toEqual(['EdDSA', 'Ed25519'])
+    expect(judge({ ...p256, crv: 'P-384', alg: 'ES256' })).toBe('it fits no allowed algorithm')
+    for (const crv of ['secp256k1', 'Ed448', 'X25519', 'p-256', '__proto__'])
+      expect(judge({ ...p256, crv })).toBe('it fits no allowed algorithm')
+    expect(judge({ ...ed25519, kty: 'EC', y: 'AA' })).toBe('it fits no allowed algorithm')
+    expect(judge({ ...p256, kty: 'OKP' })).toBe('it fits no allowed algorithm')
+  })
+
+  it('C16 E08 does not import a point off its curve', async () => {
+    const key = verificationKey({ ...p256, x: p256.y, y: p256.x }, DEFAULT_ALGORITHMS, 'refuse-secrets')
+    if (typeof key === 'string') throw new Error(key)
+    await expect(importKey(key)).rejects.toThrow()
+  })
+
+  it('C17 refuses a use other than sig, and key_ops without verify', () => {
+    for (const use of ['enc', '', null, 7]) expect(judge({ ...rsa, use })).toBe('its "use" is not "sig"')
+    for (const key_ops of [[], ['encrypt'], ['sign'], 'verify', null, 7])
+      expect(judge({ ...rsa, key_ops })).toBe('its "key_ops" do not include "verify"')
+    expect(judge({ ...rsa, use: 'sig', key_ops: ['verify'] })).toEqual(['RS256'])
+  })
+
+  it('C17 E01 E03 takes the alg of the key where it is allowed, and no other', () => {
+    expect(judge({ ...rsa, alg: 'PS512' })).toEqual(['PS512'])
+    expect(judge({ ...ed25519, alg: 'EdDSA' })).toEqual(['EdDSA'])
+    expect(judge({ ...ed25519, alg: 'Ed25519' })).toEqual(['Ed25519'])
+    for (const alg of ['HS256', 'ES256', 'RSA-OAEP', 'none', 'rs256', '', 7, null])
+      expect(judge({ ...rsa, alg })).toBe('it fits no allowed algorithm')
+    expect(judge({ ...rsa, alg: 'RS256' }, ['ES256'])).toBe('it fits no allowed algorithm')
+  })
+
+  it('C19 refuses secrets and private keys', () => {
+    expect(judge({ kty: 'oct', k: modulus(64), alg: 'HS256' }, ['HS256'])).toBe('it is a secret')
+    for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'])
+      expect(judge({ ...rsa, [name]: 'AQ' })).toBe('it is a private key')
+  })
+
+  it('takes nothing from Object.prototype for a member of a key', () => {
+    const prototype = Object.prototype as Record<string, unknown>
+    for (const [name, value] of [
+      ['use', 'enc'],
+      ['alg', 'HS256'],
+      ['key_ops', []],
+      ['d', 'AQ'],
+      ['kid', 7],
+    ] as const) {
+      prototype[name] = value
+      try {
+        expect(judge(rsa)).toEqual(['RS256'])
+      } finally {
+        delete prototype[name]
+      }
+    }
+  })
+})
