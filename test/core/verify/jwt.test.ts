@@ -164,6 +164,14 @@ describe('the header', () => {
     },
   )
 
+  it('C10 finds no key for a kid of more than 256 characters, even where one has it', async () => {
+    const named = async (length: number) => {
+      const long = await createKey('ES256', 'k'.repeat(length))
+      return outcome(await long.sign(), { keys: { keys: [long.jwk] } })
+    }
+    expect([await named(256), await named(257)]).toEqual(['active', 'unknown_key'])
+  })
+
   it('C10 C11 compares kid code point by code point', async () => {
     const composed = await createKey('ES256', '\u00e9')
     const keys = { keys: [composed.jwk] }

@@ -139,6 +139,23 @@ describe('discovery', () => {
     expect(await outcome(gate, one)).toBe('ok')
   })
 
+  it('reads the metadata again where the keys are no longer where they were', async () => {
+    respond = metadata(good())
+    const gate = discovering()
+    expect(await outcome(gate, one)).toBe('ok')
+    const moved = { ...good(), jwks_uri: `${server.origin}/moved` }
+    respond = (request, response) =>
+      request.url === '/moved'
+        ? publish(two)(request, response)
+        : request.url === '/jwks'
+          ? fail(410)(request, response)
+          : json(moved)(request, response)
+    expect(await outcome(gate, two)).toBe('unknown_key')
+    pass(61)
+    expect(await outcome(gate, two)).toBe('ok')
+    expect(paths).toEqual([OAUTH, '/jwks', '/jwks', OAUTH, '/moved'])
+  })
+
   it('does not ask a server twice that cannot be reached', async () => {
     const urls: string[] = []
     const gate = createGate({
