@@ -6,6 +6,9 @@ import { Unavailable } from './rejection.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
+/** The runtime's own, looked up at each call. */
+export const runtimeFetch: Fetch = (url, init) => globalThis.fetch(url, init)
+
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 262_144
 /** The longest `Retry-After` that is heeded, in seconds. */

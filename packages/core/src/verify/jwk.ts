@@ -34,7 +34,7 @@ export interface VerificationKey {
   /** The same for the same key in another set. */
   readonly id: string
   readonly kid: string | undefined
-  /** The values of `alg` that it verifies: one algorithm, by all of its names (RFC 8725 §3.1). */
+  /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
   readonly jwk: JWK
   /** The key as the runtime's crypto wants it, once it was imported. */

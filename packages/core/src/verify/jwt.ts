@@ -2,7 +2,7 @@
 
 import type { Identity } from '../identity.ts'
 import { callback, number, oneOf, readOptions, type Seconds, secureUrl, text, texts } from '../options.ts'
-import type { Fetch } from '../outbound.ts'
+import { type Fetch, runtimeFetch } from '../outbound.ts'
 import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, identityOf, type Profile } from './claims.ts'
 import { discoveredKeys, keysAt } from './issuer.ts'
@@ -28,7 +28,10 @@ export interface JwtOptions extends KeySetOptions {
    * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
    */
   issuer: string
-  /** Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it. */
+  /**
+   * Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it.
+   * Name the API, never a client: a client's id is the audience of its ID tokens.
+   */
   audience: string | readonly string[] | null
   /** Where the issuer's key set is: an https URL, or http on loopback. */
   jwksUri?: string
@@ -191,7 +194,7 @@ function keySetOf(options: JwtOptions): KeySet {
   const { issuer, jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)
-  const fetch = callback<Fetch, Fetch>('fetch', options.fetch, (url, init) => globalThis.fetch(url, init))
+  const fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
     return new FixedKeySet(givenKeys(keys, allowed))

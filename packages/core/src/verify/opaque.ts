@@ -16,14 +16,16 @@ import {
 } from './verifier.ts'
 
 /** What a lookup knows of a token. */
-export interface OpaqueToken<Claims> extends Partial<Omit<Identity<Claims>, 'kind'>> {
+export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>
+  extends Partial<Omit<Identity<Claims>, 'kind'>> {
   /** When the token expires, in seconds since the epoch. Without it the token is good until the lookup says otherwise. */
   readonly expiresAt?: Seconds | undefined
 }
 
-export interface OpaqueOptions<Claims> {
+export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
   /**
-   * Finds a token: what it stands for, or `null` where it is unknown or revoked. What it throws is answered 503.
+   * Finds a token: what it stands for, or `null` where it is unknown or revoked. What it throws is
+   * answered 503, and so is anything else that it gives, `undefined` included.
    * @param token a string of the syntax `b64token`, at most 8,192 characters
    * @param hash its SHA-256 as base64url, like that of `hashToken`: store this, not the token
    */
