@@ -148,19 +148,20 @@ describe('opaque', () => {
     expect(verification).toMatchObject({ identity: { scopes: ['read'], claims: { name: 'Emma' } } })
   })
 
+  const lookup = (): null => null
   it.each([
     ['lookup', {}],
     ['lookup', { lookup: 'find' }],
-    ['prefix', { lookup: () => null, prefix: '' }],
-    ['prefix', { lookup: () => null, prefix: 'a-b' }],
-    ['ttl', { lookup: () => null, cache: {} }],
-    ['ttl', { lookup: () => null, cache: { ttl: 0 } }],
-    ['ttl', { lookup: () => null, cache: { ttl: Number.NaN } }],
-    ['ttl', { lookup: () => null, cache: { ttl: 86_401 } }],
-    ['negativeTtl', { lookup: () => null, cache: { ttl: 1, negativeTtl: -1 } }],
-    ['cache', { lookup: () => null, cache: false }],
-    ['now', { lookup: () => null, now: 1 }],
-    ['look', { lookup: () => null, look: () => null }],
+    ['prefix', { lookup, prefix: '' }],
+    ['prefix', { lookup, prefix: 'a-b' }],
+    ['ttl', { lookup, cache: {} }],
+    ['ttl', { lookup, cache: { ttl: 0 } }],
+    ['ttl', { lookup, cache: { ttl: Number.NaN } }],
+    ['ttl', { lookup, cache: { ttl: 86_401 } }],
+    ['negativeTtl', { lookup, cache: { ttl: 1, negativeTtl: -1 } }],
+    ['cache', { lookup, cache: false }],
+    ['now', { lookup, now: 1 }],
+    ['look', { lookup, look: lookup }],
   ])('BI20 names "%s" in a TypeError at creation for %j', (name, options) => {
     expect(() => opaque(options as never)).toThrow(TypeError)
     expect(() => opaque(options as never)).toThrow(`"${name}"`)

@@ -1,0 +1,242 @@
+/** The packages as they are published: built, packed, unpacked into a project of their own, and used there. */
+
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
+import { run } from './run.ts'
+import { filesBelow, PACKAGES, type PackageName, ROOT } from './sources.ts'
+
+/** What the packages and their users need besides: as it is installed here, so that nothing is fetched. */
+const INSTALLED = [
+  'jose',
+  'lru-cache',
+  'express',
+  'koa',
+  '@types/express',
+  '@types/koa',
+  '@types/node',
+] as const
+
+/** The quick start, which must stay this short. */
+const EXPRESS = `
+import express from 'express'
+import { bearer, requireScope } from '@bearergate/express'
+
+const app = express()
+const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+app.use('/api', auth)
+app.get('/api/messages', requireScope('read:messages'), (req, res) => res.json({ hello: auth.identity(req).subject }))
+`
+
+const KOA = `
+import Koa from 'koa'
+import { bearer, requireScope } from '@bearergate/koa'
+
+const app = new Koa()
+const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+app.use(auth)
+app.use(requireScope('read:messages'))
+app.use((ctx) => { ctx.body = { hello: auth.identity(ctx).subject } })
+`
+
+const FETCH = `
+import { createGate } from '@bearergate/core'
+
+const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+export default { fetch: gate.protect((_request, identity) => Response.json({ hello: identity.subject })) }
+`
+
+const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
+
+let project: string
+const tarballs = {} as Record<PackageName, string>
+const unpacked = (name: PackageName) => join(project, 'node_modules/@bearergate', name)
+
+beforeAll(async () => {
+  await run(bin('tsc'), ['-b'], ROOT)
+  project = await realpath(await mkdtemp(join(tmpdir(), 'bearergate-packed-')))
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
+  for (const name of PACKAGES) {
+    const destination = ['--pack-destination', project]
+    await run('npx', ['--yes', 'pnpm', '-C', `packages/${name}`, 'pack', ...destination], ROOT)
+    const { version } = JSON.parse(await readFile(join(ROOT, 'packages', name, 'package.json'), 'utf8'))
+    tarballs[name] = join(project, `bearergate-${name}-${version}.tgz`)
+    await mkdir(unpacked(name), { recursive: true })
+    await run('tar', ['-xzf', tarballs[name], '--strip-components=1', '-C', unpacked(name)])
+  }
+  await mkdir(join(project, 'node_modules/@types'))
+  for (const name of INSTALLED)
+    await symlink(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction')
+}, 120_000)
+
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+describe.for(PACKAGES)('the tarball of %s', (name) => {
+  it('pleases publint', async () => {
+    await run(bin('publint'), ['run', tarballs[name], '--strict'])
+  })
+
+  it('has types that resolve for every consumer of ESM', async () => {
+    await run(bin('attw'), [tarballs[name], '--profile', 'esm-only', '--no-definitely-typed'])
+  }, 60_000)
+
+  it('has a licence and a README, the source and what was built of it, and nothing else', async () => {
+    const sources = filesBelow(join(ROOT, 'packages', name, 'src'))
+    const built = sources.flatMap((path) =>
+      ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`),
+    )
+    const expected = [
+      'LICENSE',
+      'README.md',
+      'package.json',
+      ...built,
+      ...sources.map((path) => `src/${path}`),
+    ]
+    expect(filesBelow(unpacked(name))).toEqual(expected.sort())
+    for (const file of ['LICENSE', 'README.md'])
+      expect((await readFile(join(unpacked(name), file), 'utf8')).trim(), file).not.toBe('')
+  })
+
+  it('asks for versions, not for a workspace', async () => {
+    const text = await readFile(join(unpacked(name), 'package.json'), 'utf8')
+    expect(text).not.toContain('workspace:')
+    const { dependencies, peerDependencies, engines, version, scripts } = JSON.parse(text)
+    expect(engines).toEqual({ node: '>=20.19' })
+    expect(scripts).toBeUndefined()
+    if (name === 'core') expect(Object.keys(dependencies)).toEqual(['jose', 'lru-cache'])
+    else {
+      expect(dependencies).toEqual({ '@bearergate/core': `^${version}` })
+      expect(Object.keys(peerDependencies)).toEqual([name])
+    }
+  })
+})
+
+/** Sends one good and one bad token through each package, whatever way they were loaded. */
+function consumer(load: (name: string) => string, input: object): string {
+  return `
+    const { createServer } = ${load('node:http')}
+    const { createGate } = ${load('@bearergate/core')}
+    const forExpress = ${load('@bearergate/express')}
+    const forKoa = ${load('@bearergate/koa')}
+    const { default: express } = ${load('express')}
+    const { default: Koa } = ${load('koa')}
+    const { token, options, now } = ${JSON.stringify(input)}
+    const gate = createGate({ ...options, now: () => now })
+
+    const app = express()
+    const auth = forExpress.bearer(gate)
+    app.get('/', auth, forExpress.requireScope('read'), (req, res) => res.json(auth.identity(req).subject))
+
+    const koa = new Koa()
+    const koaAuth = forKoa.bearer(gate)
+    koa.use(koaAuth).use(forKoa.requireScope('read'))
+    koa.use((ctx) => { ctx.body = JSON.stringify(koaAuth.identity(ctx).subject) })
+
+    async function ask(listener) {
+      const server = createServer(listener)
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const url = 'http://127.0.0.1:' + server.address().port
+      const answers = []
+      for (const sent of [token, token.slice(0, -4) + 'AAAA']) {
+        const response = await fetch(url, { headers: { authorization: 'Bearer ' + sent } })
+        answers.push(response.status, (await response.json()).error ?? 'passed')
+      }
+      server.close()
+      server.closeAllConnections()
+      return answers
+    }
+
+    async function main() {
+      const sent = { headers: { authorization: 'Bearer ' + token } }
+      const answer = await gate.protect((_request, { subject }) => new Response(subject))(new Request('https://api.example.com/', sent))
+      console.log(JSON.stringify({ express: await ask(app), koa: await ask(koa.callback()), fetch: await answer.text() }))
+    }
+    main()`
+}
+
+describe('a project that installed the tarballs', () => {
+  const PASSED = [200, 'passed', 401, 'invalid_token']
+  const EXPECTED = { express: PASSED, koa: PASSED, fetch: 'emma' }
+  let input: object
+
+  beforeAll(async () => {
+    const key = await createKey()
+    const options = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } }
+    input = { token: await key.sign(), options, now: NOW * 1000 }
+  })
+
+  it('imports and uses them as ES modules', async () => {
+    const file = join(project, 'consumer.mjs')
+    await writeFile(
+      file,
+      consumer((name) => `await import('${name}')`, input),
+    )
+    expect(JSON.parse(await run(process.execPath, [file]))).toEqual(EXPECTED)
+  })
+
+  it('requires and uses them as CommonJS does, without a warning', async () => {
+    const file = join(project, 'consumer.cjs')
+    // express is CommonJS, and koa brings both kinds.
+    const load = (name: string) =>
+      name === 'express' || name === 'koa'
+        ? `((found) => ({ default: found.default ?? found }))(require('${name}'))`
+        : `require('${name}')`
+    await writeFile(file, consumer(load, input))
+    const output = await run(process.execPath, ['--throw-deprecation', '--trace-warnings', file])
+    expect(JSON.parse(output)).toEqual(EXPECTED)
+  })
+
+  it('resolves them to what was built, not to the source', async () => {
+    const file = join(project, 'resolve.mjs')
+    const names = PACKAGES.map((name) => `import.meta.resolve('@bearergate/${name}')`)
+    await writeFile(file, `console.log([${names}].join())`)
+    const resolved = (await run(process.execPath, [file])).trim().split(',')
+    expect(resolved.map((url) => url.slice(url.indexOf('@bearergate/')))).toEqual(
+      PACKAGES.map((name) => `@bearergate/${name}/dist/index.js`),
+    )
+  })
+
+  it('cannot import what is not exported', async () => {
+    const file = join(project, 'deep.mjs')
+    await writeFile(file, "await import('@bearergate/core/dist/gate.js')")
+    await expect(run(process.execPath, [file])).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED')
+  })
+
+  const KINDS = [
+    { module: 'nodenext', moduleResolution: 'nodenext', type: 'module' },
+    { module: 'nodenext', moduleResolution: 'nodenext', type: 'commonjs' },
+    { module: 'preserve', moduleResolution: 'bundler', type: 'module' },
+  ] as const
+
+  for (const { type, ...kind } of KINDS)
+    it(`compiles the quick starts with ${kind.moduleResolution} as ${type}, libraries checked`, async () => {
+      const directory = join(project, `${kind.moduleResolution}-${type}`)
+      await mkdir(directory)
+      await writeFile(join(directory, 'package.json'), JSON.stringify({ type }))
+      const compilerOptions = {
+        ...kind,
+        target: 'ES2023',
+        lib: ['ES2023', 'DOM'],
+        types: ['node'],
+        strict: true,
+        skipLibCheck: false,
+        esModuleInterop: true,
+        noEmit: true,
+        allowImportingTsExtensions: true,
+      }
+      await writeFile(
+        join(directory, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, include: ['*.ts'] }),
+      )
+      for (const [name, text] of Object.entries({ express: EXPRESS, koa: KOA, fetch: FETCH }))
+        await writeFile(join(directory, `${name}.ts`), text)
+      if (type === 'module')
+        await cp(join(ROOT, 'test/types'), directory, {
+          recursive: true,
+          filter: (path) => !path.endsWith('tsconfig.json'),
+        })
+      expect(await run(bin('tsc'), ['-p', directory])).toBe('')
+    }, 60_000)
+})

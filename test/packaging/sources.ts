@@ -1,0 +1,59 @@
+/** The source files of the packages and what each of them imports. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The root of the repository, ending with a slash. */
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+export const PACKAGES = ['core', 'express', 'koa'] as const
+export type PackageName = (typeof PACKAGES)[number]
+
+export interface Source {
+  /** The path below `src`, as `verify/jwt.ts`. */
+  readonly path: string
+  readonly text: string
+  /** Without comments, and on which strings still stand as they are. */
+  readonly code: string
+  /** What it imports, types too: paths below `src` where they are relative, and names of packages. */
+  readonly imports: readonly string[]
+}
+
+/** Every file below a directory, with `/` in its path, sorted. */
+export function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(directory.length + 1)
+        .replaceAll('\\', '/'),
+    )
+    .sort()
+}
+
+export function sourcesOf(name: PackageName): readonly Source[] {
+  const directory = join(ROOT, 'packages', name, 'src')
+  return filesBelow(directory).map((path) => {
+    const text = readFileSync(join(directory, path), 'utf8')
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(?<=^|\s)\/\/.*$/gm, '')
+    return { path, text, code, imports: importsOf(code, path) }
+  })
+}
+
+/** What code imports and re-exports, in any of the ways there are. */
+export function importsOf(code: string, path: string): string[] {
+  const found = code.matchAll(/\b(?:from|import|require)\s*\(?\s*(['"`])([^'"`]+)\1/g)
+  const specifiers = [...found].map(([, , specifier = '']) =>
+    specifier.startsWith('.') ? normalize(join(dirname(path), specifier)).replaceAll('\\', '/') : specifier,
+  )
+  return [...new Set(specifiers)]
+}
+
+/** The name of the package that a specifier is of: `@scope/name/deep` is `@scope/name`'s. */
+export function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+}

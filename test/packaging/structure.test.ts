@@ -1,0 +1,196 @@
+/** The rules of the house: which module may import which, and what stands in one place only. */
+
+import { builtinModules } from 'node:module'
+import { describe, expect, it } from 'vitest'
+import { importsOf, PACKAGES, packageOf, type Source, sourcesOf } from './sources.ts'
+
+/** The core from top to bottom: each unit, a file or a folder, imports from lower lines only. */
+const LAYERS = [
+  ['index.ts'],
+  ['attach.ts'],
+  ['gate.ts'],
+  ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'fetch.ts', 'events.ts'],
+  ['challenge.ts'],
+  ['decision.ts', 'request.ts', 'outbound.ts'],
+  ['identity.ts', 'rejection.ts'],
+  ['options.ts', '#digest', 'digest.ts', 'digest.node.ts'],
+] as const
+
+const core = sourcesOf('core')
+const adapters = [
+  { name: 'express', sources: sourcesOf('express') },
+  { name: 'koa', sources: sourcesOf('koa') },
+] as const
+
+/** A path's unit: the folder at the top, or the file itself. */
+function unitOf(path: string): string {
+  return path.startsWith('#') ? path : path.replace(/\/.*/, '/')
+}
+
+function layerOf(path: string): number {
+  const unit: string = unitOf(path)
+  return LAYERS.findIndex((units) => (units as readonly string[]).includes(unit))
+}
+
+function isInternal(specifier: string): boolean {
+  return specifier.endsWith('.ts') || specifier.startsWith('#')
+}
+
+function isBuiltin(specifier: string): boolean {
+  return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
+}
+
+/** The files whose code matches, each as often as it does. */
+function filesWith(pattern: RegExp): string[] {
+  return core.flatMap(({ path, code }) => [...code.matchAll(pattern)].map(() => path))
+}
+
+function filesImporting(name: string): string[] {
+  return core
+    .filter(({ imports }) => imports.some((found) => packageOf(found) === name))
+    .map(({ path }) => path)
+}
+
+/** The first circle of imports, type imports included, as `a → b → a`. */
+function findCycle(sources: readonly Pick<Source, 'path' | 'imports'>[]): string | undefined {
+  const imports = new Map(sources.map((source) => [source.path, source.imports]))
+  const done = new Set<string>()
+  function visit(path: string, trail: readonly string[]): string | undefined {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path].join(' → ')
+    if (done.has(path)) return undefined
+    for (const next of imports.get(path) ?? []) {
+      const cycle = visit(next, [...trail, path])
+      if (cycle !== undefined) return cycle
+    }
+    done.add(path)
+    return undefined
+  }
+  for (const { path } of sources) {
+    const cycle = visit(path, [])
+    if (cycle !== undefined) return cycle
+  }
+  return undefined
+}
+
+describe('the check itself', () => {
+  it('finds every kind of import', () => {
+    const code = `import a from './a.ts'
+      import { type B } from "../b.ts"
+      import type {
+        C,
+      } from './c/c.ts'
+      export { d } from './d.ts'
+      export * from './e.ts'
+      import './f.ts'
+      const g = await import('node:g')
+      type H = import('./h.ts').H`
+    const found = ['x/a.ts', 'b.ts', 'x/c/c.ts', 'x/d.ts', 'x/e.ts', 'x/f.ts', 'node:g', 'x/h.ts']
+    expect(importsOf(code, 'x/y.ts')).toEqual(found)
+  })
+
+  it('finds a circle', () => {
+    const sources = [
+      { path: 'a', imports: ['b'] },
+      { path: 'b', imports: ['c', 'd'] },
+      { path: 'c', imports: [] },
+      { path: 'd', imports: ['b'] },
+    ]
+    expect(findCycle(sources)).toBe('b → d → b')
+    expect(findCycle(sources.slice(0, 3))).toBeUndefined()
+  })
+})
+
+describe('the core', () => {
+  it('has a place in the layers for each of its modules, and no other place', () => {
+    expect(core.map(({ path }) => path).filter((path) => layerOf(path) === -1)).toEqual([])
+    const units = new Set(['#digest', ...core.map(({ path }) => unitOf(path))])
+    expect([...units].sort()).toEqual(LAYERS.flat().sort())
+  })
+
+  it('imports only what exists', () => {
+    const paths = new Set(['#digest', ...core.map(({ path }) => path)])
+    const missing = core.flatMap(({ imports }) =>
+      imports.filter((found) => isInternal(found) && !paths.has(found)),
+    )
+    expect(missing).toEqual([])
+  })
+
+  for (const { path, imports } of core)
+    it(`${path} imports from lower layers, or from its own folder`, () => {
+      const upwards = imports
+        .filter(isInternal)
+        .filter((found) => layerOf(found) <= layerOf(path))
+        .filter((found) => !(unitOf(found).endsWith('/') && unitOf(found) === unitOf(path)))
+      expect(upwards).toEqual([])
+    })
+
+  it('has no circle of imports, type imports included', () => {
+    expect(findCycle(core)).toBeUndefined()
+  })
+
+  it('depends on jose and lru-cache only', () => {
+    const packages = core.flatMap(({ imports }) =>
+      imports.filter((found) => !isInternal(found) && !isBuiltin(found)),
+    )
+    expect([...new Set(packages)].sort()).toEqual(['jose', 'lru-cache'])
+  })
+
+  it('imports jose in verify/ and prove/ only', () => {
+    expect(filesImporting('jose').filter((path) => !/^(?:verify|prove)\//.test(path))).toEqual([])
+    expect(filesImporting('jose')).not.toEqual([])
+  })
+
+  it('imports lru-cache in verify/cached.ts only', () => {
+    expect(filesImporting('lru-cache')).toEqual(['verify/cached.ts'])
+  })
+
+  it('imports a Node built-in in files with a portable twin only', () => {
+    for (const { path, imports } of core) {
+      if (!imports.some(isBuiltin)) continue
+      expect(path).toMatch(/\.node\.ts$/)
+    }
+  })
+
+  it('names no global of Node’s own outside those files', () => {
+    const globals =
+      /(?<![\w$.#'"-])(?:process|Buffer|global|setImmediate|__dirname|__filename|require)\b(?!['"-])/g
+    expect(filesWith(globals).filter((path) => !path.endsWith('.node.ts'))).toEqual([])
+  })
+
+  it('starts no timer', () => {
+    expect(filesWith(/\bset(?:Timeout|Interval|Immediate)\b/g)).toEqual([])
+  })
+
+  it('fetches in outbound.ts only', () => {
+    // `this.#fetch()` and `fetchJson()` are not it; `globalThis.fetch()` is.
+    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(new Set(['outbound.ts']))
+  })
+
+  it('writes WWW-Authenticate in challenge.ts only', () => {
+    expect(new Set(filesWith(/www-authenticate/gi))).toEqual(new Set(['challenge.ts']))
+  })
+})
+
+describe.for(adapters)('the adapter for $name', ({ name, sources }) => {
+  it('is one file of at most 100 lines', () => {
+    expect(sources.map(({ path }) => path)).toEqual(['index.ts'])
+    expect(sources[0]?.text.trimEnd().split('\n').length).toBeLessThanOrEqual(100)
+  })
+
+  it('imports the root of the core and its framework, and nothing else', () => {
+    expect(sources.flatMap(({ imports }) => imports).sort()).toEqual(['@bearergate/core', name])
+  })
+})
+
+describe.for(PACKAGES)('the package %s', (name) => {
+  const sources = sourcesOf(name)
+
+  it('has no file for types or for utilities', () => {
+    const buckets = /(?:^|\/)(?:types?|utils?|helpers?|common|shared|misc)(?:\.\w+)*\.ts$/
+    expect(sources.map(({ path }) => path).filter((path) => buckets.test(path))).toEqual([])
+  })
+
+  it('says of each file what it is for, in its first sentence', () => {
+    for (const { path, text } of sources) expect(text, path).toMatch(/^\/\*\* [A-Z].+[.:] ?/)
+  })
+})

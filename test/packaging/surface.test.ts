@@ -1,0 +1,109 @@
+/** The names that the packages export: a name more or less is a decision, not an accident. */
+
+import * as core from '@bearergate/core'
+import * as express from '@bearergate/express'
+import * as koa from '@bearergate/koa'
+import { describe, expect, it } from 'vitest'
+import { sourcesOf } from './sources.ts'
+
+const ADAPTER = ['authorize', 'bearer', 'requireScope']
+
+const CORE = [
+  'RefusalError',
+  'Unavailable',
+  'allOf',
+  'attach',
+  'authorizeAttached',
+  'cached',
+  'createGate',
+  'gateOf',
+  'generateToken',
+  'hashToken',
+  'identityFrom',
+  'jwt',
+  'nodeRequest',
+  'opaque',
+  'requirement',
+  'scope',
+]
+
+const CORE_TYPES = [
+  'Active',
+  'Algorithm',
+  'CacheOptions',
+  'Decision',
+  'DecisionEvent',
+  'DecisionListener',
+  'Fetch',
+  'Gate',
+  'GateOptions',
+  'GateSettings',
+  'Grant',
+  'Identity',
+  'Inactive',
+  'IssuerGateOptions',
+  'JsonWebKeySet',
+  'JwtOptions',
+  'KeySetOptions',
+  'NodeRequest',
+  'OnReject',
+  'OpaqueOptions',
+  'OpaqueToken',
+  'Profile',
+  'ProtectedHandler',
+  'Reason',
+  'Refusal',
+  'Rejection',
+  'RequestView',
+  'Requirement',
+  'Seconds',
+  'TokenVerifier',
+  'Verification',
+  'VerifierGateOptions',
+]
+
+/** The names of `export { … }` and `export type { … }`, and those of them that are types. */
+function reexported(code: string): { all: string[]; types: string[] } {
+  const all: string[] = []
+  const types: string[] = []
+  for (const [, isType, list = ''] of code.matchAll(/export (type )?\{([^}]*)\} from/g))
+    for (const item of list.split(',').map((part) => part.trim())) {
+      if (item === '') continue
+      const name = item.replace(/^type /, '')
+      all.push(name)
+      if (isType !== undefined || item !== name) types.push(name)
+    }
+  return { all: all.sort(), types: types.sort() }
+}
+
+describe('the public surface', () => {
+  it('of the core is what is listed here', () => {
+    expect(Object.keys(core).sort()).toEqual(CORE)
+  })
+
+  it('of the core has the types that are listed here', () => {
+    const code = sourcesOf('core').find(({ path }) => path === 'index.ts')?.code ?? ''
+    const { all, types } = reexported(code)
+    expect(types).toEqual(CORE_TYPES)
+    expect(all).toEqual([...CORE, ...CORE_TYPES].sort())
+  })
+
+  it('of the core is explicit: index.ts re-exports by name, and does nothing else', () => {
+    const code = sourcesOf('core').find(({ path }) => path === 'index.ts')?.code ?? ''
+    expect(code.replaceAll(/export (?:type )?\{[^}]*\} from '[^']+'/g, '').trim()).toBe('')
+  })
+
+  it('of both adapters is the same', () => {
+    expect(Object.keys(express).sort()).toEqual(ADAPTER)
+    expect(Object.keys(koa).sort()).toEqual(ADAPTER)
+  })
+
+  it('of both adapters has the same types', () => {
+    const types = (name: 'express' | 'koa') =>
+      [...(sourcesOf(name)[0]?.code ?? '').matchAll(/^export (?:interface|type) (\w+)/gm)].map(
+        ([, type]) => type,
+      )
+    expect(types('express')).toEqual(['Bearer'])
+    expect(types('koa')).toEqual(types('express'))
+  })
+})

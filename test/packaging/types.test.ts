@@ -1,0 +1,10 @@
+/** What must compile against the source does, and what must not does not (`test/types/`). */
+
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { run } from './run.ts'
+import { ROOT } from './sources.ts'
+
+it('the types keep wrong configurations out, and let the identity through to every handler', async () => {
+  expect(await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(ROOT, 'test/types')])).toBe('')
+}, 60_000)

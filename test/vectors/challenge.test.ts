@@ -1,0 +1,149 @@
+/** Our challenges as a strict client reads them, whatever was configured (BI13; RFC 6750 §3, RFC 9110 §11). */
+
+import type { Reason, Rejection } from '@bearergate/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createChallenger } from '../../packages/core/src/challenge.ts'
+import { type Challenge, parseChallenges } from '../support/challenge-parser.ts'
+import { hasVectors, vectors } from '../support/vectors.ts'
+
+interface Vector {
+  readonly description: string
+  readonly header: string
+  readonly expected?: readonly Challenge[]
+}
+
+/** Here a lax client takes the last of two values; RFC 9110 §11.2 has each name once (B03). */
+const LAXER_THAN_THE_RFC = [
+  'duplicate parameters, second one overwrites the first',
+  'Challenge with duplicated keys',
+]
+
+describe.skipIf(!hasVectors)('the parser of the tests', () => {
+  const all: readonly Vector[] = hasVectors
+    ? vectors('www-authenticate/oauth4webapi-vectors.json').vectors
+    : []
+  const lax = all.filter(({ description }) => LAXER_THAN_THE_RFC.includes(description))
+  const strict = all.filter(({ description }) => !LAXER_THAN_THE_RFC.includes(description))
+
+  it('is held against 54 vectors, two of them laxer than the RFC', () => {
+    expect(all).toHaveLength(54)
+    expect(lax).toHaveLength(2)
+  })
+
+  for (const { description, header, expected = [] } of strict)
+    it(`reads as the vector says: ${description}`, () => {
+      expect(parseChallenges(header) ?? []).toEqual(expected)
+    })
+
+  for (const { description, header, expected } of lax)
+    it(`B03 reads nothing: ${description}`, () => {
+      expect(expected).toHaveLength(1)
+      expect(parseChallenges(header)).toBeUndefined()
+    })
+})
+
+/** Every reason, and the error that the client is told of. */
+const ERRORS = {
+  no_credentials: undefined,
+  malformed_credentials: 'invalid_request',
+  multiple_credentials: 'invalid_request',
+  credentials_too_long: 'invalid_request',
+  malformed_token: 'invalid_token',
+  encrypted_token: 'invalid_token',
+  wrong_type: 'invalid_token',
+  algorithm_not_allowed: 'invalid_token',
+  unsupported_header: 'invalid_token',
+  unknown_key: 'invalid_token',
+  invalid_signature: 'invalid_token',
+  unknown_token: 'invalid_token',
+  revoked: 'invalid_token',
+  unproven_binding: 'invalid_token',
+  wrong_issuer: 'invalid_token',
+  wrong_audience: 'invalid_token',
+  expired: 'invalid_token',
+  not_yet_valid: 'invalid_token',
+  issued_in_future: 'invalid_token',
+  too_old: 'invalid_token',
+  missing_claim: 'invalid_token',
+  invalid_claim: 'invalid_token',
+  insufficient_scope: 'insufficient_scope',
+} as const satisfies Record<Reason, string | undefined>
+
+const REASONS = Object.keys(ERRORS) as Reason[]
+
+const TEXT = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
+const SCOPES = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
+
+/** Reads every challenge of a gate with this realm and these scopes, and tells what none of them may break. */
+function expectStrictChallenges(realm: string, scopes: readonly string[], reasons = REASONS): void {
+  const challenger = createChallenger(realm, scopes)
+  const { headers } = challenger.unavailable(1)
+  expect(headers).not.toHaveProperty('WWW-Authenticate')
+  for (const reason of reasons) {
+    const rejection: Rejection = reason === 'insufficient_scope' ? { reason, scopes } : { reason }
+    const value = challenger.refuse(rejection).headers['WWW-Authenticate']
+    if (typeof value !== 'string') throw new Error(`${reason}: the challenge is not one line`)
+    const challenges = parseChallenges(value)
+    if (challenges?.length !== 1) throw new Error(`${reason}: not one challenge: ${value}`)
+    const [{ scheme, parameters, token68 }] = challenges as [Challenge]
+    const { realm: told, error, error_description: description, scope, ...others } = parameters
+    const sound =
+      value.startsWith('Bearer realm="') &&
+      scheme === 'bearer' &&
+      token68 === undefined &&
+      Object.keys(others).length === 0 &&
+      /^[\x20-\x7E]*$/.test(value) &&
+      !/\\[^"\\]/.test(value.replaceAll('\\\\', '')) &&
+      told === realm.replaceAll(/[^\x20-\x7E]/gu, '?') &&
+      error === ERRORS[reason] &&
+      (error === undefined ? description === undefined : TEXT.test(description ?? '')) &&
+      (scope === undefined || (SCOPES.test(scope) && scope.split(' ').every((name) => scopes.includes(name))))
+    if (!sound) throw new Error(`${reason}: ${JSON.stringify(value)}`)
+  }
+}
+
+const CODE_POINTS = Array.from({ length: 0x300 }, (_, code) => String.fromCodePoint(code))
+
+describe('a challenge of ours', () => {
+  it('A07 A08 A09 B05 B11 is one strict Bearer challenge for each code point up to U+02FF', () => {
+    for (const character of CODE_POINTS) {
+      expectStrictChallenges(character, [character])
+      expectStrictChallenges(`a${character}b`, [`a${character}b`, 'read'])
+    }
+    expectStrictChallenges(CODE_POINTS.join(''), CODE_POINTS)
+  })
+
+  it('A07 A08 A09 B05 B11 is one strict Bearer challenge for 10,000 random realms and scopes', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom(...'\\", =\r\n\0é') }),
+    )
+    const reasons = fc.shuffledSubarray(REASONS, { minLength: 4, maxLength: 4 })
+    fc.assert(fc.property(text, fc.array(text, { maxLength: 3 }), reasons, expectStrictChallenges), {
+      numRuns: 10_000,
+    })
+  })
+
+  it('A09 does not throw for a lone surrogate', () => {
+    expectStrictChallenges('\uD800', ['\uDC00', 'read'])
+  })
+
+  it('B06 is sent by fetch as it is, whatever was configured', () => {
+    for (const character of CODE_POINTS) {
+      const refusal = createChallenger(`a${character}b`, [character]).refuse({ reason: 'expired' })
+      const sent = refusal.toResponse().headers.get('www-authenticate')
+      expect(sent).toBe(refusal.headers['WWW-Authenticate'])
+    }
+  })
+
+  it('A10 has no error where no credentials were sent, and A13 names every scope that is needed', () => {
+    const challenger = createChallenger('api', ['read'])
+    expect(challenger.refuse({ reason: 'no_credentials' }).headers).toMatchObject({
+      'WWW-Authenticate': 'Bearer realm="api", scope="read"',
+    })
+    const { headers } = challenger.refuse({ reason: 'insufficient_scope', scopes: ['read', 'write', 'read'] })
+    const [challenge] = parseChallenges(String(headers['WWW-Authenticate'])) ?? []
+    expect(challenge?.parameters).toMatchObject({ error: 'insufficient_scope', scope: 'read write' })
+  })
+})

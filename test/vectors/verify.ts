@@ -1,0 +1,53 @@
+/** The way of a compact JWS through the core's own modules, for vectors whose payload is not a claims set. */
+
+import type { Reason } from '@bearergate/core'
+import {
+  ALGORITHMS,
+  type Algorithm,
+  type VerificationKey,
+  verificationKey,
+} from '../../packages/core/src/verify/jwk.ts'
+import { checkText, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
+import { FixedKeySet, IssuerKeySet, type KeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
+
+/** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
+export type Outcome = 'verified' | 'unavailable' | Reason | `unusable key: ${string}`
+
+/** The outcome by keys that were given, as with `jwt({ keys })`: secrets are allowed, unusable keys are not. */
+export async function verifyByGiven(
+  token: string,
+  jwks: readonly unknown[],
+  allowed: readonly Algorithm[] = ALGORITHMS,
+): Promise<Outcome> {
+  const keys: VerificationKey[] = []
+  for (const jwk of jwks) {
+    const key = verificationKey(jwk, allowed, 'allow-secrets')
+    if (typeof key === 'string') return `unusable key: ${key}`
+    keys.push(key)
+  }
+  return verify(token, new FixedKeySet(keys), allowed)
+}
+
+/** The outcome by keys that an issuer published, as with `jwt({ jwksUri })`: what is unusable is passed over. */
+export async function verifyByFetched(token: string, jwks: readonly unknown[]): Promise<Outcome> {
+  const load = async () => ({ body: { keys: jwks }, maxAge: undefined })
+  return verify(token, new IssuerKeySet(load, ALGORITHMS, keyLifetimes({})), ALGORITHMS)
+}
+
+async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]): Promise<Outcome> {
+  const jws = checkText(token) ?? parseJws(token, allowed)
+  if ('active' in jws) return jws.reason
+  try {
+    const candidates = await keys.find(jws.alg, jws.kid)
+    if ((await signingKey(jws, candidates)) !== undefined) return 'verified'
+    return candidates.length === 0 ? 'unknown_key' : 'invalid_signature'
+  } catch {
+    return 'unavailable'
+  }
+}
+
+/** A published key without its private members. */
+export function publicOf(jwk: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const secret = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth']
+  return Object.fromEntries(Object.entries(jwk).filter(([name]) => !secret.includes(name)))
+}
