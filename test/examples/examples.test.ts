@@ -1,0 +1,99 @@
+/** Each example runs as a process of its own, against a real authorization server. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  AUDIENCE,
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from '../../examples/demo/authorization-server.ts'
+import { send } from '../support/server.ts'
+
+let issuer: AuthorizationServer
+
+beforeAll(async () => {
+  issuer = await startAuthorizationServer('read:messages write:messages')
+})
+afterAll(() => issuer.close())
+
+describe.each(['express', 'koa', 'fetch'])('examples/%s', (name) => {
+  let child: ChildProcess
+  let messages: string
+
+  beforeAll(async () => {
+    child = start(name)
+    messages = `${await originOf(child)}/api/messages`
+  })
+  afterAll(() => stop(child))
+
+  it('answers 401 with a bare challenge where no token is sent', async () => {
+    const { status, challenges } = await send(messages)
+    expect(status).toBe(401)
+    expect(challenges).toHaveLength(1)
+    expect(challenges[0]).toMatch(/^Bearer realm="api"/)
+    expect(challenges[0]).not.toContain('error')
+  })
+
+  it('answers 200 where the token has the scope', async () => {
+    const { status, text } = await sendWith(await issuer.issue('read:messages'))
+    expect(status).toBe(200)
+    expect(JSON.parse(text)).toEqual({ hello: 'demo-client' })
+  })
+
+  it('answers 403 and names the scope where the token lacks it', async () => {
+    const { status, challenges } = await sendWith(await issuer.issue('write:messages'))
+    expect(status).toBe(403)
+    expect(challenges[0]).toMatch(/error="insufficient_scope".*scope="read:messages"/)
+  })
+
+  it('answers 401 where the token is for another audience', async () => {
+    const { status, challenges } = await sendWith(
+      await issuer.issue('read:messages', 'https://other.example.com'),
+    )
+    expect(status).toBe(401)
+    expect(challenges[0]).toContain('error="invalid_token"')
+  })
+
+  function sendWith(token: string) {
+    return send(messages, { headers: ['authorization', `Bearer ${token}`] })
+  }
+})
+
+function start(name: string): ChildProcess {
+  const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['--conditions=@bearergate/source']
+  return spawn(process.execPath, [...conditions, '--import', 'tsx', 'app.ts'], {
+    cwd: fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url)),
+    env: { ...process.env, ISSUER: issuer.issuer, AUDIENCE, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+/** The address that an example prints, within ten seconds. */
+function originOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let printed = ''
+    const fail = (why: string) => reject(new Error(`The example ${why}: ${printed}`))
+    const deadline = setTimeout(fail, 10_000, 'printed no address in time')
+    const read = (chunk: Buffer) => {
+      printed += chunk
+      const origin = /Listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(printed)?.[1]
+      if (origin === undefined) return
+      clearTimeout(deadline)
+      resolve(origin)
+    }
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
+    child.once('exit', () => {
+      clearTimeout(deadline)
+      fail('ended')
+    })
+  })
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill()
+  await ended
+}
