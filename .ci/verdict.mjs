@@ -21,6 +21,7 @@ for (const file of process.argv.slice(2)) {
     }
   }
 }
-if (mayBeAbsent.length > 0) console.warn(`No test vectors: tests in ${mayBeAbsent} that were skipped are not counted.`)
+if (mayBeAbsent.length > 0)
+  console.warn(`No test vectors: tests in ${mayBeAbsent} that were skipped are not counted.`)
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
 process.exitCode = count.failed + count.skipped > 0 || count.passed === 0 ? 1 : 0

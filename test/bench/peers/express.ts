@@ -1,0 +1,104 @@
+/** The peers for Express. */
+
+import type { RequestHandler } from 'express'
+import { listen, type Running } from '../../support/server.ts'
+import { ALGS, type Setup } from '../authority.ts'
+
+/** An app with one route behind the guards. */
+async function serve(...guards: readonly RequestHandler[]): Promise<Running> {
+  const { default: express } = await import('express')
+  const app = express()
+  for (const guard of guards) app.use(guard)
+  app.get('/', (_request, response) => {
+    response.json({ hello: 'world' })
+  })
+  return listen(app)
+}
+
+export function bare(): Promise<Running> {
+  return serve()
+}
+
+export function noop(): Promise<Running> {
+  return serve((_request, _response, next) => next())
+}
+
+export async function bearergate({ issuer, audience }: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/express')
+  return serve(bearer({ issuer, audience }))
+}
+
+export async function bearergateLarge({ issuer, audience }: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/express')
+  return serve(bearer({ issuer, audience, cache: { max: 50_000 } }))
+}
+
+export async function oauth2JwtBearer({ issuer, audience }: Setup): Promise<Running> {
+  const { auth } = await import('express-oauth2-jwt-bearer')
+  return serve(auth({ issuerBaseURL: issuer, audience }))
+}
+
+export async function expressJwt({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { expressjwt } = await import('express-jwt')
+  const { default: jwksRsa } = await import('jwks-rsa')
+  const secret = jwksRsa.expressJwtSecret({ ...JWKS_RSA, jwksUri })
+  return serve(expressjwt({ secret, issuer, audience, algorithms: [...ALGS] }))
+}
+
+export async function passportJwt({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { default: passport } = await import('passport')
+  const { default: jwt } = await import('passport-jwt')
+  const { default: jwksRsa } = await import('jwks-rsa')
+  const strategy = new jwt.Strategy(
+    {
+      secretOrKeyProvider: jwksRsa.passportJwtSecret({ ...JWKS_RSA, jwksUri }),
+      jwtFromRequest: jwt.ExtractJwt.fromAuthHeaderAsBearerToken(),
+      issuer,
+      audience,
+      algorithms: ALGS,
+    },
+    (payload, done) => done(null, payload),
+  )
+  return serve(new passport.Passport().use(strategy).authenticate('jwt', { session: false }))
+}
+
+export async function passportHttpBearer({ tokens }: Setup): Promise<Running> {
+  const { default: passport } = await import('passport')
+  const { default: bearer } = await import('passport-http-bearer')
+  const users = new Map(tokens.map((token) => [token, { id: 'emma' }]))
+  const strategy = new bearer.Strategy((token, done) => done(null, users.get(token) ?? false))
+  return serve(new passport.Passport().use(strategy).authenticate('bearer', { session: false }))
+}
+
+export async function mcp({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { requireBearerAuth } = await import('@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js')
+  const { createRemoteJWKSet, jwtVerify } = await import('jose')
+  const keys = createRemoteJWKSet(new URL(jwksUri))
+  const verifier = {
+    async verifyAccessToken(token: string) {
+      const { payload } = await jwtVerify(token, keys, { issuer, audience })
+      const scopes = String(payload.scope ?? '').split(' ')
+      return { token, clientId: String(payload.client_id), scopes, expiresAt: Number(payload.exp) }
+    },
+  }
+  return serve(requireBearerAuth({ verifier }))
+}
+
+export async function joseByHand({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { createRemoteJWKSet, jwtVerify } = await import('jose')
+  const keys = createRemoteJWKSet(new URL(jwksUri))
+  return serve(async (request, response, next) => {
+    const [scheme, token = ''] = (request.headers.authorization ?? '').split(' ')
+    try {
+      if (scheme?.toLowerCase() !== 'bearer') throw new Error('no bearer token')
+      response.locals.claims = (await jwtVerify(token, keys, { issuer, audience })).payload
+    } catch {
+      response.status(401).set('WWW-Authenticate', 'Bearer').end()
+      return
+    }
+    next()
+  })
+}
+
+/** As in the examples of jwks-rsa for Express and Passport. */
+const JWKS_RSA = { cache: true, rateLimit: true, jwksRequestsPerMinute: 5 }

@@ -1,0 +1,42 @@
+/** The peers for Koa. */
+
+import type { Middleware } from 'koa'
+import { listen, type Running } from '../../support/server.ts'
+import { ALGS, type Setup } from '../authority.ts'
+
+/** An app with one answer behind the guards. */
+async function serve(...guards: readonly Middleware[]): Promise<Running> {
+  const { default: Koa } = await import('koa')
+  const app = new Koa()
+  for (const guard of guards) app.use(guard)
+  app.use((context) => {
+    context.body = { hello: 'world' }
+  })
+  return listen(app.callback())
+}
+
+export function bare(): Promise<Running> {
+  return serve()
+}
+
+export function noop(): Promise<Running> {
+  return serve((_context, next) => next())
+}
+
+export async function bearergate({ issuer, audience }: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/koa')
+  return serve(bearer({ issuer, audience }))
+}
+
+export async function bearergateLarge({ issuer, audience }: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/koa')
+  return serve(bearer({ issuer, audience, cache: { max: 50_000 } }))
+}
+
+export async function koaJwt({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { default: jwt } = await import('koa-jwt')
+  const { default: jwksRsa } = await import('jwks-rsa')
+  // As in the README of koa-jwt, which does not limit the rate.
+  const secret = jwksRsa.koaJwtSecret({ jwksUri, cache: true, cacheMaxEntries: 5, cacheMaxAge: 36_000_000 })
+  return serve(jwt({ secret, issuer, audience, algorithms: [...ALGS] }))
+}
