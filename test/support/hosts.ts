@@ -100,9 +100,9 @@ const fetchHost: Host = {
 }
 
 export const hosts: readonly Host[] = [
-  expressHost('Express 4', express4 as unknown as () => Express),
+  expressHost('Express 4', express4),
   expressHost('Express 5', express5),
-  koaHost('Koa 2', () => new (Koa2 as unknown as typeof Koa)()),
+  koaHost('Koa 2', () => new Koa2()),
   koaHost('Koa 3', () => new Koa3()),
   fetchHost,
 ]

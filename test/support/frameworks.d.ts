@@ -1,0 +1,8 @@
+/** The older majors under test have the types of the newer ones, as far as the tests use them. */
+
+declare module 'express4' {
+  export { default } from 'express'
+}
+declare module 'koa2' {
+  export { default } from 'koa'
+}
