@@ -61,6 +61,18 @@ describe('authenticate', () => {
     })
   })
 
+  it('B17 trusts no hop: it reads Authorization and no other field', () => {
+    const read: string[] = []
+    const view: RequestView = {
+      header(name) {
+        read.push(name)
+        return name === 'authorization' ? 'Bearer good' : 'evil.example.com'
+      },
+    }
+    expect(createGate({ verifier }).authenticate(view)).toMatchObject({ ok: true })
+    expect(read).toEqual(['authorization'])
+  })
+
   it('G11 asks the verifier only about what may be a token', () => {
     const verify = vi.fn(verifier.verify)
     const gate = createGate({ verifier: { verify } })

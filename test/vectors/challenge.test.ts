@@ -32,7 +32,7 @@ describe.skipIf(!hasVectors)('the parser of the tests', () => {
   })
 
   for (const { description, header, expected = [] } of strict)
-    it(`reads as the vector says: ${description}`, () => {
+    it(`B04 B10 reads as the vector says: ${description}`, () => {
       expect(parseChallenges(header) ?? []).toEqual(expected)
     })
 
