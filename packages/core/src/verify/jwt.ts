@@ -15,7 +15,14 @@ import {
 } from './jwk.ts'
 import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
 import { FixedKeySet, IssuerKeySet, type KeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
-import { type Active, type Inactive, inactive, secondsOf, type TokenVerifier } from './verifier.ts'
+import {
+  type Active,
+  type Inactive,
+  inactive,
+  isInactive,
+  secondsOf,
+  type TokenVerifier,
+} from './verifier.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -120,7 +127,7 @@ class JwtVerifier implements TokenVerifier {
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
   async verify(token: string): Promise<Signed | Inactive> {
     const jws = parseJws(token, this.#algorithms)
-    if ('active' in jws) return jws
+    if (isInactive(jws)) return jws
     const claims = decodeObject(jws.payload)
     if (claims === undefined) return inactive('malformed_token', 'the payload is not a JSON object in UTF-8')
     const refusal =
@@ -128,7 +135,7 @@ class JwtVerifier implements TokenVerifier {
       checkClaims(claims, this.#policy, secondsOf(this.#now))
     if (refusal !== undefined) return refusal
     const key = await this.#signingKey(jws)
-    if ('active' in key) return key
+    if (isInactive(key)) return key
     try {
       const identity = identityOf(claims)
       return { active: true, identity, expiresAt: this.#expiry(identity), key }

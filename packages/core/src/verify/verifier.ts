@@ -43,6 +43,11 @@ export function inactive(reason: Rejection['reason'], detail?: string): Inactive
   return detail === undefined ? { active: false, reason } : { active: false, reason, detail }
 }
 
+/** Whether a step gave a refusal instead of its result. */
+export function isInactive(result: object): result is Inactive {
+  return Object.hasOwn(result, 'active')
+}
+
 /** The time by the given clock. A clock that does not tell a time leaves nothing to decide by. */
 export function secondsOf(now: () => number): Seconds {
   const milliseconds = now()
