@@ -309,6 +309,36 @@ describe('a key set', () => {
     expect(await outcome(gate, one)).toBe('unavailable')
   })
 
+  it.each([
+    [
+      'FX23 sends headers, then nothing',
+      (response: ServerResponse) => void response.writeHead(200).flushHeaders(),
+    ],
+    [
+      'FX25 stalls before its end',
+      (response: ServerResponse) => void response.write(JSON.stringify({ keys: [one.jwk] }).slice(0, -1)),
+    ],
+    [
+      'FX24 drips',
+      (response: ServerResponse) => {
+        const drip = setInterval(() => response.write(' '), 10)
+        response.on('close', () => clearInterval(drip))
+      },
+    ],
+  ])('gives up at the deadline where the server %s, and leaves no rejection behind', async (_, stall) => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    respond = (_request, response) => stall(response)
+    const gate = gateFor({ timeout: 0.1 })
+    const outcomes = await Promise.all([outcome(gate, one), outcome(gate, one)])
+    expect(outcomes).toEqual(['unavailable', 'unavailable'])
+    respond = publish(one)
+    pass(61)
+    expect(await outcome(gate, one)).toBe('ok')
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it('FX01 spaces its attempts during an outage: at most seven in a minute', async () => {
     respond = fail(500)
     const gate = gateFor()
