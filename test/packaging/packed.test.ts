@@ -19,34 +19,13 @@ const INSTALLED = [
   '@types/node',
 ] as const
 
-/** The quick start, which must stay this short. */
-const EXPRESS = `
-import express from 'express'
-import { bearer, requireScope } from '@bearergate/express'
+/** Every page whose code must compile as it stands. */
+const PAGES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README.md`)]
 
-const app = express()
-const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
-app.use('/api', auth)
-app.get('/api/messages', requireScope('read:messages'), (req, res) => res.json({ hello: auth.identity(req).subject }))
-`
-
-const KOA = `
-import Koa from 'koa'
-import { bearer, requireScope } from '@bearergate/koa'
-
-const app = new Koa()
-const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
-app.use(auth)
-app.use(requireScope('read:messages'))
-app.use((ctx) => { ctx.body = { hello: auth.identity(ctx).subject } })
-`
-
-const FETCH = `
-import { createGate } from '@bearergate/core'
-
-const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
-export default { fetch: gate.protect((_request, identity) => Response.json({ hello: identity.subject })) }
-`
+async function documentedCode(): Promise<readonly string[]> {
+  const pages = await Promise.all(PAGES.map((page) => readFile(join(ROOT, page), 'utf8')))
+  return pages.flatMap((page) => [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code))
+}
 
 const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
 
@@ -211,7 +190,7 @@ describe('a project that installed the tarballs', () => {
   ] as const
 
   for (const { type, ...kind } of KINDS)
-    it(`compiles the quick starts with ${kind.moduleResolution} as ${type}, libraries checked`, async () => {
+    it(`compiles every documented example with ${kind.moduleResolution} as ${type}, libraries checked`, async () => {
       const directory = join(project, `${kind.moduleResolution}-${type}`)
       await mkdir(directory)
       await writeFile(join(directory, 'package.json'), JSON.stringify({ type }))
@@ -230,8 +209,10 @@ describe('a project that installed the tarballs', () => {
         join(directory, 'tsconfig.json'),
         JSON.stringify({ compilerOptions, include: ['*.ts'] }),
       )
-      for (const [name, text] of Object.entries({ express: EXPRESS, koa: KOA, fetch: FETCH }))
-        await writeFile(join(directory, `${name}.ts`), text)
+      const documented = await documentedCode()
+      expect(documented.length).toBeGreaterThanOrEqual(8)
+      for (const [index, code] of documented.entries())
+        await writeFile(join(directory, `documented${index}.ts`), code)
       if (type === 'module')
         await cp(join(ROOT, 'test/types'), directory, {
           recursive: true,
