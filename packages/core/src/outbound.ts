@@ -14,6 +14,9 @@ const MAX_BODY = 262_144
 /** The longest `Retry-After` that is heeded, in seconds. */
 const MAX_RETRY_AFTER = 60
 
+/** A connection of its own: one that was kept for minutes may lead to where nobody answers any more. */
+const HEADERS = { accept: 'application/json', connection: 'close' }
+
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
   /** `Cache-Control: max-age` of the answer, in seconds. */
@@ -32,10 +35,7 @@ export class UnusableAnswer extends Unavailable {}
 export async function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
   if (!isSecureUrl(url)) throw new UnusableAnswer('The issuer names a URL that is not https')
   try {
-    const response = await raceAbort(
-      fetch(url, { headers: { accept: 'application/json' }, redirect: 'manual', signal }),
-      signal,
-    )
+    const response = await raceAbort(fetch(url, { headers: HEADERS, redirect: 'manual', signal }), signal)
     if (response.status !== 200) {
       void response.body?.cancel().catch(() => {})
       throw new UnusableAnswer(`The issuer answered ${response.status}`, retryAfter(response))
@@ -43,10 +43,7 @@ export async function fetchJson(url: string, fetch: Fetch, signal: AbortSignal):
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof Unavailable) throw cause
-    throw new Unavailable(
-      signal.aborted ? 'The issuer did not answer in time' : 'The issuer cannot be reached',
-      { cause },
-    )
+    throw signal.aborted ? signal.reason : new Unavailable('The issuer cannot be reached', { cause })
   }
 }
 
@@ -88,6 +85,11 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
   return bytes
 }
 
+/** A signal that aborts in so many seconds. */
+export function deadlineIn(seconds: Seconds): AbortSignal {
+  return AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000)))
+}
+
 /** Rejects when the signal aborts, even where the promise does not heed it. */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -98,9 +100,11 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   })
 }
 
+/** A number of seconds, or a date (RFC 9110 §10.2.3). */
 function retryAfter(response: Response): { retryAfter?: Seconds } {
   const value = response.headers.get('retry-after') ?? ''
-  return /^\d{1,9}$/.test(value) ? { retryAfter: Math.min(Number(value), MAX_RETRY_AFTER) } : {}
+  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
+  return seconds > 0 ? { retryAfter: Math.min(seconds, MAX_RETRY_AFTER) } : {}
 }
 
 function maxAge(response: Response): Seconds | undefined {
