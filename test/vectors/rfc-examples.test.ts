@@ -43,7 +43,7 @@ const DECIDED: Readonly<Record<string, Decided>> = {
     token: {
       active: false,
       reason: 'malformed_token',
-      detail: 'the payload is not a JSON object in UTF-8',
+      detail: 'the payload is not a JSON object in UTF-8, or nested too deeply',
     },
     because: 'D01: the payload is a sentence',
   },

@@ -46,14 +46,14 @@ const made = new WeakSet<object>()
  * @throws RangeError where objects and arrays are nested deeper than 32 levels, or in a circle.
  */
 export function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || made.has(value)) return value
+  if (typeof value !== 'object' || value === null) return value
   const copy = frozenCopy(value, 0)
   made.add(copy)
   return copy
 }
 
 function frozenCopy<T>(value: T, depth: number): T {
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || made.has(value)) return value
   const isArray = Array.isArray(value)
   const prototype = Object.getPrototypeOf(value)
   if (!isArray && prototype !== Object.prototype && prototype !== null) return value
@@ -63,6 +63,12 @@ function frozenCopy<T>(value: T, depth: number): T {
     ([name, member]) => [name, frozenCopy(member, depth + 1)] as const,
   )
   return Object.freeze(Object.fromEntries(entries)) as T
+}
+
+/** Whether objects and arrays of parsed JSON are nested deeper than 32 levels. */
+export function isNestedTooDeeply(value: unknown, levels = MAX_DEPTH): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isNestedTooDeeply(member, levels - 1))
 }
 
 /** The own member of a JSON object: what stands on `Object.prototype` is never taken for a member. */

@@ -134,7 +134,7 @@ export function identityOf(claims: Claims): Identity {
     expiresAt: own(claims, 'exp') as Seconds | undefined,
     issuedAt: own(claims, 'iat') as Seconds | undefined,
     tokenId: string('jti'),
-    claims,
+    claims: frozen(claims),
     actor: object('act'),
     confirmation: object('cnf'),
   })

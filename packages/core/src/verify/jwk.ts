@@ -1,6 +1,6 @@
 /** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
 
-import { base64url, type CryptoKey, importJWK, type JWK } from 'jose'
+import { base64url, type CryptoKey, type JWK } from 'jose'
 import { isObject, own } from '../identity.ts'
 
 /** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
@@ -91,7 +91,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
-    jwk: { ...material, alg: algorithms[0], ext: true, key_ops: ['verify'] } as JWK,
+    jwk: { ...material, alg: algorithms[0], use: 'sig', key_ops: ['verify'], ext: true } as JWK,
   }
 }
 
@@ -154,8 +154,29 @@ function integer(value: string | undefined): Uint8Array | undefined {
   return bytes?.subarray(bytes.findIndex((byte) => byte !== 0))
 }
 
-/** Imports the key where that was not done before. Rejects where the runtime does not take it, as a point off its curve. */
+/**
+ * Imports the key where that was not done before. Rejects where the runtime does not take it, as a point off its curve.
+ * Not by jose's `importJWK`, which leaves members out that WebCrypto then finds on a polluted `Object.prototype`.
+ */
 export async function importKey(key: VerificationKey): Promise<CryptoKey | Uint8Array> {
-  key.imported ??= await importJWK(key.jwk, key.algorithms[0])
+  key.imported ??=
+    key.jwk.kty === 'oct'
+      ? base64url.decode(key.jwk.k ?? '')
+      : await crypto.subtle.importKey('jwk', key.jwk, parametersOf(key.jwk), true, ['verify'])
   return key.imported
+}
+
+/** The algorithm of a key in the terms of WebCrypto. */
+function parametersOf({ alg = '', crv }: JWK): AlgorithmParameters {
+  const hash = `SHA-${alg.slice(2)}`
+  if (alg.startsWith('RS')) return { name: 'RSASSA-PKCS1-v1_5', hash }
+  if (alg.startsWith('PS')) return { name: 'RSA-PSS', hash }
+  if (crv?.startsWith('P-')) return { name: 'ECDSA', namedCurve: crv }
+  return { name: crv ?? alg }
+}
+
+interface AlgorithmParameters {
+  readonly name: string
+  readonly hash?: string
+  readonly namedCurve?: string
 }

@@ -1,7 +1,8 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, errors, flattenedVerify } from 'jose'
-import { isObject, own } from '../identity.ts'
+import { isNestedTooDeeply, isObject, own } from '../identity.ts'
+import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
 import { type Inactive, inactive } from './verifier.ts'
 
@@ -33,7 +34,8 @@ export interface CompactJws {
 export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJws | Inactive {
   const [encodedHeader = '', payload = '', signature = ''] = token.split('.')
   const header = decodeObject(encodedHeader)
-  if (header === undefined) return inactive('malformed_token', 'the header is not a JSON object in UTF-8')
+  if (header === undefined)
+    return inactive('malformed_token', 'the header is not a JSON object in UTF-8, or nested too deeply')
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
   const alg = own(header, 'alg')
   if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
@@ -47,11 +49,15 @@ export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJ
   return { protected: encodedHeader, payload, signature, header, alg: alg as Algorithm, kid }
 }
 
-/** The first of the keys that made the signature. */
+/**
+ * The first of the keys that made the signature.
+ * @throws Unavailable where none did, but one of them cannot be used
+ */
 export async function signingKey(
   { protected: header, payload, signature, alg, kid }: CompactJws,
   keys: readonly VerificationKey[],
 ): Promise<VerificationKey | undefined> {
+  let failure: unknown
   for (const key of kid === undefined ? keys.slice(0, MAX_UNNAMED_KEYS) : keys) {
     try {
       await flattenedVerify({ protected: header, payload, signature }, await importKey(key), {
@@ -59,9 +65,10 @@ export async function signingKey(
       })
       return key
     } catch (cause) {
-      if (!(cause instanceof errors.JWSSignatureVerificationFailed)) throw cause
+      if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause
     }
   }
+  if (failure !== undefined) throw new Unavailable('A key cannot be used', { cause: failure })
   return undefined
 }
 
@@ -72,7 +79,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export function decodeObject(segment: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(utf8.decode(base64url.decode(segment)))
-    return isObject(value) ? value : undefined
+    return isObject(value) && !isNestedTooDeeply(value) ? value : undefined
   } catch {
     return undefined
   }
