@@ -59,6 +59,14 @@ createGate({ issuer, audience, jwksUri: 'https://id.example.com/jwks' })
 createGate({ issuer, audience, keys: { keys: [{ kty: 'oct', k: 'AA' }] }, algorithms: ['HS256'] })
 // @ts-expect-error
 createGate({ issuer, audience, keys: [{ kty: 'oct', k: 'AA' }] })
+// @ts-expect-error
+createGate({ issuer, audience, jwksUri: 'https://id.example.com/jwks', keys: { keys: [] } })
+// @ts-expect-error
+jwt({ issuer, audience, jwksUri: 'https://id.example.com/jwks', keys: { keys: [] } })
+const described = { clockTolerance: 5 }
+// @ts-expect-error
+createGate({ verifier, ...described })
+createGate({ issuer, audience, ...described })
 
 // Unknown names and values do not pass.
 // @ts-expect-error

@@ -31,7 +31,8 @@ export async function verifyByGiven(
 /** The outcome by keys that an issuer published, as with `jwt({ jwksUri })`: what is unusable is passed over. */
 export async function verifyByFetched(token: string, jwks: readonly unknown[]): Promise<Outcome> {
   const load = async () => ({ body: { keys: jwks }, maxAge: undefined })
-  return verify(token, new IssuerKeySet(load, ALGORITHMS, keyLifetimes({})), ALGORITHMS)
+  const issuer = 'https://id.example.com'
+  return verify(token, new IssuerKeySet(issuer, load, ALGORITHMS, keyLifetimes({}), undefined), ALGORITHMS)
 }
 
 async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]): Promise<Outcome> {

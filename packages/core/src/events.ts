@@ -1,8 +1,9 @@
-/** What operators get to know of each decision, without tokens. */
+/** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
 
 import type { Decision } from './decision.ts'
 import type { Identity } from './identity.ts'
-import type { Rejection } from './rejection.ts'
+import type { Seconds } from './options.ts'
+import type { Unavailable } from './rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
 export interface DecisionEvent<I extends Identity<unknown> = Identity> {
@@ -15,14 +16,37 @@ export interface DecisionEvent<I extends Identity<unknown> = Identity> {
 
 export type DecisionListener<I extends Identity<unknown>> = (event: DecisionEvent<I>) => void
 
-/** Tells the listener. What it throws is its own affair: the decision stands. */
-export function tell<I extends Identity<unknown>>(
-  listener: DecisionListener<I> | undefined,
-  decision: Decision<I>,
-  about: { readonly rejection?: Rejection; readonly cause?: unknown },
-): void {
+/** One attempt to fetch the keys of an issuer, as told to `onKeySet`. */
+export type KeySetEvent =
+  | {
+      readonly type: 'refreshed'
+      readonly issuer: string
+      /** How many keys are used now, and how many of them are new. */
+      readonly keys: number
+      readonly added: number
+      /** How many keys are gone: what they signed is no longer accepted. */
+      readonly removed: number
+      /** How many entries of the set are not used, and what is wrong with the first sixteen. */
+      readonly ignored: number
+      readonly problems: readonly string[]
+    }
+  | {
+      readonly type: 'failed'
+      readonly issuer: string
+      readonly cause: Unavailable
+      /** When the next attempt may be made, in seconds. */
+      readonly retryAfter: Seconds
+      /** How long the last known good keys still serve, in seconds: at 0 requests are answered 503. */
+      readonly usableFor: Seconds
+    }
+
+export type KeySetListener = (event: KeySetEvent) => void
+
+/** Tells a listener. What it throws, or rejects with, is its own affair. */
+export function notify<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
   if (listener === undefined) return
   try {
-    listener({ decision, detail: about.rejection?.detail, cause: about.cause })
+    const told = listener(event)
+    if (told instanceof Promise) told.catch(() => {})
   } catch {}
 }

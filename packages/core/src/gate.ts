@@ -2,12 +2,13 @@
 
 import { authorize, type Requirement, requirement } from './authorize.ts'
 import { createChallenger } from './challenge.ts'
+import { Deadline } from './deadline.ts'
 import type { Decision, Refusal } from './decision.ts'
-import { type DecisionListener, tell } from './events.ts'
+import { type DecisionListener, notify } from './events.ts'
 import { extract } from './extract.ts'
 import { type ProtectedHandler, protect } from './fetch.ts'
 import { type Identity, isObject } from './identity.ts'
-import { callback, oneOf, readOptions, text } from './options.ts'
+import { callback, number, oneOf, readOptions, type Seconds, text } from './options.ts'
 import { prove } from './prove/prove.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
@@ -22,6 +23,8 @@ export interface GateSettings<I extends Identity<unknown> = Identity> {
   requirement?: Requirement
   /** Told of each decision. It cannot change it, and what it throws is ignored. */
   onDecision?: DecisionListener<I>
+  /** The longest that a request waits for its verification, in seconds, up to 120; then 503. Default 10. */
+  deadline?: Seconds
   /**
    * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `RefusalError` (`next`).
@@ -32,16 +35,12 @@ export interface GateSettings<I extends Identity<unknown> = Identity> {
 export type OnReject = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
-export interface IssuerGateOptions extends GateSettings, JwtOptions {
-  verifier?: never
-}
+export type IssuerGateOptions = GateSettings & JwtOptions & { verifier?: never }
 
 /** A gate for whatever tokens the verifier knows. */
-export interface VerifierGateOptions<I extends Identity<unknown> = Identity> extends GateSettings<I> {
+export type VerifierGateOptions<I extends Identity<unknown> = Identity> = GateSettings<I> & {
   verifier: TokenVerifier<I>
-  issuer?: never
-  audience?: never
-}
+} & { [Name in (typeof JWT_OPTIONS)[number]]?: never }
 
 export type GateOptions<I extends Identity<unknown> = Identity> = IssuerGateOptions | VerifierGateOptions<I>
 
@@ -63,9 +62,25 @@ export interface Gate<I extends Identity<unknown> = Identity> {
   protect<Rest extends unknown[]>(
     handler: ProtectedHandler<I, Rest>,
   ): (request: Request, ...rest: Rest) => Promise<Response>
+  /**
+   * Has at hand what the first request needs, such as the issuer's keys. A server that starts may wait for it; one that
+   * does not loses nothing, for the first request fetches them then.
+   * @throws Unavailable where they cannot be had now
+   */
+  ready(): Promise<void>
+  /** Ends what is under way and fetches nothing any more. What is at hand still decides; what is not is answered 503. */
+  close(): void
+  /** How the gate is set up and what it holds, as plain data without secrets, for operators. */
+  describe(): GateDescription
 }
 
-const SETTINGS = ['realm', 'requirement', 'onDecision', 'onReject'] as const
+export interface GateDescription {
+  readonly realm: string
+  /** What the verifier tells of itself: of `jwt` a `JwtDescription`, with `cache: { max, entries }` where there is one. */
+  readonly verifier: object
+}
+
+const SETTINGS = ['realm', 'requirement', 'onDecision', 'deadline', 'onReject'] as const
 
 /**
  * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
@@ -82,14 +97,16 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
   const verifier = verifierOf(read)
   const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
-  const challenger = createChallenger(text('realm', read.realm ?? 'api'), required?.scopes ?? [])
+  const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
+  const realm = text('realm', read.realm ?? 'api')
+  const challenger = createChallenger(realm, required?.scopes ?? [])
 
   function authenticate(source: Request | RequestView): Decision<I> | Promise<Decision<I>> {
     try {
       const token = extract(viewOf(source))
       if (typeof token !== 'string') return refuse(token)
       const verification = verifier.verify(token)
-      if (isPending(verification)) return Promise.resolve(verification).then(judge).catch(unavailable)
+      if (isPending(verification)) return deadline.within(verification).then(judge).catch(unavailable)
       return judge(verification)
     } catch (cause) {
       return unavailable(cause)
@@ -107,19 +124,19 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
 
   function grant(identity: I): Decision<I> {
     const decision = { ok: true, identity } as const
-    tell(onDecision, decision, {})
+    notify(onDecision, { decision })
     return decision
   }
 
   function refuse(rejection: Rejection): Refusal {
     const refusal = challenger.refuse(rejection)
-    tell(onDecision, refusal, { rejection })
+    notify(onDecision, { decision: refusal, detail: rejection.detail })
     return refusal
   }
 
   function unavailable(cause: unknown): Refusal {
     const refusal = challenger.unavailable(cause instanceof Unavailable ? cause.retryAfter : 1)
-    tell(onDecision, refusal, { cause })
+    notify(onDecision, { decision: refusal, cause })
     return refusal
   }
 
@@ -135,6 +152,9 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
       }
     },
     protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(authenticate, handler),
+    ready: async () => verifier.ready?.(),
+    close: () => verifier.close?.(),
+    describe: () => ({ realm, verifier: verifier.describe?.() ?? {} }),
   })
 }
 

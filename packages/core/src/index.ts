@@ -3,11 +3,12 @@
 export { attach, authorizeAttached, identityFrom } from './attach.ts'
 export { allOf, type Requirement, requirement, scope } from './authorize.ts'
 export { type Decision, type Grant, type Refusal, RefusalError } from './decision.ts'
-export type { DecisionEvent, DecisionListener } from './events.ts'
+export type { DecisionEvent, DecisionListener, KeySetEvent, KeySetListener } from './events.ts'
 export type { ProtectedHandler } from './fetch.ts'
 export {
   createGate,
   type Gate,
+  type GateDescription,
   type GateOptions,
   type GateSettings,
   gateOf,
@@ -23,7 +24,13 @@ export { type NodeRequest, nodeRequest, type RequestView } from './request.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export type { Profile } from './verify/claims.ts'
 export type { Algorithm } from './verify/jwk.ts'
-export { type JsonWebKeySet, type JwtOptions, jwt } from './verify/jwt.ts'
-export type { KeySetOptions } from './verify/keys.ts'
+export {
+  type JsonWebKeySet,
+  type JwtDescription,
+  type JwtOptions,
+  type JwtSettings,
+  jwt,
+} from './verify/jwt.ts'
+export type { KeySetDescription, KeySetOptions } from './verify/keys.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'

@@ -1,7 +1,7 @@
 /** The life of a key set: discovery, refresh, outage, rotation, unknown keys (RFC 7517 §5, RFC 8414). */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createGate, type Decision, type Gate, type IssuerGateOptions } from '@bearergate/core'
+import { createGate, type Decision, type Gate, type JwtSettings } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { metadataUrls } from '#core/verify/issuer.ts'
 import { AUDIENCE, createKey, type TestKey } from '../../support/issuer.ts'
@@ -45,7 +45,7 @@ const fail =
   }
 const publish = (...keys: TestKey[]) => json({ keys: keys.map(({ jwk }) => jwk) })
 
-function gateFor(options: Partial<IssuerGateOptions> = {}): Gate {
+function gateFor(options: Partial<JwtSettings> = {}): Gate {
   const issuer = server.origin
   return createGate({ issuer, audience: AUDIENCE, jwksUri: `${issuer}/jwks`, cache: false, ...options })
 }
@@ -150,7 +150,7 @@ describe('discovery', () => {
         : request.url === '/jwks'
           ? fail(410)(request, response)
           : json(moved)(request, response)
-    expect(await outcome(gate, two)).toBe('unknown_key')
+    expect(await outcome(gate, two)).toBe('unavailable')
     pass(61)
     expect(await outcome(gate, two)).toBe('ok')
     expect(paths).toEqual([OAUTH, '/jwks', '/jwks', OAUTH, '/moved'])

@@ -54,6 +54,9 @@ export interface CacheLimits {
 }
 
 const DAY = 86_400
+const MAX_IN_FLIGHT = 20_000
+/** How long others may join a verification that is under way, in milliseconds. */
+const SHARED_FOR = 5_000
 
 /** Checks the limits of a cache; without `ttl` a result is kept as long as it is good. */
 export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
@@ -73,7 +76,8 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #now: () => number
   readonly #active: LRUCache<string, Kept<Active<I>>>
   readonly #inactive: LRUCache<string, Kept<Inactive>>
-  readonly #inFlight = new Map<string, Promise<Verification<I>>>()
+  /** Not shared for ever: one that does not end keeps nobody from trying anew. */
+  readonly #inFlight: LRUCache<string, Promise<Verification<I>>>
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
     this.#verifier = verifier
@@ -81,6 +85,7 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#now = now
     this.#active = new LRUCache({ max: limits.max })
     this.#inactive = new LRUCache({ max: Math.ceil(limits.max / 10) })
+    this.#inFlight = new LRUCache({ max: MAX_IN_FLIGHT, ttl: SHARED_FOR, ttlResolution: 0 })
   }
 
   verify(token: string): Verification<I> | Promise<Verification<I>> {
@@ -94,6 +99,19 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return this.#verifier.holds?.(verification) ?? true
   }
 
+  async ready(): Promise<void> {
+    await this.#verifier.ready?.()
+  }
+
+  close(): void {
+    this.#verifier.close?.()
+  }
+
+  describe(): object {
+    const cache = { max: this.#limits.max, entries: this.#active.size + this.#inactive.size }
+    return { ...this.#verifier.describe?.(), cache }
+  }
+
   #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
@@ -101,7 +119,7 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     if (!isPending(result)) return this.#keep(key, result)
     const verification = Promise.resolve(result)
       .then((settled) => this.#keep(key, settled))
-      .finally(() => this.#inFlight.delete(key))
+      .finally(() => this.#inFlight.peek(key) === verification && this.#inFlight.delete(key))
     this.#inFlight.set(key, verification)
     return verification
   }

@@ -1,5 +1,6 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
+import type { KeySetListener } from '../events.ts'
 import type { Identity } from '../identity.ts'
 import { callback, number, oneOf, readOptions, type Seconds, secureUrl, text, texts } from '../options.ts'
 import { type Fetch, runtimeFetch } from '../outbound.ts'
@@ -14,7 +15,14 @@ import {
   verificationKey,
 } from './jwk.ts'
 import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
-import { FixedKeySet, IssuerKeySet, type KeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import {
+  FixedKeySet,
+  IssuerKeySet,
+  type KeySet,
+  type KeySetDescription,
+  type KeySetOptions,
+  keyLifetimes,
+} from './keys.ts'
 import {
   type Active,
   type Inactive,
@@ -29,7 +37,22 @@ export interface JsonWebKeySet {
   readonly keys: readonly Readonly<Record<string, unknown>>[]
 }
 
-export interface JwtOptions extends KeySetOptions {
+/** How the signed JWT access tokens of one issuer are verified. Its keys are discovered, fetched, or given. */
+export type JwtOptions = JwtSettings & (FetchedKeys | GivenKeys)
+
+interface FetchedKeys {
+  /** Where the issuer's key set is: an https URL, or http on loopback. */
+  jwksUri?: string
+  keys?: never
+}
+
+interface GivenKeys {
+  /** The issuer's key set itself: nothing is ever fetched. */
+  keys: JsonWebKeySet
+  jwksUri?: never
+}
+
+export interface JwtSettings extends KeySetOptions {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata
    * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
@@ -40,10 +63,6 @@ export interface JwtOptions extends KeySetOptions {
    * Name the API, never a client: a client's id is the audience of its ID tokens.
    */
   audience: string | readonly string[] | null
-  /** Where the issuer's key set is: an https URL, or http on loopback. */
-  jwksUri?: string
-  /** The issuer's key set itself: nothing is ever fetched. */
-  keys?: JsonWebKeySet
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[]
   /**
@@ -76,6 +95,7 @@ export const JWT_OPTIONS = [
   'staleFor',
   'cooldown',
   'timeout',
+  'onKeySet',
   'cache',
   'now',
   'fetch',
@@ -94,17 +114,9 @@ export function jwt(options: JwtOptions): TokenVerifier {
   const read = readOptions('jwt', options, JWT_OPTIONS)
   const now = callback('now', read.now, Date.now)
   const verifier = new JwtVerifier(policyOf(read), algorithmsOf(read), keySetOf(read), now)
-  if (read.cache === false) return textChecked(verifier)
+  if (read.cache === false) return verifier
   const cache = readOptions('cache', read.cache ?? {}, ['max', 'ttl'])
-  return textChecked(new Cache(verifier, cacheLimits(cache), now))
-}
-
-/** Nothing is hashed, cached or decoded but the one canonical spelling of a token. */
-function textChecked(verifier: TokenVerifier): TokenVerifier {
-  return {
-    verify: (token) => checkText(token) ?? verifier.verify(token),
-    holds: (verification) => verifier.holds?.(verification) ?? true,
-  }
+  return new Cache(verifier, cacheLimits(cache), now)
 }
 
 interface Signed extends Active {
@@ -125,36 +137,62 @@ class JwtVerifier implements TokenVerifier {
   }
 
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
-  async verify(token: string): Promise<Signed | Inactive> {
+  verify(token: string): Inactive | Promise<Signed | Inactive> {
+    const refusal = checkText(token)
+    if (refusal !== undefined) return refusal
     const jws = parseJws(token, this.#algorithms)
     if (isInactive(jws)) return jws
     const claims = decodeObject(jws.payload)
-    if (claims === undefined) return inactive('malformed_token', 'the payload is not a JSON object in UTF-8')
-    const refusal =
+    if (claims === undefined)
+      return inactive('malformed_token', 'the payload is not a JSON object in UTF-8, or nested too deeply')
+    return (
       checkType(jws.header, claims, this.#policy.profile) ??
-      checkClaims(claims, this.#policy, secondsOf(this.#now))
-    if (refusal !== undefined) return refusal
-    const key = await this.#signingKey(jws)
-    if (isInactive(key)) return key
-    try {
-      const identity = identityOf(claims)
-      return { active: true, identity, expiresAt: this.#expiry(identity), key }
-    } catch {
-      return inactive('malformed_token', 'the claims are nested too deeply')
-    }
+      checkClaims(claims, this.#policy, secondsOf(this.#now)) ??
+      this.#verifySignature(jws, claims)
+    )
   }
 
   holds({ key }: Signed): boolean {
     return this.#keys.holds(key)
   }
 
-  /** A key that is unknown, or no longer signs what it did, may have been replaced: the set is fetched again. */
+  ready(): Promise<void> {
+    return this.#keys.ready()
+  }
+
+  close(): void {
+    this.#keys.close()
+  }
+
+  describe(): JwtDescription {
+    const { issuer, audience, profile } = this.#policy
+    return {
+      kind: 'jwt',
+      issuer,
+      audience,
+      profile,
+      algorithms: this.#algorithms,
+      keySet: this.#keys.describe(),
+    }
+  }
+
+  async #verifySignature(jws: CompactJws, claims: Record<string, unknown>): Promise<Signed | Inactive> {
+    const key = await this.#signingKey(jws)
+    if (isInactive(key)) return key
+    const identity = identityOf(claims)
+    return { active: true, identity, expiresAt: this.#expiry(identity), key }
+  }
+
+  /** A key that is unknown, or no longer signs what it did, may have been replaced: newer ones are searched. */
   async #signingKey(jws: CompactJws): Promise<VerificationKey | Inactive> {
     const known = await this.#keys.find(jws.alg, jws.kid)
     const key = await signingKey(jws, known)
     if (key !== undefined) return key
-    const renewed = (await this.#keys.renew()) ? await this.#keys.find(jws.alg, jws.kid) : []
-    const unseen = renewed.filter((candidate) => !known.includes(candidate))
+    const isNamed = jws.kid !== undefined && known.length > 0
+    const unseen = await this.#keys.search(jws.alg, jws.kid, known).catch((cause) => {
+      if (isNamed) return []
+      throw cause
+    })
     return (
       (await signingKey(jws, unseen)) ??
       inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
@@ -166,6 +204,16 @@ class JwtVerifier implements TokenVerifier {
     if (maxTokenAge === undefined || expiresAt === undefined || issuedAt === undefined) return expiresAt
     return Math.min(expiresAt, issuedAt + maxTokenAge)
   }
+}
+
+/** How a `jwt` verifier is set up and what its key set holds, for operators. */
+export interface JwtDescription {
+  readonly kind: 'jwt'
+  readonly issuer: string
+  readonly audience: readonly string[] | null
+  readonly profile: Profile
+  readonly algorithms: readonly Algorithm[]
+  readonly keySet: KeySetDescription
 }
 
 function policyOf(options: JwtOptions): ClaimsPolicy {
@@ -201,6 +249,7 @@ function keySetOf(options: JwtOptions): KeySet {
   const { issuer, jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)
+  const onKeySet = callback<KeySetListener, undefined>('onKeySet', options.onKeySet, undefined)
   const fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
@@ -208,7 +257,7 @@ function keySetOf(options: JwtOptions): KeySet {
   }
   const load =
     jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
-  return new IssuerKeySet(load, allowed, lifetimes)
+  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet)
 }
 
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {

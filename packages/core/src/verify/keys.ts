@@ -1,11 +1,13 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
+import { type KeySetListener, notify } from '../events.ts'
 import { own } from '../identity.ts'
 import { count, number, type Seconds } from '../options.ts'
-import { raceAbort, UnusableAnswer } from '../outbound.ts'
+import { deadlineIn, raceAbort, UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import type { LoadKeys } from './issuer.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import { Pacing, uptime } from './pacing.ts'
 
 export interface KeySetOptions {
   /** How long fetched keys are fresh, in seconds, 60 to 86,400, where the issuer's `Cache-Control: max-age` does not say. Default 600. */
@@ -16,6 +18,8 @@ export interface KeySetOptions {
   cooldown?: Seconds
   /** The deadline of one refresh, all of its requests together, in seconds, up to 60. Default 5. */
   timeout?: Seconds
+  /** Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. */
+  onKeySet?: KeySetListener
 }
 
 export interface KeySet {
@@ -27,10 +31,38 @@ export interface KeySet {
     alg: Algorithm,
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
-  /** Fetches the set again if the budget allows it. Whether there is a newer one now. */
-  renew(): Promise<boolean>
+  /**
+   * Such keys besides those that were tried, for which the set is fetched again if the budget allows it.
+   * @throws Unavailable where a newer set would tell, and cannot be had within 1.5 s
+   */
+  search(
+    alg: Algorithm,
+    kid: string | undefined,
+    tried: readonly VerificationKey[],
+  ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
   holds(key: VerificationKey): boolean
+  /** Has the keys at hand. @throws Unavailable where they cannot be had */
+  ready(): Promise<void>
+  /** Ends what is under way; nothing is fetched any more. */
+  close(): void
+  describe(): KeySetDescription
+}
+
+/** What a key set holds, for operators. */
+export interface KeySetDescription {
+  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleFor`. */
+  readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
+  readonly keys: readonly {
+    readonly kid?: string | undefined
+    readonly algorithms: readonly Algorithm[]
+  }[]
+  /** Since the last success, in seconds. */
+  readonly age?: Seconds | undefined
+  /** How long the keys may still be used without another success, in seconds. */
+  readonly usableFor?: Seconds
+  /** How many attempts have failed since the last success. */
+  readonly failures?: number
 }
 
 /** Keys that are given and never change. */
@@ -45,12 +77,25 @@ export class FixedKeySet implements KeySet {
     return candidates(this.#keys, alg, kid)
   }
 
-  async renew(): Promise<boolean> {
-    return false
+  async search(): Promise<readonly VerificationKey[]> {
+    return []
   }
 
   holds(): boolean {
     return true
+  }
+
+  async ready(): Promise<void> {
+    for (const [index, key] of this.#keys.entries())
+      await importKey(key).catch((cause) => {
+        throw new Unavailable(`"keys" has a key at ${index} that cannot be used`, { cause })
+      })
+  }
+
+  close(): void {}
+
+  describe(): KeySetDescription {
+    return { state: 'given', keys: described(this.#keys) }
   }
 }
 
@@ -62,18 +107,24 @@ function candidates(
   return keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
 }
 
+function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
+  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
+}
+
 const MINUTE = 60
 const DAY = 86_400
 const MAX_KEYS = 64
-const BUDGET = 2
-const MAX_BACKOFF = 60
+const MAX_PROBLEMS = 16
+/** How long a token with an unknown key waits for a newer set. */
+const PATIENCE: Seconds = 1.5
+/** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
+const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
+/** For how long keys are imported in one go, in milliseconds: P-521 takes more than one each. */
+const MAX_STALL = 5
 
-export interface KeyLifetimes {
-  readonly freshFor: Seconds
-  readonly staleFor: Seconds
-  readonly cooldown: Seconds
-  readonly timeout: Seconds
-}
+export type KeyLifetimes = Readonly<
+  Required<Pick<KeySetOptions, 'freshFor' | 'staleFor' | 'cooldown' | 'timeout'>>
+>
 
 export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
   const freshFor = number('freshFor', options.freshFor, { preset: 600, min: MINUTE, max: DAY })
@@ -95,23 +146,36 @@ export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
  * drive it. Lifetimes are measured by the monotonic clock.
  */
 export class IssuerKeySet implements KeySet {
+  readonly #issuer: string
   readonly #load: LoadKeys
   readonly #allowed: readonly Algorithm[]
   readonly #lifetimes: KeyLifetimes
+  readonly #listener: KeySetListener | undefined
+  readonly #pacing: Pacing
+  #closed: Unavailable | undefined
+  #abort: AbortController | undefined
   #keys: readonly VerificationKey[] = []
+  #fetchedAt: Seconds | undefined
   #refreshAt = 0
   #staleAt = 0
   #refreshing: Promise<void> | undefined
-  #failures = 0
-  #lastFailure: Unavailable | undefined
-  #retryAt = 0
-  #budget = BUDGET
-  #budgetFrom = 0
+  #waiting = 0
+  /** Why the last attempt failed, if it did. */
+  #failure: Unavailable | undefined
 
-  constructor(load: LoadKeys, allowed: readonly Algorithm[], lifetimes: KeyLifetimes) {
+  constructor(
+    issuer: string,
+    load: LoadKeys,
+    allowed: readonly Algorithm[],
+    lifetimes: KeyLifetimes,
+    listener: KeySetListener | undefined,
+  ) {
+    this.#issuer = issuer
     this.#load = load
     this.#allowed = allowed
     this.#lifetimes = lifetimes
+    this.#listener = listener
+    this.#pacing = new Pacing(lifetimes.cooldown)
   }
 
   find(
@@ -119,118 +183,184 @@ export class IssuerKeySet implements KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     if (this.#isUsable()) return candidates(this.#keys, alg, kid)
-    return this.#refresh().then(() => candidates(this.#keys, alg, kid))
+    return this.ready().then(() => candidates(this.#keys, alg, kid))
   }
 
-  async renew(): Promise<boolean> {
-    if (this.#refreshing === undefined && !this.#spend()) return false
-    try {
-      await this.#refresh()
-      return true
-    } catch {
-      return false
-    }
+  async search(
+    alg: Algorithm,
+    kid: string | undefined,
+    tried: readonly VerificationKey[],
+  ): Promise<readonly VerificationKey[]> {
+    const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
+    const until = uptime() + PATIENCE
+    // What was asked for before the token came may be older than its key: then the set is asked for once more.
+    if (this.#refreshing !== undefined) await this.#wait(this.#refreshing, 'search', until)
+    if (unseen().length > 0) return unseen()
+    const refresh = this.#refreshing ?? this.#refreshWithinBudget()
+    if (refresh !== undefined) await this.#wait(refresh, 'search', until)
+    return unseen()
   }
 
   holds(key: VerificationKey): boolean {
     return this.#isUsable() && this.#keys.includes(key)
   }
 
+  async ready(): Promise<void> {
+    if (!this.#isUsable()) await this.#wait(this.#refresh(), 'cold')
+  }
+
+  close(): void {
+    this.#closed = new Unavailable('The gate is closed')
+    this.#abort?.abort(this.#closed)
+  }
+
+  describe(): KeySetDescription {
+    const now = uptime()
+    const aged = now >= this.#staleAt ? 'expired' : now >= this.#refreshAt ? 'stale' : 'fresh'
+    return {
+      state: this.#fetchedAt === undefined ? 'empty' : aged,
+      keys: described(this.#keys),
+      age: this.#fetchedAt === undefined ? undefined : now - this.#fetchedAt,
+      usableFor: Math.max(0, this.#staleAt - now),
+      failures: this.#pacing.failures,
+    }
+  }
+
   /** Whether the set may be used; where it is getting old, a refresh is under way in the background. */
   #isUsable(): boolean {
-    const now = seconds()
+    const now = uptime()
     if (now >= this.#staleAt) return false
-    if (now >= this.#refreshAt && now >= this.#retryAt) this.#refresh().catch(() => {})
+    if (now >= this.#refreshAt && this.#refreshing === undefined && this.#mayAsk) this.#refresh()
     return true
   }
 
-  #spend(): boolean {
-    const now = seconds()
-    const regained = Math.floor((now - this.#budgetFrom) / this.#lifetimes.cooldown)
-    if (this.#budget + regained >= BUDGET) {
-      this.#budget = BUDGET
-      this.#budgetFrom = now
-    } else {
-      this.#budget += regained
-      this.#budgetFrom += regained * this.#lifetimes.cooldown
+  async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
+    if (this.#waiting >= MAX_WAITING[why])
+      throw new Unavailable('Too many requests wait for the keys of the issuer')
+    this.#waiting += 1
+    try {
+      await (until === undefined ? refresh : raceAbort(refresh, deadlineIn(until - uptime())))
+    } catch (cause) {
+      throw cause instanceof Unavailable
+        ? cause
+        : new Unavailable('The keys of the issuer did not come in time', { cause })
+    } finally {
+      this.#waiting -= 1
     }
-    if (this.#budget === 0 || now < this.#retryAt) return false
-    this.#budget -= 1
-    return true
+  }
+
+  get #mayAsk(): boolean {
+    return this.#pacing.wait === 0 && this.#closed === undefined
+  }
+
+  /** Nothing where the budget is spent; but whoever asks after a failed attempt cannot be told that there is nothing new. */
+  #refreshWithinBudget(): Promise<void> | undefined {
+    if (this.#pacing.spend()) return this.#refresh()
+    if (this.#failure !== undefined) throw this.#unavailable(this.#failure)
+    return undefined
   }
 
   #refresh(): Promise<void> {
     if (this.#refreshing !== undefined) return this.#refreshing
-    const wait = this.#retryAt - seconds()
-    if (wait > 0)
-      return Promise.reject(
-        new Unavailable('The issuer is given time to recover', {
-          retryAfter: wait,
-          cause: this.#lastFailure,
-        }),
-      )
-    this.#refreshing = this.#fetch().finally(() => {
+    if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
+    const refreshing = this.#fetch().finally(() => {
       this.#refreshing = undefined
     })
-    return this.#refreshing
+    // Whoever waits hears of a failure; in the background nobody does.
+    refreshing.catch(() => {})
+    this.#refreshing = refreshing
+    return refreshing
+  }
+
+  #unavailable(cause: Unavailable | undefined): Unavailable {
+    return new Unavailable('The keys of the issuer cannot be had', { cause, retryAfter: this.#pacing.wait })
   }
 
   async #fetch(): Promise<void> {
-    const signal = AbortSignal.timeout(this.#lifetimes.timeout * 1000)
+    const abort = new AbortController()
+    const late = () => abort.abort(new Unavailable('The issuer did not answer in time'))
+    const timer = setTimeout(late, this.#lifetimes.timeout * 1000)
+    this.#abort = abort
     try {
-      const { body, maxAge } = await raceAbort(this.#load(signal), signal)
-      this.#keys = await this.#usable(own(body, 'keys'))
-      this.#succeeded(maxAge)
+      const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
+      this.#succeeded(await this.#judge(own(body, 'keys')), maxAge)
     } catch (cause) {
       throw this.#failed(cause)
+    } finally {
+      clearTimeout(timer)
     }
   }
 
   /** The usable keys of a set, each judged by itself. What an earlier set had too stays the same object. */
-  async #usable(jwks: unknown): Promise<readonly VerificationKey[]> {
+  async #judge(jwks: unknown): Promise<Judged> {
     if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
-    const found = jwks
-      .slice(0, MAX_KEYS)
-      .map((jwk) => verificationKey(jwk, this.#allowed, 'refuse-secrets'))
-      .filter((key) => typeof key !== 'string')
-      .map((key) => this.#keys.find(({ id }) => id === key.id) ?? key)
-    const imported = await Promise.all(
-      found.map((key) =>
-        importKey(key).then(
-          () => key,
-          () => undefined,
-        ),
-      ),
-    )
-    const keys = imported.filter((key) => key !== undefined)
+    const keys: VerificationKey[] = []
+    const problems: string[] = []
+    let since = performance.now()
+    for (const [index, jwk] of jwks.entries()) {
+      const key = verificationKey(jwk, this.#allowed, 'refuse-secrets')
+      if (typeof key === 'string') {
+        problems.push(`keys[${index}]: ${key}`)
+        continue
+      }
+      if (keys.length === MAX_KEYS) {
+        problems.push(`keys[${index}]: there are ${MAX_KEYS} before it`)
+        continue
+      }
+      const kept = this.#keys.find(({ id }) => id === key.id) ?? key
+      await importKey(kept).then(
+        () => keys.push(kept),
+        () => problems.push(`keys[${index}]: the runtime does not take it`),
+      )
+      if (performance.now() - since < MAX_STALL) continue
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      since = performance.now()
+    }
     if (keys.length === 0) throw new UnusableAnswer('The key set has no usable key')
-    return keys
+    return { keys, problems }
   }
 
-  #succeeded(maxAge: Seconds | undefined): void {
-    const now = seconds()
+  #succeeded({ keys, problems }: Judged, maxAge: Seconds | undefined): void {
+    const now = uptime()
     const { freshFor, staleFor } = this.#lifetimes
     const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
+    const event = {
+      issuer: this.#issuer,
+      keys: keys.length,
+      added: keys.filter((key) => !this.#keys.includes(key)).length,
+      removed: this.#keys.filter((key) => !keys.includes(key)).length,
+      ignored: problems.length,
+      problems: problems.slice(0, MAX_PROBLEMS),
+    }
+    this.#keys = keys
+    this.#fetchedAt = now
     this.#refreshAt = now + fresh * (0.7 + 0.2 * Math.random())
     this.#staleAt = now + Math.max(staleFor, fresh)
-    this.#failures = 0
-    this.#retryAt = 0
+    this.#failure = undefined
+    this.#pacing.succeeded()
+    notify(this.#listener, { type: 'refreshed', ...event })
   }
 
   #failed(cause: unknown): Unavailable {
-    const failure =
+    this.#failure =
       cause instanceof Unavailable
         ? cause
         : new Unavailable('The keys of the issuer cannot be had', { cause })
-    const backoff = Math.min(2 ** this.#failures, MAX_BACKOFF) * (0.75 + 0.5 * Math.random())
-    const wait = Math.min(Math.max(backoff, failure.retryAfter), MAX_BACKOFF)
-    this.#failures += 1
-    this.#retryAt = seconds() + wait
-    this.#lastFailure = failure
-    return new Unavailable('The keys of the issuer cannot be had', { cause: failure, retryAfter: wait })
+    this.#pacing.failed(this.#failure.retryAfter)
+    const { wait } = this.#pacing
+    const usableFor = Math.max(0, this.#staleAt - uptime())
+    notify(this.#listener, {
+      type: 'failed',
+      issuer: this.#issuer,
+      cause: this.#failure,
+      retryAfter: wait,
+      usableFor,
+    })
+    return this.#unavailable(this.#failure)
   }
 }
 
-function seconds(): Seconds {
-  return performance.now() / 1000
+interface Judged {
+  readonly keys: readonly VerificationKey[]
+  readonly problems: readonly string[]
 }

@@ -22,6 +22,12 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   verify(token: string): Verification<I> | Promise<Verification<I>>
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
   holds?(verification: Active<I>): boolean
+  /** Has at hand what verifying needs. Rejects where that cannot be had. Default: nothing is needed. */
+  ready?(): Promise<void>
+  /** Ends what is under way, and asks nobody any more. Default: nothing is. */
+  close?(): void
+  /** How it is set up and what it holds, as plain data without secrets, for operators. Default: nothing is told. */
+  describe?(): object
 }
 
 export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive

@@ -1,0 +1,42 @@
+/** Nobody waits for a decision without end: what was asked may never answer. */
+
+import type { Seconds } from './options.ts'
+import { Unavailable } from './rejection.ts'
+
+/** Requests that begin together share a timer, for so long a part of the deadline. */
+const SHARE = 0.1
+
+export class Deadline {
+  readonly #seconds: Seconds
+  #waiting = new Set<() => void>()
+  #joinableUntil = 0
+
+  constructor(seconds: Seconds) {
+    this.#seconds = seconds
+  }
+
+  /** The same as the promise, or `Unavailable` where it does not settle in time, at nine tenths of the deadline or later. */
+  within<T>(promise: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#together()
+      const expire = () => reject(new Unavailable(`There was no verification within ${this.#seconds} s`))
+      waiting.add(expire)
+      Promise.resolve(promise)
+        .finally(() => waiting.delete(expire))
+        .then(resolve, reject)
+    })
+  }
+
+  #together(): Set<() => void> {
+    const now = performance.now()
+    if (now < this.#joinableUntil) return this.#waiting
+    const waiting = new Set<() => void>()
+    this.#waiting = waiting
+    this.#joinableUntil = now + this.#seconds * 1000 * SHARE
+    const timer = AbortSignal.timeout(Math.ceil(this.#seconds * 1000))
+    timer.addEventListener('abort', () => {
+      for (const expire of waiting) expire()
+    })
+    return waiting
+  }
+}
