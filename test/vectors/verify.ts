@@ -7,8 +7,9 @@ import {
   type VerificationKey,
   verificationKey,
 } from '../../packages/core/src/verify/jwk.ts'
+import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/jwks.ts'
 import { checkText, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
-import { FixedKeySet, IssuerKeySet, type KeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
+import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
 export type Outcome = 'verified' | 'unavailable' | Reason | `unusable key: ${string}`

@@ -24,6 +24,7 @@ export { type NodeRequest, nodeRequest, type RequestView } from './request.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export type { Profile } from './verify/claims.ts'
 export type { Algorithm } from './verify/jwk.ts'
+export type { KeySetDescription } from './verify/jwks.ts'
 export {
   type JsonWebKeySet,
   type JwtDescription,
@@ -31,6 +32,6 @@ export {
   type JwtSettings,
   jwt,
 } from './verify/jwt.ts'
-export type { KeySetDescription, KeySetOptions } from './verify/keys.ts'
+export type { KeySetOptions } from './verify/keys.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'

@@ -14,15 +14,9 @@ import {
   type VerificationKey,
   verificationKey,
 } from './jwk.ts'
+import { FixedKeySet, type KeySet, type KeySetDescription } from './jwks.ts'
 import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
-import {
-  FixedKeySet,
-  IssuerKeySet,
-  type KeySet,
-  type KeySetDescription,
-  type KeySetOptions,
-  keyLifetimes,
-} from './keys.ts'
+import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
 import {
   type Active,
   type Inactive,

@@ -3,10 +3,18 @@
 import { type KeySetListener, notify } from '../events.ts'
 import { own } from '../identity.ts'
 import { count, number, type Seconds } from '../options.ts'
-import { deadlineIn, raceAbort, UnusableAnswer } from '../outbound.ts'
+import { deadlineIn, raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import type { LoadKeys } from './issuer.ts'
-import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import type { Algorithm, VerificationKey } from './jwk.ts'
+import {
+  candidates,
+  described,
+  type KeySet,
+  type KeySetDescription,
+  type UsableKeys,
+  usableKeys,
+} from './jwks.ts'
 import { Pacing, uptime } from './pacing.ts'
 
 export interface KeySetOptions {
@@ -22,105 +30,13 @@ export interface KeySetOptions {
   onKeySet?: KeySetListener
 }
 
-export interface KeySet {
-  /**
-   * The keys that may have made a signature with this algorithm, at once where the set is at hand.
-   * @throws Unavailable where there is no set to look in
-   */
-  find(
-    alg: Algorithm,
-    kid: string | undefined,
-  ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
-  /**
-   * Such keys besides those that were tried, for which the set is fetched again if the budget allows it.
-   * @throws Unavailable where a newer set would tell, and cannot be had within 1.5 s
-   */
-  search(
-    alg: Algorithm,
-    kid: string | undefined,
-    tried: readonly VerificationKey[],
-  ): Promise<readonly VerificationKey[]>
-  /** Whether what was verified with this key still holds. */
-  holds(key: VerificationKey): boolean
-  /** Has the keys at hand. @throws Unavailable where they cannot be had */
-  ready(): Promise<void>
-  /** Ends what is under way; nothing is fetched any more. */
-  close(): void
-  describe(): KeySetDescription
-}
-
-/** What a key set holds, for operators. */
-export interface KeySetDescription {
-  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleFor`. */
-  readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
-  readonly keys: readonly {
-    readonly kid?: string | undefined
-    readonly algorithms: readonly Algorithm[]
-  }[]
-  /** Since the last success, in seconds. */
-  readonly age?: Seconds | undefined
-  /** How long the keys may still be used without another success, in seconds. */
-  readonly usableFor?: Seconds
-  /** How many attempts have failed since the last success. */
-  readonly failures?: number
-}
-
-/** Keys that are given and never change. */
-export class FixedKeySet implements KeySet {
-  readonly #keys: readonly VerificationKey[]
-
-  constructor(keys: readonly VerificationKey[]) {
-    this.#keys = keys
-  }
-
-  find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
-    return candidates(this.#keys, alg, kid)
-  }
-
-  async search(): Promise<readonly VerificationKey[]> {
-    return []
-  }
-
-  holds(): boolean {
-    return true
-  }
-
-  async ready(): Promise<void> {
-    for (const [index, key] of this.#keys.entries())
-      await importKey(key).catch((cause) => {
-        throw new Unavailable(`"keys" has a key at ${index} that cannot be used`, { cause })
-      })
-  }
-
-  close(): void {}
-
-  describe(): KeySetDescription {
-    return { state: 'given', keys: described(this.#keys) }
-  }
-}
-
-function candidates(
-  keys: readonly VerificationKey[],
-  alg: Algorithm,
-  kid: string | undefined,
-): readonly VerificationKey[] {
-  return keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
-}
-
-function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
-  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
-}
-
 const MINUTE = 60
 const DAY = 86_400
-const MAX_KEYS = 64
 const MAX_PROBLEMS = 16
 /** How long a token with an unknown key waits for a newer set. */
 const PATIENCE: Seconds = 1.5
 /** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
 const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
-/** For how long keys are imported in one go, in milliseconds: P-521 takes more than one each. */
-const MAX_STALL = 5
 
 export type KeyLifetimes = Readonly<
   Required<Pick<KeySetOptions, 'freshFor' | 'staleFor' | 'cooldown' | 'timeout'>>
@@ -278,49 +194,21 @@ export class IssuerKeySet implements KeySet {
 
   async #fetch(): Promise<void> {
     const abort = new AbortController()
+    const deadline = deadlineIn(this.#lifetimes.timeout)
     const late = () => abort.abort(new Unavailable('The issuer did not answer in time'))
-    const timer = setTimeout(late, this.#lifetimes.timeout * 1000)
+    deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
-      this.#succeeded(await this.#judge(own(body, 'keys')), maxAge)
+      this.#succeeded(await usableKeys(own(body, 'keys'), this.#allowed, this.#keys), maxAge)
     } catch (cause) {
       throw this.#failed(cause)
     } finally {
-      clearTimeout(timer)
+      deadline.removeEventListener('abort', late)
     }
   }
 
-  /** The usable keys of a set, each judged by itself. What an earlier set had too stays the same object. */
-  async #judge(jwks: unknown): Promise<Judged> {
-    if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
-    const keys: VerificationKey[] = []
-    const problems: string[] = []
-    let since = performance.now()
-    for (const [index, jwk] of jwks.entries()) {
-      const key = verificationKey(jwk, this.#allowed, 'refuse-secrets')
-      if (typeof key === 'string') {
-        problems.push(`keys[${index}]: ${key}`)
-        continue
-      }
-      if (keys.length === MAX_KEYS) {
-        problems.push(`keys[${index}]: there are ${MAX_KEYS} before it`)
-        continue
-      }
-      const kept = this.#keys.find(({ id }) => id === key.id) ?? key
-      await importKey(kept).then(
-        () => keys.push(kept),
-        () => problems.push(`keys[${index}]: the runtime does not take it`),
-      )
-      if (performance.now() - since < MAX_STALL) continue
-      await new Promise((resolve) => setTimeout(resolve, 0))
-      since = performance.now()
-    }
-    if (keys.length === 0) throw new UnusableAnswer('The key set has no usable key')
-    return { keys, problems }
-  }
-
-  #succeeded({ keys, problems }: Judged, maxAge: Seconds | undefined): void {
+  #succeeded({ keys, problems }: UsableKeys, maxAge: Seconds | undefined): void {
     const now = uptime()
     const { freshFor, staleFor } = this.#lifetimes
     const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
@@ -358,9 +246,4 @@ export class IssuerKeySet implements KeySet {
     })
     return this.#unavailable(this.#failure)
   }
-}
-
-interface Judged {
-  readonly keys: readonly VerificationKey[]
-  readonly problems: readonly string[]
 }

@@ -1,0 +1,153 @@
+/** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
+
+import type { Seconds } from '../options.ts'
+import { UnusableAnswer } from '../outbound.ts'
+import { Unavailable } from '../rejection.ts'
+import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+
+export interface KeySet {
+  /**
+   * The keys that may have made a signature with this algorithm, at once where the set is at hand.
+   * @throws Unavailable where there is no set to look in
+   */
+  find(
+    alg: Algorithm,
+    kid: string | undefined,
+  ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
+  /**
+   * Such keys besides those that were tried, for which the set is fetched again if the budget allows it.
+   * @throws Unavailable where a newer set would tell, and cannot be had within 1.5 s
+   */
+  search(
+    alg: Algorithm,
+    kid: string | undefined,
+    tried: readonly VerificationKey[],
+  ): Promise<readonly VerificationKey[]>
+  /** Whether what was verified with this key still holds. */
+  holds(key: VerificationKey): boolean
+  /** Has the keys at hand. @throws Unavailable where they cannot be had */
+  ready(): Promise<void>
+  /** Ends what is under way; nothing is fetched any more. */
+  close(): void
+  describe(): KeySetDescription
+}
+
+/** What a key set holds, for operators. */
+export interface KeySetDescription {
+  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleFor`. */
+  readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
+  readonly keys: readonly {
+    readonly kid?: string | undefined
+    readonly algorithms: readonly Algorithm[]
+  }[]
+  /** Since the last success, in seconds. */
+  readonly age?: Seconds | undefined
+  /** How long the keys may still be used without another success, in seconds. */
+  readonly usableFor?: Seconds
+  /** How many attempts have failed since the last success. */
+  readonly failures?: number
+}
+
+/** Keys that are given and never change. */
+export class FixedKeySet implements KeySet {
+  readonly #keys: readonly VerificationKey[]
+
+  constructor(keys: readonly VerificationKey[]) {
+    this.#keys = keys
+  }
+
+  find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
+    return candidates(this.#keys, alg, kid)
+  }
+
+  async search(): Promise<readonly VerificationKey[]> {
+    return []
+  }
+
+  holds(): boolean {
+    return true
+  }
+
+  async ready(): Promise<void> {
+    for (const [index, key] of this.#keys.entries())
+      await importKey(key).catch((cause) => {
+        throw new Unavailable(`"keys" has a key at ${index} that cannot be used`, { cause })
+      })
+  }
+
+  close(): void {}
+
+  describe(): KeySetDescription {
+    return { state: 'given', keys: described(this.#keys) }
+  }
+}
+
+/** The keys that may have made a signature with this algorithm. */
+export function candidates(
+  keys: readonly VerificationKey[],
+  alg: Algorithm,
+  kid: string | undefined,
+): readonly VerificationKey[] {
+  return keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+}
+
+export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
+  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
+}
+
+const MAX_KEYS = 64
+/** For how long keys are imported in one go, in milliseconds: one on P-521 takes more than a millisecond. */
+const MAX_STALL = 5
+
+export interface UsableKeys {
+  readonly keys: readonly VerificationKey[]
+  /** What is wrong with each of the other entries. */
+  readonly problems: readonly string[]
+}
+
+/**
+ * The first 64 usable keys of a published set, each entry judged by itself.
+ * @param known the keys of an earlier set: what stands in both stays the same object
+ * @throws UnusableAnswer where there is none
+ */
+export async function usableKeys(
+  jwks: unknown,
+  allowed: readonly Algorithm[],
+  known: readonly VerificationKey[],
+): Promise<UsableKeys> {
+  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
+  const keys: VerificationKey[] = []
+  const problems: string[] = []
+  let since = performance.now()
+  for (const [index, jwk] of jwks.entries()) {
+    const key = await usableKey(jwk, allowed, known, keys.length)
+    if (typeof key === 'string') problems.push(`keys[${index}]: ${key}`)
+    else keys.push(key)
+    if (performance.now() - since < MAX_STALL) continue
+    await pause()
+    since = performance.now()
+  }
+  if (keys.length === 0) throw new UnusableAnswer('The key set has no usable key')
+  return { keys, problems }
+}
+
+/** Lets the event loop turn, without a timer: work of another thread keeps the process alive as well. */
+async function pause(): Promise<void> {
+  await crypto.subtle.digest('SHA-256', new Uint8Array())
+}
+
+async function usableKey(
+  jwk: unknown,
+  allowed: readonly Algorithm[],
+  known: readonly VerificationKey[],
+  before: number,
+): Promise<VerificationKey | string> {
+  if (before === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
+  const key = verificationKey(jwk, allowed, 'refuse-secrets')
+  if (typeof key === 'string') return key
+  const kept = known.find(({ id }) => id === key.id) ?? key
+  return importKey(kept).then(
+    () => kept,
+    () => 'the runtime does not take it',
+  )
+}
