@@ -347,3 +347,58 @@ describe('RefusalError', () => {
     expect(error.headers['WWW-Authenticate']).toContain('invalid_token')
   })
 })
+
+describe('a verifier of the user', () => {
+  const outcome = (given: unknown, options: object = {}) => {
+    const causes: unknown[] = []
+    const gate = createGate({
+      verifier: { verify: () => given } as unknown as TokenVerifier,
+      onDecision: ({ cause }) => causes.push(cause),
+      now: () => NOW * 1000,
+      ...options,
+    })
+    const decision = gate.authenticate(request('Bearer a'))
+    if (decision instanceof Promise) throw new Error('pending')
+    return decision.ok ? 'ok' : `${decision.reason} ${causes.map(String).join()}`
+  }
+
+  it('is believed only before the expiresAt that it gives', () => {
+    expect(outcome({ active: true, identity, expiresAt: NOW + 1 })).toBe('ok')
+    expect(outcome({ active: true, identity, expiresAt: NOW })).toMatch('expired')
+    expect(outcome({ active: true, identity, expiresAt: 5 })).toMatch('expired')
+  })
+
+  it.each([
+    ['nothing', undefined, 'no verification'],
+    ['null', null, 'no verification'],
+    ['a list', [], 'no verification'],
+    ['an active that is true-ish', { active: 1, identity }, '"active"'],
+    ['no identity', { active: true }, 'no identity'],
+    ['no reason', { active: false }, '"reason"'],
+    ['a reason that nobody knows', { active: false, reason: 'nope' }, '"reason"'],
+    ['a date in milliseconds', { active: true, identity, expiresAt: NOW * 1000 }, '"expiresAt"'],
+    ['a date of text', { active: true, identity, expiresAt: '2030-01-01' }, '"expiresAt"'],
+    ['scopes in one string', { active: true, identity: { ...identity, scopes: 'read-all' } }, '"scopes"'],
+    ['no roles', { active: true, identity: { ...identity, roles: undefined } }, '"roles"'],
+    ['an unknown kind', { active: true, identity: { ...identity, kind: 'session' } }, '"kind"'],
+    ['a subject that is a number', { active: true, identity: { ...identity, subject: 7 } }, '"subject"'],
+    ['an actor that is a list', { active: true, identity: { ...identity, actor: [] } }, '"actor"'],
+  ])('is answered 503 where it gives %s, and the operator is told', (_, given, told) => {
+    expect(outcome(given)).toMatch(new RegExp(`^unavailable Unavailable: The verifier gave .*${told}`))
+  })
+
+  it('gives identities that nobody can change', () => {
+    const gate = createGate({ verifier: { verify: () => ({ active: true, identity: { ...identity } }) } })
+    const decision = gate.authenticate(request('Bearer a'))
+    if (decision instanceof Promise || !decision.ok) throw new Error('refused')
+    expect(Object.isFrozen(decision.identity)).toBe(true)
+    expect(Object.isFrozen(decision.identity.scopes)).toBe(true)
+  })
+
+  it('lets nobody pass by a requirement that answers with a promise', () => {
+    const isMet = (async () => false) as unknown as () => boolean
+    expect(outcome({ active: true, identity }, { requirement: { scopes: [], isMet } })).toMatch(
+      /^unavailable/,
+    )
+  })
+})

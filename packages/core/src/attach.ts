@@ -46,6 +46,9 @@ export function authorizeAttached(
   required: Requirement,
 ): [decision: Decision<Identity<unknown>>, onReject: OnReject] {
   const attachment = attached(carrier)
-  if (attachment === undefined) throw new TypeError('authorize() needs bearer() before it')
+  if (attachment === undefined)
+    throw new TypeError(
+      'bearer() did not run for this request: mount it before authorize() and requireScope()',
+    )
   return [attachment.gate.authorize(attachment.identity, required), attachment.gate.onReject]
 }

@@ -2,7 +2,7 @@
 
 import { isScopeToken } from './challenge.ts'
 import type { Identity } from './identity.ts'
-import type { Rejection } from './rejection.ts'
+import { type Rejection, Unavailable } from './rejection.ts'
 
 /** Something that an operation requires of an identity. */
 export interface Requirement {
@@ -17,7 +17,8 @@ export interface Requirement {
  * @throws TypeError where it is not one scope-token: two scopes are `allOf(scope('a'), scope('b'))`
  */
 export function scope(name: string): Requirement {
-  if (!isScopeToken(name)) throw new TypeError('"scope" must be one scope-token (RFC 6749 §3.3)')
+  if (!isScopeToken(name))
+    throw new TypeError('"scope" must be one scope-token (RFC 6749 §3.3): several are arguments of their own')
   return Object.freeze({
     scopes: Object.freeze([name]),
     isMet: (identity: Identity<unknown>) => identity.scopes.includes(name),
@@ -49,6 +50,9 @@ export function authorize(
   identity: Identity<unknown>,
   required: Requirement | undefined,
 ): Rejection | undefined {
-  if (required === undefined || required.isMet(identity)) return undefined
+  if (required === undefined) return undefined
+  const isMet: unknown = required.isMet(identity)
+  if (isMet === true) return undefined
+  if (isMet !== false) throw new Unavailable('A requirement gave neither true nor false')
   return { reason: 'insufficient_scope', scopes: required.scopes }
 }

@@ -7,13 +7,13 @@ import type { Decision, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
 import { extract } from './extract.ts'
 import { type ProtectedHandler, protect } from './fetch.ts'
-import { type Identity, isObject } from './identity.ts'
+import type { Identity } from './identity.ts'
 import { callback, number, oneOf, readOptions, type Seconds, text } from './options.ts'
 import { prove } from './prove/prove.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
 import { JWT_OPTIONS, type JwtOptions, jwt } from './verify/jwt.ts'
-import { isPending, type TokenVerifier, type Verification } from './verify/verifier.ts'
+import { checkedVerification, isPending, type TokenVerifier, type Verification } from './verify/verifier.ts'
 
 /** What every gate can be told. */
 export interface GateSettings<I extends Identity<unknown> = Identity> {
@@ -25,6 +25,8 @@ export interface GateSettings<I extends Identity<unknown> = Identity> {
   onDecision?: DecisionListener<I>
   /** The longest that a request waits for its verification, in seconds, up to 120; then 503. Default 10. */
   deadline?: Seconds
+  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
   /**
    * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `RefusalError` (`next`).
@@ -40,7 +42,7 @@ export type IssuerGateOptions = GateSettings & JwtOptions & { verifier?: never }
 /** A gate for whatever tokens the verifier knows. */
 export type VerifierGateOptions<I extends Identity<unknown> = Identity> = GateSettings<I> & {
   verifier: TokenVerifier<I>
-} & { [Name in (typeof JWT_OPTIONS)[number]]?: never }
+} & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: never }
 
 export type GateOptions<I extends Identity<unknown> = Identity> = IssuerGateOptions | VerifierGateOptions<I>
 
@@ -97,6 +99,7 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
   const verifier = verifierOf(read)
   const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
+  const now = callback('now', read.now, Date.now)
   const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
   const realm = text('realm', read.realm ?? 'api')
   const challenger = createChallenger(realm, required?.scopes ?? [])
@@ -113,10 +116,9 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
     }
   }
 
-  function judge(verification: Verification<I>): Decision<I> {
-    if (verification.active === false) return refuse(verification)
-    if (verification.active !== true || !isObject(verification.identity))
-      throw new Unavailable('The verifier gave no verification')
+  function judge(given: Verification<I>): Decision<I> {
+    const verification = checkedVerification(given, now)
+    if (!verification.active) return refuse(verification)
     const { identity } = verification
     const rejection = prove(identity) ?? authorize(identity, required)
     return rejection === undefined ? grant(identity) : refuse(rejection)
@@ -170,6 +172,7 @@ function verifierOf<I extends Identity<unknown>>(options: GateOptions<I>): Token
   const described = Object.fromEntries(Object.entries(others).filter(([name]) => !isSetting(name)))
   if (verifier === undefined)
     return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<I>
+  delete described.now
   if (typeof verifier?.verify !== 'function') throw new TypeError('"verifier" must have a method "verify"')
   const [surplus] = Object.keys(described)
   if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)

@@ -35,6 +35,35 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly confirmation?: Readonly<Record<string, unknown>> | undefined
 }
 
+const KINDS: readonly unknown[] = ['jwt', 'introspected', 'opaque', 'static'] satisfies Identity['kind'][]
+const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId'] as const
+const LISTS = ['audience', 'scopes', 'roles'] as const
+const DATES = ['expiresAt', 'issuedAt'] as const
+const OBJECTS = ['actor', 'confirmation'] as const
+const OPTIONAL = [...STRINGS, ...DATES, ...OBJECTS] as const
+/** The members that are not the verifier's own to say. */
+export const MEMBERS: readonly string[] = [...LISTS, ...OPTIONAL, 'claims']
+
+/** The first member that is not what it must be: `scopes` that are a string would match by their parts. */
+export function wrongMember(identity: Partial<Identity<unknown>>): string | undefined {
+  if (!KINDS.includes(identity.kind)) return 'kind'
+  const wrong = LISTS.find((name) => !isStrings(identity[name]))
+  return wrong ?? OPTIONAL.find((name) => identity[name] !== undefined && !isOf(name, identity[name]))
+}
+
+function isOf(name: (typeof OPTIONAL)[number], value: unknown): boolean {
+  if (STRINGS.includes(name as never)) return typeof value === 'string'
+  return DATES.includes(name as never) ? isNumericDate(value) : isObject(value)
+}
+
+/** 9999-12-31T23:59:59Z: no date in a token is later. */
+const LAST_DATE: Seconds = 253_402_300_799
+
+/** Whether a value is a NumericDate (RFC 7519 §2): `1e999` and dates in milliseconds are not. */
+export function isNumericDate(value: unknown): value is Seconds {
+  return typeof value === 'number' && value >= 0 && value <= LAST_DATE
+}
+
 /** How deep plain data may be nested. */
 const MAX_DEPTH = 32
 

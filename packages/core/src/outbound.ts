@@ -38,7 +38,7 @@ export async function fetchJson(url: string, fetch: Fetch, signal: AbortSignal):
     const response = await raceAbort(fetch(url, { headers: HEADERS, redirect: 'manual', signal }), signal)
     if (response.status !== 200) {
       void response.body?.cancel().catch(() => {})
-      throw new UnusableAnswer(`The issuer answered ${response.status}`, retryAfter(response))
+      throw new UnusableAnswer(`${url} answered ${response.status}`, retryAfter(response))
     }
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {

@@ -12,30 +12,33 @@ import type { Seconds } from './options.ts'
  * - the claims themselves: `missing_claim`, `invalid_claim`
  * - valid, but too little: `insufficient_scope`
  */
-export type Reason =
-  | 'no_credentials'
-  | 'malformed_credentials'
-  | 'multiple_credentials'
-  | 'credentials_too_long'
-  | 'malformed_token'
-  | 'encrypted_token'
-  | 'wrong_type'
-  | 'algorithm_not_allowed'
-  | 'unsupported_header'
-  | 'unknown_key'
-  | 'invalid_signature'
-  | 'unknown_token'
-  | 'revoked'
-  | 'unproven_binding'
-  | 'wrong_issuer'
-  | 'wrong_audience'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'issued_in_future'
-  | 'too_old'
-  | 'missing_claim'
-  | 'invalid_claim'
-  | 'insufficient_scope'
+export type Reason = (typeof REASONS)[number]
+
+export const REASONS = [
+  'no_credentials',
+  'malformed_credentials',
+  'multiple_credentials',
+  'credentials_too_long',
+  'malformed_token',
+  'encrypted_token',
+  'wrong_type',
+  'algorithm_not_allowed',
+  'unsupported_header',
+  'unknown_key',
+  'invalid_signature',
+  'unknown_token',
+  'revoked',
+  'unproven_binding',
+  'wrong_issuer',
+  'wrong_audience',
+  'expired',
+  'not_yet_valid',
+  'issued_in_future',
+  'too_old',
+  'missing_claim',
+  'invalid_claim',
+  'insufficient_scope',
+] as const
 
 /** A refusal that is the client's to mend. */
 export interface Rejection {

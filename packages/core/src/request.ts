@@ -51,5 +51,7 @@ class NodeRequestView implements RequestView {
 export function viewOf(request: Request | RequestView): RequestView {
   if ('header' in request) return request
   const { headers } = request
+  if (typeof headers?.get !== 'function')
+    throw new TypeError('a request must be a fetch Request or a RequestView, such as nodeRequest(request)')
   return { header: (name) => headers.get(name) ?? undefined }
 }

@@ -2,10 +2,11 @@
 
 import { LRUCache } from 'lru-cache'
 import { sha256 } from '#digest'
-import { frozen, type Identity } from '../identity.ts'
+import type { Identity } from '../identity.ts'
 import { callback, count, number, readOptions, type Seconds } from '../options.ts'
 import {
   type Active,
+  checkedVerification,
   type Inactive,
   isPending,
   secondsOf,
@@ -141,14 +142,11 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return this.holds(verification)
   }
 
-  #keep(key: string, verification: Verification<I>): Verification<I> {
+  #keep(key: string, given: Verification<I>): Verification<I> {
     const { ttl, negativeTtl } = this.#limits
-    if (verification.active === true) {
-      const shared = { ...verification, identity: frozen(verification.identity) }
-      this.#active.set(key, { verification: shared, until: performance.now() + ttl * 1000 })
-      return shared
-    }
-    if (verification.active === false && negativeTtl > 0)
+    const verification = checkedVerification(given, this.#now)
+    if (verification.active) this.#active.set(key, { verification, until: performance.now() + ttl * 1000 })
+    else if (negativeTtl > 0)
       this.#inactive.set(key, { verification, until: performance.now() + negativeTtl * 1000 })
     return verification
   }

@@ -1,9 +1,9 @@
 /** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
 
-import { frozen, type Identity, isObject, isStrings, own } from '../identity.ts'
+import { frozen, type Identity, isNumericDate, isObject, isStrings, own } from '../identity.ts'
 import type { Seconds } from '../options.ts'
 import { mediaType } from './jws.ts'
-import { type Inactive, inactive, isNumericDate } from './verifier.ts'
+import { type Inactive, inactive } from './verifier.ts'
 
 export type Profile = 'generic' | 'rfc9068'
 
@@ -72,17 +72,20 @@ function isScope(value: unknown, profile: Profile): boolean {
 function checkIssuer(claims: Claims, { issuer }: ClaimsPolicy): Inactive | undefined {
   const iss = own(claims, 'iss')
   if (iss === issuer) return undefined
-  return inactive('wrong_issuer', typeof iss === 'string' ? difference(iss, issuer) : 'iss is not a string')
+  return inactive(
+    'wrong_issuer',
+    typeof iss === 'string' ? `iss ${nearMiss(iss, issuer) ?? 'is another issuer'}` : 'iss is not a string',
+  )
 }
 
 /** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */
-function difference(actual: string, expected: string): string {
+function nearMiss(actual: string, expected: string): string | undefined {
   const bare = (value: string) => value.replace(/\/$/, '')
-  if (bare(actual) === bare(expected)) return 'iss differs by a trailing slash only'
-  if (actual.toLowerCase() === expected.toLowerCase()) return 'iss differs in upper and lower case only'
+  if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
+  if (actual.toLowerCase() === expected.toLowerCase()) return 'differs in upper and lower case only'
   if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
-    return 'iss differs in http and https only'
-  return 'iss is another issuer'
+    return 'differs in http and https only'
+  return undefined
 }
 
 function checkAudience(claims: Claims, { audience }: ClaimsPolicy): Inactive | undefined {
@@ -91,7 +94,10 @@ function checkAudience(claims: Claims, { audience }: ClaimsPolicy): Inactive | u
     return inactive('invalid_claim', 'aud')
   if (audience === null) return undefined
   if (aud === undefined) return inactive('missing_claim', 'aud')
-  return audienceOf(aud).some((name) => audience.includes(name)) ? undefined : inactive('wrong_audience')
+  const named = audienceOf(aud)
+  if (named.some((name) => audience.includes(name))) return undefined
+  const near = named.flatMap((name) => audience.map((ours) => nearMiss(name, ours))).find(Boolean)
+  return inactive('wrong_audience', near && `aud ${near}`)
 }
 
 function checkDates(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {

@@ -51,8 +51,9 @@ export function metadataUrls(issuer: string): readonly [oauth: string, openid: s
 async function jwksUriFrom(url: string, issuer: string, fetch: Fetch, signal: AbortSignal): Promise<string> {
   const { body } = await fetchJson(url, fetch, signal)
   if (own(body, 'issuer') !== issuer)
-    throw new UnusableAnswer('The metadata names another issuer (RFC 8414 §3.3)')
+    throw new UnusableAnswer(`The metadata at ${url} names another issuer (RFC 8414 §3.3)`)
   const jwksUri = own(body, 'jwks_uri')
-  if (!isSecureUrl(jwksUri)) throw new UnusableAnswer('The metadata has no "jwks_uri" that is https')
+  if (!isSecureUrl(jwksUri))
+    throw new UnusableAnswer(`The metadata at ${url} has no "jwks_uri" that is https`)
   return jwksUri
 }

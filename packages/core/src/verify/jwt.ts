@@ -24,6 +24,7 @@ import {
   isInactive,
   secondsOf,
   type TokenVerifier,
+  trusted,
 } from './verifier.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
@@ -174,7 +175,7 @@ class JwtVerifier implements TokenVerifier {
     const key = await this.#signingKey(jws)
     if (isInactive(key)) return key
     const identity = identityOf(claims)
-    return { active: true, identity, expiresAt: this.#expiry(identity), key }
+    return trusted({ active: true, identity, expiresAt: this.#expiry(identity), key })
   }
 
   /** A key that is unknown, or no longer signs what it did, may have been replaced: newer ones are searched. */

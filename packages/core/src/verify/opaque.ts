@@ -2,18 +2,11 @@
 
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
-import { frozen, type Identity, isObject, isStrings } from '../identity.ts'
+import { frozen, type Identity, isObject, MEMBERS, wrongMember } from '../identity.ts'
 import { callback, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
-import {
-  inactive,
-  isNumericDate,
-  isPending,
-  secondsOf,
-  type TokenVerifier,
-  type Verification,
-} from './verifier.ts'
+import { inactive, isPending, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** What a lookup knows of a token. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>
@@ -80,26 +73,17 @@ function givenLimits(cache: Omit<CacheOptions, 'now'>) {
   return cacheLimits(read)
 }
 
-const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId'] as const
-const LISTS = ['audience', 'scopes', 'roles'] as const
-const DATES = ['expiresAt', 'issuedAt'] as const
-const OBJECTS = ['actor', 'confirmation'] as const
-const MEMBERS: readonly string[] = [...STRINGS, ...LISTS, ...DATES, ...OBJECTS, 'claims']
-
 /** A misspelt `expiresAt` would make a token that never ends: what is not understood is not accepted. */
 function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verification<Identity<Claims>> {
   if (!isObject(found as unknown)) throw new Unavailable('The lookup gave neither a token nor null')
   const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) throw new Unavailable(`The lookup gave an unknown member "${unknown}"`)
-  const wrong =
-    STRINGS.find((name) => found[name] !== undefined && typeof found[name] !== 'string') ??
-    LISTS.find((name) => found[name] !== undefined && !isStrings(found[name])) ??
-    DATES.find((name) => found[name] !== undefined && !isNumericDate(found[name])) ??
-    OBJECTS.find((name) => found[name] !== undefined && !isObject(found[name]))
+  const identity = identityOf(found)
+  const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new Unavailable(`The lookup gave a "${wrong}" of the wrong type`)
   const { expiresAt } = found
   if (expiresAt !== undefined && now >= expiresAt) return inactive('expired')
-  return { active: true, identity: identityOf(found), expiresAt }
+  return trusted({ active: true, identity, expiresAt })
 }
 
 function identityOf<Claims>(found: OpaqueToken<Claims>): Identity<Claims> {

@@ -1,8 +1,8 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import type { Identity } from '../identity.ts'
+import { frozen, type Identity, isNumericDate, isObject, wrongMember } from '../identity.ts'
 import type { Seconds } from '../options.ts'
-import type { Rejection } from '../rejection.ts'
+import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 
 /**
  * Tells what a token is worth. Whatever it throws or rejects with means that it could not tell: 503, never 401.
@@ -61,15 +61,46 @@ export function secondsOf(now: () => number): Seconds {
   return milliseconds / 1000
 }
 
-/** 9999-12-31T23:59:59Z: no date in a token is later. */
-const LAST_DATE = 253_402_300_799
-
-/** Whether a value is a NumericDate (RFC 7519 §2): `1e999` and dates in milliseconds are not. */
-export function isNumericDate(value: unknown): value is Seconds {
-  return typeof value === 'number' && value >= 0 && value <= LAST_DATE
-}
-
 /** A promise, or whatever else a verifier of the user's returns to be awaited. */
 export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
   return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
+}
+
+/** What our own verifiers gave, and what was checked: it need not be checked again. */
+const checked = new WeakSet<object>()
+
+/** The result of a verifier of our own, which has checked it. Its identity is frozen. */
+export function trusted<V extends Verification<Identity<unknown>>>(verification: V): V {
+  checked.add(Object.freeze(verification))
+  return verification
+}
+
+/**
+ * What a verifier gave, frozen, if it is what the contract asks for; `expired` where its `expiresAt` is past.
+ * @throws Unavailable where it is something else: then nothing is known of the token
+ */
+export function checkedVerification<I extends Identity<unknown>>(
+  given: Verification<I>,
+  now: () => number,
+): Verification<I> {
+  if (checked.has(given)) return given
+  const problem = problemOf(given)
+  if (problem !== undefined) throw new Unavailable(`The verifier gave ${problem}`)
+  if (!given.active) return trusted({ ...given })
+  if (given.expiresAt !== undefined && secondsOf(now) >= given.expiresAt) return inactive('expired')
+  return trusted({ ...given, identity: frozen(given.identity) })
+}
+
+function problemOf(given: unknown): string | undefined {
+  if (!isObject(given)) return 'no verification'
+  if (given.active === false)
+    return REASONS.includes(given.reason as never) ? undefined : 'a "reason" that is not in the list'
+  if (given.active !== true) return 'an "active" that is neither true nor false'
+  if (given.expiresAt !== undefined && !isNumericDate(given.expiresAt))
+    return 'an "expiresAt" that is no date in seconds since the epoch'
+  if (!isObject(given.identity)) return 'no identity'
+  const wrong = wrongMember(given.identity)
+  return wrong === undefined
+    ? undefined
+    : `an identity with a "${wrong}" that is missing, or of the wrong type`
 }
