@@ -213,6 +213,7 @@ export interface JwtDescription {
 
 function policyOf(options: JwtOptions): ClaimsPolicy {
   const { issuer, audience, jwksUri, keys, profile, clockTolerance, maxTokenAge } = options
+  if (issuer === undefined) throw new TypeError('"issuer" must be given')
   if ((jwksUri === undefined && keys === undefined) || /^http:/i.test(text('issuer', issuer)))
     secureUrl('issuer', issuer)
   if (jwksUri === undefined && keys === undefined && issuer.includes('?'))
@@ -257,7 +258,7 @@ function keySetOf(options: JwtOptions): KeySet {
 
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
   if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
-    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key')
+    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
   return keys.keys.map((jwk, index) => {
     const key = verificationKey(jwk, allowed, 'allow-secrets')
     if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)

@@ -112,7 +112,7 @@ const CHECKSUM_LENGTH = 6
 /**
  * Makes a new token: `prefix_`, 192 random bits and a checksum, in characters that need no escape anywhere.
  * The checksum proves nothing; it lets `opaque({ prefix })` refuse garbage without a lookup.
- * @param prefix names the kind of token, for people and for secret scanners: 1 to 32 letters, digits and `_`
+ * @param prefix names the kind of token, for people and for secret scanners: 1 to 32 letters, digits and `_`, which is not the last
  * @throws TypeError where the prefix is not of that form
  */
 export function generateToken(prefix: string): string {
@@ -127,8 +127,8 @@ export async function hashToken(token: string): Promise<string> {
 }
 
 function tokenPrefix(prefix: string): string {
-  if (typeof prefix !== 'string' || !/^\w{1,32}$/.test(prefix))
-    throw new TypeError('"prefix" must be of 1 to 32 letters, digits and _')
+  if (typeof prefix !== 'string' || !/^\w{0,31}[A-Za-z\d]$/.test(prefix))
+    throw new TypeError('"prefix" must be of 1 to 32 letters, digits and _, and not end with _')
   return prefix
 }
 
