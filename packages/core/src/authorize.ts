@@ -2,6 +2,7 @@
 
 import { isScopeToken } from './challenge.ts'
 import type { Identity } from './identity.ts'
+import { disown } from './options.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 
 /** Something that an operation requires of an identity. */
@@ -53,6 +54,7 @@ export function authorize(
   if (required === undefined) return undefined
   const isMet: unknown = required.isMet(identity)
   if (isMet === true) return undefined
+  disown(isMet)
   if (isMet !== false) throw new Unavailable('A requirement gave neither true nor false')
   return { reason: 'insufficient_scope', scopes: required.scopes }
 }

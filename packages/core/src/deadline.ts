@@ -35,6 +35,7 @@ export class Deadline {
     this.#joinableUntil = now + this.#seconds * 1000 * SHARE
     const timer = AbortSignal.timeout(Math.ceil(this.#seconds * 1000))
     timer.addEventListener('abort', () => {
+      if (this.#waiting === waiting) this.#joinableUntil = 0
       for (const expire of waiting) expire()
     })
     return waiting

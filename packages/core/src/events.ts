@@ -2,7 +2,7 @@
 
 import type { Decision } from './decision.ts'
 import type { Identity } from './identity.ts'
-import type { Seconds } from './options.ts'
+import { disown, type Seconds } from './options.ts'
 import type { Unavailable } from './rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
@@ -46,7 +46,6 @@ export type KeySetListener = (event: KeySetEvent) => void
 export function notify<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
   if (listener === undefined) return
   try {
-    const told = listener(event)
-    if (told instanceof Promise) told.catch(() => {})
+    disown(listener(event))
   } catch {}
 }

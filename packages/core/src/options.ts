@@ -93,3 +93,8 @@ export function isSecureUrl(value: unknown): value is string {
   if (username !== '' || password !== '') return false
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
 }
+
+/** A promise where none is due: nobody waits for it, so nobody is to hear that it was rejected. */
+export function disown(result: unknown): void {
+  if (result instanceof Promise) result.catch(() => {})
+}

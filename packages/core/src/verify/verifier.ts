@@ -1,7 +1,7 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
 import { frozen, type Identity, isNumericDate, isObject, wrongMember } from '../identity.ts'
-import type { Seconds } from '../options.ts'
+import { disown, type Seconds } from '../options.ts'
 import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 
 /**
@@ -57,8 +57,9 @@ export function isInactive(result: object): result is Inactive {
 /** The time by the given clock. A clock that does not tell a time leaves nothing to decide by. */
 export function secondsOf(now: () => number): Seconds {
   const milliseconds = now()
-  if (!Number.isFinite(milliseconds)) throw new TypeError('"now" must return milliseconds since the epoch')
-  return milliseconds / 1000
+  if (Number.isFinite(milliseconds)) return milliseconds / 1000
+  disown(milliseconds)
+  throw new TypeError('"now" must return milliseconds since the epoch')
 }
 
 /** A promise, or whatever else a verifier of the user's returns to be awaited. */
