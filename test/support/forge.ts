@@ -1,0 +1,53 @@
+/** Tokens with whatever bytes a test puts in them, signed right by node:crypto, and what a gate says to them. */
+
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { createGate, type Gate, type IssuerGateOptions, type RequestView } from '@bearergate/core'
+import { AUDIENCE, goodClaims, ISSUER, NOW } from './issuer.ts'
+
+export interface Forge {
+  readonly jwk: Readonly<Record<string, unknown>>
+  /** Signs the very bytes that are given. */
+  sign(payload: string | Uint8Array, header?: string | Uint8Array): string
+}
+
+export const FORGED_HEADER = '{"alg":"ES256","kid":"forge","typ":"at+jwt"}'
+
+export function createForge(): Forge {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return {
+    jwk: { ...publicKey.export({ format: 'jwk' }), kid: 'forge' },
+    sign(payload, header = FORGED_HEADER) {
+      const input = `${base64url(header)}.${base64url(payload)}`
+      const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+      return `${input}.${base64url(signature)}`
+    },
+  }
+}
+
+export function base64url(value: string | Uint8Array): string {
+  return Buffer.from(value).toString('base64url')
+}
+
+/** The JSON text of good claims, with members replaced by the text that is given; `undefined` leaves one out. */
+export function claimsText(members: Readonly<Record<string, string | undefined>> = {}): string {
+  const good = Object.fromEntries(
+    Object.entries(goodClaims()).map(([name, value]) => [name, JSON.stringify(value)]),
+  )
+  const written = Object.entries({ ...good, ...members }).filter(([, text]) => text !== undefined)
+  return `{${written.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`
+}
+
+export function gateOfForge({ jwk }: Forge, options: Partial<IssuerGateOptions> = {}): Gate {
+  const given = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [jwk] }, now: () => NOW * 1000 }
+  return createGate({ ...given, ...options } as IssuerGateOptions)
+}
+
+export function requestWith(token: string): RequestView {
+  return { header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }
+}
+
+/** `ok`, or status and reason of the refusal. */
+export async function outcome(gate: Gate, token: string): Promise<string> {
+  const decision = await gate.authenticate(requestWith(token))
+  return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
+}
