@@ -1,0 +1,270 @@
+/** BI20: every option with values that cannot be meant: a TypeError at creation names it, or the value is allowed here in writing. */
+
+import {
+  allOf,
+  cached,
+  createGate,
+  generateToken,
+  jwt,
+  opaque,
+  scope,
+  type TokenVerifier,
+} from '@bearergate/core'
+import * as bearerExpress from '@bearergate/express'
+import * as bearerKoa from '@bearergate/koa'
+import { describe, expect, it } from 'vitest'
+import { createForge } from '../support/forge.ts'
+import { AUDIENCE, ISSUER } from '../support/issuer.ts'
+
+const { jwk } = createForge()
+const verifier: TokenVerifier = { verify: () => ({ active: false, reason: 'unknown_token' }) }
+const lookup = () => null
+const described = { issuer: ISSUER, audience: AUDIENCE }
+
+type Options = Readonly<Record<string, unknown>>
+type Factory = (options: Options) => unknown
+
+const JWT: Readonly<Record<string, Factory>> = {
+  jwt: (options) => jwt({ ...described, ...options } as never),
+  createGate: (options) => createGate({ ...described, ...options } as never),
+  'bearer of Express': (options) => bearerExpress.bearer({ ...described, ...options } as never),
+  'bearer of Koa': (options) => bearerKoa.bearer({ ...described, ...options } as never),
+}
+const CACHES: Readonly<Record<string, Factory>> = {
+  'the cache of jwt': (cache) => jwt({ ...described, cache } as never),
+  cached: (options) => cached(verifier, { ttl: 60, ...options }),
+  'the cache of opaque': (cache) => opaque({ lookup, cache: { ttl: 60, ...cache } }),
+}
+const withKeys: Factory = (options) => jwt({ ...described, keys: { keys: [jwk] }, ...options } as never)
+const gate: Factory = (options) => createGate({ verifier, ...options } as never)
+const ofOpaque: Factory = (options) => opaque({ lookup, ...options } as never)
+
+/** The option is named in a TypeError, unless the value is one of those that are allowed. */
+type Row = readonly [factory: string, option: string, value: string, create: () => unknown, allowed: boolean]
+
+function rowsOf(
+  factories: Readonly<Record<string, Factory>>,
+  option: string,
+  values: Readonly<Record<string, unknown>>,
+  allowed: readonly string[] = [],
+): readonly Row[] {
+  return Object.entries(factories).flatMap(([name, factory]) =>
+    Object.entries(values).map(
+      ([shown, value]) =>
+        [name, option, shown, () => factory({ [option]: value }), allowed.includes(shown)] as const,
+    ),
+  )
+}
+
+const NUMBERS = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  '-Infinity': Number.NEGATIVE_INFINITY,
+  '-1': -1,
+  '"5"': '5',
+  '2^53': 2 ** 53,
+  '0': 0,
+  null: null,
+  true: true,
+  '[5]': [5],
+  '5n': 5n,
+  'an object that is worth 5': { valueOf: () => 5 },
+}
+
+const NUMERIC: readonly Row[] = [
+  // No tolerance at all is a strict choice, not a mistake.
+  ...rowsOf(JWT, 'clockTolerance', NUMBERS, ['0']),
+  ...['maxTokenAge', 'freshFor', 'staleFor', 'cooldown', 'timeout'].flatMap((option) =>
+    rowsOf(JWT, option, NUMBERS),
+  ),
+  ...['ttl', 'max'].flatMap((option) => rowsOf(CACHES, option, NUMBERS)),
+  // Its default: refusals are not kept.
+  ...rowsOf({ cached: CACHES.cached as Factory }, 'negativeTtl', NUMBERS, ['0']),
+  ...rowsOf({ 'the cache of opaque': CACHES['the cache of opaque'] as Factory }, 'negativeTtl', NUMBERS, [
+    '0',
+  ]),
+]
+
+const URLS = {
+  http: 'http://id.example.com/a',
+  'http in upper case': 'HTTP://id.example.com/a',
+  'http on a host that begins like loopback': 'http://localhost.example.com/a',
+  'http on an address that begins like loopback': 'http://127.0.0.1.example.com/a',
+  'http to every address': 'http://0.0.0.0/a',
+  file: 'file:///etc/keys.json',
+  data: 'data:application/json,{"keys":[]}',
+  ftp: 'ftp://id.example.com/a',
+  javascript: 'javascript:alert(1)',
+  blob: 'blob:https://id.example.com/a',
+  ws: 'wss://id.example.com/a',
+  userinfo: 'https://user:secret@id.example.com/a',
+  'a user name alone': 'https://user@id.example.com/a',
+  fragment: 'https://id.example.com/a#keys',
+  'an empty fragment': 'https://id.example.com/a#',
+  relative: '/keys.json',
+  'without a scheme': '//id.example.com/a',
+  'without a host': 'https://',
+  empty: '',
+  null: null,
+  'a number': 5,
+  'a list': ['https://id.example.com/a'],
+  'a URL object': new URL('https://id.example.com/a'),
+}
+
+const URL_OPTIONS: readonly Row[] = [
+  ...rowsOf(JWT, 'issuer', { ...URLS, undefined: undefined, query: 'https://id.example.com?a' }),
+  ...rowsOf(JWT, 'jwksUri', URLS),
+  // With keys of its own nothing is fetched, and the issuer is a name: any text but one that plain http could forge.
+  ...rowsOf({ 'jwt with keys': withKeys }, 'issuer', URLS, [
+    'file',
+    'data',
+    'ftp',
+    'javascript',
+    'blob',
+    'ws',
+    'userinfo',
+    'a user name alone',
+    'fragment',
+    'an empty fragment',
+    'relative',
+    'without a scheme',
+    'without a host',
+  ]),
+]
+
+const LISTS = {
+  empty: [],
+  'an empty string': '',
+  string: 'api',
+  nested: [['api']],
+  RegExp: /api/,
+  'a list with a RegExp': [/api/],
+  'a list with an empty string': ['api', ''],
+  'a list with null': ['api', null],
+  'a list with a hole': new Array(2),
+  'a Set': new Set(['api']),
+  'an object like a list': { 0: 'api', length: 1 },
+  'a function': () => true,
+  'a number': 5,
+  true: true,
+  null: null,
+  undefined: undefined,
+}
+
+const LIST_OPTIONS: readonly Row[] = [
+  // Null asks nothing of the audience, which takes the word in writing.
+  ...rowsOf(JWT, 'audience', LISTS, ['string', 'null']),
+  ...rowsOf(JWT, 'algorithms', { ...LISTS, none: ['none'], HMAC: ['HS256'], 'wrong case': ['es256'] }, [
+    'undefined',
+  ]),
+  ...rowsOf(
+    JWT,
+    'keys',
+    {
+      ...LISTS,
+      'a bare list': [jwk],
+      'no keys': { keys: [] },
+      'keys of a string': { keys: 'key' },
+      'nested keys': { keys: [[jwk]] },
+      'keys of a RegExp': { keys: /key/ },
+      'a private key': { keys: [{ ...jwk, d: 'AA' }] },
+      'JSON text': JSON.stringify({ keys: [jwk] }),
+    },
+    ['undefined'],
+  ),
+]
+
+const TEXTS = {
+  empty: '',
+  null: null,
+  'a number': 5,
+  true: true,
+  'a list': ['api'],
+  RegExp: /api/,
+  'an object': {},
+}
+const CALLBACKS = {
+  null: null,
+  string: 'now',
+  'a number': 5,
+  true: true,
+  'an object': {},
+  'a list': [Date.now],
+}
+const OBJECTS = { null: null, string: 'x', 'a number': 5, true: true, 'a list': [], 'a function': () => {} }
+
+const OTHERS: readonly Row[] = [
+  ...rowsOf({ createGate: gate }, 'realm', TEXTS),
+  ...rowsOf({ createGate: gate }, 'onReject', { ...TEXTS, unknown: 'throw', inherited: 'toString' }),
+  ...rowsOf({ createGate: gate }, 'onDecision', CALLBACKS),
+  ...rowsOf({ createGate: gate }, 'requirement', OBJECTS),
+  ...rowsOf({ createGate: gate }, 'verifier', OBJECTS),
+  ...rowsOf(JWT, 'profile', { ...TEXTS, unknown: 'strict', inherited: 'toString' }),
+  ...rowsOf(JWT, 'now', CALLBACKS),
+  ...rowsOf(JWT, 'fetch', CALLBACKS),
+  ...rowsOf(JWT, 'cache', OBJECTS),
+  ...rowsOf({ cached: CACHES.cached as Factory, opaque: ofOpaque }, 'now', CALLBACKS),
+  ...rowsOf({ opaque: ofOpaque }, 'lookup', { ...CALLBACKS, undefined: undefined }),
+  ...rowsOf({ opaque: ofOpaque }, 'cache', { ...OBJECTS, false: false }),
+  ...rowsOf({ opaque: ofOpaque, generateToken: ({ prefix }) => generateToken(prefix as string) }, 'prefix', {
+    ...TEXTS,
+    'a space': 'a b',
+    'a hyphen': 'a-b',
+    'a line feed': 'a\n',
+    'not ASCII': 'é',
+    'too long': 'a'.repeat(33),
+  }),
+  ...rowsOf({ scope: ({ scope: name }) => scope(name as string) }, 'scope', {
+    ...TEXTS,
+    'a space': 'a b',
+    'a line feed': 'a\n',
+  }),
+  ...rowsOf({ allOf: ({ allOf: item }) => allOf(item as never) }, 'allOf', {
+    ...OBJECTS,
+    undefined: undefined,
+  }),
+  ...['toString', '__proto__ ', 'Issuer', 'audiences', 'unless'].flatMap((option) =>
+    rowsOf(JWT, option, { true: true }),
+  ),
+]
+
+describe.each([
+  ['numbers', NUMERIC],
+  ['URLs', URL_OPTIONS],
+  ['lists', LIST_OPTIONS],
+  ['others', OTHERS],
+] as const)('%s', (_name, rows) => {
+  const allowed = rows.filter(([, , , , isAllowed]) => isAllowed)
+  const refused = rows.filter(([, , , , isAllowed]) => !isAllowed)
+
+  it.each(refused)('BI20 %s names "%s" in a TypeError for: %s', (_factory, option, _value, create) => {
+    const error = thrownBy(create)
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as TypeError).message).toContain(`"${option}"`)
+  })
+
+  if (allowed.length > 0)
+    it.each(allowed)('BI20 %s allows as "%s": %s', (_factory, _option, _value, create) => {
+      expect(thrownBy(create)).toBe(undefined)
+    })
+})
+
+it('BI20 never repeats a value in the message: it may be a secret', () => {
+  const SECRET = 'https://user:hunter2@id.example.com'
+  for (const [factory, create] of Object.entries(JWT))
+    for (const option of ['issuer', 'jwksUri'])
+      expect(String(thrownBy(() => create({ [option]: SECRET }))), factory).not.toContain('hunter2')
+})
+
+it('BI20 has 150 rows at least, for all numbers, URLs and lists', () => {
+  expect(NUMERIC.length + URL_OPTIONS.length + LIST_OPTIONS.length).toBeGreaterThanOrEqual(150)
+})
+
+function thrownBy(create: () => unknown): unknown {
+  try {
+    create()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
