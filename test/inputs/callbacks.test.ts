@@ -1,0 +1,148 @@
+/** FX56: what an application's callbacks give, throw and reject with, odd as it may be: never an accept, never an exception. */
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { allOf, createGate, type Gate, type Identity, opaque, scope, Unavailable } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { outcome } from '../support/forge.ts'
+
+const identity: Identity = { kind: 'opaque', audience: [], scopes: ['read'], roles: [], claims: {} }
+const UNAVAILABLE = '503 unavailable'
+
+const revoked = () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+/** What no lookup and no verifier may give: none of it is a token, and none says that there is none. */
+const NONSENSE: Readonly<Record<string, () => unknown>> = {
+  undefined: () => undefined,
+  false: () => false,
+  true: () => true,
+  '0': () => 0,
+  NaN: () => Number.NaN,
+  'a bigint': () => 5n,
+  'a symbol': () => Symbol('token'),
+  'an empty string': () => '',
+  'a string': () => 'emma',
+  'an empty array': () => [],
+  'a list of rows': () => [{ subject: 'emma' }],
+  'a function': () => () => ({ subject: 'emma' }),
+  'an error': () => new Error('no such token'),
+  'a Map': () => new Map([['subject', 'emma']]),
+  'a Set': () => new Set(['emma']),
+  'a Date': () => new Date(0),
+  'a RegExp': () => /emma/,
+  'a Boolean object': () => new Boolean(false),
+  'a String object': () => new String('emma'),
+  'a Response': () => new Response('{}', { status: 404 }),
+  'an iterator': () => [][Symbol.iterator](),
+  'a revoked Proxy': revoked,
+}
+
+describe.each([
+  ['at once', (value: unknown) => value],
+  ['by a promise', (value: unknown) => Promise.resolve(value)],
+])('given %s', (_when, wrap) => {
+  it.each(Object.entries(NONSENSE))('FX56 lets nobody pass where a lookup gives %s', async (_name, make) => {
+    const gate = createGate({ verifier: opaque({ lookup: () => wrap(make()) as null }) })
+    expect(await outcome(gate, 'token')).toBe(UNAVAILABLE)
+  })
+
+  it.each(Object.entries(NONSENSE))(
+    'FX56 lets nobody pass where a verifier gives %s',
+    async (_name, make) => {
+      const gate = createGate({ verifier: { verify: () => wrap(make()) as never } })
+      expect(await outcome(gate, 'token')).toBe(UNAVAILABLE)
+    },
+  )
+
+  it.each(Object.entries(NONSENSE))(
+    'FX56 lets nobody pass as an identity that is %s',
+    async (_name, make) => {
+      const verify = () => wrap({ active: true, identity: make() }) as never
+      expect(await outcome(createGate({ verifier: { verify } }), 'token')).toBe(UNAVAILABLE)
+    },
+  )
+})
+
+describe('a failure', () => {
+  const THROWN: Readonly<Record<string, () => unknown>> = {
+    ...NONSENSE,
+    null: () => null,
+    'an Unavailable': () => new Unavailable('no', { retryAfter: 5 }),
+    'an Unavailable for NaN seconds': () => new Unavailable('no', { retryAfter: Number.NaN }),
+    'an Unavailable for -1 seconds': () => new Unavailable('no', { retryAfter: -1 }),
+    'an Unavailable for ever': () => new Unavailable('no', { retryAfter: Number.POSITIVE_INFINITY }),
+    'an Unavailable for "5" seconds': () => new Unavailable('no', { retryAfter: '5' as never }),
+    'an Unavailable for 5n seconds': () => new Unavailable('no', { retryAfter: 5n as never }),
+    'an Unavailable for a symbol': () => new Unavailable('no', { retryAfter: Symbol('soon') as never }),
+    'an Unavailable for a Date': () => new Unavailable('no', { retryAfter: new Date(0) as never }),
+  }
+
+  it.each(Object.entries(THROWN))('FX56 is answered 503 where a lookup throws %s', async (_name, make) => {
+    const throwing = (): never => {
+      throw make()
+    }
+    for (const lookup of [throwing, async () => throwing()]) {
+      const gate = createGate({ verifier: opaque({ lookup }) })
+      const decision = await gate.authenticate({ header: () => 'Bearer token' })
+      expect(decision).toMatchObject({ ok: false, status: 503 })
+      if (!decision.ok) expect(decision.headers['Retry-After']).toMatch(/^[1-9]\d{0,3}$/)
+    }
+  })
+})
+
+describe('a requirement', () => {
+  const TRUTHY: Readonly<Record<string, () => unknown>> = {
+    'a promise of false': async () => false,
+    'a promise of true': async () => true,
+    'the text "false"': () => 'false',
+    '1': () => 1,
+    'an object': () => ({ met: false }),
+    'an error': () => new Error('not met'),
+    'a list': () => [],
+  }
+  const FALSY = {
+    undefined: () => undefined,
+    null: () => null,
+    '0': () => 0,
+    'no text': () => '',
+    NaN: () => Number.NaN,
+  }
+  const rows = Object.entries<() => unknown>({ ...TRUTHY, ...FALSY })
+
+  it.each(rows)('FX56 is not met by %s: only true is yes', async (_name, isMet) => {
+    const required = { scopes: ['admin'], isMet: isMet as () => boolean }
+    const verifier = { verify: () => ({ active: true, identity }) as const }
+    for (const requirement of [required, allOf(scope('read'), required)]) {
+      const gate: Gate = createGate({ verifier, requirement })
+      expect(await outcome(gate, 'token')).toMatch(/^(?:403|503) /)
+      expect(createGate({ verifier }).authorize(identity, requirement).ok).toBe(false)
+    }
+  })
+})
+
+describe('a listener', () => {
+  it('FX56 that rejects does not end the process', async () => {
+    const script = `
+      import { createGate } from '@bearergate/core'
+      const onDecision = async () => { throw new Error('the log is full') }
+      const verifier = { verify: () => ({ active: false, reason: 'revoked' }) }
+      const decision = createGate({ verifier, onDecision }).authenticate({ header: () => 'Bearer token' })
+      setTimeout(() => console.log(decision.status), 20)`
+    const flags = [
+      '--conditions=@bearergate/source',
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '--eval',
+      script,
+    ]
+    const ended = await promisify(execFile)(process.execPath, flags, { timeout: 20_000 }).catch(
+      (cause) => cause,
+    )
+    expect([ended.code, ended.stdout]).toEqual([undefined, '401\n'])
+  })
+})
