@@ -1,0 +1,115 @@
+/** The Authorization header under mutation, against a parser of the tests' own (RFC 6750 §2.1, RFC 9110 §11). */
+
+import { createGate, type Decision, type Identity } from '@bearergate/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { extract } from '#core/extract.ts'
+import { authorizationValues } from './authorization.ts'
+import { readCredentials } from './credentials.ts'
+import { fuzz } from './run.ts'
+
+const GOOD = 'eyJh.Z29v_ZC1-b2tl+bi/x=='
+const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
+
+const gate = createGate({
+  verifier: {
+    verify: (token) =>
+      token === GOOD ? { active: true, identity } : { active: false, reason: 'unknown_token' },
+  },
+})
+
+function decide(value: unknown): Decision {
+  const decision = gate.authenticate({ header: () => value as string })
+  if (decision instanceof Promise) throw new Error('the gate did not decide at once')
+  return decision
+}
+
+/** The statuses that are right for a value: 200 for the good token alone, and never 503, for nothing is out of order. */
+function rightStatuses(value: string): readonly number[] {
+  const credentials = readCredentials(value)
+  if (credentials.kind === 'bearer') return [credentials.token === GOOD ? 200 : 401]
+  // Another scheme is no credentials (401), but two field lines joined into one value are too many (400).
+  return credentials.kind === 'other' ? (value.includes(',') ? [400, 401] : [401]) : [400]
+}
+
+function isRight(value: string): boolean {
+  const decision = decide(value)
+  return rightStatuses(value).includes(decision.ok ? 200 : decision.status)
+}
+
+describe('the Authorization header', () => {
+  it('BI01 passes 200,000 mutations only where they carry exactly the good token', async () => {
+    const outcomes = new Map<number, number>()
+    const property = fc.property(authorizationValues(GOOD), (value) => {
+      const decision = decide(value)
+      const status = decision.ok ? 200 : decision.status
+      outcomes.set(status, (outcomes.get(status) ?? 0) + 1)
+      return rightStatuses(value).includes(status)
+    })
+    expect(await fuzz('BI01', property, 200_000)).toBeGreaterThanOrEqual(200_000)
+    // The mutations reach every outcome, and often.
+    expect([...outcomes.keys()].sort()).toEqual([200, 400, 401])
+    expect(Math.min(...outcomes.values())).toBeGreaterThan(10_000)
+  })
+
+  it('BI01 decides right of every octet at the start, in the middle and at the end', () => {
+    const value = `Bearer ${GOOD}`
+    const inserted = [0, 3, 6, 7, 7 + GOOD.length / 2, value.length].flatMap((position) =>
+      Array.from(
+        { length: 256 },
+        (_, octet) => value.slice(0, position) + String.fromCharCode(octet) + value.slice(position),
+      ),
+    )
+    const replaced = [0, 6, 7, value.length - 1].flatMap((position) =>
+      Array.from(
+        { length: 256 },
+        (_, octet) => value.slice(0, position) + String.fromCharCode(octet) + value.slice(position + 1),
+      ),
+    )
+    const values = [...inserted, ...replaced]
+    expect(values.length).toBeGreaterThanOrEqual(768)
+    expect(values.filter((text) => !isRight(text))).toEqual([])
+    // A space more before the token, the value as it was (four times), and `b` for `B`.
+    expect(values.filter((text) => decide(text).ok)).toHaveLength(7)
+  })
+
+  it('BI01 refuses the good token next to any text with 400 or 401, of a Request as well', async () => {
+    const around = fc.string({ unit: 'binary', maxLength: 8 })
+    const property = fc.property(around, around, (before, behind) =>
+      isRight(`${before}Bearer ${GOOD}${behind}`),
+    )
+    expect(await fuzz('BI01 around', property, 20_000)).toBeGreaterThanOrEqual(20_000)
+
+    const octets = fc.string({ unit: fc.nat(255).map((octet) => String.fromCharCode(octet)), maxLength: 8 })
+    const fetched = fc.property(octets, octets, (before, behind) => {
+      const headers = new Headers()
+      try {
+        headers.set('authorization', `${before}Bearer ${GOOD}${behind}`)
+      } catch {
+        return true
+      }
+      const decision = gate.authenticate(new Request('https://api.example.com', { headers })) as Decision
+      return rightStatuses(headers.get('authorization') ?? '').includes(decision.ok ? 200 : decision.status)
+    })
+    expect(await fuzz('BI01 fetch', fetched, 5_000)).toBeGreaterThanOrEqual(5_000)
+  })
+
+  it('BI02 takes no token out of any value that is no string', async () => {
+    const notText = fc.anything({
+      withBigInt: true,
+      withDate: true,
+      withNullPrototype: true,
+      withSet: true,
+      withSparseArray: true,
+      withTypedArray: true,
+    })
+    const property = fc.property(notText, (value) => {
+      const lines: readonly unknown[] = Array.isArray(value) ? value : [value]
+      const extracted = extract({ header: () => value as string })
+      return typeof extracted === 'string'
+        ? lines.length === 1 && typeof lines[0] === 'string'
+        : extracted.reason !== undefined
+    })
+    expect(await fuzz('BI02', property, 20_000)).toBeGreaterThanOrEqual(20_000)
+  })
+})
