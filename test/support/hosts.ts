@@ -1,6 +1,6 @@
 /** Every host that the behaviour suite runs on: the same small API, behind the same gate. */
 
-import type { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Gate, Identity } from '@bearergate/core'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
@@ -18,13 +18,19 @@ export interface Api {
   close(): Promise<void>
 }
 
+export type Before = (request: IncomingMessage) => void
+
 export interface Host {
   readonly name: string
-  start(gate: Gate): Promise<Api>
+  /** @param before what another middleware does to the request; `fetch` has none. */
+  start(gate: Gate, before?: Before): Promise<Api>
 }
 
-async function overHttp(listener: Parameters<typeof createServer>[1]): Promise<Api> {
-  const { origin, close } = await listen(listener ?? (() => {}))
+async function overHttp(listener: RequestListener, before?: Before): Promise<Api> {
+  const { origin, close } = await listen((request, response) => {
+    before?.(request)
+    listener(request, response)
+  })
   return { send: (path, sent) => send(origin + path, sent), close }
 }
 
@@ -35,7 +41,7 @@ function tell(identity: Identity): object {
 function expressHost(name: string, express: () => Express): Host {
   return {
     name,
-    start(gate) {
+    start(gate, before) {
       const app = express()
       const auth = bearerExpress.bearer(gate)
       app.use(auth)
@@ -43,7 +49,7 @@ function expressHost(name: string, express: () => Express): Host {
       app.all('/write', bearerExpress.requireScope('write'), (request, response) => {
         response.json({ subject: request.identity?.subject })
       })
-      return overHttp(app)
+      return overHttp(app, before)
     },
   }
 }
@@ -51,7 +57,7 @@ function expressHost(name: string, express: () => Express): Host {
 function koaHost(name: string, create: () => Koa): Host {
   return {
     name,
-    start(gate) {
+    start(gate, before) {
       const app = create()
       const auth = bearerKoa.bearer(gate)
       const writes = bearerKoa.requireScope('write')
@@ -61,7 +67,7 @@ function koaHost(name: string, create: () => Koa): Host {
         if (context.path === '/me') context.body = tell(auth.identity(context))
         if (context.path === '/write') context.body = { subject: context.state.identity?.subject }
       })
-      return overHttp(app.callback())
+      return overHttp(app.callback(), before)
     },
   }
 }

@@ -1,0 +1,180 @@
+/** Odd and repeated Authorization fields, through every host (RFC 6750 §3.1, RFC 9110 §5.3). */
+
+import { createGate, type Gate, type Identity, nodeRequest } from '@bearergate/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Api, type Before, type Host, hosts } from '../support/hosts.ts'
+import { listen, send } from '../support/server.ts'
+
+const GOOD = 'Bearer good'
+const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
+const gate: Gate = createGate({
+  verifier: {
+    verify: (token) =>
+      token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' },
+  },
+})
+
+/** `node:http` by itself, with the view that the adapters use. */
+const nodeHost: Host = {
+  name: 'node:http',
+  async start(served, before) {
+    const { origin, close } = await listen(async (request, response) => {
+      before?.(request)
+      const decision = await served.authenticate(nodeRequest(request))
+      response.statusCode = decision.ok ? 200 : decision.status
+      if (!decision.ok)
+        for (const [name, value] of Object.entries(decision.headers)) response.setHeader(name, value)
+      response.end()
+    })
+    return { send: (path, sent) => send(origin + path, sent), close }
+  },
+}
+
+const all = [...hosts, nodeHost]
+
+function throws(): never {
+  throw new Error('not to be read')
+}
+const traps = {
+  get: throws,
+  has: throws,
+  ownKeys: throws,
+  getPrototypeOf: throws,
+  getOwnPropertyDescriptor: throws,
+}
+const revoked = Proxy.revocable([], {})
+revoked.revoke()
+
+/** What a middleware before may have made of the field, and the status that is right for it. */
+const ODD: readonly (readonly [name: string, value: unknown, status: number])[] = [
+  ['undefined', undefined, 401],
+  ['null', null, 400],
+  ['0', 0, 400],
+  ['true', true, 400],
+  ['an empty array', [], 400],
+  ['an array of one unknown token', ['Bearer a'], 401],
+  ['an array of two', ['a', 'b'], 400],
+  ['an array of the good token twice', [GOOD, GOOD], 400],
+  ['an array in an array', [[GOOD]], 400],
+  ['an array with a hole', new Array(1), 400],
+  ['an object', {}, 400],
+  ['an object with toString', { toString: () => GOOD }, 400],
+  ['an object with Symbol.toPrimitive', { [Symbol.toPrimitive]: () => GOOD }, 400],
+  ['an object like an array', { 0: GOOD, length: 1 }, 400],
+  ['a Buffer', Buffer.from(GOOD), 400],
+  ['a Symbol', Symbol(GOOD), 400],
+  ['a BigInt', 1n, 400],
+  ['a String', new String(GOOD), 400],
+  ['a Date', new Date(0), 400],
+  ['a function', () => GOOD, 400],
+  ['a Proxy that throws', new Proxy({}, traps), 400],
+  ['an array Proxy that throws', new Proxy([], traps), 503],
+  ['a revoked Proxy', revoked.proxy, 503],
+]
+
+/** Two to a hundred lines. */
+const REPEATED: readonly (readonly string[])[] = [
+  [GOOD, GOOD],
+  [GOOD, 'Bearer other'],
+  ['Bearer other', GOOD],
+  [GOOD, 'bearer good'],
+  [GOOD, 'DPoP good'],
+  ['DPoP good', GOOD],
+  [GOOD, 'Basic YTpi'],
+  ['Basic YTpi', GOOD],
+  [GOOD, ''],
+  ['', GOOD],
+  [GOOD, 'Bearer'],
+  ['Negotiate', GOOD],
+  [GOOD, 'Digest username="a", realm="b"'],
+  ['Digest username="a", realm="b"', GOOD],
+  [`${GOOD}, ${GOOD}`],
+  [`${GOOD},`],
+  [`,${GOOD}`],
+  [`Basic YTpi, ${GOOD}`],
+  [GOOD, GOOD, GOOD],
+  [GOOD, ...Array<string>(99).fill(GOOD)],
+  [GOOD, ...Array<string>(99).fill('Basic YTpi')],
+  [...Array<string>(99).fill('Basic YTpi'), GOOD],
+]
+
+const NAMES = ['Authorization', 'authorization', 'AUTHORIZATION']
+
+describe.each(all)('Authorization through $name', (host) => {
+  let api: Api
+  let before: Before | undefined
+  beforeAll(async () => {
+    api = await host.start(gate, (request) => before?.(request))
+  })
+  afterAll(() => api.close())
+
+  const answer = async (lines: readonly string[], names = NAMES) =>
+    (
+      await api.send('/me', {
+        headers: lines.flatMap((line, index) => [names[index % names.length] ?? '', line]),
+      })
+    ).status
+
+  it('BI03 refuses what is repeated or joined with 400, or 401 where no bearer token is meant', async () => {
+    const passed: unknown[] = []
+    let count = 0
+    for (const lines of REPEATED)
+      for (const names of [NAMES, ['authorization']]) {
+        const status = await answer(lines, names)
+        count += 1
+        if (status !== 400 && status !== 401) passed.push([status, lines])
+      }
+    expect(passed).toEqual([])
+    expect(count * all.length).toBeGreaterThanOrEqual(60)
+    expect(await answer([GOOD])).toBe(200)
+  })
+
+  // The Headers of a Request hold strings only.
+  if (host.name === 'fetch') return
+
+  it('BI02 decides of whatever a middleware before it sets, and never by 500', async () => {
+    const answers = []
+    for (const [name, value] of ODD)
+      for (const lines of [[], [GOOD]]) {
+        before = (request) => {
+          request.headers.authorization = value as string
+        }
+        answers.push([name, await answer(lines)])
+      }
+    before = undefined
+    expect(answers).toEqual(
+      ODD.flatMap(([name, , status]) => [
+        [name, status],
+        [name, status],
+      ]),
+    )
+    expect(ODD.length).toBeGreaterThanOrEqual(16)
+  })
+
+  it('BI02 answers 503 where reading the field throws', async () => {
+    before = (request) => {
+      Object.defineProperty(request.headers, 'authorization', { get: throws })
+    }
+    expect(await answer([GOOD])).toBe(503)
+    before = undefined
+    expect(await answer([GOOD])).toBe(200)
+  })
+})
+
+describe('the core', () => {
+  it('BI02 decides of each odd value of a view, of the headers of a Request, and behind protect()', async () => {
+    const handler = gate.protect(() => new Response('passed'))
+    for (const [name, value, status] of ODD) {
+      expect([name, gate.authenticate({ header: () => value as string })]).toMatchObject([
+        name,
+        { ok: false, status },
+      ])
+      const request = { headers: { get: () => value } } as unknown as Request
+      // To Headers, null is a field that is not there.
+      const told = value === null ? 401 : status
+      expect([name, gate.authenticate(request)]).toMatchObject([name, { ok: false, status: told }])
+      expect([name, (await handler(request)).status]).toEqual([name, told])
+    }
+    expect(gate.authenticate({ header: throws })).toMatchObject({ ok: false, status: 503 })
+  })
+})
