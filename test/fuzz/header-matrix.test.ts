@@ -1,0 +1,175 @@
+/** Every combination of header parameters, signed with the right key (RFC 7515 §4, RFC 7797, RFC 8725). */
+
+import { createHmac } from 'node:crypto'
+import { createGate, type Decision, type Gate } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
+import './run.ts'
+import { createSigner, encoded } from './signer.ts'
+
+const signer = createSigner('ES256', 'right')
+const ABSENT = undefined
+
+const ALGS = [ABSENT, null, 256, [], '', 'es256', 'none', 'NoNe', 'HS256', 'RS256', 'unknown', 'ES256']
+const CRITS = [ABSENT, [], 'b64', ['b64'], ['x'], [7]]
+const B64S = [ABSENT, true, false]
+const TYPES = [ABSENT, 'JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt', 'dpop+jwt', 7]
+const KIDS = [ABSENT, 'right', 'wrong', '', 1, {}, [], '__proto__', 'k'.repeat(1024), 'k'.repeat(1024 * 1024)]
+
+const NAMES = [
+  ...['jwk', 'jku', 'x5u', 'x5c', 'x5t', 'zip', 'cty', 'enc'],
+  ...['__proto__', 'constructor', 'toString'],
+]
+
+interface Header {
+  readonly alg?: unknown
+  readonly crit?: unknown
+  readonly b64?: unknown
+  readonly typ?: unknown
+  readonly kid?: unknown
+}
+
+/** Own members only, as JSON has them. */
+function* headers(): Generator<Header> {
+  for (const kid of KIDS)
+    for (const alg of ALGS)
+      for (const crit of CRITS)
+        for (const b64 of B64S) for (const typ of TYPES) yield { alg, crit, b64, typ, kid }
+}
+
+const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
+  generic: [ABSENT, 'JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt'],
+  rfc9068: ['at+jwt', 'AT+JWT', 'application/at+jwt'],
+}
+
+/** The status and the reasons that are right for a header: whichever of several faults is found first may be told. */
+function expected(header: Header, profile: string): readonly string[] {
+  if (header.kid === KIDS.at(-1)) return ['400 credentials_too_long']
+  const faults: string[] = []
+  if (header.alg !== 'ES256') faults.push('401 algorithm_not_allowed')
+  // Where another algorithm is allowed, the key is still none for it.
+  if (header.alg === 'RS256' || header.alg === 'HS256') faults.push('401 unknown_key')
+  if (header.crit !== ABSENT || header.b64 !== ABSENT) faults.push('401 unsupported_header')
+  if (!TAKEN[profile]?.includes(header.typ)) faults.push('401 wrong_type')
+  if (header.kid !== ABSENT && header.kid !== 'right') faults.push('401 unknown_key')
+  return faults.length === 0 ? ['200'] : faults
+}
+
+const told = (decision: Decision) => (decision.ok ? '200' : `${decision.status} ${decision.reason}`)
+
+let fetches = 0
+function createGateFor(
+  profile: 'generic' | 'rfc9068',
+  algorithms?: readonly ['ES256', 'RS256', 'HS256'],
+): Gate {
+  return createGate({
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    keys: { keys: [{ ...signer.jwk }] },
+    profile,
+    ...(algorithms === undefined ? {} : { algorithms }),
+    now: () => NOW * 1000,
+    fetch: () => {
+      fetches += 1
+      return Promise.reject(new Error('nothing is to be fetched'))
+    },
+  })
+}
+
+const ask = async (gate: Gate, token: string) =>
+  told(await gate.authenticate({ header: () => `Bearer ${token}` }))
+
+describe('the header of a token', () => {
+  const gates = [
+    ['generic', createGateFor('generic')],
+    ['generic', createGateFor('generic', ['ES256', 'RS256', 'HS256'])],
+    ['rfc9068', createGateFor('rfc9068')],
+  ] as const
+
+  it('BI07 passes with the right alg, a type that is taken, the right kid or none, and nothing critical', async () => {
+    const claims = goodClaims()
+    const wrong: unknown[] = []
+    const passed = gates.map(() => 0)
+    let count = 0
+    for (const header of headers()) {
+      const token = signer.token(header, claims)
+      count += 1
+      for (const [index, [profile, gate]] of gates.entries()) {
+        const outcome = await ask(gate, token)
+        if (outcome === '200') passed[index] = (passed[index] ?? 0) + 1
+        if (!expected(header, profile).includes(outcome))
+          wrong.push([profile, outcome, { ...header, kid: String(header.kid).slice(0, 30) }])
+      }
+    }
+    expect(wrong).toEqual([])
+    // Five types, or three, with the right kid and without.
+    expect(passed).toEqual([10, 10, 6])
+    expect(count).toBeGreaterThanOrEqual(13_860)
+    expect(fetches).toBe(0)
+  })
+
+  it('BI07 never chooses the key, and never compresses, nests or encrypts', async () => {
+    const foreign = createSigner('ES256', 'right')
+    const values = [
+      foreign.jwk,
+      'https://evil.example.com/',
+      ['MIIB'],
+      'DEF',
+      'JWT',
+      'application/jwt',
+      'A256GCM',
+      null,
+      7,
+      {},
+      '',
+      true,
+    ]
+    const isJwt = (value: unknown) => value === 'JWT' || value === 'application/jwt'
+    const refusalOf = (name: string, value: unknown) => {
+      if (name === 'enc') return '401 encrypted_token'
+      return name === 'zip' || (name === 'cty' && isJwt(value)) ? '401 unsupported_header' : undefined
+    }
+    const wrong: unknown[] = []
+    let count = 0
+    for (const name of NAMES)
+      for (const value of values)
+        for (const [, gate] of gates) {
+          const header = JSON.parse(
+            `{"alg":"ES256","typ":"at+jwt","kid":"right","${name}":${JSON.stringify(value)}}`,
+          )
+          const refusal = refusalOf(name, value)
+          const own = await ask(gate, signer.token(header, goodClaims()))
+          const theirs = await ask(gate, foreign.token(header, goodClaims()))
+          count += 1
+          if (own !== (refusal ?? '200') || theirs !== (refusal ?? '401 invalid_signature'))
+            wrong.push([name, value, own, theirs])
+        }
+    expect(wrong).toEqual([])
+    expect(count).toBeGreaterThanOrEqual(7 * values.length)
+    expect(fetches).toBe(0)
+  })
+
+  it('BI07 makes no secret of the public key, and no signature of none', async () => {
+    const secrets = [
+      JSON.stringify(signer.jwk),
+      signer.key.export({ type: 'spki', format: 'pem' }),
+      signer.key.export({ type: 'spki', format: 'der' }),
+      Buffer.from(String(signer.jwk.x), 'base64url'),
+      Buffer.alloc(32),
+      '',
+    ]
+    for (const alg of ['HS256', 'none', 'ES256', 'RS256'])
+      for (const kid of [ABSENT, 'right']) {
+        const input = `${encoded({ alg, kid, typ: 'at+jwt' })}.${encoded(goodClaims())}`
+        for (const [, gate] of gates) {
+          for (const secret of secrets) {
+            const mac = createHmac('sha256', secret).update(input).digest('base64url')
+            expect(await ask(gate, `${input}.${mac}`)).toMatch(
+              /^401 (algorithm_not_allowed|unknown_key|invalid_signature)$/,
+            )
+          }
+          expect(await ask(gate, `${input}.`)).toBe('401 malformed_token')
+        }
+      }
+  })
+})
