@@ -1,0 +1,105 @@
+/** Whether a token may pass, decided with node:crypto and Buffer alone (RFC 7515 §5.2, RFC 7519 §7.2). */
+
+import type { KeyObject } from 'node:crypto'
+import { AUDIENCE, ISSUER, NOW } from '../support/issuer.ts'
+import { isSigned } from './signer.ts'
+
+/** A key of the issuer's, with the one name and the one algorithm that it goes by. */
+export interface TrustedKey {
+  readonly alg: string
+  readonly kid: string | undefined
+  readonly key: KeyObject
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+const TOLERANCE = 30
+const LAST_DATE = 253_402_300_799
+
+/** A JSON object out of a segment in its one spelling: encoding the bytes again gives the same text. */
+export function decoded(segment: string): Members | undefined {
+  const bytes = Buffer.from(segment, 'base64url')
+  if (bytes.toString('base64url') !== segment || !Buffer.from(bytes.toString()).equals(bytes))
+    return undefined
+  try {
+    const value: unknown = JSON.parse(bytes.toString())
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Members)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What is wrong with a token that passed; `undefined` where nothing is. */
+export function faultOfToken(token: string, keys: readonly TrustedKey[]): string | undefined {
+  const [header = '', payload = '', signature = '', ...more] = token.split('.')
+  if (more.length > 0) return 'not three segments'
+  const members = decoded(header)
+  const claims = decoded(payload)
+  const bytes = Buffer.from(signature, 'base64url')
+  if (members === undefined || claims === undefined) return 'no JSON object'
+  if (signature === '' || bytes.toString('base64url') !== signature)
+    return 'another spelling of the signature'
+  for (const name of ['crit', 'b64', 'zip', 'enc'])
+    if (Object.hasOwn(members, name)) return `"${name}" in the header`
+  const type = typeOf(members)
+  if (![undefined, 'jwt', 'at+jwt'].includes(type)) return 'another type'
+  const { alg, kid } = { alg: undefined, kid: undefined, ...members } as Members
+  const signed = keys.some(
+    (key) =>
+      key.alg === alg &&
+      (kid === undefined || key.kid === kid) &&
+      isSigned(key.alg, key.key, `${header}.${payload}`, bytes),
+  )
+  return signed ? faultOfClaims(claims, type) : 'signed by none of the keys'
+}
+
+function typeOf(members: Members): string | undefined {
+  if (!Object.hasOwn(members, 'typ')) return undefined
+  return String(members.typ).toLowerCase().replace('application/', '')
+}
+
+const isDate = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= LAST_DATE
+const isText = (value: unknown) => typeof value === 'string' && value !== ''
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+const isPlainObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The form that a claim must have where it is present. */
+const FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  exp: (value) => isDate(value) && NOW < value + TOLERANCE,
+  nbf: (value) => isDate(value) && NOW >= value - TOLERANCE,
+  iat: (value) => isDate(value) && value <= NOW + TOLERANCE,
+  auth_time: isDate,
+  iss: (value) => value === ISSUER,
+  aud: (value) => value === AUDIENCE || (isTexts(value) && value.includes(AUDIENCE)),
+  sub: isText,
+  client_id: isText,
+  jti: isText,
+  scope: (value) => typeof value === 'string' || isTexts(value),
+  scp: (value) => typeof value === 'string' || isTexts(value),
+  act: isPlainObject,
+  // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
+  cnf: () => false,
+}
+const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection']
+
+/** What is wrong with the claims of the default profile; `undefined` where nothing is. */
+export function faultOfClaims(claims: Members, type: string | undefined): string | undefined {
+  for (const name of ['iss', 'aud', 'exp']) if (!Object.hasOwn(claims, name)) return `no "${name}"`
+  for (const [name, isGood] of Object.entries(FORMS))
+    if (Object.hasOwn(claims, name) && !isGood(claims[name])) return `a bad "${name}"`
+  if (type !== 'at+jwt') {
+    const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
+    if (foreign !== undefined) return `another kind of token, with "${foreign}"`
+    if (Object.hasOwn(claims, 'token_use') && claims.token_use === 'id') return 'an ID token'
+  }
+  return depthOf(claims) > 32 ? 'nested too deeply' : undefined
+}
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf))
+}
