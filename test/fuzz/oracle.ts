@@ -11,8 +11,15 @@ export interface TrustedKey {
   readonly key: KeyObject
 }
 
+export type Profile = 'generic' | 'rfc9068'
 type Members = Readonly<Record<string, unknown>>
 
+const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
+/** RFC 9068 §2.2; what nobody can do without is the issuer, the audience and an end. */
+const REQUIRED = {
+  generic: ['iss', 'aud', 'exp'],
+  rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+} as const
 const TOLERANCE = 30
 const LAST_DATE = 253_402_300_799
 
@@ -32,7 +39,11 @@ export function decoded(segment: string): Members | undefined {
 }
 
 /** What is wrong with a token that passed; `undefined` where nothing is. */
-export function faultOfToken(token: string, keys: readonly TrustedKey[]): string | undefined {
+export function faultOfToken(
+  token: string,
+  keys: readonly TrustedKey[],
+  profile: Profile = 'generic',
+): string | undefined {
   const [header = '', payload = '', signature = '', ...more] = token.split('.')
   if (more.length > 0) return 'not three segments'
   const members = decoded(header)
@@ -44,7 +55,7 @@ export function faultOfToken(token: string, keys: readonly TrustedKey[]): string
   for (const name of ['crit', 'b64', 'zip', 'enc'])
     if (Object.hasOwn(members, name)) return `"${name}" in the header`
   const type = typeOf(members)
-  if (![undefined, 'jwt', 'at+jwt'].includes(type)) return 'another type'
+  if (!(TYPES[profile] as readonly unknown[]).includes(type)) return 'another type'
   const { alg, kid } = { alg: undefined, kid: undefined, ...members } as Members
   const signed = keys.some(
     (key) =>
@@ -52,7 +63,7 @@ export function faultOfToken(token: string, keys: readonly TrustedKey[]): string
       (kid === undefined || key.kid === kid) &&
       isSigned(key.alg, key.key, `${header}.${payload}`, bytes),
   )
-  return signed ? faultOfClaims(claims, type) : 'signed by none of the keys'
+  return signed ? faultOfClaims(claims, type, profile) : 'signed by none of the keys'
 }
 
 function typeOf(members: Members): string | undefined {
@@ -86,17 +97,21 @@ const FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
 }
 const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection']
 
-/** What is wrong with the claims of the default profile; `undefined` where nothing is. */
-export function faultOfClaims(claims: Members, type: string | undefined): string | undefined {
-  for (const name of ['iss', 'aud', 'exp']) if (!Object.hasOwn(claims, name)) return `no "${name}"`
+function faultOfClaims(claims: Members, type: string | undefined, profile: Profile): string | undefined {
+  for (const name of REQUIRED[profile]) if (!Object.hasOwn(claims, name)) return `no "${name}"`
   for (const [name, isGood] of Object.entries(FORMS))
     if (Object.hasOwn(claims, name) && !isGood(claims[name])) return `a bad "${name}"`
+  // RFC 9068 §2.2.3: a string; others send an array too.
+  for (const name of ['scope', 'scp'])
+    if (profile === 'rfc9068' && Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
+      return `no string as "${name}"`
   if (type !== 'at+jwt') {
     const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
     if (foreign !== undefined) return `another kind of token, with "${foreign}"`
     if (Object.hasOwn(claims, 'token_use') && claims.token_use === 'id') return 'an ID token'
   }
-  return depthOf(claims) > 32 ? 'nested too deeply' : undefined
+  // 32 levels, of which the identity around the claims is the first.
+  return 1 + depthOf(claims) > 32 ? 'nested too deeply' : undefined
 }
 
 function depthOf(value: unknown): number {
