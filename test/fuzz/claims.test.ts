@@ -55,6 +55,7 @@ const nested = (depth: number) =>
 const json = fc.oneof(
   fc.constantFrom(...NUMBERS),
   fc.constantFrom(...TEXTS).map((text) => JSON.stringify(text)),
+  fc.constantFrom(null, 7, true, {}, [AUDIENCE], '').map((odd) => JSON.stringify([AUDIENCE, odd])),
   fc.array(fc.constantFrom(...TEXTS), { maxLength: 3 }).map((list) => JSON.stringify(list)),
   fc.constantFrom(
     'null',
@@ -74,7 +75,8 @@ const json = fc.oneof(
 )
 const NAMES = [
   ...Object.keys(goodClaims()),
-  ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'at_hash', 'events', 'token_use'],
+  ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'token_use'],
+  ...['at_hash', 'c_hash', 'events', 'token_introspection'],
   ...['__proto__', 'constructor', 'toString', 'then', 'active', 'Exp', '\\u0065xp'],
 ]
 const name = fc.oneof(
