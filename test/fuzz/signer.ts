@@ -1,4 +1,7 @@
-/** Signs anything with node:crypto, and checks signatures with it: nothing here is jose's or the core's. */
+/**
+ * Signs anything with node:crypto, and checks signatures with it: nothing here is jose's or the core's. Keys are new in
+ * each run: a seed says what is done to them, not which they are.
+ */
 
 import {
   constants,
