@@ -119,7 +119,7 @@ function isFaithful(identity: Identity, claims: Readonly<Record<string, unknown>
 }
 
 describe('the claims of a signed token', () => {
-  it('D01 F06 pass only where an oracle takes them too, in 15,000 arbitrary sets of them', async () => {
+  it('D01 F06 pass only where an oracle takes them too, in 10,000 arbitrary sets of them', async () => {
     const reasons = new Map<string, number>()
     const property = fc.asyncProperty(payload, typ, async (text, type) => {
       const token = signer.token({ alg: signer.alg, kid: signer.kid, typ: type }, text)
@@ -134,7 +134,7 @@ describe('the claims of a signed token', () => {
           throw new Error(`another identity: ${JSON.stringify(decision.identity)}`)
       }
     })
-    expect(await fuzz('D01', property, 15_000)).toBeGreaterThanOrEqual(15_000)
+    expect(await fuzz('D01', property, 10_000)).toBeGreaterThanOrEqual(10_000)
     expect([...reasons.keys()].sort()).toEqual([
       '401 expired',
       '401 invalid_claim',

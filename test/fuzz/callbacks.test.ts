@@ -1,0 +1,157 @@
+/** Whatever the callbacks of the user return, throw or reject with, a gate decides, and never by a pass (FX56). */
+
+import { createGate, type Decision, Unavailable } from '@bearergate/core'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { fuzz } from './run.ts'
+
+const identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} } as const
+
+/** Anything at all, and what is nearly a verification. */
+const anything = fc.anything({
+  withBigInt: true,
+  withDate: true,
+  withMap: true,
+  withNullPrototype: true,
+  withSet: true,
+})
+const REASONS = [
+  'unknown_token',
+  'expired',
+  'insufficient_scope',
+  'no_credentials',
+  '',
+  '__proto__',
+  'toString',
+  7,
+  null,
+]
+const verification = fc.record(
+  {
+    active: fc.oneof(fc.constantFrom(true, false, 'true', 1, 0, null, undefined), anything),
+    identity: fc.oneof(fc.constantFrom(identity, null, 'emma', undefined, []), anything),
+    reason: fc.oneof(fc.constantFrom<unknown>(...REASONS), anything),
+    scopes: fc.oneof(fc.constantFrom(['a'], ['a"b', 'é'], 'a', undefined), anything),
+    expiresAt: anything,
+  },
+  { requiredKeys: [] },
+)
+const result = fc.oneof(verification, anything)
+const thrown = fc.oneof(
+  anything,
+  fc.string().map((text) => new Error(text)),
+  fc.constantFrom(new Unavailable('later')),
+)
+
+const wayOut = fc.oneof(
+  result.map((value) => () => value),
+  result.map((value) => async () => value),
+  // biome-ignore lint/suspicious/noThenProperty: a thenable of the user's own is what is tested
+  result.map((value) => () => ({ then: (resolve: (value: unknown) => void) => resolve(value) })),
+  thrown.map((error) => () => {
+    throw error
+  }),
+  thrown.map((error) => () => Promise.reject(error)),
+)
+
+/** An identity is an object; an array is none, and nothing but `true` is active. */
+function mayPass(value: unknown): boolean {
+  const given = value as { active?: unknown; identity?: unknown } | null | undefined
+  return given?.active === true && typeof given.identity === 'object' && given.identity !== null
+}
+
+function isDefinite(decision: Decision): boolean {
+  return decision.ok || [400, 401, 403, 503].includes(decision.status)
+}
+
+const request = { header: () => 'Bearer good' }
+const hostile = Proxy.revocable({}, {})
+hostile.revoke()
+
+describe('the callbacks of a gate', () => {
+  const unhandled: unknown[] = []
+  const listener = (reason: unknown) => unhandled.push(reason)
+  beforeEach(() => {
+    unhandled.length = 0
+    process.on('unhandledRejection', listener)
+  })
+  afterEach(() => {
+    process.off('unhandledRejection', listener)
+  })
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 5))
+
+  it('FX56 a verifier may return, throw or reject with anything: a gate decides', async () => {
+    const property = fc.asyncProperty(wayOut, async (verify) => {
+      const decision = await createGate({ verifier: { verify: verify as never } }).authenticate(request)
+      if (!isDefinite(decision)) return false
+      if (!decision.ok) return decision.toResponse().status === decision.status
+      return mayPass(await (verify as () => unknown)())
+    })
+    expect(await fuzz('FX56', property, 20_000)).toBeGreaterThanOrEqual(20_000)
+    await settled()
+    expect(unhandled).toEqual([])
+  })
+
+  it('FX56 a listener may throw or return anything, and another requirement may too', async () => {
+    const verifier = { verify: () => ({ active: true, identity }) as const }
+    const property = fc.asyncProperty(result, thrown, async (value, error) => {
+      for (const callback of [
+        () => value,
+        () => {
+          throw error
+        },
+      ]) {
+        const told = createGate({ verifier, onDecision: callback as () => void }).authenticate(request)
+        if (!(await told).ok) return false
+        const requirement = { scopes: ['read'], isMet: callback as () => boolean }
+        const decision = await createGate({ verifier, requirement }).authenticate(request)
+        if (!isDefinite(decision) || (decision.ok && !value)) return false
+      }
+      return true
+    })
+    expect(await fuzz('FX56 others', property, 5_000)).toBeGreaterThanOrEqual(5_000)
+    await settled()
+    expect(unhandled).toEqual([])
+  })
+
+  // The rest fails as long as the core has the fault; `it.fails` then fails in turn, and becomes `it`.
+  it.fails('FX56 a verifier may throw an object that cannot be looked at', async () => {
+    const verify = () => {
+      throw hostile.proxy
+    }
+    expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
+  })
+
+  it.fails('FX56 a verifier may reject with an object that cannot be looked at', async () => {
+    const verify = () => Promise.reject(hostile.proxy)
+    expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
+  })
+
+  it.fails.each([[1n], [Symbol('soon')], [{ valueOf: 7, toString: 7 }]])(
+    'FX56 a verifier may throw an Unavailable whose retryAfter is no number',
+    async (retryAfter) => {
+      const verify = () => {
+        throw new Unavailable('later', { retryAfter: retryAfter as unknown as number })
+      }
+      expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
+    },
+  )
+
+  it.fails('FX56 a listener may be async and reject', async () => {
+    const verifier = { verify: () => ({ active: true, identity }) as const }
+    const onDecision = () => Promise.reject(new Error('the log is full'))
+    expect(await createGate({ verifier, onDecision }).authenticate(request)).toMatchObject({ ok: true })
+    await settled()
+    expect(unhandled).toEqual([])
+  })
+
+  it.fails.each([
+    ['a promise of false', async () => false],
+    ['a text', () => 'false'],
+    ['an object', () => ({})],
+  ])('FX56 a requirement is not met by %s', async (_, isMet) => {
+    const verifier = { verify: () => ({ active: true, identity }) as const }
+    const requirement = { scopes: ['read'], isMet: isMet as unknown as () => boolean }
+    expect(await createGate({ verifier, requirement }).authenticate(request)).toMatchObject({ ok: false })
+  })
+})
