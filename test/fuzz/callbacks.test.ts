@@ -114,20 +114,19 @@ describe('the callbacks of a gate', () => {
     expect(unhandled).toEqual([])
   })
 
-  // The rest fails as long as the core has the fault; `it.fails` then fails in turn, and becomes `it`.
-  it.fails('FX56 a verifier may throw an object that cannot be looked at', async () => {
+  it('FX56 a verifier may throw an object that cannot be looked at', async () => {
     const verify = () => {
       throw hostile.proxy
     }
     expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
   })
 
-  it.fails('FX56 a verifier may reject with an object that cannot be looked at', async () => {
+  it('FX56 a verifier may reject with an object that cannot be looked at', async () => {
     const verify = () => Promise.reject(hostile.proxy)
     expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
   })
 
-  it.fails.each([[1n], [Symbol('soon')], [{ valueOf: 7, toString: 7 }]])(
+  it.each([[1n], [Symbol('soon')], [{ valueOf: 7, toString: 7 }]])(
     'FX56 a verifier may throw an Unavailable whose retryAfter is no number',
     async (retryAfter) => {
       const verify = () => {
@@ -137,7 +136,7 @@ describe('the callbacks of a gate', () => {
     },
   )
 
-  it.fails('FX56 a listener may be async and reject', async () => {
+  it('FX56 a listener may be async and reject', async () => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     const onDecision = () => Promise.reject(new Error('the log is full'))
     expect(await createGate({ verifier, onDecision }).authenticate(request)).toMatchObject({ ok: true })
@@ -145,7 +144,7 @@ describe('the callbacks of a gate', () => {
     expect(unhandled).toEqual([])
   })
 
-  it.fails.each([
+  it.each([
     ['a promise of false', async () => false],
     ['a text', () => 'false'],
     ['an object', () => ({})],

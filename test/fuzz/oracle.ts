@@ -110,8 +110,7 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
     if (foreign !== undefined) return `another kind of token, with "${foreign}"`
     if (Object.hasOwn(claims, 'token_use') && claims.token_use === 'id') return 'an ID token'
   }
-  // 32 levels, of which the identity around the claims is the first.
-  return 1 + depthOf(claims) > 32 ? 'nested too deeply' : undefined
+  return depthOf(claims) > 32 ? 'nested too deeply' : undefined
 }
 
 function depthOf(value: unknown): number {

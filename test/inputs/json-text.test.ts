@@ -129,8 +129,8 @@ interface Outcomes {
 }
 const FINE: Outcomes = { header: OK, payload: OK, jwks: OK, metadata: OK }
 const LONG: Outcomes = { ...FINE, header: TOO_LONG, payload: TOO_LONG }
-/** Claims are copied, 32 levels at most; nothing else is. */
-const DEEP: Outcomes = { ...FINE, payload: MALFORMED }
+/** Header and claims have 32 levels at most. */
+const DEEP: Outcomes = { ...FINE, header: MALFORMED, payload: MALFORMED }
 
 /** Valid JSON that a reader may stumble over. */
 const HOSTILE: Readonly<Record<string, readonly [Fault, Outcomes]>> = {

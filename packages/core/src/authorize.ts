@@ -35,7 +35,7 @@ export function allOf(...requirements: readonly [Requirement, ...Requirement[]])
   for (const item of requirements) requirement('allOf', item)
   return Object.freeze({
     scopes: Object.freeze(requirements.flatMap(({ scopes }) => scopes)),
-    isMet: (identity: Identity<unknown>) => requirements.every((item) => item.isMet(identity)),
+    isMet: (identity: Identity<unknown>) => requirements.every((item) => isMet(item, identity)),
   })
 }
 
@@ -51,10 +51,14 @@ export function authorize(
   identity: Identity<unknown>,
   required: Requirement | undefined,
 ): Rejection | undefined {
-  if (required === undefined) return undefined
-  const isMet: unknown = required.isMet(identity)
-  if (isMet === true) return undefined
-  disown(isMet)
-  if (isMet !== false) throw new Unavailable('A requirement gave neither true nor false')
+  if (required === undefined || isMet(required, identity)) return undefined
   return { reason: 'insufficient_scope', scopes: required.scopes }
+}
+
+/** A promise is truthy, whatever becomes of it: only `true` is a yes, and only `false` a no. */
+function isMet(required: Requirement, identity: Identity<unknown>): boolean {
+  const answer: unknown = required.isMet(identity)
+  if (typeof answer === 'boolean') return answer
+  disown(answer)
+  throw new Unavailable('A requirement gave neither true nor false')
 }

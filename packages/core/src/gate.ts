@@ -101,7 +101,7 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
   const now = callback('now', read.now, Date.now)
   const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
-  const realm = text('realm', read.realm ?? 'api')
+  const realm = text('realm', read.realm === undefined ? 'api' : read.realm)
   const challenger = createChallenger(realm, required?.scopes ?? [])
 
   function authenticate(source: Request | RequestView): Decision<I> | Promise<Decision<I>> {
@@ -125,7 +125,7 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
   }
 
   function grant(identity: I): Decision<I> {
-    const decision = { ok: true, identity } as const
+    const decision = Object.freeze({ ok: true, identity } as const)
     notify(onDecision, { decision })
     return decision
   }
@@ -137,7 +137,7 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
   }
 
   function unavailable(cause: unknown): Refusal {
-    const refusal = challenger.unavailable(cause instanceof Unavailable ? cause.retryAfter : 1)
+    const refusal = challenger.unavailable(retryAfterOf(cause))
     notify(onDecision, { decision: refusal, cause })
     return refusal
   }
@@ -148,7 +148,7 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
     authorize(identity: I, needed: Requirement): Decision<I> {
       try {
         const rejection = authorize(identity, needed)
-        return rejection === undefined ? { ok: true, identity } : refuse(rejection)
+        return rejection === undefined ? Object.freeze({ ok: true, identity } as const) : refuse(rejection)
       } catch (cause) {
         return unavailable(cause)
       }
@@ -158,6 +158,15 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
     close: () => verifier.close?.(),
     describe: () => ({ realm, verifier: verifier.describe?.() ?? {} }),
   })
+}
+
+/** What was thrown may be anything, even something that cannot be looked at. */
+function retryAfterOf(cause: unknown): Seconds {
+  try {
+    return cause instanceof Unavailable && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1
+  } catch {
+    return 1
+  }
 }
 
 /** A gate as it is, or the gate that options describe. */

@@ -46,9 +46,10 @@ export const MEMBERS: readonly string[] = [...LISTS, ...OPTIONAL, 'claims']
 
 /** The first member that is not what it must be: `scopes` that are a string would match by their parts. */
 export function wrongMember(identity: Partial<Identity<unknown>>): string | undefined {
-  if (!KINDS.includes(identity.kind)) return 'kind'
-  const wrong = LISTS.find((name) => !isStrings(identity[name]))
-  return wrong ?? OPTIONAL.find((name) => identity[name] !== undefined && !isOf(name, identity[name]))
+  const member = (name: keyof Identity) => own(identity, name)
+  if (!KINDS.includes(member('kind'))) return 'kind'
+  const wrong = LISTS.find((name) => !isStrings(member(name)))
+  return wrong ?? OPTIONAL.find((name) => member(name) !== undefined && !isOf(name, member(name)))
 }
 
 function isOf(name: (typeof OPTIONAL)[number], value: unknown): boolean {
@@ -101,8 +102,8 @@ export function isNestedTooDeeply(value: unknown, levels = MAX_DEPTH): boolean {
 }
 
 /** The own member of a JSON object: what stands on `Object.prototype` is never taken for a member. */
-export function own(object: Readonly<Record<string, unknown>>, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined
+export function own(object: object, name: string): unknown {
+  return Object.hasOwn(object, name) ? (object as Readonly<Record<string, unknown>>)[name] : undefined
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

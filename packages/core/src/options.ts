@@ -28,7 +28,7 @@ export function texts(name: string, value: unknown): readonly string[] {
   if (
     !Array.isArray(value) ||
     value.length === 0 ||
-    !value.every((item) => typeof item === 'string' && item !== '')
+    ![...value].every((item) => typeof item === 'string' && item !== '')
   )
     throw new TypeError(`"${name}" must be a non-empty string or a non-empty array of them`)
   return [...value]

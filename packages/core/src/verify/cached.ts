@@ -73,6 +73,11 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   }
 }
 
+/** Nothing on `Object.prototype` is taken for an option. */
+function lru<V extends object>(options: LRUCache.Options<string, V, unknown>): LRUCache<string, V> {
+  return new LRUCache(Object.assign(Object.create(null), options))
+}
+
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #verifier: TokenVerifier<I>
   readonly #limits: CacheLimits
@@ -86,9 +91,9 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#verifier = verifier
     this.#limits = limits
     this.#now = now
-    this.#active = new LRUCache({ max: limits.max })
-    this.#inactive = new LRUCache({ max: Math.ceil(limits.max / 10) })
-    this.#inFlight = new LRUCache({ max: MAX_IN_FLIGHT, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
+    this.#active = lru({ max: limits.max })
+    this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
+    this.#inFlight = lru({ max: MAX_IN_FLIGHT, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
   }
 
   verify(token: string): Verification<I> | Promise<Verification<I>> {

@@ -110,7 +110,7 @@ export function jwt(options: JwtOptions): TokenVerifier {
   const now = callback('now', read.now, Date.now)
   const verifier = new JwtVerifier(policyOf(read), algorithmsOf(read), keySetOf(read), now)
   if (read.cache === false) return verifier
-  const cache = readOptions('cache', read.cache ?? {}, ['max', 'ttl'])
+  const cache = readOptions('cache', read.cache === undefined ? {} : read.cache, ['max', 'ttl'])
   return new Cache(verifier, cacheLimits(cache), now)
 }
 

@@ -75,15 +75,23 @@ function givenLimits(cache: Omit<CacheOptions, 'now'>) {
 
 /** A misspelt `expiresAt` would make a token that never ends: what is not understood is not accepted. */
 function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verification<Identity<Claims>> {
-  if (!isObject(found as unknown)) throw new Unavailable('The lookup gave neither a token nor null')
+  if (!isObject(found as unknown) || !hasMembers(found))
+    throw new Unavailable('The lookup gave neither a token nor null')
   const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) throw new Unavailable(`The lookup gave an unknown member "${unknown}"`)
-  const identity = identityOf(found)
+  // Own members only: nothing on a prototype is what the lookup said.
+  const identity = identityOf(Object.assign(Object.create(null), found) as OpaqueToken<Claims>)
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new Unavailable(`The lookup gave a "${wrong}" of the wrong type`)
-  const { expiresAt } = found
+  const { expiresAt } = identity
   if (expiresAt !== undefined && now >= expiresAt) return inactive('expired')
   return trusted({ active: true, identity, expiresAt })
+}
+
+/** A `Map`, a `Date` or an `Error` has no members: it would be a token that may do nothing, for ever. */
+function hasMembers(found: object): boolean {
+  const prototype = Object.getPrototypeOf(found)
+  return prototype === null || prototype === Object.prototype || Object.keys(found).length > 0
 }
 
 function identityOf<Claims>(found: OpaqueToken<Claims>): Identity<Claims> {

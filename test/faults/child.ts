@@ -1,0 +1,92 @@
+/** Starts `service.ts` as a process and listens to what it says. */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+export interface Vitals {
+  readonly rss: number
+  readonly heapUsed: number
+  readonly handles: number
+  readonly delayP99: number
+  readonly delayMax: number
+}
+
+interface Message {
+  readonly address?: AddressInfo
+  readonly keySet?: 'refreshed' | 'failed'
+  readonly trouble?: string
+  readonly vitals?: Vitals
+}
+
+const source = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['--conditions=@bearergate/source']
+
+export class Service {
+  readonly #child: ChildProcess
+  port = 0
+  /** What came of each attempt to fetch keys. */
+  readonly keySets: string[] = []
+  /** Rejections that nobody handled, exceptions that nobody caught, warnings. */
+  readonly troubles: string[] = []
+
+  private constructor(options: object) {
+    const module = fileURLToPath(new URL('service.ts', import.meta.url))
+    this.#child = fork(module, [JSON.stringify(options)], {
+      execArgv: [...source, '--import', 'tsx', '--expose-gc'],
+    })
+    this.#child.on('message', ({ keySet, trouble }: Message) => {
+      if (keySet !== undefined) this.keySets.push(keySet)
+      if (trouble !== undefined) this.troubles.push(trouble)
+    })
+  }
+
+  /** @param options those of `createGate` that JSON can carry, and the port */
+  static async start(options: object): Promise<Service> {
+    const service = new Service(options)
+    service.port = (await service.#next('address')).port
+    return service
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  vitals(): Promise<Vitals> {
+    const vitals = this.#next('vitals')
+    this.#child.send('vitals')
+    return vitals
+  }
+
+  /** Closes its server and its gate. How long the process lived on, in milliseconds, and its exit code. */
+  async close(): Promise<{ elapsed: number; code: number | null }> {
+    const ended = once(this.#child, 'exit')
+    const start = performance.now()
+    this.#child.send('close')
+    const [code] = await ended
+    return { elapsed: performance.now() - start, code }
+  }
+
+  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name)
+  }
+
+  async kill(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+
+  #next<K extends 'address' | 'vitals'>(name: K): Promise<NonNullable<Message[K]>> {
+    return new Promise((resolve, reject) => {
+      const hear = (message: Message) => {
+        const value = message[name]
+        if (value === undefined || value === null) return
+        this.#child.off('message', hear)
+        resolve(value as NonNullable<Message[K]>)
+      }
+      this.#child.on('message', hear)
+      this.#child.once('exit', (code) => reject(new Error(`The service ended with ${code}`)))
+    })
+  }
+}
