@@ -47,6 +47,8 @@ const service = await Service.start({
   jwksUri: server.jwksUri,
   freshFor: 60,
   staleFor: 3600,
+  // Full within minutes, so that what grows afterwards is a leak.
+  cache: { max: 2000 },
 })
 const ledger = new Ledger()
 const agent = new Agent({ keepAlive: true, maxSockets: 256 })
@@ -71,7 +73,7 @@ async function mint(): Promise<void> {
   pool.push({ token: await sign(key, { exp: now - 60, iat: now - 120 }), class: 'expired' })
   pool.push({ token: await sign(key, { aud: 'https://other.example.com' }), class: 'wrong audience' })
   const forged = `${token.slice(0, token.lastIndexOf('.'))}.${Buffer.alloc(64, 1 + draw(250)).toString('base64url')}`
-  pool.push({ token: forged, class: 'forged signature' })
+  pool.push({ token: forged, class: 'forged signature', by: key })
   if (pool.length > 4000) pool.splice(0, 4)
 }
 
@@ -93,10 +95,12 @@ function pick(): Sample {
 }
 
 function classOf({ class: name, by }: Sample): TokenClass {
-  if (name !== 'good' || by === undefined) return name
-  if (by !== key && !published.kids.has(by.kid)) return 'removed key'
+  if (by === undefined) return name
   // A key that was published a moment ago may be unknown still: the windows of FX29.
-  return by === key && rotations > 0 && Date.now() < published.at + AFTERMATH * 1000 ? 'new key' : 'good'
+  const isNew = by === key && rotations > 0 && Date.now() < published.at + AFTERMATH * 1000
+  if (name === 'forged signature') return isNew || !published.kids.has(by.kid) ? 'unknown key' : name
+  if (!published.kids.has(by.kid)) return 'removed key'
+  return isNew ? 'new key' : 'good'
 }
 
 const latencies: number[] = []
