@@ -12,7 +12,8 @@ import { callback, number, oneOf, readOptions, type Seconds, text } from './opti
 import { prove } from './prove/prove.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
-import { JWT_OPTIONS, type JwtOptions, jwt } from './verify/jwt.ts'
+import { jwt } from './verify/jwt.ts'
+import { JWT_OPTIONS, type JwtOptions } from './verify/jwt-options.ts'
 import { checkedVerification, isPending, type TokenVerifier, type Verification } from './verify/verifier.ts'
 
 /** What every gate can be told. */

@@ -25,13 +25,8 @@ export { type CacheOptions, cached } from './verify/cached.ts'
 export type { Profile } from './verify/claims.ts'
 export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
-export {
-  type JsonWebKeySet,
-  type JwtDescription,
-  type JwtOptions,
-  type JwtSettings,
-  jwt,
-} from './verify/jwt.ts'
+export { type JwtDescription, jwt } from './verify/jwt.ts'
+export type { JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
 export type { KeySetOptions } from './verify/keys.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'

@@ -1,22 +1,13 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
-import type { KeySetListener } from '../events.ts'
 import type { Identity } from '../identity.ts'
-import { callback, number, oneOf, readOptions, type Seconds, secureUrl, text, texts } from '../options.ts'
-import { type Fetch, runtimeFetch } from '../outbound.ts'
-import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
+import { callback, readOptions, type Seconds } from '../options.ts'
+import { Cache, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, identityOf, type Profile } from './claims.ts'
-import { discoveredKeys, keysAt } from './issuer.ts'
-import {
-  ALGORITHMS,
-  type Algorithm,
-  DEFAULT_ALGORITHMS,
-  type VerificationKey,
-  verificationKey,
-} from './jwk.ts'
-import { FixedKeySet, type KeySet, type KeySetDescription } from './jwks.ts'
+import type { Algorithm, VerificationKey } from './jwk.ts'
+import type { KeySet, KeySetDescription } from './jwks.ts'
 import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './jwt-options.ts'
 import {
   type Active,
   type Inactive,
@@ -26,77 +17,6 @@ import {
   type TokenVerifier,
   trusted,
 } from './verifier.ts'
-
-/** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
-export interface JsonWebKeySet {
-  readonly keys: readonly Readonly<Record<string, unknown>>[]
-}
-
-/** How the signed JWT access tokens of one issuer are verified. Its keys are discovered, fetched, or given. */
-export type JwtOptions = JwtSettings & (FetchedKeys | GivenKeys)
-
-interface FetchedKeys {
-  /** Where the issuer's key set is: an https URL, or http on loopback. */
-  jwksUri?: string
-  keys?: never
-}
-
-interface GivenKeys {
-  /** The issuer's key set itself: nothing is ever fetched. */
-  keys: JsonWebKeySet
-  jwksUri?: never
-}
-
-export interface JwtSettings extends KeySetOptions {
-  /**
-   * The issuer, compared with `iss` character by character. Its key set is found through its metadata
-   * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
-   */
-  issuer: string
-  /**
-   * Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it.
-   * Name the API, never a client: a client's id is the audience of its ID tokens.
-   */
-  audience: string | readonly string[] | null
-  /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
-  algorithms?: readonly Algorithm[]
-  /**
-   * `rfc9068` takes only tokens that keep to RFC 9068: `typ` is `at+jwt`, and every claim of its §2.2 is there.
-   * `generic`, the default, also takes a `typ` of `JWT` or none, and still refuses what is certainly no access token.
-   */
-  profile?: Profile
-  /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
-  clockTolerance?: Seconds
-  /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
-  maxTokenAge?: Seconds
-  /** The cache of good results, never used past `exp`: its size `max` (default 10,000) and a `ttl` in seconds, or `false` for none. */
-  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>)
-  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
-  /** What to fetch with. Default: the runtime's `fetch`. */
-  fetch?: Fetch
-}
-
-export const JWT_OPTIONS = [
-  'issuer',
-  'audience',
-  'jwksUri',
-  'keys',
-  'algorithms',
-  'profile',
-  'clockTolerance',
-  'maxTokenAge',
-  'freshFor',
-  'staleFor',
-  'cooldown',
-  'timeout',
-  'onKeySet',
-  'cache',
-  'now',
-  'fetch',
-] as const
-
-const YEAR = 31_536_000
 
 /**
  * Verifies the signed JWT access tokens of one issuer.
@@ -209,59 +129,4 @@ export interface JwtDescription {
   readonly profile: Profile
   readonly algorithms: readonly Algorithm[]
   readonly keySet: KeySetDescription
-}
-
-function policyOf(options: JwtOptions): ClaimsPolicy {
-  const { issuer, audience, jwksUri, keys, profile, clockTolerance, maxTokenAge } = options
-  if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  if ((jwksUri === undefined && keys === undefined) || /^http:/i.test(text('issuer', issuer)))
-    secureUrl('issuer', issuer)
-  if (jwksUri === undefined && keys === undefined && issuer.includes('?'))
-    throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
-  if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
-  return {
-    issuer,
-    audience: audience === null ? null : texts('audience', audience),
-    profile: oneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
-    clockTolerance: number('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
-    maxTokenAge:
-      maxTokenAge === undefined
-        ? undefined
-        : number('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
-  }
-}
-
-function algorithmsOf({ algorithms, keys }: JwtOptions): readonly Algorithm[] {
-  if (algorithms === undefined) return DEFAULT_ALGORITHMS
-  const names = Array.isArray(algorithms) ? texts('algorithms', algorithms) : []
-  if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
-    throw new TypeError(`"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}`)
-  if (keys === undefined && names.some((name) => name.startsWith('HS')))
-    throw new TypeError('"algorithms" allows HMAC only where "keys" holds the secrets')
-  return names as readonly Algorithm[]
-}
-
-function keySetOf(options: JwtOptions): KeySet {
-  const { issuer, jwksUri, keys } = options
-  const allowed = algorithmsOf(options)
-  const lifetimes = keyLifetimes(options)
-  const onKeySet = callback<KeySetListener, undefined>('onKeySet', options.onKeySet, undefined)
-  const fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-  if (keys !== undefined) {
-    if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
-    return new FixedKeySet(givenKeys(keys, allowed))
-  }
-  const load =
-    jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
-  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet)
-}
-
-function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
-  if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
-    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
-  return keys.keys.map((jwk, index) => {
-    const key = verificationKey(jwk, allowed, 'allow-secrets')
-    if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
-    return key
-  })
 }
