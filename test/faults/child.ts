@@ -79,14 +79,14 @@ export class Service {
 
   #next<K extends 'address' | 'vitals'>(name: K): Promise<NonNullable<Message[K]>> {
     return new Promise((resolve, reject) => {
+      const ended = (code: number | null) => reject(new Error(`The service ended with ${code}`))
       const hear = (message: Message) => {
         const value = message[name]
         if (value === undefined || value === null) return
-        this.#child.off('message', hear)
+        this.#child.off('message', hear).off('exit', ended)
         resolve(value as NonNullable<Message[K]>)
       }
-      this.#child.on('message', hear)
-      this.#child.once('exit', (code) => reject(new Error(`The service ended with ${code}`)))
+      this.#child.on('message', hear).once('exit', ended)
     })
   }
 }
