@@ -112,6 +112,9 @@ describe('a rotation', () => {
     server.fault = undefined
     pass(2)
     expect(await send(token)).toBe('ok')
+    // The issuer can be asked again: what it does not know is unknown, budget or none.
+    for (let time = 0; time < 5; time += 1)
+      expect(await send(forgedToken(server.origin, `forged${time}`))).toBe('unknown_key')
   })
 
   it('while the budget is spent has unknown keys refused at once, and is seen as soon as there is budget', async () => {
