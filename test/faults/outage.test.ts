@@ -115,6 +115,22 @@ describe('an endpoint that answers with a failure', () => {
     expect(server.fetches).toBe(2)
   })
 
+  it.each([
+    ['99999999999999999999', 60],
+    ['Wed, 21 Oct 2099 07:28:00 GMT', 60],
+    ['-5', 1],
+    ['soon', 1],
+    ['0', 1],
+  ])('FX06 takes Retry-After: %s for %d s, give or take its own spacing', async (value, expected) => {
+    server.fault = (response) => void response.writeHead(429, { 'retry-after': value }).end()
+    const { ask, events } = observe(server)
+    expect(await ask(key)).toBe('unavailable')
+    const [event] = events
+    if (event?.type !== 'failed') throw new Error('not failed')
+    expect(event.retryAfter).toBeGreaterThan(expected * 0.7)
+    expect(event.retryAfter).toBeLessThan(expected * 1.3)
+  })
+
   it('FX06 understands Retry-After as a date', async () => {
     const date = new Date(Date.now() + 40_000).toUTCString()
     server.fault = (response) => void response.writeHead(503, { 'retry-after': date }).end()

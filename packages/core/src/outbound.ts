@@ -103,7 +103,7 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 /** A number of seconds, or a date (RFC 9110 §10.2.3). */
 function retryAfter(response: Response): { retryAfter?: Seconds } {
   const value = response.headers.get('retry-after') ?? ''
-  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
   return seconds > 0 ? { retryAfter: Math.min(seconds, MAX_RETRY_AFTER) } : {}
 }
 
