@@ -269,6 +269,7 @@ describe('an operator', () => {
     await expect(given(one.jwk, offCurve).ready()).rejects.toThrow('at 1')
     for (const gate of [given(one.jwk, offCurve), given(offCurve, one.jwk)])
       expect(await outcome(gate, one)).toBe('ok')
+    expect(await outcome(given(offCurve), two)).toBe('unavailable')
   })
 
   it('sees how a gate is set up, and what it holds, without a secret', async () => {
