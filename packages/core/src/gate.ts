@@ -8,13 +8,13 @@ import { type DecisionListener, notify } from './events.ts'
 import { extract } from './extract.ts'
 import { type ProtectedHandler, protect } from './fetch.ts'
 import type { Identity } from './identity.ts'
-import { callback, number, oneOf, readOptions, type Seconds, text } from './options.ts'
+import { callback, isPending, number, oneOf, readOptions, type Seconds, text } from './options.ts'
 import { prove } from './prove/prove.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
 import { jwt } from './verify/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions } from './verify/jwt-options.ts'
-import { checkedVerification, isPending, type TokenVerifier, type Verification } from './verify/verifier.ts'
+import { checkedVerification, type TokenVerifier, type Verification } from './verify/verifier.ts'
 
 /** What every gate can be told. */
 export interface GateSettings<I extends Identity<unknown> = Identity> {

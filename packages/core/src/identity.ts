@@ -13,13 +13,13 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly subject?: string | undefined
   /** `iss`: who issued it. */
   readonly issuer?: string | undefined
-  /** `client_id`, or `azp`: the client to which it was issued. */
+  /** `client_id`, `azp`, `appid` or `cid`: the client to which it was issued. */
   readonly clientId?: string | undefined
   /** `aud`: for whom it was issued. */
   readonly audience: readonly string[]
-  /** `scope`, or `scp`: what it allows (RFC 6749 §3.3). */
+  /** `scope`, `scp` or `permissions`: what it allows (RFC 6749 §3.3). */
   readonly scopes: readonly string[]
-  /** `roles` (RFC 9068 §2.2.3.1). */
+  /** `roles` (RFC 9068 §2.2.3.1), and what else issuers call so. */
   readonly roles: readonly string[]
   /** `exp`, in seconds since the epoch. */
   readonly expiresAt?: Seconds | undefined
@@ -27,7 +27,11 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly issuedAt?: Seconds | undefined
   /** `jti`. */
   readonly tokenId?: string | undefined
-  /** The whole claims set, or what the lookup of an opaque token gave as its `claims`. */
+  /** `acr`: how strongly the subject was authenticated (RFC 9470 §6). */
+  readonly acr?: string | undefined
+  /** `auth_time`: when the subject was authenticated, in seconds since the epoch (RFC 9470 §6). */
+  readonly authenticatedAt?: Seconds | undefined
+  /** The whole claims set, what the schema of `claims` made of it, or what the lookup of an opaque token gave as its `claims`. */
   readonly claims: Claims
   /** `act`: who acts for the subject (RFC 8693 §4.1). */
   readonly actor?: Readonly<Record<string, unknown>> | undefined
@@ -36,9 +40,9 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
 }
 
 const KINDS: readonly unknown[] = ['jwt', 'introspected', 'opaque', 'static'] satisfies Identity['kind'][]
-const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId'] as const
+const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'acr'] as const
 const LISTS = ['audience', 'scopes', 'roles'] as const
-const DATES = ['expiresAt', 'issuedAt'] as const
+const DATES = ['expiresAt', 'issuedAt', 'authenticatedAt'] as const
 const OBJECTS = ['actor', 'confirmation'] as const
 const OPTIONAL = [...STRINGS, ...DATES, ...OBJECTS] as const
 /** The members that are not the verifier's own to say. */

@@ -98,3 +98,8 @@ export function isSecureUrl(value: unknown): value is string {
 export function disown(result: unknown): void {
   if (result instanceof Promise) result.catch(() => {})
 }
+
+/** A promise, or whatever else a function of the user's returns to be awaited. */
+export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
+  return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
+}

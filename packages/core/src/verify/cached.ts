@@ -3,14 +3,14 @@
 import { LRUCache } from 'lru-cache'
 import { sha256 } from '#digest'
 import type { Identity } from '../identity.ts'
-import { callback, count, number, readOptions, type Seconds } from '../options.ts'
+import { callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
 import {
   type Active,
   checkedVerification,
   type Inactive,
-  isPending,
   secondsOf,
   type TokenVerifier,
+  tokenVerifier,
   type Verification,
 } from './verifier.ts'
 
@@ -42,7 +42,7 @@ export function cached<I extends Identity<unknown> = Identity>(
   verifier: TokenVerifier<I>,
   options: CacheOptions,
 ): TokenVerifier<I> {
-  if (typeof verifier?.verify !== 'function') throw new TypeError('"verifier" must have a method "verify"')
+  tokenVerifier('verifier', verifier)
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
   if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
   return new Cache(verifier, cacheLimits(read), callback('now', read.now, Date.now))
@@ -74,7 +74,7 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
 }
 
 /** Nothing on `Object.prototype` is taken for an option. */
-function lru<V extends object>(options: LRUCache.Options<string, V, unknown>): LRUCache<string, V> {
+export function lru<V extends object>(options: LRUCache.Options<string, V, unknown>): LRUCache<string, V> {
   return new LRUCache(Object.assign(Object.create(null), options))
 }
 
@@ -94,6 +94,14 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#active = lru({ max: limits.max })
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
     this.#inFlight = lru({ max: MAX_IN_FLIGHT, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
+  }
+
+  owns(token: string): boolean | undefined {
+    return this.#verifier.owns?.(token)
+  }
+
+  get issuers(): readonly string[] {
+    return this.#verifier.issuers ?? []
   }
 
   verify(token: string): Verification<I> | Promise<Verification<I>> {
@@ -152,9 +160,11 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   #keep(key: string, given: Verification<I>): Verification<I> {
     const { ttl, negativeTtl } = this.#limits
     const verification = checkedVerification(given, this.#now)
-    if (verification.active) this.#active.set(key, { verification, until: performance.now() + ttl * 1000 })
-    else if (negativeTtl > 0)
-      this.#inactive.set(key, { verification, until: performance.now() + negativeTtl * 1000 })
+    const kept = verification.active ? ttl : negativeTtl
+    if (kept === 0) return verification
+    const until = performance.now() + kept * 1000
+    if (verification.active) this.#active.set(key, { verification, until })
+    else this.#inactive.set(key, { verification, until })
     return verification
   }
 }

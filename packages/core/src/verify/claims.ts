@@ -1,8 +1,9 @@
 /** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
 
-import { frozen, type Identity, isNumericDate, isObject, isStrings, own } from '../identity.ts'
+import { isNumericDate, isObject, isStrings, own } from '../identity.ts'
 import type { Seconds } from '../options.ts'
 import { mediaType } from './jws.ts'
+import { audienceOf, type RawClaims } from './mapping.ts'
 import { type Inactive, inactive } from './verifier.ts'
 
 export type Profile = 'generic' | 'rfc9068'
@@ -16,8 +17,6 @@ export interface ClaimsPolicy {
   readonly maxTokenAge: Seconds | undefined
 }
 
-type Claims = Readonly<Record<string, unknown>>
-
 /** RFC 9068 §2.2. */
 const REQUIRED = {
   generic: ['iss', 'exp'],
@@ -30,7 +29,7 @@ const DATES = ['exp', 'nbf', 'iat', 'auth_time'] as const
 const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection'] as const
 
 /** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
-export function checkType(header: Claims, claims: Claims, profile: Profile): Inactive | undefined {
+export function checkType(header: RawClaims, claims: RawClaims, profile: Profile): Inactive | undefined {
   const typ = own(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
@@ -42,7 +41,7 @@ export function checkType(header: Claims, claims: Claims, profile: Profile): Ina
 }
 
 /** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
-export function checkClaims(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
+export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
     if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
   return (
@@ -53,7 +52,7 @@ export function checkClaims(claims: Claims, policy: ClaimsPolicy, now: Seconds):
   )
 }
 
-function checkForm(claims: Claims, profile: Profile): Inactive | undefined {
+function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
   const invalid =
     DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
     STRINGS.find(
@@ -69,7 +68,7 @@ function isScope(value: unknown, profile: Profile): boolean {
   return typeof value === 'string' || (profile === 'generic' && isStrings(value))
 }
 
-function checkIssuer(claims: Claims, { issuer }: ClaimsPolicy): Inactive | undefined {
+function checkIssuer(claims: RawClaims, { issuer }: ClaimsPolicy): Inactive | undefined {
   const iss = own(claims, 'iss')
   if (iss === issuer) return undefined
   return inactive(
@@ -88,7 +87,7 @@ function nearMiss(actual: string, expected: string): string | undefined {
   return undefined
 }
 
-function checkAudience(claims: Claims, { audience }: ClaimsPolicy): Inactive | undefined {
+function checkAudience(claims: RawClaims, { audience }: ClaimsPolicy): Inactive | undefined {
   const aud = own(claims, 'aud')
   if (aud !== undefined && typeof aud !== 'string' && !(isStrings(aud) && aud.length > 0))
     return inactive('invalid_claim', 'aud')
@@ -100,7 +99,7 @@ function checkAudience(claims: Claims, { audience }: ClaimsPolicy): Inactive | u
   return inactive('wrong_audience', near && `aud ${near}`)
 }
 
-function checkDates(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
+function checkDates(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => own(claims, name) as Seconds | undefined)
   const { clockTolerance, maxTokenAge } = policy
   if (exp === undefined || now >= exp + clockTolerance) return inactive('expired')
@@ -109,39 +108,4 @@ function checkDates(claims: Claims, policy: ClaimsPolicy, now: Seconds): Inactiv
   if (maxTokenAge === undefined) return undefined
   if (iat === undefined) return inactive('missing_claim', 'iat')
   return now >= iat + maxTokenAge + clockTolerance ? inactive('too_old') : undefined
-}
-
-function audienceOf(aud: unknown): readonly string[] {
-  return typeof aud === 'string' ? [aud] : isStrings(aud) ? aud : []
-}
-
-function listOf(value: unknown): readonly string[] {
-  return typeof value === 'string'
-    ? value.split(' ').filter((item) => item !== '')
-    : isStrings(value)
-      ? value
-      : []
-}
-
-/** The identity that checked claims describe. */
-export function identityOf(claims: Claims): Identity {
-  const string = (name: string) => own(claims, name) as string | undefined
-  const object = (name: string) => own(claims, name) as Claims | undefined
-  const azp = own(claims, 'azp')
-  const roles = own(claims, 'roles')
-  return frozen<Identity>({
-    kind: 'jwt',
-    subject: string('sub'),
-    issuer: string('iss'),
-    clientId: string('client_id') ?? (typeof azp === 'string' ? azp : undefined),
-    audience: audienceOf(own(claims, 'aud')),
-    scopes: listOf(own(claims, 'scope') ?? own(claims, 'scp')),
-    roles: isStrings(roles) ? roles : [],
-    expiresAt: own(claims, 'exp') as Seconds | undefined,
-    issuedAt: own(claims, 'iat') as Seconds | undefined,
-    tokenId: string('jti'),
-    claims: frozen(claims),
-    actor: object('act'),
-    confirmation: object('cnf'),
-  })
 }

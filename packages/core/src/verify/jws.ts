@@ -72,6 +72,13 @@ export async function signingKey(
   return undefined
 }
 
+/** The `iss` that a token claims for itself, if it is a signed JWT. It is good for choosing who is to verify it, nothing else. */
+export function unverifiedIssuer(token: string): string | undefined {
+  if (checkText(token) !== undefined) return undefined
+  const iss = own(decodeObject(token.split('.')[1] ?? '') ?? {}, 'iss')
+  return typeof iss === 'string' ? iss : undefined
+}
+
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

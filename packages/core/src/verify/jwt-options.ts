@@ -15,6 +15,7 @@ import {
 } from './jwk.ts'
 import { FixedKeySet, type KeySet } from './jwks.ts'
 import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -22,7 +23,20 @@ export interface JsonWebKeySet {
 }
 
 /** How the signed JWT access tokens of one issuer are verified. Its keys are discovered, fetched, or given. */
-export type JwtOptions = JwtSettings & (FetchedKeys | GivenKeys)
+export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & (FetchedKeys | GivenKeys)
+
+/** The same for a protected resource, which is its own audience where no other is named (RFC 9728 §7.4). */
+export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
+  Partial<ForAudience> &
+  (FetchedKeys | GivenKeys)
+
+interface ForAudience {
+  /**
+   * Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it.
+   * Name the API, never a client: a client's id is the audience of its ID tokens.
+   */
+  audience: string | readonly string[] | null
+}
 
 interface FetchedKeys {
   /** Where the issuer's key set is: an https URL, or http on loopback. */
@@ -36,17 +50,12 @@ interface GivenKeys {
   jwksUri?: never
 }
 
-export interface JwtSettings extends KeySetOptions {
+export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata
    * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
    */
   issuer: string
-  /**
-   * Who we are: one of these must stand in `aud` (RFC 7519 §4.1.3). Only `null`, in writing, asks nothing of it.
-   * Name the API, never a client: a client's id is the audience of its ID tokens.
-   */
-  audience: string | readonly string[] | null
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[]
   /**
@@ -75,6 +84,7 @@ export const JWT_OPTIONS = [
   'profile',
   'clockTolerance',
   'maxTokenAge',
+  ...CLAIMS_OPTIONS,
   'freshFor',
   'staleFor',
   'cooldown',
@@ -87,7 +97,7 @@ export const JWT_OPTIONS = [
 
 const YEAR = 31_536_000
 
-export function policyOf(options: JwtOptions): ClaimsPolicy {
+export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   const { issuer, audience, jwksUri, keys, profile, clockTolerance, maxTokenAge } = options
   if (issuer === undefined) throw new TypeError('"issuer" must be given')
   if ((jwksUri === undefined && keys === undefined) || /^http:/i.test(text('issuer', issuer)))
@@ -107,7 +117,7 @@ export function policyOf(options: JwtOptions): ClaimsPolicy {
   }
 }
 
-export function algorithmsOf({ algorithms, keys }: JwtOptions): readonly Algorithm[] {
+export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
   if (algorithms === undefined) return DEFAULT_ALGORITHMS
   const names = Array.isArray(algorithms) ? texts('algorithms', algorithms) : []
   if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
@@ -117,7 +127,7 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions): readonly Algorit
   return names as readonly Algorithm[]
 }
 
-export function keySetOf(options: JwtOptions): KeySet {
+export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { issuer, jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)

@@ -3,11 +3,12 @@
 import type { Identity } from '../identity.ts'
 import { callback, readOptions, type Seconds } from '../options.ts'
 import { Cache, cacheLimits } from './cached.ts'
-import { type ClaimsPolicy, checkClaims, checkType, identityOf, type Profile } from './claims.ts'
+import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import type { KeySet, KeySetDescription } from './jwks.ts'
-import { type CompactJws, checkText, decodeObject, parseJws, signingKey } from './jws.ts'
+import { type CompactJws, checkText, decodeObject, parseJws, signingKey, unverifiedIssuer } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './jwt-options.ts'
+import { claimsReader, type RawClaims, type ReadClaims } from './mapping.ts'
 import {
   type Active,
   type Inactive,
@@ -25,34 +26,56 @@ import {
  * signature by a key of the issuer's for that very algorithm. Not checked: whether the token was revoked.
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function jwt(options: JwtOptions): TokenVerifier {
+export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readOptions('jwt', options, JWT_OPTIONS)
   const now = callback('now', read.now, Date.now)
-  const verifier = new JwtVerifier(policyOf(read), algorithmsOf(read), keySetOf(read), now)
-  if (read.cache === false) return verifier
-  const cache = readOptions('cache', read.cache === undefined ? {} : read.cache, ['max', 'ttl'])
-  return new Cache(verifier, cacheLimits(cache), now)
+  return withCache(new JwtVerifier(read, now), read.cache, now)
 }
 
-interface Signed extends Active {
+/** Verified tokens are kept unless `cache` is false: the signature of each is checked once. */
+export function withCache<I extends Identity<unknown>>(
+  verifier: TokenVerifier<I>,
+  cache: JwtOptions['cache'],
+  now: () => number,
+): TokenVerifier<I> {
+  if (cache === false) return verifier
+  return new Cache(
+    verifier,
+    cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl'])),
+    now,
+  )
+}
+
+interface Signed<I extends Identity<unknown>> extends Active<I> {
   readonly key: VerificationKey
 }
 
-class JwtVerifier implements TokenVerifier {
+export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #policy: ClaimsPolicy
   readonly #algorithms: readonly Algorithm[]
   readonly #keys: KeySet
+  readonly #read: ReadClaims<Claims>
   readonly #now: () => number
 
-  constructor(policy: ClaimsPolicy, algorithms: readonly Algorithm[], keys: KeySet, now: () => number) {
-    this.#policy = policy
-    this.#algorithms = algorithms
-    this.#keys = keys
+  /** @param options their names are checked already */
+  constructor(options: JwtOptions<Claims>, now: () => number) {
+    this.#policy = policyOf(options)
+    this.#algorithms = algorithmsOf(options)
+    this.#keys = keySetOf(options)
+    this.#read = claimsReader('jwt', options, this.#policy.audience)
     this.#now = now
   }
 
+  owns(token: string): boolean {
+    return unverifiedIssuer(token) === this.#policy.issuer
+  }
+
+  get issuers(): readonly string[] {
+    return [this.#policy.issuer]
+  }
+
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
-  verify(token: string): Inactive | Promise<Signed | Inactive> {
+  verify(token: string): Inactive | Promise<Signed<Identity<Claims>> | Inactive> {
     const refusal = checkText(token)
     if (refusal !== undefined) return refusal
     const jws = parseJws(token, this.#algorithms)
@@ -67,7 +90,7 @@ class JwtVerifier implements TokenVerifier {
     )
   }
 
-  holds({ key }: Signed): boolean {
+  holds({ key }: Signed<Identity<Claims>>): boolean {
     return this.#keys.holds(key)
   }
 
@@ -91,10 +114,12 @@ class JwtVerifier implements TokenVerifier {
     }
   }
 
-  async #verifySignature(jws: CompactJws, claims: Record<string, unknown>): Promise<Signed | Inactive> {
+  /** What is the user's to say of the claims is asked only of those that the issuer signed. */
+  async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
     const key = await this.#signingKey(jws)
     if (isInactive(key)) return key
-    const identity = identityOf(claims)
+    const identity = await this.#read(claims)
+    if (isInactive(identity)) return identity
     return trusted({ active: true, identity, expiresAt: this.#expiry(identity), key })
   }
 
@@ -114,7 +139,7 @@ class JwtVerifier implements TokenVerifier {
     )
   }
 
-  #expiry({ expiresAt, issuedAt }: Identity): Seconds | undefined {
+  #expiry({ expiresAt, issuedAt }: Identity<unknown>): Seconds | undefined {
     const { maxTokenAge } = this.#policy
     if (maxTokenAge === undefined || expiresAt === undefined || issuedAt === undefined) return expiresAt
     return Math.min(expiresAt, issuedAt + maxTokenAge)

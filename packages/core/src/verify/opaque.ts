@@ -3,10 +3,10 @@
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
 import { frozen, type Identity, isObject, MEMBERS, wrongMember } from '../identity.ts'
-import { callback, readOptions, type Seconds } from '../options.ts'
+import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
-import { inactive, isPending, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
+import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** What a lookup knows of a token. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>
@@ -62,7 +62,9 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
 
   const looked: TokenVerifier<Identity<Claims>> =
     read.cache === undefined ? { verify } : new Cache({ verify }, givenLimits(read.cache), now)
-  return { verify: (token) => (isOurs(token, prefix) ? looked.verify(token) : inactive('unknown_token')) }
+  if (prefix === undefined) return looked
+  const owns = (token: string) => isOurs(token, prefix)
+  return { owns, verify: (token) => (owns(token) ? looked.verify(token) : inactive('unknown_token')) }
 }
 
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
@@ -106,6 +108,8 @@ function identityOf<Claims>(found: OpaqueToken<Claims>): Identity<Claims> {
     expiresAt: found.expiresAt,
     issuedAt: found.issuedAt,
     tokenId: found.tokenId,
+    acr: found.acr,
+    authenticatedAt: found.authenticatedAt,
     claims: found.claims ?? ({} as Claims),
     actor: found.actor,
     confirmation: found.confirmation,
@@ -140,8 +144,7 @@ function tokenPrefix(prefix: string): string {
   return prefix
 }
 
-function isOurs(token: string, prefix: string | undefined): boolean {
-  if (prefix === undefined) return true
+function isOurs(token: string, prefix: string): boolean {
   if (!token.startsWith(`${prefix}_`)) return false
   const end = prefix.length + 1 + RANDOM_LENGTH
   return token.length === end + CHECKSUM_LENGTH && token.slice(end) === checksum(token.slice(0, end))

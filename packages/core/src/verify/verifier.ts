@@ -20,6 +20,13 @@ import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /** @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1) */
   verify(token: string): Verification<I> | Promise<Verification<I>>
+  /**
+   * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
+   * this one at all; `undefined`, the default: it may be.
+   */
+  owns?(token: string): boolean | undefined
+  /** The issuers whose tokens it takes, for the metadata of a protected resource (RFC 9728 §2). Default: none is named. */
+  readonly issuers?: readonly string[]
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
   holds?(verification: Active<I>): boolean
   /** Has at hand what verifying needs. Rejects where that cannot be had. Default: nothing is needed. */
@@ -28,6 +35,15 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   close?(): void
   /** How it is set up and what it holds, as plain data without secrets, for operators. Default: nothing is told. */
   describe?(): object
+}
+
+/** The check of an option that takes a verifier. */
+export function tokenVerifier<I extends Identity<unknown>>(
+  name: string,
+  value: TokenVerifier<I>,
+): TokenVerifier<I> {
+  if (typeof value?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
+  return value
 }
 
 export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive
@@ -60,11 +76,6 @@ export function secondsOf(now: () => number): Seconds {
   if (Number.isFinite(milliseconds)) return milliseconds / 1000
   disown(milliseconds)
   throw new TypeError('"now" must return milliseconds since the epoch')
-}
-
-/** A promise, or whatever else a verifier of the user's returns to be awaited. */
-export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
-  return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
 }
 
 /** What our own verifiers gave, and what was checked: it need not be checked again. */

@@ -1,0 +1,167 @@
+/** From claims to an identity: the same words for what issuers call by different names. */
+
+import { frozen, type Identity, isNumericDate, isObject, isStrings, own } from '../identity.ts'
+import { callback, disown, isPending } from '../options.ts'
+import { Unavailable } from '../rejection.ts'
+import { conform, type StandardSchema, schema } from './schema.ts'
+import { type Inactive, inactive, isInactive } from './verifier.ts'
+
+/** The members of a JWT, or of an introspection response. */
+export type RawClaims = Readonly<Record<string, unknown>>
+
+type ClaimValue = string | number | boolean
+
+/** What becomes of the claims of a good token. */
+export interface ClaimsOptions<Claims = RawClaims> {
+  /**
+   * A Standard Schema for the claims. What it gives is the identity's `claims`, typed; what it refuses is `invalid_claim`.
+   * Default: all claims, as they are.
+   */
+  claims?: StandardSchema<Claims>
+  /**
+   * Claims that must be there with this value, or one of these values, or one that the function says `true` to; a claim
+   * that is an array must contain one. `missing_claim` or `invalid_claim` where it is not so. Default: none.
+   */
+  requiredClaims?: Readonly<
+    Record<string, ClaimValue | readonly ClaimValue[] | ((value: unknown) => boolean)>
+  >
+  /** The identity's scopes. Default: the first that is there of `scope` (RFC 9068 §2.2.3), `scp` and `permissions`. */
+  scopes?: (claims: RawClaims) => readonly string[]
+  /**
+   * The identity's roles. Default: `roles` (RFC 9068 §2.2.3.1), `realm_access.roles`, and the `roles` of those of
+   * `resource_access` that are named as the audience.
+   */
+  roles?: (claims: RawClaims) => readonly string[]
+}
+
+export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
+
+/** Makes an identity of claims whose form and source were checked. */
+export type ReadClaims<Claims> = (
+  claims: RawClaims,
+) => Identity<Claims> | Inactive | Promise<Identity<Claims> | Inactive>
+
+/** @param audience who we are, by which our part of `resource_access` is found */
+export function claimsReader<Claims = RawClaims>(
+  kind: 'jwt' | 'introspected',
+  options: ClaimsOptions<Claims>,
+  audience: readonly string[] | null,
+): ReadClaims<Claims> {
+  const required = requirements(options.requiredClaims)
+  const scopesOf = callback('scopes', options.scopes, scopes)
+  const rolesOf = callback('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
+  const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
+
+  function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
+    return frozen<Identity<Claims>>({
+      ...registered(raw),
+      kind,
+      scopes: listFrom('scopes', scopesOf(raw)),
+      roles: listFrom('roles', rolesOf(raw)),
+      claims: frozen(claims),
+    })
+  }
+
+  return (given) => {
+    for (const check of required) {
+      const refusal = check(given)
+      if (refusal !== undefined) return refusal
+    }
+    const raw = frozen(given)
+    if (wanted === undefined) return identity(raw, raw as Claims)
+    const judge = (result: { value: Claims } | Inactive) =>
+      isInactive(result) ? result : identity(raw, result.value)
+    const result = conform(wanted, raw)
+    return isPending(result) ? result.then(judge) : judge(result)
+  }
+}
+
+type Check = (claims: RawClaims) => Inactive | undefined
+
+function requirements(required: ClaimsOptions['requiredClaims']): readonly Check[] {
+  if (required === undefined) return []
+  if (!isObject(required)) throw new TypeError('"requiredClaims" must be an object of claims')
+  return Object.entries(required).map(([name, wanted]) => {
+    const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
+    return (claims) => {
+      if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
+      return isWanted(claims[name]) ? undefined : inactive('invalid_claim', name)
+    }
+  })
+}
+
+function asked(name: string, predicate: (value: unknown) => boolean): (value: unknown) => boolean {
+  return (value) => {
+    const answer: unknown = predicate(value)
+    if (typeof answer === 'boolean') return answer
+    disown(answer)
+    throw new Unavailable(`"requiredClaims" has a function for "${name}" that gave neither true nor false`)
+  }
+}
+
+function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value: unknown) => boolean {
+  const values: readonly unknown[] = Array.isArray(wanted) ? [...wanted] : [wanted]
+  if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
+    throw new TypeError(`"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`)
+  return (value) => (Array.isArray(value) ? value : [value]).some((item) => values.includes(item))
+}
+
+/** A list that a function of the user's gave. */
+function listFrom(name: string, given: unknown): readonly string[] {
+  if (isStrings(given)) return given
+  disown(given)
+  throw new Unavailable(`"${name}" gave no list of strings`)
+}
+
+function registered(claims: RawClaims): Omit<Identity<unknown>, 'kind' | 'scopes' | 'roles' | 'claims'> {
+  const string = (...names: readonly string[]) =>
+    names.map((name) => own(claims, name)).find((value) => typeof value === 'string') as string | undefined
+  const object = (name: string) => own(claims, name) as RawClaims | undefined
+  const date = (name: string) => [own(claims, name)].find(isNumericDate)
+  return {
+    subject: string('sub'),
+    issuer: string('iss'),
+    clientId: string('client_id', 'azp', 'appid', 'cid'),
+    audience: audienceOf(own(claims, 'aud')),
+    expiresAt: date('exp'),
+    issuedAt: date('iat'),
+    tokenId: string('jti'),
+    acr: string('acr'),
+    authenticatedAt: date('auth_time'),
+    actor: object('act'),
+    confirmation: object('cnf'),
+  }
+}
+
+/** `aud` is one string or an array of them (RFC 7519 §4.1.3). */
+export function audienceOf(aud: unknown): readonly string[] {
+  return typeof aud === 'string' ? [aud] : isStrings(aud) ? aud : []
+}
+
+/** Only the first that is there: what a user may do elsewhere does not widen what this token was given. */
+function scopes(claims: RawClaims): readonly string[] {
+  const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
+  return name === undefined ? [] : listOf(claims[name])
+}
+
+function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
+  const resources = member(claims, 'resource_access')
+  const all = [
+    own(claims, 'roles'),
+    own(member(claims, 'realm_access'), 'roles'),
+    ...audience.map((name) => own(member(resources, name), 'roles')),
+  ]
+  return [...new Set(all.flatMap(listOf))]
+}
+
+/** A member that is an object, or an empty one. */
+export function member(object: RawClaims, name: string): RawClaims {
+  const value = own(object, name)
+  return isObject(value) ? value : {}
+}
+
+/** Of a string the parts between spaces, of an array of strings its items, of anything else nothing. */
+export function listOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return value.split(' ').filter((item) => item !== '')
+  return isStrings(value) ? value : []
+}
