@@ -177,7 +177,8 @@ describe.each([
 ])('%s', (_, adapter) => {
   it('takes a gate as it is', () => {
     const gate = createGate({ verifier: refuse })
-    expect(adapter.bearer(gate).gate).toBe(gate)
+    const bearer = adapter.bearer as typeof bearerExpress.bearer
+    expect(bearer(gate).gate).toBe(gate)
   })
 
   it.each([
@@ -189,7 +190,7 @@ describe.each([
     ['bearer without options', () => (adapter.bearer as () => unknown)(), /options/],
     [
       'bearer with an unknown option',
-      () => adapter.bearer({ verifier: refuse, unless: '/public' } as never),
+      () => (adapter.bearer as typeof bearerExpress.bearer)({ verifier: refuse, unless: '/public' } as never),
       /"unless"/,
     ],
   ])('throws at start-up for %s', (_name, create, message) => {

@@ -28,9 +28,12 @@ const REASONS: Readonly<Record<Reason, readonly [status: number, error: string |
   missing_claim: [401, 'invalid_token'],
   invalid_claim: [401, 'invalid_token'],
   insufficient_scope: [403, 'insufficient_scope'],
+  insufficient_user_authentication: [401, 'insufficient_user_authentication'],
+  insecure_transport: [400, 'invalid_request'],
 }
 
-const challenger = createChallenger('api', [])
+const settings = { realm: 'api', scopes: [], metadataUrl: undefined, exposed: false }
+const challenger = createChallenger(settings)
 
 describe('createChallenger', () => {
   it.each(Object.entries(REASONS))('A10 A11 A12 A13 answers %s with %j', (reason, [status, error]) => {
@@ -55,7 +58,7 @@ describe('createChallenger', () => {
   })
 
   it('names what every request needs in each 401, and not in a 400', () => {
-    const { refuse } = createChallenger('api', ['read'])
+    const { refuse } = createChallenger({ ...settings, scopes: ['read'] })
     expect(refuse({ reason: 'no_credentials' }).headers['WWW-Authenticate']).toBe(
       'Bearer realm="api", scope="read"',
     )
@@ -64,7 +67,7 @@ describe('createChallenger', () => {
   })
 
   it('A09 B05 B11 escapes quotes and backslashes of the realm, and replaces what must not be sent', () => {
-    const { headers } = createChallenger('a"b\\c\r\nd\u00e9\u{1F600}', []).refuse({
+    const { headers } = createChallenger({ ...settings, realm: 'a"b\\c\r\nd\u00e9\u{1F600}' }).refuse({
       reason: 'no_credentials',
     })
     expect(headers['WWW-Authenticate']).toBe('Bearer realm="a\\"b\\\\c??d??"')

@@ -2,8 +2,15 @@
 
 import { nodeRequest, type RequestView } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { extract } from '#core/extract.ts'
+import { createExtract } from '#core/extract.ts'
+import type { Rejection } from '#core/rejection.ts'
 
+const inHeader = createExtract()
+const extract = (request: RequestView): string | Rejection => {
+  const found = inHeader(request)
+  if (found instanceof Promise) throw new TypeError('a header is at hand')
+  return 'reason' in found ? found : found.token
+}
 const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 const view = (value: unknown): RequestView => ({ header: () => value as string })
 const reasonFor = (value: unknown) => {

@@ -103,7 +103,7 @@ describe('the callbacks of a gate', () => {
       ]) {
         const told = createGate({ verifier, onDecision: callback as () => void }).authenticate(request)
         if (!(await told).ok) return false
-        const requirement = { scopes: ['read'], isMet: callback as () => boolean }
+        const requirement = callback as () => boolean
         const decision = await createGate({ verifier, requirement }).authenticate(request)
         if (!isDefinite(decision) || (decision.ok && !value)) return false
       }
@@ -150,7 +150,7 @@ describe('the callbacks of a gate', () => {
     ['an object', () => ({})],
   ])('FX56 a requirement is not met by %s', async (_, isMet) => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
-    const requirement = { scopes: ['read'], isMet: isMet as unknown as () => boolean }
+    const requirement = isMet as unknown as () => boolean
     expect(await createGate({ verifier, requirement }).authenticate(request)).toMatchObject({ ok: false })
   })
 })

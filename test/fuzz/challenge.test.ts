@@ -24,7 +24,11 @@ const REASONS: readonly Reason[] = [
 ]
 
 /** A requirement of the user's own, which is not checked for scope-tokens as `scope()` checks its name. */
-const unchecked = (scopes: readonly string[]): Requirement => ({ scopes, isMet: () => false })
+const unchecked = (scopes: readonly string[]): Requirement => ({
+  scopes,
+  scopesFor: () => scopes,
+  judge: () => ({ reason: 'insufficient_scope', scopes }),
+})
 
 /** Every kind of refusal of a gate, those included whose scopes a verifier makes up. */
 function refusals(realm: string, scopes: readonly string[]): readonly Decision[] {

@@ -113,7 +113,7 @@ describe('a requirement', () => {
   const rows = Object.entries<() => unknown>({ ...TRUTHY, ...FALSY })
 
   it.each(rows)('FX56 is not met by %s: only true is yes', async (_name, isMet) => {
-    const required = { scopes: ['admin'], isMet: isMet as () => boolean }
+    const required = isMet as () => boolean
     const verifier = { verify: () => ({ active: true, identity }) as const }
     for (const requirement of [required, allOf(scope('read'), required)]) {
       const gate: Gate = createGate({ verifier, requirement })

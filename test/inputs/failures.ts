@@ -160,7 +160,7 @@ const TOKENS: readonly (readonly [
   [
     'a requirement that throws',
     '503 unavailable',
-    (settings) => gateOfForge(forge, { ...settings, requirement: { scopes: [], isMet: throwing } }),
+    (settings) => gateOfForge(forge, { ...settings, requirement: throwing }),
     (canary) => signed(canary),
   ],
   [

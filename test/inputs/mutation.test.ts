@@ -152,7 +152,7 @@ const OF_OPTIONS: Readonly<Record<string, (options: Loose) => unknown>> = {
   'a key is changed': (options) => Object.assign(options.keys.keys.at(0) as object, other.jwk),
   'the tolerance is replaced': (options) => Object.assign(options, { clockTolerance: 300 }),
   'the requirement is replaced': (options) => Object.assign(options, { requirement: undefined }),
-  'the requirement is changed': (options) => Object.assign(options.requirement, { isMet: () => true }),
+  'the requirement is changed': (options) => Object.assign(options.requirement, { judge: () => undefined }),
   'the scopes of the requirement are changed': (options) => options.requirement.scopes.push('admin'),
   'the realm is replaced': (options) => Object.assign(options, { realm: 'other' }),
   'the cache is changed': (options) => Object.assign(options.cache, { ttl: 1e9, max: 0 }),

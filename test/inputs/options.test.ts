@@ -197,7 +197,35 @@ const OTHERS: readonly Row[] = [
   ...rowsOf({ createGate: gate }, 'realm', TEXTS),
   ...rowsOf({ createGate: gate }, 'onReject', { ...TEXTS, unknown: 'throw', inherited: 'toString' }),
   ...rowsOf({ createGate: gate }, 'onDecision', CALLBACKS),
-  ...rowsOf({ createGate: gate }, 'requirement', OBJECTS),
+  // A function is a requirement as well.
+  ...rowsOf({ createGate: gate }, 'requirement', OBJECTS, ['a function']),
+  ...rowsOf({ createGate: gate }, 'isRevoked', CALLBACKS),
+  ...rowsOf({ createGate: gate }, 'scopeImplies', CALLBACKS),
+  ...['optional', 'requireTls', 'passPreflight', 'exposeChallenge'].flatMap((option) =>
+    rowsOf({ createGate: gate }, option, { null: null, 'a number': 1, 'a word': 'true', 'a list': [] }),
+  ),
+  ...rowsOf({ createGate: gate }, 'credentials', { ...OBJECTS, 'no place': { header: false } }),
+  ...['header', 'form', 'query', 'cookie'].flatMap((place) =>
+    rowsOf(
+      { createGate: ({ [place]: value }) => gate({ credentials: { [place]: value } } as never) },
+      place,
+      {
+        null: null,
+        'a number': 1,
+        'a list': ['a'],
+        'a name with a space': 'a b',
+        'an empty name': '',
+      },
+    ),
+  ),
+  ...rowsOf({ createGate: gate }, 'resource', {
+    ...OBJECTS,
+    http: 'http://api.example.com',
+    query: 'https://api.example.com/?a',
+    fragment: 'https://api.example.com/#a',
+    empty: '',
+    'a user': 'https://a@api.example.com',
+  }),
   ...rowsOf({ createGate: gate }, 'verifier', OBJECTS),
   ...rowsOf(JWT, 'profile', { ...TEXTS, unknown: 'strict', inherited: 'toString' }),
   ...rowsOf(JWT, 'now', CALLBACKS),
@@ -219,10 +247,15 @@ const OTHERS: readonly Row[] = [
     'a space': 'a b',
     'a line feed': 'a\n',
   }),
-  ...rowsOf({ allOf: ({ allOf: item }) => allOf(item as never) }, 'allOf', {
-    ...OBJECTS,
-    undefined: undefined,
-  }),
+  ...rowsOf(
+    { allOf: ({ allOf: item }) => allOf(item as never) },
+    'allOf',
+    {
+      ...OBJECTS,
+      undefined: undefined,
+    },
+    ['a function'],
+  ),
   ...['toString', '__proto__ ', 'Issuer', 'audiences', 'unless'].flatMap((option) =>
     rowsOf(JWT, option, { true: true }),
   ),

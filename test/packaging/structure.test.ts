@@ -9,7 +9,9 @@ const LAYERS = [
   ['index.ts'],
   ['attach.ts'],
   ['gate.ts'],
-  ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'fetch.ts', 'deadline.ts'],
+  ['fetch.ts'],
+  ['metadata.ts'],
+  ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'revocation.ts', 'deadline.ts'],
   ['challenge.ts', 'events.ts'],
   ['decision.ts', 'request.ts', 'outbound.ts'],
   ['identity.ts', 'rejection.ts'],
@@ -172,9 +174,9 @@ describe('the core', () => {
 })
 
 describe.for(adapters)('the adapter for $name', ({ name, sources }) => {
-  it('is one file of at most 100 lines', () => {
+  it('is one file of at most 160 lines', () => {
     expect(sources.map(({ path }) => path)).toEqual(['index.ts'])
-    expect(sources[0]?.text.trimEnd().split('\n').length).toBeLessThanOrEqual(100)
+    expect(sources[0]?.text.trimEnd().split('\n').length).toBeLessThanOrEqual(160)
   })
 
   it('imports the root of the core and its framework, and nothing else', () => {

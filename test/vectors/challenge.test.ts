@@ -68,6 +68,8 @@ const ERRORS = {
   missing_claim: 'invalid_token',
   invalid_claim: 'invalid_token',
   insufficient_scope: 'insufficient_scope',
+  insufficient_user_authentication: 'insufficient_user_authentication',
+  insecure_transport: 'invalid_request',
 } as const satisfies Record<Reason, string | undefined>
 
 const REASONS = Object.keys(ERRORS) as Reason[]
@@ -75,9 +77,11 @@ const REASONS = Object.keys(ERRORS) as Reason[]
 const TEXT = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
 const SCOPES = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
+const settings = { realm: 'api', scopes: [], metadataUrl: undefined, exposed: false }
+
 /** Reads every challenge of a gate with this realm and these scopes, and tells what none of them may break. */
 function expectStrictChallenges(realm: string, scopes: readonly string[], reasons = REASONS): void {
-  const challenger = createChallenger(realm, scopes)
+  const challenger = createChallenger({ ...settings, realm, scopes })
   const { headers } = challenger.unavailable(1)
   expect(headers).not.toHaveProperty('WWW-Authenticate')
   for (const reason of reasons) {
@@ -131,14 +135,16 @@ describe('a challenge of ours', () => {
 
   it('B06 is sent by fetch as it is, whatever was configured', () => {
     for (const character of CODE_POINTS) {
-      const refusal = createChallenger(`a${character}b`, [character]).refuse({ reason: 'expired' })
+      const refusal = createChallenger({ ...settings, realm: `a${character}b`, scopes: [character] }).refuse({
+        reason: 'expired',
+      })
       const sent = refusal.toResponse().headers.get('www-authenticate')
       expect(sent).toBe(refusal.headers['WWW-Authenticate'])
     }
   })
 
   it('A10 has no error where no credentials were sent, and A13 names every scope that is needed', () => {
-    const challenger = createChallenger('api', ['read'])
+    const challenger = createChallenger({ ...settings, scopes: ['read'] })
     expect(challenger.refuse({ reason: 'no_credentials' }).headers).toMatchObject({
       'WWW-Authenticate': 'Bearer realm="api", scope="read"',
     })

@@ -1,13 +1,13 @@
 /** Where an adapter keeps what the gate decided, so that handlers and later middleware find it again. */
 
 import type { Requirement } from './authorize.ts'
-import type { Decision } from './decision.ts'
+import type { Decision, Grant } from './decision.ts'
 import type { Gate, OnReject } from './gate.ts'
-import type { Identity } from './identity.ts'
+import type { Sender } from './identity.ts'
 
-interface Attachment<I extends Identity<unknown> = Identity<unknown>> {
+interface Attachment<I extends Sender = Sender> {
   readonly gate: Gate<I>
-  readonly identity: I
+  readonly grant: Grant<I>
   /** What another gate attached before. */
   readonly before: Attachment | undefined
 }
@@ -18,8 +18,8 @@ const ATTACHMENT = Symbol.for('bearergate.attachment')
 type Carrier = { [ATTACHMENT]?: Attachment }
 
 /** Remembers on a request, or on whatever lives as long, who passed which gate. */
-export function attach<I extends Identity<unknown>>(carrier: object, gate: Gate<I>, identity: I): void {
-  const attachment = { gate, identity, before: attached(carrier) }
+export function attach<I extends Sender>(carrier: object, gate: Gate<I>, grant: Grant<I>): void {
+  const attachment = { gate, grant, before: attached(carrier) }
   ;(carrier as Carrier)[ATTACHMENT] = attachment as unknown as Attachment
 }
 
@@ -28,12 +28,12 @@ function attached(carrier: object): Attachment | undefined {
 }
 
 /**
- * The identity that passed this gate.
+ * The identity that passed this gate, `undefined` where the gate let the request pass without one.
  * @throws TypeError where the gate's middleware did not run for this request
  */
-export function identityFrom<I extends Identity<unknown>>(carrier: object, gate: Gate<I>): I {
+export function identityFrom<I extends Sender>(carrier: object, gate: Gate<I>): I {
   for (let found = attached(carrier); found !== undefined; found = found.before)
-    if (found.gate === (gate as unknown)) return found.identity as I
+    if (found.gate === (gate as unknown)) return found.grant.identity as I
   throw new TypeError('bearer() did not run for this request: mount it before this handler')
 }
 
@@ -44,11 +44,12 @@ export function identityFrom<I extends Identity<unknown>>(carrier: object, gate:
 export function authorizeAttached(
   carrier: object,
   required: Requirement,
-): [decision: Decision<Identity<unknown>>, onReject: OnReject] {
+): [decision: Decision<Sender>, onReject: OnReject] {
   const attachment = attached(carrier)
   if (attachment === undefined)
     throw new TypeError(
       'bearer() did not run for this request: mount it before authorize() and requireScope()',
     )
-  return [attachment.gate.authorize(attachment.identity, required), attachment.gate.onReject]
+  const { gate, grant } = attachment
+  return [grant.preflight ? grant : gate.authorize(grant.identity, required), gate.onReject]
 }

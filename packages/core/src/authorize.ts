@@ -1,64 +1,238 @@
-/** Step 4, what an identity must be allowed to do: requirements, and whether they are met (RFC 6750 §3.1). */
+/** Step 4, what an identity must be allowed to do: requirements, and what is lacking (RFC 6750 §3.1, RFC 9470). */
 
 import { isScopeToken } from './challenge.ts'
-import type { Identity } from './identity.ts'
-import { disown } from './options.ts'
+import { type Identity, isObject, own } from './identity.ts'
+import { count, disown, type Seconds } from './options.ts'
 import { type Rejection, Unavailable } from './rejection.ts'
 
-/** Something that an operation requires of an identity. */
-export interface Requirement {
-  /** Every scope that the operation needs: what the challenge names, whichever of them is missing. */
+/**
+ * Something that an operation requires of an identity: made by `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and
+ * `anyOf`, or a function that says whether it is met, at once and by `true` or `false`.
+ */
+export type Requirement<I extends Identity<unknown> = Identity<unknown>> = Rule | ((identity: I) => boolean)
+
+/** A requirement that also knows what to tell the client. */
+export interface Rule {
+  /** The scopes that a token needs for it: what a challenge names before there is a token. */
   readonly scopes: readonly string[]
-  /** Whether the identity meets it. */
-  isMet(identity: Identity<unknown>): boolean
+  /** Those that this identity needs for it, the ones that it has included. */
+  scopesFor(identity: Identity<unknown>, context: Context): readonly string[]
+  /** What is lacking; `undefined` where it is met. */
+  judge(identity: Identity<unknown>, context: Context): Rejection | undefined
+}
+
+/** By what requirements are judged. */
+export interface Context {
+  /** In seconds since the epoch. */
+  now(): Seconds
+  /** Whether a scope that was granted implies the one that is needed, which is another. */
+  implies: ((granted: string, needed: string) => boolean) | undefined
 }
 
 /**
- * Requires one scope, compared character by character (RFC 6749 §3.3).
+ * Requires one scope, compared character by character (RFC 6749 §3.3), or one that implies it (`scopeImplies`).
  * @throws TypeError where it is not one scope-token: two scopes are `allOf(scope('a'), scope('b'))`
  */
-export function scope(name: string): Requirement {
+export function scope(name: string, ...more: readonly never[]): Rule {
   if (!isScopeToken(name))
     throw new TypeError('"scope" must be one scope-token (RFC 6749 §3.3): several are arguments of their own')
+  single('scope', more)
+  return simple(
+    ({ scopes }, { implies }) =>
+      scopes.includes(name) ||
+      (implies !== undefined && scopes.some((granted) => answerOf(implies(granted, name), 'scopeImplies'))),
+    { reason: 'insufficient_scope', scopes: [name] },
+  )
+}
+
+/**
+ * Requires one role, compared character by character. Its lack is a 403 without a scope: asking for more would not help.
+ * @throws TypeError where it is not a non-empty string
+ */
+export function role(name: string, ...more: readonly never[]): Rule {
+  if (typeof name !== 'string' || name === '') throw new TypeError('"role" must be a non-empty string')
+  single('role', more)
+  return simple(({ roles }) => roles.includes(name), insufficient(`the role ${name} is needed`))
+}
+
+/**
+ * Requires a claim to be one of the values, or an array with one of them in it.
+ * @throws TypeError where there is no name, or no value, or a value that is neither string, number nor boolean
+ */
+export function claim(
+  name: string,
+  ...values: readonly [string | number | boolean, ...(string | number | boolean)[]]
+): Rule {
+  if (typeof name !== 'string' || name === '') throw new TypeError('"claim" must have a name')
+  if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
+    throw new TypeError('"claim" must have one value or several, each a string, number or boolean')
+  const wanted: readonly unknown[] = values
+  return simple(
+    ({ claims }) => {
+      const value = isObject(claims) ? own(claims, name) : undefined
+      return (Array.isArray(value) ? value : [value]).some((item) => wanted.includes(item))
+    },
+    insufficient(`the claim ${name} is not what is needed`),
+  )
+}
+
+/**
+ * Requires an authentication by one of these context classes, the preferred first; else step-up: 401
+ * `insufficient_user_authentication` with `acr_values` (RFC 9470 §3).
+ * @throws TypeError where none is given, or one that cannot stand in `acr_values`
+ */
+export function acr(...values: readonly [string, ...string[]]): Rule {
+  if (values.length === 0 || !values.every(isScopeToken))
+    throw new TypeError('"acr" must have one value or several, each without spaces and quotes')
+  return simple((identity) => identity.acr !== undefined && values.includes(identity.acr), {
+    reason: 'insufficient_user_authentication',
+    acrValues: [...values],
+  })
+}
+
+/** How far the clocks may be apart for an authentication that seems to lie ahead. */
+const MAX_SKEW = 300
+
+/**
+ * Requires an authentication no longer ago than so many seconds, by `auth_time`; else step-up: 401
+ * `insufficient_user_authentication` with `max_age` (RFC 9470 §3).
+ * @throws TypeError where it is not a whole number from 0 to 31,536,000
+ */
+export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
+  if (seconds === undefined) throw new TypeError('"maxAge" must be a whole number of seconds')
+  const age = count('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
+  single('maxAge', more)
+  return simple(
+    ({ authenticatedAt: at }, { now }) => {
+      if (at === undefined) return false
+      const passed = now() - at
+      return passed <= age && passed >= -MAX_SKEW
+    },
+    { reason: 'insufficient_user_authentication', maxAge: age },
+  )
+}
+
+type Requirements<I extends Identity<unknown>> = readonly [Requirement<I>, ...Requirement<I>[]]
+
+/**
+ * Requires all of the requirements. A challenge names the scopes of all of them at once; scopes and rights come before
+ * a stronger authentication, which would not help where they are lacking.
+ * @throws TypeError where none is given
+ */
+export function allOf<I extends Identity<unknown> = Identity<unknown>>(
+  ...requirements: Requirements<I>
+): Rule {
+  const rules = rulesOf('allOf', requirements)
+  const scopesFor = (identity: Identity<unknown>, context: Context) =>
+    rules.flatMap((rule) => rule.scopesFor(identity, context))
   return Object.freeze({
-    scopes: Object.freeze([name]),
-    isMet: (identity: Identity<unknown>) => identity.scopes.includes(name),
+    scopes: Object.freeze(rules.flatMap(({ scopes }) => scopes)),
+    scopesFor,
+    judge(identity: Identity<unknown>, context: Context) {
+      let lacks: Rejection | undefined
+      for (const rule of rules) {
+        const rejection = rule.judge(identity, context)
+        if (rejection !== undefined) lacks = lacks === undefined ? rejection : both(lacks, rejection)
+      }
+      return lacks && { ...lacks, scopes: scopesFor(identity, context) }
+    },
   })
 }
 
 /**
- * Requires all of the requirements. A challenge names the scopes of all of them at once.
+ * Requires one of the requirements. Where none is met, the challenge asks for the first that a new token could meet: put
+ * first what a client is likely to get.
  * @throws TypeError where none is given
  */
-export function allOf(...requirements: readonly [Requirement, ...Requirement[]]): Requirement {
-  if (requirements.length === 0) throw new TypeError('"allOf" needs at least one requirement')
-  for (const item of requirements) requirement('allOf', item)
+export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
+  ...requirements: Requirements<I>
+): Rule {
+  const rules = rulesOf('anyOf', requirements)
+  const [first] = rules as [Rule, ...Rule[]]
   return Object.freeze({
-    scopes: Object.freeze(requirements.flatMap(({ scopes }) => scopes)),
-    isMet: (identity: Identity<unknown>) => requirements.every((item) => isMet(item, identity)),
+    scopes: first.scopes,
+    scopesFor(identity: Identity<unknown>, context: Context) {
+      const met = rules.find((rule) => rule.judge(identity, context) === undefined)
+      return (met ?? first).scopesFor(identity, context)
+    },
+    judge(identity: Identity<unknown>, context: Context) {
+      const lacks: Rejection[] = []
+      for (const rule of rules) {
+        const rejection = rule.judge(identity, context)
+        if (rejection === undefined) return undefined
+        lacks.push(rejection)
+      }
+      return lacks.find(isAttainable) ?? lacks[0]
+    },
   })
 }
 
 /** The check of an option that takes a requirement. */
-export function requirement(name: string, value: unknown): Requirement {
-  if (typeof (value as Requirement | null)?.isMet !== 'function')
-    throw new TypeError(`"${name}" must be a requirement, such as scope('read')`)
-  return value as Requirement
+export function requirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
+  if (typeof value === 'function') return predicate(value as (identity: Identity<unknown>) => boolean)
+  if (typeof (value as Rule | null)?.judge !== 'function')
+    throw new TypeError(`"${name}" must be a requirement, such as scope('read'), or a function`)
+  return value
 }
 
 /** Why the identity may not do what is required; `undefined` where it may. */
 export function authorize(
   identity: Identity<unknown>,
-  required: Requirement | undefined,
+  required: Rule | undefined,
+  context: Context,
 ): Rejection | undefined {
-  if (required === undefined || isMet(required, identity)) return undefined
-  return { reason: 'insufficient_scope', scopes: required.scopes }
+  return required?.judge(identity, context)
+}
+
+function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
+  if (requirements.length === 0) throw new TypeError(`"${name}" needs at least one requirement`)
+  return requirements.map((item) => requirement(name, item))
+}
+
+function simple(isMet: (identity: Identity<unknown>, context: Context) => boolean, given: Rejection): Rule {
+  const scopes = Object.freeze(given.scopes ?? [])
+  const rejection = Object.freeze({ ...given, scopes })
+  return Object.freeze({
+    scopes,
+    scopesFor: () => scopes,
+    judge: (identity: Identity<unknown>, context: Context) =>
+      isMet(identity, context) ? undefined : rejection,
+  })
+}
+
+function predicate(isMet: (identity: Identity<unknown>) => boolean): Rule {
+  return simple((identity) => answerOf(isMet(identity), 'A requirement'), insufficient())
+}
+
+function insufficient(detail?: string): Rejection {
+  return detail === undefined ? { reason: 'insufficient_scope' } : { reason: 'insufficient_scope', detail }
+}
+
+/** What a client has to get, if two things are lacking. */
+function both(one: Rejection, other: Rejection): Rejection {
+  if (one.reason !== other.reason) return one.reason === 'insufficient_scope' ? one : other
+  if (one.reason === 'insufficient_scope') return one
+  const ages = [one.maxAge, other.maxAge].filter((age) => age !== undefined)
+  const classes = [...(one.acrValues ?? []), ...(other.acrValues ?? [])]
+  return {
+    reason: one.reason,
+    ...(classes.length > 0 && { acrValues: classes }),
+    ...(ages.length > 0 && { maxAge: Math.min(...ages) }),
+  }
+}
+
+function isAttainable({ reason, scopes = [] }: Rejection): boolean {
+  return reason === 'insufficient_user_authentication' || scopes.length > 0
 }
 
 /** A promise is truthy, whatever becomes of it: only `true` is a yes, and only `false` a no. */
-function isMet(required: Requirement, identity: Identity<unknown>): boolean {
-  const answer: unknown = required.isMet(identity)
+function answerOf(answer: unknown, who: string): boolean {
   if (typeof answer === 'boolean') return answer
   disown(answer)
-  throw new Unavailable('A requirement gave neither true nor false')
+  throw new Unavailable(`${who} gave neither true nor false`)
+}
+
+function single(name: string, more: readonly unknown[]): void {
+  if (more.length > 0)
+    throw new TypeError(`"${name}" takes one argument: several are allOf(${name}(…), ${name}(…))`)
 }

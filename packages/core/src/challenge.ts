@@ -1,18 +1,24 @@
-/** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11). */
+/** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
 import type { Refusal } from './decision.ts'
 import type { Seconds } from './options.ts'
 import type { Reason, Rejection } from './rejection.ts'
 
-type ErrorCode = 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+const STATUS = {
+  invalid_request: 400,
+  invalid_token: 401,
+  insufficient_scope: 403,
+  insufficient_user_authentication: 401,
+} as const
 
-const STATUS = { invalid_request: 400, invalid_token: 401, insufficient_scope: 403 } as const
+type ErrorCode = keyof typeof STATUS
 
 /** What the client is told: one fixed text for each reason, never anything that it sent (RFC 6750 §3.1). */
 const TOLD: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
   malformed_credentials: ['invalid_request', 'The credentials are malformed'],
   multiple_credentials: ['invalid_request', 'Credentials were sent more than once'],
   credentials_too_long: ['invalid_request', 'The credentials are too long'],
+  insecure_transport: ['invalid_request', 'The access token was sent without TLS'],
   malformed_token: ['invalid_token', 'The access token is malformed'],
   encrypted_token: ['invalid_token', 'Encrypted access tokens are not supported'],
   wrong_type: ['invalid_token', 'The token is not an access token'],
@@ -35,6 +41,10 @@ const TOLD: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCo
   missing_claim: ['invalid_token', 'The access token lacks a required claim'],
   invalid_claim: ['invalid_token', 'The access token has an invalid claim'],
   insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
+  insufficient_user_authentication: [
+    'insufficient_user_authentication',
+    'The operation needs a stronger or more recent authentication',
+  ],
 }
 
 const MAX_RETRY_AFTER = 3600
@@ -47,19 +57,41 @@ export interface Challenger {
   unavailable(retryAfter: Seconds): Refusal
 }
 
-/** @param scopes what every request needs, named in the challenge of each 401 (RFC 6750 §3) */
-export function createChallenger(realm: string, scopes: readonly string[]): Challenger {
+export interface ChallengeSettings {
+  readonly realm: string
+  /** What every request needs, named in the challenge of each 401 (RFC 6750 §3). */
+  readonly scopes: readonly string[]
+  /** Where the metadata of the protected resource is (RFC 9728 §5.1). */
+  readonly metadataUrl: string | undefined
+  /** Whether scripts of other origins may read the challenge. */
+  readonly exposed: boolean
+}
+
+export function createChallenger({ realm, scopes, metadataUrl, exposed }: ChallengeSettings): Challenger {
   const prepared = new Map<Reason, Refusal>()
+  const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
+
+  function challenge(parameters: Readonly<Record<string, string | undefined>>): Fields {
+    const all = { realm, ...parameters, resource_metadata: metadataUrl }
+    const written = Object.entries(all)
+      .filter(([name, value]) => name === 'realm' || (value !== undefined && value !== ''))
+      .map(([name, value]) => `${name}="${quotable(value ?? '')}"`)
+    return { 'WWW-Authenticate': `Bearer ${written.join(', ')}`, ...expose('WWW-Authenticate') }
+  }
 
   function write(rejection: Rejection): Refusal {
     const { reason } = rejection
-    if (reason === 'no_credentials')
-      return answer(401, reason, {}, challenge({ realm, scope: scopeList(scopes) }))
+    if (reason === 'no_credentials') return answer(401, reason, {}, challenge({ scope: scopeList(scopes) }))
     const [error, description] = TOLD[reason]
-    const scope =
-      error === 'insufficient_scope' ? rejection.scopes : error === 'invalid_token' ? scopes : undefined
     const body = { error, error_description: description }
-    return answer(STATUS[error], reason, body, challenge({ realm, ...body, scope: scopeList(scope ?? []) }))
+    const needed = error === 'invalid_token' ? scopes : (rejection.scopes ?? [])
+    const parameters = {
+      ...body,
+      scope: scopeList(needed),
+      acr_values: rejection.acrValues?.join(' '),
+      max_age: rejection.maxAge?.toString(),
+    }
+    return answer(STATUS[error], reason, body, challenge(parameters))
   }
 
   return {
@@ -78,16 +110,18 @@ export function createChallenger(realm: string, scopes: readonly string[]): Chal
         error_description: 'The access token could not be checked, try again later',
       }
       const seconds = Math.min(Math.max(1, Math.ceil(retryAfter)), MAX_RETRY_AFTER) || 1
-      return answer(503, 'unavailable', body, { 'Retry-After': String(seconds) })
+      return answer(503, 'unavailable', body, { 'Retry-After': String(seconds), ...expose('Retry-After') })
     },
   }
 }
+
+type Fields = Readonly<Record<string, string>>
 
 function answer(
   status: Refusal['status'],
   reason: Refusal['reason'],
   body: Refusal['body'],
-  headers: Readonly<Record<string, string>>,
+  headers: Fields,
 ): Refusal {
   const all = Object.freeze({ ...headers, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
   const text = JSON.stringify(Object.freeze(body))
@@ -99,14 +133,6 @@ function answer(
     reason,
     toResponse: () => new Response(text, { status, headers: all }),
   })
-}
-
-/** One `Bearer` challenge. Every value is a quoted-string, and parameters without a value are left out. */
-function challenge(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const written = Object.entries(parameters)
-    .filter(([name, value]) => name === 'realm' || value !== '')
-    .map(([name, value]) => `${name}="${quotable(value)}"`)
-  return { 'WWW-Authenticate': `Bearer ${written.join(', ')}` }
 }
 
 /** RFC 9110 §5.6.4: printable ASCII, with `"` and `\` escaped; whatever else was configured becomes `?`. */
@@ -121,6 +147,11 @@ export function isScopeToken(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value)
 }
 
+/** `offline_access` is between a client and the authorization server: no resource asks for it. */
+export function askedFor(scopes: readonly string[]): readonly string[] {
+  return [...new Set(scopes)].filter((scope) => isScopeToken(scope) && scope !== 'offline_access')
+}
+
 function scopeList(scopes: readonly string[]): string {
-  return [...new Set(scopes)].filter(isScopeToken).join(' ')
+  return askedFor(scopes).join(' ')
 }

@@ -1,15 +1,20 @@
 /** What a gate decides of a request: an identity, or a complete answer that refuses it. */
 
-import type { Identity } from './identity.ts'
+import type { Identity, Sender } from './identity.ts'
 import type { Reason } from './rejection.ts'
 
 /** The outcome for one request. A decision is a value: nothing is thrown, whatever was sent. */
-export type Decision<I extends Identity<unknown> = Identity> = Grant<I> | Refusal
+export type Decision<I extends Sender = Identity> = Grant<I> | Refusal
 
 /** The request may pass. */
-export interface Grant<I extends Identity<unknown> = Identity> {
+export interface Grant<I extends Sender = Identity> {
   readonly ok: true
+  /** `undefined` where `optional` lets a request pass without credentials, or `passPreflight` a CORS preflight. */
   readonly identity: I
+  /** What the answer must carry: where the token stood in the query, that it is not stored (RFC 6750 §2.3). */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Whether it is a CORS preflight, which needs no identity and meets every requirement. */
+  readonly preflight?: true | undefined
 }
 
 /** The request may not pass, with the HTTP answer that says so. Frozen, and shared between requests. */

@@ -1,12 +1,12 @@
 /** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
 
 import type { Decision } from './decision.ts'
-import type { Identity } from './identity.ts'
+import type { Identity, Sender } from './identity.ts'
 import { disown, type Seconds } from './options.ts'
 import type { Unavailable } from './rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
-export interface DecisionEvent<I extends Identity<unknown> = Identity> {
+export interface DecisionEvent<I extends Sender = Identity> {
   readonly decision: Decision<I>
   /** Which claim or header parameter was wrong, and how. */
   readonly detail?: string | undefined
@@ -14,7 +14,7 @@ export interface DecisionEvent<I extends Identity<unknown> = Identity> {
   readonly cause?: unknown
 }
 
-export type DecisionListener<I extends Identity<unknown>> = (event: DecisionEvent<I>) => void
+export type DecisionListener<I extends Sender> = (event: DecisionEvent<I>) => void
 
 /** One attempt to fetch the keys of an issuer, as told to `onKeySet`. */
 export type KeySetEvent =

@@ -1,12 +1,41 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
-import type { Rejection } from './rejection.ts'
-import type { RequestView } from './request.ts'
+import { isObject, own } from './identity.ts'
+import { flag, isPending, readOptions } from './options.ts'
+import { isRejection, type Rejection } from './rejection.ts'
+import { FormTooLong, type RequestView, targetOf } from './request.ts'
 
 /** The longest `Authorization` value that is looked at, in characters. */
 export const MAX_HEADER_LENGTH = 16_384
 /** The longest token that is looked at, in characters. */
 export const MAX_TOKEN_LENGTH = 8_192
+
+/** Where a gate looks for a token. One in more places than one is refused (RFC 6750 §2). */
+export interface CredentialPlaces {
+  /** `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field that holds the token alone. Default `true`. */
+  header?: boolean | string
+  /**
+   * The parameter `access_token` of an urlencoded form in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Express and Koa a
+   * body parser must stand before the gate. Default `false`.
+   */
+  form?: boolean
+  /** The parameter `access_token` of the query (RFC 6750 §2.3). URLs are logged: use it where nothing else can be. Default `false`. */
+  query?: boolean
+  /**
+   * The name of a cookie. Browsers send it of their own accord: make it `SameSite`, or protect against forged requests
+   * otherwise. Default: none.
+   */
+  cookie?: string
+}
+
+/** A token, and where it stood. Its syntax is `b64token`, and it has at most 8,192 characters. */
+export interface Credentials {
+  readonly token: string
+  readonly place: keyof CredentialPlaces
+}
+
+type Found = Credentials | Rejection
+export type Extract = (request: RequestView) => Found | Promise<Found>
 
 const TCHAR = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
 const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
@@ -17,28 +46,147 @@ const BEARER = new RegExp(`^bearer +(${B64TOKEN})$`, 'i')
 const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 /** Two field lines that a host has joined into one value: `Basic abc, Bearer xyz`. */
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
+const TOKEN = new RegExp(`^${B64TOKEN}$`)
+const NAME = new RegExp(`^${TCHAR}+$`)
 
 const NONE: Rejection = { reason: 'no_credentials' }
+const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
 const MALFORMED: Rejection = { reason: 'malformed_credentials' }
 const MULTIPLE: Rejection = { reason: 'multiple_credentials' }
 const TOO_LONG: Rejection = { reason: 'credentials_too_long' }
 
-/**
- * The bearer token of a request, or why there is none.
- *
- * The token has the syntax `b64token` and at most 8,192 characters; whether it is any good is the verifier's to say.
- */
-export function extract(request: RequestView): string | Rejection {
-  let value: unknown = request.header('authorization')
-  if (value === undefined) return NONE
-  if (Array.isArray(value)) {
-    if (value.length > 1) return MULTIPLE
-    value = value[0]
+/** @throws TypeError where a place is impossible, or none is left */
+export function createExtract(places: CredentialPlaces = {}): Extract {
+  const read = readOptions('credentials', places, ['header', 'form', 'query', 'cookie'])
+  const from: ((request: RequestView) => Found)[] = []
+  if (typeof read.header === 'string') {
+    const field = named('header', read.header).toLowerCase()
+    from.push((request) => inField(request, field))
+  } else if (flag('header', read.header, true)) from.push(inAuthorization)
+  if (flag('query', read.query)) from.push(inQuery)
+  if (read.cookie !== undefined) {
+    const cookie = named('cookie', read.cookie)
+    from.push((request) => inCookie(request, cookie))
   }
-  if (typeof value !== 'string') return MALFORMED
-  if (value.length > MAX_HEADER_LENGTH) return TOO_LONG
+  const form = flag('form', read.form)
+  const [only] = from
+  if (only === undefined && !form) throw new TypeError('"credentials" leaves no place for a token')
+  if (!form)
+    return from.length === 1 ? (only as Extract) : (request) => one(from.map((look) => look(request)))
+  return (request) => {
+    const found = from.map((look) => look(request))
+    const body = inForm(request)
+    return isPending(body)
+      ? Promise.resolve(body).then((late) => one([...found, late]))
+      : one([...found, body])
+  }
+}
+
+function named(option: string, name: string): string {
+  if (typeof name === 'string' && NAME.test(name)) return name
+  throw new TypeError(`"${option}" must be a name of token characters (RFC 9110 §5.6.2)`)
+}
+
+/** The only place where there is something. */
+function one(found: readonly Found[]): Found {
+  const present = found.filter((item) => !(isRejection(item) && item.reason === 'no_credentials'))
+  return present.length > 1 ? MULTIPLE : (present[0] ?? found.at(-1) ?? NONE)
+}
+
+function inAuthorization(request: RequestView): Found {
+  const value = singleton(request.header('authorization'))
+  if (typeof value !== 'string') return value
   const token = BEARER.exec(value)?.[1]
-  if (token !== undefined) return token.length > MAX_TOKEN_LENGTH ? TOO_LONG : token
+  if (token !== undefined) return token.length > MAX_TOKEN_LENGTH ? TOO_LONG : { token, place: 'header' }
   if (JOINED.test(value)) return MULTIPLE
   return OTHER_SCHEME.test(value) ? NONE : MALFORMED
+}
+
+function inField(request: RequestView, name: string): Found {
+  const value = singleton(request.header(name))
+  return typeof value === 'string' ? tokenOf(value, 'header') : value
+}
+
+/** The value of a field that may come once only (RFC 9110 §5.3). */
+function singleton(given: unknown): string | Rejection {
+  if (given === undefined) return NONE
+  const value: unknown = Array.isArray(given) && given.length === 1 ? given[0] : given
+  if (Array.isArray(value)) return value.length > 1 ? MULTIPLE : MALFORMED
+  if (typeof value !== 'string') return MALFORMED
+  return value.length > MAX_HEADER_LENGTH ? TOO_LONG : value
+}
+
+const PARAMETER = 'access_token'
+
+function inQuery(request: RequestView): Found {
+  const [, query] = targetOf(request)
+  return query === '' ? NONE : parameterOf(new URLSearchParams(query), 'query')
+}
+
+const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
+const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
+
+function inForm(request: RequestView): Found | Promise<Found> {
+  const type = request.header('content-type')
+  if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
+  const fields = request.form?.()
+  if (!isPending(fields)) return formToken(fields)
+  return Promise.resolve(fields).then(formToken, (cause) => {
+    if (cause instanceof FormTooLong) return TOO_LONG
+    throw cause
+  })
+}
+
+function formToken(fields: unknown): Found {
+  if (fields instanceof URLSearchParams) {
+    const found = parameterOf(fields, 'form')
+    return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED
+  }
+  if (!isObject(fields)) return UNPARSED
+  const value = own(fields, PARAMETER)
+  if (value === undefined) return NONE
+  if (Array.isArray(value)) return MULTIPLE
+  if (typeof value !== 'string') return MALFORMED
+  return isAscii(JSON.stringify(fields)) ? tokenOf(value, 'form') : MALFORMED
+}
+
+/** RFC 6750 §2.2: a form that holds a token is ASCII throughout. */
+function isAscii(text: string): boolean {
+  return /^\p{ASCII}*$/u.test(text)
+}
+
+function parameterOf(parameters: URLSearchParams, place: 'query' | 'form'): Found {
+  const values = parameters.getAll(PARAMETER)
+  if (values.length > 1) return MULTIPLE
+  return values[0] === undefined ? NONE : tokenOf(values[0], place)
+}
+
+/** RFC 6265 §5.4. A cookie that is there twice may have been planted by a neighbour: nobody knows which is ours. */
+function inCookie(request: RequestView, name: string): Found {
+  const given: unknown = request.header('cookie')
+  const text = Array.isArray(given) ? given.join(';') : given
+  if (text === undefined) return NONE
+  if (typeof text !== 'string') return MALFORMED
+  const values = text
+    .split(';')
+    .map((pair) => /^[ \t]*([^=]*)=[ \t]*"?(.*?)"?[ \t]*$/s.exec(pair))
+    .filter((match) => match?.[1]?.trimEnd() === name)
+    .map((match) => match?.[2] ?? '')
+  if (values.length > 1) return MULTIPLE
+  const [value = ''] = values
+  return value === '' ? NONE : tokenOf(decoded(value), 'cookie')
+}
+
+/** Whoever sets a cookie may have percent-encoded it: no token has a `%`. */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}
+
+function tokenOf(value: string, place: keyof CredentialPlaces): Found {
+  if (value.length > MAX_TOKEN_LENGTH) return TOO_LONG
+  return TOKEN.test(value) ? { token: value, place } : MALFORMED
 }

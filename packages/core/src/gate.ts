@@ -1,33 +1,72 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
-import { authorize, type Requirement, requirement } from './authorize.ts'
+import { sha256 } from '#digest'
+import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
-import type { Decision, Refusal } from './decision.ts'
+import type { Decision, Grant, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
-import { extract } from './extract.ts'
+import { type CredentialPlaces, type Credentials, createExtract } from './extract.ts'
 import { type ProtectedHandler, protect } from './fetch.ts'
-import type { Identity } from './identity.ts'
-import { callback, isPending, number, oneOf, readOptions, type Seconds, text } from './options.ts'
+import type { Identity, Sender } from './identity.ts'
+import { type PublicAnswer, protectedResource, type ResourceMetadata, resourceAudience } from './metadata.ts'
+import {
+  after,
+  callback,
+  flag,
+  isPending,
+  number,
+  oneOf,
+  readOptions,
+  type Seconds,
+  text,
+} from './options.ts'
 import { prove } from './prove/prove.ts'
-import { type Rejection, Unavailable } from './rejection.ts'
-import { type RequestView, viewOf } from './request.ts'
+import { isRejection, type Rejection, Unavailable } from './rejection.ts'
+import { isPreflight, type RequestView, viewOf } from './request.ts'
+import { askRevoked, type Revocation, Revocations } from './revocation.ts'
 import { jwt } from './verify/jwt.ts'
-import { JWT_OPTIONS, type JwtOptions } from './verify/jwt-options.ts'
-import { checkedVerification, type TokenVerifier, type Verification } from './verify/verifier.ts'
+import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt-options.ts'
+import type { RawClaims } from './verify/mapping.ts'
+import {
+  checkedVerification,
+  secondsOf,
+  type TokenVerifier,
+  tokenVerifier,
+  type Verification,
+} from './verify/verifier.ts'
 
 /** What every gate can be told. */
-export interface GateSettings<I extends Identity<unknown> = Identity> {
+export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string
+  /**
+   * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
+   * answer requests for it, and it is the audience where no other is given. Default: none.
+   */
+  resource?: string | ResourceMetadata
+  /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
+  optional?: Anonymous
+  /** Refuses a token that came over plain http, other than from and to loopback (RFC 6750 §5.3). Default `false`. */
+  requireTls?: boolean
+  /** Where a token may stand. Default: in the `Authorization` field only. */
+  credentials?: CredentialPlaces
   /** What every request needs, beyond a good token. Default: nothing. */
-  requirement?: Requirement
+  requirement?: Requirement<V>
+  /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
+  scopeImplies?: (granted: string, needed: string) => boolean
+  /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
+  isRevoked?: (identity: V) => boolean | Promise<boolean>
   /** Told of each decision. It cannot change it, and what it throws is ignored. */
-  onDecision?: DecisionListener<I>
-  /** The longest that a request waits for its verification, in seconds, up to 120; then 503. Default 10. */
+  onDecision?: DecisionListener<Passing<V, Anonymous>>
+  /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
   deadline?: Seconds
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: () => number
+  /** Whether CORS preflights pass, without an identity, to where they are answered. Default `false`: stand behind what answers them. */
+  passPreflight?: Anonymous
+  /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
+  exposeChallenge?: boolean
   /**
    * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `RefusalError` (`next`).
@@ -38,17 +77,28 @@ export interface GateSettings<I extends Identity<unknown> = Identity> {
 export type OnReject = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
-export type IssuerGateOptions = GateSettings & JwtOptions & { verifier?: never }
+export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
+  Identity<Claims>,
+  Anonymous
+> & {
+  verifier?: never
+} & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
 
 /** A gate for whatever tokens the verifier knows. */
-export type VerifierGateOptions<I extends Identity<unknown> = Identity> = GateSettings<I> & {
-  verifier: TokenVerifier<I>
+export type VerifierGateOptions<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+> = GateSettings<V, Anonymous> & {
+  verifier: TokenVerifier<V>
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: never }
 
-export type GateOptions<I extends Identity<unknown> = Identity> = IssuerGateOptions | VerifierGateOptions<I>
+/** Who passes a gate: with `optional` or `passPreflight` also nobody. */
+export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
+  ? V
+  : V | undefined
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
-export interface Gate<I extends Identity<unknown> = Identity> {
+export interface Gate<I extends Sender = Identity> {
   /** Who answers a refused request in Express and Koa. */
   readonly onReject: OnReject
   /**
@@ -56,8 +106,11 @@ export interface Gate<I extends Identity<unknown> = Identity> {
    * @param request a fetch `Request`, or the view of any other request
    */
   authenticate(request: Request | RequestView): Decision<I> | Promise<Decision<I>>
-  /** Decides whether an identity may do what is required: 403 with every scope that is needed, if not. */
-  authorize(identity: I, required: Requirement): Decision<I>
+  /**
+   * Decides whether an identity may do what is required: 403 with every scope that is needed, or 401 where a stronger
+   * authentication is, if not; 401 where there is no identity.
+   */
+  authorize(identity: I, required: Requirement<NonNullable<I>>): Decision<I>
   /**
    * A fetch handler that answers for itself where the request may not pass, and calls yours where it may.
    * What a runtime passes besides the request is passed on.
@@ -65,6 +118,18 @@ export interface Gate<I extends Identity<unknown> = Identity> {
   protect<Rest extends unknown[]>(
     handler: ProtectedHandler<I, Rest>,
   ): (request: Request, ...rest: Rest) => Promise<Response>
+  /**
+   * The answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3); `undefined`
+   * for any other. `protect` and the middleware of Express and Koa give it themselves.
+   */
+  metadata(request: Request | RequestView): PublicAnswer | undefined
+  /**
+   * Takes back a token, by its text or by its `tokenId`, or all that a subject got before a point in time: from now on, in
+   * this process, cached results and verifications under way included, until the process ends.
+   * @throws TypeError where it is no revocation
+   * @throws RangeError where a million are remembered
+   */
+  revoke(revocation: Revocation): Promise<void>
   /**
    * Has at hand what the first request needs, such as the issuer's keys. A server that starts may wait for it; one that
    * does not loses nothing, for the first request fetches them then.
@@ -79,56 +144,159 @@ export interface Gate<I extends Identity<unknown> = Identity> {
 
 export interface GateDescription {
   readonly realm: string
+  /** Where the metadata of the protected resource is, if this is one. */
+  readonly metadataUrl?: string | undefined
+  /** How many revocations are remembered. */
+  readonly revocations: number
   /** What the verifier tells of itself: of `jwt` a `JwtDescription`, with `cache: { max, entries }` where there is one. */
   readonly verifier: object
 }
 
-const SETTINGS = ['realm', 'requirement', 'onDecision', 'deadline', 'onReject'] as const
+const SETTINGS = [
+  'realm',
+  'resource',
+  'optional',
+  'requireTls',
+  'credentials',
+  'requirement',
+  'scopeImplies',
+  'isRevoked',
+  'onDecision',
+  'deadline',
+  'passPreflight',
+  'exposeChallenge',
+  'onReject',
+] as const
+
+const NOTHING = Object.freeze({ headers: undefined, preflight: undefined })
+const REVOKED: Rejection = { reason: 'revoked' }
+const INSECURE: Rejection = { reason: 'insecure_transport' }
+/** RFC 6750 §2.3: a URL with a token in it is not to be kept, nor sent on. */
+const PRIVATE = Object.freeze({ 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer' })
+const IN_QUERY = Object.freeze({ headers: PRIVATE, preflight: undefined })
+const PREFLIGHT = Object.freeze({ headers: undefined, preflight: true } as const)
 
 /**
  * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
+ *
+ * With `optional` or `passPreflight` the identity of a request that passes may be `undefined`.
  *
  * @example
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function createGate<I extends Identity<unknown> = Identity>(options: VerifierGateOptions<I>): Gate<I>
-export function createGate(options: IssuerGateOptions): Gate
-export function createGate<I extends Identity<unknown> = Identity>(options: GateOptions<I>): Gate<I>
-export function createGate<I extends Identity<unknown>>(options: GateOptions<I>): Gate<I> {
-  const read = readOptions('createGate', options, [...SETTINGS, 'verifier', ...JWT_OPTIONS])
-  const verifier = verifierOf(read)
+export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
+  options: VerifierGateOptions<V, Anonymous>,
+): Gate<Passing<V, Anonymous>>
+export function createGate<Claims = RawClaims, Anonymous extends boolean = false>(
+  options: IssuerGateOptions<Claims, Anonymous>,
+): Gate<Passing<Identity<Claims>, Anonymous>>
+export function createGate<V extends Identity<unknown>>(options: object): unknown {
+  type I = V | undefined
+  const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, [
+    ...SETTINGS,
+    'verifier',
+    ...JWT_OPTIONS,
+  ])
+  const verifier = verifierOf<V>(read)
+  const extract = createExtract(read.credentials)
   const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
+  const isRevoked = callback('isRevoked', read.isRevoked, undefined)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
   const now = callback('now', read.now, Date.now)
   const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
   const realm = text('realm', read.realm === undefined ? 'api' : read.realm)
-  const challenger = createChallenger(realm, required?.scopes ?? [])
+  const optional = flag('optional', read.optional)
+  const requireTls = flag('requireTls', read.requireTls)
+  const passPreflight = flag('passPreflight', read.passPreflight)
+  if (optional && required !== undefined)
+    throw new TypeError('"optional" and "requirement" exclude each other: who sends nothing would meet it')
+  const scopes = required?.scopes ?? []
+  const resource =
+    read.resource === undefined
+      ? undefined
+      : protectedResource(read.resource, {
+          issuers: verifier.issuers ?? [],
+          scopes,
+          places: read.credentials ?? {},
+        })
+  const challenger = createChallenger({
+    realm,
+    scopes,
+    metadataUrl: resource?.url,
+    exposed: flag('exposeChallenge', read.exposeChallenge),
+  })
+  const context: Context = {
+    now: () => secondsOf(now),
+    implies: callback('scopeImplies', read.scopeImplies, undefined),
+  }
+  const revocations = new Revocations(context.now)
 
   function authenticate(source: Request | RequestView): Decision<I> | Promise<Decision<I>> {
     try {
-      const token = extract(viewOf(source))
-      if (typeof token !== 'string') return refuse(token)
-      const verification = verifier.verify(token)
-      if (isPending(verification)) return deadline.within(verification).then(judge).catch(unavailable)
-      return judge(verification)
+      const outcome = decide(viewOf(source))
+      return isPending(outcome) ? deadline.within(outcome).then(settle).catch(unavailable) : settle(outcome)
     } catch (cause) {
       return unavailable(cause)
     }
   }
 
-  function judge(given: Verification<I>): Decision<I> {
-    const verification = checkedVerification(given, now)
-    if (!verification.active) return refuse(verification)
-    const { identity } = verification
-    const rejection = prove(identity) ?? authorize(identity, required)
-    return rejection === undefined ? grant(identity) : refuse(rejection)
+  function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
+    if (passPreflight && isPreflight(request)) return granted<I>(undefined, PREFLIGHT)
+    return after<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
+      if (isRejection(found)) return isAnonymous(found) ? granted<I>(undefined) : found
+      if (requireTls && request.secure !== true) return INSECURE
+      return verify(found)
+    })
   }
 
-  function grant(identity: I): Decision<I> {
-    const decision = Object.freeze({ ok: true, identity } as const)
-    notify(onDecision, { decision })
-    return decision
+  /** While anything is awaited, the hash of the token is held, and never its text. */
+  function verify({ token, place }: Credentials): Outcome<I> | PromiseLike<Outcome<I>> {
+    const verification = verifier.verify(token)
+    const isAwaited = isPending(verification) || isRevoked !== undefined
+    return judged(verification, isAwaited || revocations.ofTokens ? sha256(token) : undefined, place)
+  }
+
+  function judged(
+    verification: Verification<V> | PromiseLike<Verification<V>>,
+    hash: Hash,
+    place: Credentials['place'],
+  ): Outcome<I> | PromiseLike<Outcome<I>> {
+    return after<Verification<V>, Outcome<I>>(verification, (given) => judge(given, hash, place))
+  }
+
+  function isAnonymous({ reason }: Rejection): boolean {
+    return optional && reason === 'no_credentials'
+  }
+
+  function judge(
+    given: Verification<V>,
+    hash: Hash,
+    place: Credentials['place'],
+  ): Outcome<I> | PromiseLike<Outcome<I>> {
+    const verification = checkedVerification(given, now)
+    if (!verification.active) return verification
+    const { identity } = verification
+    const unproven = prove(identity)
+    if (unproven !== undefined) return unproven
+    return after<boolean, Outcome<I>>(isTakenBack(identity, hash), (revoked) => {
+      if (revoked) return REVOKED
+      const rejection = authorize(identity, required, context)
+      if (rejection !== undefined) return rejection
+      return granted<I>(identity, place === 'query' ? IN_QUERY : NOTHING)
+    })
+  }
+
+  /** What was revoked here is asked last: so it counts also where it was revoked a moment ago. */
+  function isTakenBack(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
+    const answer = isRevoked === undefined ? false : askRevoked(isRevoked, identity)
+    return after(answer, (revoked) => revoked || revocations.has(hash, identity))
+  }
+
+  function settle(outcome: Outcome<I>): Decision<I> {
+    if (isRejection(outcome)) return refuse(outcome)
+    notify(onDecision, { decision: outcome })
+    return outcome
   }
 
   function refuse(rejection: Rejection): Refusal {
@@ -143,22 +311,47 @@ export function createGate<I extends Identity<unknown>>(options: GateOptions<I>)
     return refusal
   }
 
-  return Object.freeze({
+  const metadata = (request: Request | RequestView) => resource?.answer(viewOf(request))
+
+  const gate: Gate<I> = {
     onReject: oneOf<OnReject>('onReject', read.onReject, ['answer', 'next']),
     authenticate,
-    authorize(identity: I, needed: Requirement): Decision<I> {
+    authorize(identity: I, needed: Requirement<V>): Decision<I> {
       try {
-        const rejection = authorize(identity, needed)
-        return rejection === undefined ? Object.freeze({ ok: true, identity } as const) : refuse(rejection)
+        if (identity === undefined) return refuse({ reason: 'no_credentials' })
+        const rejection = authorize(identity, requirement('authorize', needed), context)
+        return rejection === undefined ? granted(identity) : refuse(rejection)
       } catch (cause) {
         return unavailable(cause)
       }
     },
-    protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(authenticate, handler),
+    protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) =>
+      protect(authenticate, metadata, handler),
+    metadata,
+    revoke: async (revocation: Revocation) => revocations.add(revocation),
     ready: async () => verifier.ready?.(),
     close: () => verifier.close?.(),
-    describe: () => ({ realm, verifier: verifier.describe?.() ?? {} }),
-  })
+    describe: () => ({
+      realm,
+      metadataUrl: resource?.url,
+      revocations: revocations.size,
+      verifier: verifier.describe?.() ?? {},
+    }),
+  }
+  return Object.freeze(gate)
+}
+
+/** The SHA-256 of a token, where it may be needed. */
+type Hash = string | Promise<string> | undefined
+
+type Outcome<I extends Sender> = Grant<I> | Rejection
+
+/** Every member is its own: nothing on `Object.prototype` widens a grant. */
+function granted<I extends Sender>(
+  identity: I,
+  { headers, preflight }: Pick<Grant<I>, 'headers' | 'preflight'> = NOTHING,
+): Grant<I> {
+  return Object.freeze({ ok: true, identity, headers, preflight })
 }
 
 /** What was thrown may be anything, even something that cannot be looked at. */
@@ -171,22 +364,29 @@ function retryAfterOf(cause: unknown): Seconds {
 }
 
 /** A gate as it is, or the gate that options describe. */
-export function gateOf<I extends Identity<unknown>>(options: GateOptions<I> | Gate<I>): Gate<I> {
-  if (typeof options === 'object' && options !== null && 'authenticate' in options) return options
-  return createGate(options)
+export function gateOf<I extends Sender>(options: object | Gate<I>): Gate<I> {
+  if (typeof options === 'object' && options !== null && 'authenticate' in options) return options as Gate<I>
+  return createGate(options as VerifierGateOptions) as Gate<Sender> as Gate<I>
 }
 
 /** Either the verifier that is given, or one for the issuer that is described. */
-function verifierOf<I extends Identity<unknown>>(options: GateOptions<I>): TokenVerifier<I> {
+function verifierOf<V extends Identity<unknown>>(options: {
+  verifier?: TokenVerifier<V> | undefined
+  resource?: string | ResourceMetadata
+}): TokenVerifier<V> {
   const { verifier, ...others } = options
-  const described = Object.fromEntries(Object.entries(others).filter(([name]) => !isSetting(name)))
-  if (verifier === undefined)
-    return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<I>
+  const described: Record<string, unknown> = Object.fromEntries(
+    Object.entries(others).filter(([name]) => !isSetting(name)),
+  )
+  if (verifier === undefined) {
+    if (described.audience === undefined && options.resource !== undefined)
+      described.audience = resourceAudience(options.resource)
+    return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<V>
+  }
   delete described.now
-  if (typeof verifier?.verify !== 'function') throw new TypeError('"verifier" must have a method "verify"')
   const [surplus] = Object.keys(described)
   if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
-  return verifier
+  return tokenVerifier('verifier', verifier)
 }
 
 function isSetting(name: string): boolean {

@@ -39,6 +39,9 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly confirmation?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** Who sent a request, or nobody, where a gate lets requests pass that have no identity. */
+export type Sender = Identity<unknown> | undefined
+
 const KINDS: readonly unknown[] = ['jwt', 'introspected', 'opaque', 'static'] satisfies Identity['kind'][]
 const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'acr'] as const
 const LISTS = ['audience', 'scopes', 'roles'] as const

@@ -1,26 +1,40 @@
 /** The public surface: explicit named exports, nothing else. */
 
 export { attach, authorizeAttached, identityFrom } from './attach.ts'
-export { allOf, type Requirement, requirement, scope } from './authorize.ts'
+export {
+  acr,
+  allOf,
+  anyOf,
+  claim,
+  maxAge,
+  type Requirement,
+  type Rule,
+  requirement,
+  role,
+  scope,
+} from './authorize.ts'
 export { type Decision, type Grant, type Refusal, RefusalError } from './decision.ts'
 export type { DecisionEvent, DecisionListener, KeySetEvent, KeySetListener } from './events.ts'
+export type { CredentialPlaces } from './extract.ts'
 export type { ProtectedHandler } from './fetch.ts'
 export {
   createGate,
   type Gate,
   type GateDescription,
-  type GateOptions,
   type GateSettings,
   gateOf,
   type IssuerGateOptions,
   type OnReject,
+  type Passing,
   type VerifierGateOptions,
 } from './gate.ts'
-export type { Identity } from './identity.ts'
+export type { Identity, Sender } from './identity.ts'
+export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
 export type { Seconds } from './options.ts'
 export type { Fetch } from './outbound.ts'
 export { type Reason, type Rejection, Unavailable } from './rejection.ts'
-export { type NodeRequest, nodeRequest, type RequestView } from './request.ts'
+export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request.ts'
+export type { Revocation } from './revocation.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export type { Profile } from './verify/claims.ts'
 export type { Algorithm } from './verify/jwk.ts'
@@ -28,5 +42,8 @@ export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'
 export type { JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
 export type { KeySetOptions } from './verify/keys.ts'
+export type { ClaimsOptions } from './verify/mapping.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
+export type { StandardSchema } from './verify/schema.ts'
+export { type StaticToken, staticTokens } from './verify/static.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'

@@ -69,6 +69,12 @@ export function callback<F extends Function, P extends F | undefined>(
   return value
 }
 
+export function flag(name: string, value: boolean | undefined, preset = false): boolean {
+  if (value === undefined) return preset
+  if (typeof value !== 'boolean') throw new TypeError(`"${name}" must be true or false`)
+  return value
+}
+
 export function oneOf<T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
   if (value === undefined) return choices[0]
   if (!choices.includes(value as T))
@@ -85,13 +91,18 @@ export function secureUrl(name: string, value: unknown): string {
   return value
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+const LOOPBACK = /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|\[?::1\]?)$/i
+
+/** Whether a host name or an address is this machine's own. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host)
+}
 
 export function isSecureUrl(value: unknown): value is string {
   if (typeof value !== 'string' || !URL.canParse(value) || value.includes('#')) return false
   const { protocol, hostname, username, password } = new URL(value)
   if (username !== '' || password !== '') return false
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }
 
 /** A promise where none is due: nobody waits for it, so nobody is to hear that it was rejected. */
@@ -102,4 +113,12 @@ export function disown(result: unknown): void {
 /** A promise, or whatever else a function of the user's returns to be awaited. */
 export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
   return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
+}
+
+/** What comes of a result, at once where the result is there. */
+export function after<T, R>(
+  result: T | PromiseLike<T>,
+  next: (value: T) => R | PromiseLike<R>,
+): R | PromiseLike<R> {
+  return isPending(result) ? result.then(next) : next(result)
 }

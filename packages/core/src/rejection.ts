@@ -5,12 +5,13 @@ import type { Seconds } from './options.ts'
 /**
  * Why a request was refused: stable, for operators and tests. The client sees only what RFC 6750 §3.1 allows.
  *
- * - nothing usable was sent: `no_credentials`, `malformed_credentials`, `multiple_credentials`, `credentials_too_long`
+ * - nothing usable was sent: `no_credentials`, `malformed_credentials`, `multiple_credentials`, `credentials_too_long`,
+ *   `insecure_transport`
  * - not a token of ours: `malformed_token`, `encrypted_token`, `wrong_type`, `algorithm_not_allowed`, `unsupported_header`
  * - no proof: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `unproven_binding`
  * - not for here and now: `wrong_issuer`, `wrong_audience`, `expired`, `not_yet_valid`, `issued_in_future`, `too_old`
  * - the claims themselves: `missing_claim`, `invalid_claim`
- * - valid, but too little: `insufficient_scope`
+ * - valid, but too little: `insufficient_scope`, `insufficient_user_authentication`
  */
 export type Reason = (typeof REASONS)[number]
 
@@ -19,6 +20,7 @@ export const REASONS = [
   'malformed_credentials',
   'multiple_credentials',
   'credentials_too_long',
+  'insecure_transport',
   'malformed_token',
   'encrypted_token',
   'wrong_type',
@@ -38,6 +40,7 @@ export const REASONS = [
   'missing_claim',
   'invalid_claim',
   'insufficient_scope',
+  'insufficient_user_authentication',
 ] as const
 
 /** A refusal that is the client's to mend. */
@@ -45,8 +48,17 @@ export interface Rejection {
   readonly reason: Reason
   /** For operators: which claim or header parameter, and what was wrong with it. Never a value from the token. */
   readonly detail?: string
-  /** With `insufficient_scope`: every scope that the operation needs. */
+  /** With `insufficient_scope` and `insufficient_user_authentication`: every scope that the operation needs. */
   readonly scopes?: readonly string[]
+  /** With `insufficient_user_authentication`: the authentication context classes of which one will do (RFC 9470 §3). */
+  readonly acrValues?: readonly string[]
+  /** With `insufficient_user_authentication`: how long ago the authentication may be, in seconds (RFC 9470 §3). */
+  readonly maxAge?: Seconds
+}
+
+/** Whether a step refused, instead of giving its result. */
+export function isRejection(result: object): result is Rejection {
+  return Object.hasOwn(result, 'reason')
 }
 
 /**

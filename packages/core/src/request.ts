@@ -1,5 +1,8 @@
 /** The little that a gate reads of any HTTP request, lazily. */
 
+import { isLoopback } from './options.ts'
+import { Unavailable } from './rejection.ts'
+
 /**
  * Any HTTP request, as far as a gate reads it. Every host translates its own request into one:
  * `nodeRequest` for `node:http`, Express and Koa; a fetch `Request` is understood as it is.
@@ -7,12 +10,34 @@
 export interface RequestView {
   /** The value of a header field by its lower-case name: an array where it came in several lines. */
   header(name: string): string | readonly string[] | undefined
+  /** In upper case. Without it there is no preflight, no form, and no metadata of a protected resource. */
+  readonly method?: string | undefined
+  /** The request target: path and query, or an absolute URL. */
+  readonly url?: string | undefined
+  /** Whether it came over TLS, or from and to loopback. Default: it did not. */
+  readonly secure?: boolean | undefined
+  /**
+   * The fields of a form body: `URLSearchParams`, or what a body parser made of it; `undefined` where nobody parsed it.
+   * Asked only where credentials may stand in a form, and the body is one.
+   */
+  form?(): unknown
 }
 
-/** What is read of a `node:http` request, or of a framework's request that extends one. */
+/** What is read of a `node:http` request. */
 export interface NodeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly rawHeaders?: readonly string[]
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly socket?: { readonly encrypted?: boolean; readonly remoteAddress?: string | undefined } | undefined
+}
+
+/** What a framework knows of a request besides, by the proxies that it was told to trust. */
+export interface FrameworkRequest {
+  readonly originalUrl?: string
+  readonly secure?: boolean
+  readonly ip?: string | undefined
+  readonly body?: unknown
 }
 
 /**
@@ -20,16 +45,22 @@ export interface NodeRequest {
  *
  * Node keeps only the first of several `Authorization` lines in `headers`; the others are seen in `rawHeaders`.
  * The value is that of `headers`, so that a middleware before this one may set or remove it.
+ * @param framework what Express or Koa made of it; Express extends the request itself
  */
-export function nodeRequest(request: NodeRequest): RequestView {
-  return new NodeRequestView(request)
+export function nodeRequest(
+  request: NodeRequest,
+  framework: FrameworkRequest = request as object,
+): RequestView {
+  return new NodeRequestView(request, framework)
 }
 
 class NodeRequestView implements RequestView {
   readonly #request: NodeRequest
+  readonly #framework: FrameworkRequest
 
-  constructor(request: NodeRequest) {
+  constructor(request: NodeRequest, framework: FrameworkRequest) {
     this.#request = request
+    this.#framework = framework
   }
 
   header(name: string): string | readonly string[] | undefined {
@@ -37,21 +68,121 @@ class NodeRequestView implements RequestView {
     const value = headers[name]
     if (value === undefined || rawHeaders === undefined) return value
     let line: string | undefined
+    let lines: string[] | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const field = rawHeaders[index]
       if (field?.length !== name.length || field.toLowerCase() !== name) continue
-      if (line !== undefined) return [line, rawHeaders[index + 1] ?? '']
-      line = rawHeaders[index + 1]
+      const next = rawHeaders[index + 1] ?? ''
+      if (line === undefined) line = next
+      else if (lines === undefined) lines = [line, next]
+      else lines.push(next)
     }
-    return value
+    return lines ?? value
+  }
+
+  get method(): string | undefined {
+    return this.#request.method
+  }
+
+  get url(): string | undefined {
+    return this.#framework.originalUrl ?? this.#request.url
+  }
+
+  get secure(): boolean {
+    const { secure, ip } = this.#framework
+    const { socket, headers } = this.#request
+    if (secure ?? socket?.encrypted === true) return true
+    const address = ip ?? socket?.remoteAddress
+    return address !== undefined && isLoopback(address) && isLoopback(hostname(headers.host))
+  }
+
+  form(): unknown {
+    return this.#framework.body
   }
 }
 
 /** The view of a fetch `Request`, whose `Headers` join several lines with a comma (Fetch §2.2.1). */
 export function viewOf(request: Request | RequestView): RequestView {
   if ('header' in request) return request
-  const { headers } = request
-  if (typeof headers?.get !== 'function')
+  if (typeof request.headers?.get !== 'function')
     throw new TypeError('a request must be a fetch Request or a RequestView, such as nodeRequest(request)')
-  return { header: (name) => headers.get(name) ?? undefined }
+  return new FetchRequestView(request)
+}
+
+/** The longest form body of a fetch `Request` that is read for a token, in bytes. */
+const MAX_FORM = 262_144
+
+class FetchRequestView implements RequestView {
+  readonly #request: Request
+
+  constructor(request: Request) {
+    this.#request = request
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined
+  }
+
+  get method(): string {
+    return this.#request.method
+  }
+
+  get url(): string {
+    return this.#request.url
+  }
+
+  get secure(): boolean {
+    const { protocol, hostname } = new URL(this.#request.url)
+    return protocol === 'https:' || isLoopback(hostname)
+  }
+
+  /** Read from a clone: the handler finds the body as it came. */
+  async form(): Promise<URLSearchParams | undefined> {
+    if (this.#request.bodyUsed || this.#request.body === null) return undefined
+    const reader = this.#request.clone().body?.getReader()
+    const decoder = new TextDecoder()
+    let text = ''
+    let length = 0
+    while (reader !== undefined) {
+      const { done, value } = await reader.read()
+      if (done) break
+      length += value.byteLength
+      if (length > MAX_FORM) {
+        void reader.cancel().catch(() => {})
+        throw new FormTooLong()
+      }
+      text += decoder.decode(value, { stream: true })
+    }
+    return new URLSearchParams(text + decoder.decode())
+  }
+}
+
+/** A form is longer than what is read of one. */
+export class FormTooLong extends Unavailable {
+  constructor() {
+    super(`The form is longer than ${MAX_FORM} bytes`)
+  }
+}
+
+/** A `Host` without its port. */
+function hostname(host: string | string[] | undefined): string {
+  return typeof host === 'string' ? host.replace(/:\d*$/, '') : ''
+}
+
+/** A preflight is `OPTIONS` with `Origin` and `Access-Control-Request-Method`, nothing less (Fetch §3.3.2). */
+export function isPreflight(request: RequestView): boolean {
+  return (
+    request.method === 'OPTIONS' &&
+    typeof request.header('origin') === 'string' &&
+    typeof request.header('access-control-request-method') === 'string'
+  )
+}
+
+/** The path and the query of a request target, in any of its forms (RFC 9112 §3.2). */
+export function targetOf(request: RequestView): readonly [path: string, query: string] {
+  const url = typeof request.url === 'string' ? request.url : ''
+  const target = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
+  const bare = target.replace(/#.*$/s, '')
+  const mark = bare.indexOf('?')
+  return mark === -1 ? [bare, ''] : [bare.slice(0, mark), bare.slice(mark + 1)]
 }

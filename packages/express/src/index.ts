@@ -6,16 +6,22 @@ import {
   authorizeAttached,
   type Decision,
   type Gate,
-  type GateOptions,
   gateOf,
   type Identity,
+  type IssuerGateOptions,
   identityFrom,
+  metadataAnswer,
   nodeRequest,
   type OnReject,
+  type Passing,
+  type Refusal,
   RefusalError,
   type Requirement,
+  type ResourceMetadata,
   requirement,
+  type Sender,
   scope,
+  type VerifierGateOptions,
 } from '@bearergate/core'
 import type { NextFunction, RequestHandler, Response } from 'express'
 
@@ -28,11 +34,13 @@ declare global {
   }
 }
 
+type Answer = Pick<Refusal, 'headers'> & { readonly status: number; readonly body: string }
+
 /** The middleware that `bearer` makes. */
-export interface Bearer<I extends Identity<unknown> = Identity> extends RequestHandler {
+export interface Bearer<I extends Sender = Identity> extends RequestHandler {
   readonly gate: Gate<I>
   /**
-   * Who sent the request.
+   * Who sent the request; `undefined` where `optional` or `passPreflight` let it pass without an identity.
    * @throws TypeError where this middleware did not run for it
    */
   identity(request: Express.Request): I
@@ -43,17 +51,28 @@ export interface Bearer<I extends Identity<unknown> = Identity> extends RequestH
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Identity<unknown> = Identity>(options: GateOptions<I> | Gate<I>): Bearer<I> {
-  const gate = gateOf(options)
+export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
+  options: VerifierGateOptions<V, Anonymous>,
+): Bearer<Passing<V, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
+  options: IssuerGateOptions<Claims, Anonymous>,
+): Bearer<Passing<Identity<Claims>, Anonymous>>
+export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
+export function bearer<I extends Sender>(options: object): Bearer<I> {
+  const gate = gateOf<I>(options)
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
-        attach(request, gate, decision.identity)
+        attach(request, gate, decision)
         request.identity = decision.identity
+        if (decision.headers !== undefined) response.set(decision.headers)
       }
       proceed(decision, gate.onReject, response, next)
     }
-    const decision = gate.authenticate(nodeRequest(request))
+    const view = nodeRequest(request)
+    const answer = gate.metadata(view)
+    if (answer !== undefined) return void send(response, answer)
+    const decision = gate.authenticate(view)
     if (decision instanceof Promise) decision.then(settle).catch(next)
     else settle(decision)
   }
@@ -68,9 +87,9 @@ export function bearer<I extends Identity<unknown> = Identity>(options: GateOpti
  * @throws TypeError where the requirement is none
  */
 export function authorize(required: Requirement): RequestHandler {
-  requirement('authorize', required)
+  const rule = requirement('authorize', required)
   return (request, response, next) => {
-    proceed(...authorizeAttached(request, required), response, next)
+    proceed(...authorizeAttached(request, rule), response, next)
   }
 }
 
@@ -82,14 +101,35 @@ export function requireScope(first: string, ...rest: readonly string[]): Request
   return authorize(allOf(scope(first), ...rest.map((name) => scope(name))))
 }
 
+/**
+ * Answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3); any other passes. Stands at
+ * the root of the app; `bearer()` with a `resource` does the same where it is mounted.
+ * @param source a gate with a `resource`, or the metadata itself
+ * @throws TypeError where there is no resource, or a member is unknown or impossible
+ */
+export function protectedResource(source: Gate<never> | ResourceMetadata): RequestHandler {
+  const answerOf = metadataAnswer(source)
+  return (request, response, next) => {
+    const answer = answerOf(nodeRequest(request))
+    if (answer === undefined) next()
+    else send(response, answer)
+  }
+}
+
 function proceed(
-  decision: Decision<Identity<unknown>>,
+  decision: Decision<Sender>,
   onReject: OnReject,
   response: Response,
   next: NextFunction,
 ): void {
   if (decision.ok) next()
   else if (onReject === 'next') next(new RefusalError(decision))
-  else if (!response.headersSent)
-    response.status(decision.status).set(decision.headers).end(JSON.stringify(decision.body))
+  else if (!response.headersSent) send(response, { ...decision, body: JSON.stringify(decision.body) })
+}
+
+/** What another middleware exposes to scripts stays exposed. */
+function send(response: Response, { status, headers, body }: Answer): void {
+  const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
+  if (exposed !== undefined) response.append('Access-Control-Expose-Headers', exposed as string)
+  response.status(status).set(fields).end(body)
 }

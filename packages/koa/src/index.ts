@@ -6,16 +6,22 @@ import {
   authorizeAttached,
   type Decision,
   type Gate,
-  type GateOptions,
   gateOf,
   type Identity,
+  type IssuerGateOptions,
   identityFrom,
+  metadataAnswer,
   nodeRequest,
   type OnReject,
+  type Passing,
+  type Refusal,
   RefusalError,
   type Requirement,
+  type ResourceMetadata,
   requirement,
+  type Sender,
   scope,
+  type VerifierGateOptions,
 } from '@bearergate/core'
 import type { Context, ExtendableContext, Middleware, Next } from 'koa'
 
@@ -26,11 +32,13 @@ declare module 'koa' {
   }
 }
 
+type Answer = Pick<Refusal, 'headers'> & { readonly status: number; readonly body: string }
+
 /** The middleware that `bearer` makes. */
-export interface Bearer<I extends Identity<unknown> = Identity> extends Middleware {
+export interface Bearer<I extends Sender = Identity> extends Middleware {
   readonly gate: Gate<I>
   /**
-   * Who sent the request.
+   * Who sent the request; `undefined` where `optional` or `passPreflight` let it pass without an identity.
    * @throws TypeError where this middleware did not run for it
    */
   identity(context: ExtendableContext): I
@@ -41,17 +49,28 @@ export interface Bearer<I extends Identity<unknown> = Identity> extends Middlewa
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Identity<unknown> = Identity>(options: GateOptions<I> | Gate<I>): Bearer<I> {
-  const gate = gateOf(options)
+export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
+  options: VerifierGateOptions<V, Anonymous>,
+): Bearer<Passing<V, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
+  options: IssuerGateOptions<Claims, Anonymous>,
+): Bearer<Passing<Identity<Claims>, Anonymous>>
+export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
+export function bearer<I extends Sender>(options: object): Bearer<I> {
+  const gate = gateOf<I>(options)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
-        attach(context, gate, decision.identity)
+        attach(context, gate, decision)
         context.state.identity = decision.identity
+        if (decision.headers !== undefined) context.set(decision.headers)
       }
       return proceed(decision, gate.onReject, context, next)
     }
-    const decision = gate.authenticate(nodeRequest(context.req))
+    const view = nodeRequest(context.req, context.request)
+    const answer = gate.metadata(view)
+    if (answer !== undefined) return send(context, answer)
+    const decision = gate.authenticate(view)
     return decision instanceof Promise ? decision.then(settle) : settle(decision)
   }
   return Object.assign(middleware, {
@@ -65,8 +84,8 @@ export function bearer<I extends Identity<unknown> = Identity>(options: GateOpti
  * @throws TypeError where the requirement is none
  */
 export function authorize(required: Requirement): Middleware {
-  requirement('authorize', required)
-  return (context, next) => proceed(...authorizeAttached(context, required), context, next)
+  const rule = requirement('authorize', required)
+  return (context, next) => proceed(...authorizeAttached(context, rule), context, next)
 }
 
 /**
@@ -77,16 +96,31 @@ export function requireScope(first: string, ...rest: readonly string[]): Middlew
   return authorize(allOf(scope(first), ...rest.map((name) => scope(name))))
 }
 
-function proceed(
-  decision: Decision<Identity<unknown>>,
-  onReject: OnReject,
-  context: Context,
-  next: Next,
-): unknown {
+/**
+ * Answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3); any other passes. Stands at
+ * the root of the app; `bearer()` with a `resource` does the same where it is mounted.
+ * @param source a gate with a `resource`, or the metadata itself
+ * @throws TypeError where there is no resource, or a member is unknown or impossible
+ */
+export function protectedResource(source: Gate<never> | ResourceMetadata): Middleware {
+  const answerOf = metadataAnswer(source)
+  return (context, next) => {
+    const answer = answerOf(nodeRequest(context.req, context.request))
+    return answer === undefined ? next() : send(context, answer)
+  }
+}
+
+function proceed(decision: Decision<Sender>, onReject: OnReject, context: Context, next: Next): unknown {
   if (decision.ok) return next()
   if (onReject === 'next') throw new RefusalError(decision)
-  context.status = decision.status
-  context.set(decision.headers as Record<string, string | string[]>)
-  context.body = JSON.stringify(decision.body)
-  return undefined
+  return send(context, { ...decision, body: JSON.stringify(decision.body) })
+}
+
+/** What another middleware exposes to scripts stays exposed. */
+function send(context: Context, { status, headers, body }: Answer): void {
+  const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
+  if (exposed !== undefined) context.append('Access-Control-Expose-Headers', exposed as string)
+  context.status = status
+  context.set(fields as Record<string, string | string[]>)
+  context.body = body
 }

@@ -308,6 +308,7 @@ describe('an operator', () => {
       createGate({ verifier: { verify: () => ({ active: false, reason: 'expired' }) } }).describe(),
     ).toEqual({
       realm: 'api',
+      revocations: 0,
       verifier: {},
     })
   })

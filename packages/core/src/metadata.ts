@@ -1,0 +1,178 @@
+/** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
+
+import { askedFor } from './challenge.ts'
+import type { CredentialPlaces } from './extract.ts'
+import { readOptions, secureUrl, text } from './options.ts'
+import { type RequestView, targetOf } from './request.ts'
+
+/** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
+export interface ResourceMetadata {
+  /** The URL by which clients know the resource: https, or http on loopback, without query and fragment. */
+  readonly resource: string
+  /** Default: the issuers whose tokens the gate takes. */
+  readonly authorization_servers?: readonly string[]
+  /** Default: the scopes that every request needs. `offline_access` is left out. */
+  readonly scopes_supported?: readonly string[]
+  /** Default: as `credentials` says. */
+  readonly bearer_methods_supported?: readonly ('header' | 'body' | 'query')[]
+  readonly jwks_uri?: string
+  readonly resource_signing_alg_values_supported?: readonly string[]
+  readonly resource_name?: string
+  readonly resource_documentation?: string
+  readonly resource_policy_uri?: string
+  readonly resource_tos_uri?: string
+  readonly tls_client_certificate_bound_access_tokens?: boolean
+  readonly authorization_details_types_supported?: readonly string[]
+  readonly dpop_signing_alg_values_supported?: readonly string[]
+  readonly dpop_bound_access_tokens_required?: boolean
+  readonly signed_metadata?: string
+  readonly [name: `${string}#${string}`]: string
+}
+
+const LISTS = [
+  'authorization_servers',
+  'scopes_supported',
+  'bearer_methods_supported',
+  'resource_signing_alg_values_supported',
+  'authorization_details_types_supported',
+  'dpop_signing_alg_values_supported',
+]
+const TEXTS = ['resource_name', 'signed_metadata']
+const URLS = ['jwks_uri', 'resource_documentation', 'resource_policy_uri', 'resource_tos_uri']
+const FLAGS = ['tls_client_certificate_bound_access_tokens', 'dpop_bound_access_tokens_required']
+const MEMBERS = ['resource', ...LISTS, ...TEXTS, ...URLS, ...FLAGS]
+
+/** An answer that needs no token. */
+export interface PublicAnswer {
+  readonly status: 200 | 204 | 405
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** The answer as a new fetch `Response`. */
+  toResponse(): Response
+}
+
+export interface ProtectedResource {
+  /** Who we are, in all the spellings that the user knows. */
+  readonly audience: readonly string[]
+  /** Where the document is. */
+  readonly url: string
+  /** The answer to a request for the document, `undefined` for any other. */
+  answer(request: RequestView): PublicAnswer | undefined
+}
+
+interface Defaults {
+  readonly issuers: readonly string[]
+  readonly scopes: readonly string[]
+  readonly places: CredentialPlaces
+}
+
+/** @throws TypeError where a member is unknown, missing or impossible */
+export function protectedResource(given: string | ResourceMetadata, defaults: Defaults): ProtectedResource {
+  const metadata = metadataOf(typeof given === 'string' ? { resource: given } : given)
+  const resource = canonical(metadata.resource)
+  const { origin, pathname } = new URL(resource)
+  const path = `/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}`
+  const document = JSON.stringify(documentOf({ ...metadata, resource }, defaults))
+  return {
+    audience: [...new Set([resource, metadata.resource])],
+    url: origin + path,
+    answer(request) {
+      if (targetOf(request)[0] !== path) return undefined
+      if (request.method === 'GET' || request.method === 'HEAD') return answer(200, document, DOCUMENT)
+      return request.method === 'OPTIONS' ? answer(204, '', PREFLIGHT) : answer(405, '', { Allow: METHODS })
+    },
+  }
+}
+
+/**
+ * What answers a request for the metadata of a gate's resource, or of one that is described.
+ * @throws TypeError where the gate has no `resource`, or a member is unknown, missing or impossible
+ */
+export function metadataAnswer(
+  source:
+    | ResourceMetadata
+    | {
+        metadata(request: RequestView): PublicAnswer | undefined
+        describe(): { metadataUrl?: string | undefined }
+      },
+): (request: RequestView) => PublicAnswer | undefined {
+  if (typeof source === 'object' && source !== null && 'metadata' in source) {
+    if (source.describe().metadataUrl === undefined) throw new TypeError('the gate has no "resource"')
+    return (request) => source.metadata(request)
+  }
+  return protectedResource(source, { issuers: [], scopes: [], places: {} }).answer
+}
+
+/** The resource of a gate's options, as far as its audience goes. */
+export function resourceAudience(given: string | ResourceMetadata): readonly string[] {
+  return protectedResource(given, { issuers: [], scopes: [], places: {} }).audience
+}
+
+const METHODS = 'GET, HEAD, OPTIONS'
+const OPEN = { 'Access-Control-Allow-Origin': '*' }
+const DOCUMENT = { ...OPEN, 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=300' }
+const PREFLIGHT = { ...OPEN, 'Access-Control-Allow-Methods': METHODS, 'Access-Control-Allow-Headers': '*' }
+
+function answer(
+  status: PublicAnswer['status'],
+  body: string,
+  fields: Readonly<Record<string, string>>,
+): PublicAnswer {
+  const headers = Object.freeze({ ...fields })
+  return {
+    status,
+    headers,
+    body,
+    toResponse: () => new Response(body === '' ? null : body, { status, headers }),
+  }
+}
+
+function metadataOf(given: ResourceMetadata): ResourceMetadata {
+  const languages = Object.keys(given ?? {}).filter((name) => name.includes('#'))
+  const read: Readonly<Record<string, unknown>> = readOptions('resource', { ...given }, [
+    ...MEMBERS,
+    ...languages,
+  ])
+  secureUrl('resource', read.resource)
+  if (String(read.resource).includes('?')) throw new TypeError('"resource" must be a URL without query')
+  for (const [name, value] of Object.entries(read)) {
+    if (TEXTS.includes(name) || name.includes('#')) text(name, value)
+    else if (URLS.includes(name)) secureUrl(name, value)
+    else if (FLAGS.includes(name) && typeof value !== 'boolean')
+      throw new TypeError(`"${name}" must be true or false`)
+    else if (LISTS.includes(name) && !isList(value))
+      throw new TypeError(`"${name}" must be a non-empty array of strings`)
+  }
+  for (const server of (read.authorization_servers as readonly string[] | undefined) ?? [])
+    secureUrl('authorization_servers', server)
+  return read as unknown as ResourceMetadata
+}
+
+function isList(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string' && item !== '')
+  )
+}
+
+/** RFC 3986 §6.2.2.1: scheme and host in lower case; and without a slash at the end. */
+function canonical(resource: string): string {
+  const { origin, pathname } = new URL(resource)
+  return origin + pathname.replace(/\/$/, '')
+}
+
+function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Defaults): ResourceMetadata {
+  const methods = [
+    (places.header ?? true) === true && 'header',
+    places.form === true && 'body',
+    places.query === true && 'query',
+  ].filter((name) => typeof name === 'string')
+  const supported = askedFor(metadata.scopes_supported ?? scopes)
+  const members = {
+    authorization_servers: issuers,
+    bearer_methods_supported: methods,
+    ...metadata,
+    scopes_supported: supported,
+  }
+  const isGiven = ([, value]: [string, unknown]) => !Array.isArray(value) || value.length > 0
+  return Object.fromEntries(Object.entries(members).filter(isGiven)) as unknown as ResourceMetadata
+}
