@@ -15,6 +15,7 @@ const CORE = [
   'allOf',
   'anyOf',
   'attach',
+  'authenticateUpgrade',
   'authorizeAttached',
   'cached',
   'claim',
@@ -32,11 +33,13 @@ const CORE = [
   'role',
   'scope',
   'staticTokens',
+  'webSocketHandshake',
 ]
 
 const CORE_TYPES = [
   'Active',
   'Algorithm',
+  'AuthenticatedUpgrade',
   'CacheOptions',
   'ClaimsOptions',
   'CredentialPlaces',
@@ -81,8 +84,11 @@ const CORE_TYPES = [
   'StandardSchema',
   'StaticToken',
   'TokenVerifier',
+  'UpgradeSocket',
   'Verification',
   'VerifierGateOptions',
+  'WebSocketHandshake',
+  'WebSocketOptions',
 ]
 
 /** The names of `export { … }` and `export type { … }`, and those of them that are types. */

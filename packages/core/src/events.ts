@@ -42,6 +42,23 @@ export type KeySetEvent =
 
 export type KeySetListener = (event: KeySetEvent) => void
 
+/** What became of asking an authorization server about tokens, as told to `onIntrospection`. */
+export type IntrospectionEvent =
+  | {
+      readonly type: 'failed'
+      /** Where it was asked: the endpoint, or the issuer whose metadata could not be had. */
+      readonly server: string
+      readonly cause: Unavailable
+      /** Whether it is the server that refuses our own credentials. */
+      readonly unauthorized: boolean
+      /** Whether the server is left alone for now, and for how long, in seconds. */
+      readonly open: boolean
+      readonly retryAfter: Seconds
+    }
+  | { readonly type: 'recovered'; readonly server: string }
+
+export type IntrospectionListener = (event: IntrospectionEvent) => void
+
 /** Tells a listener. What it throws, or rejects with, is its own affair. */
 export function notify<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
   if (listener === undefined) return

@@ -14,7 +14,14 @@ export {
   scope,
 } from './authorize.ts'
 export { type Decision, type Grant, type Refusal, RefusalError } from './decision.ts'
-export type { DecisionEvent, DecisionListener, KeySetEvent, KeySetListener } from './events.ts'
+export type {
+  DecisionEvent,
+  DecisionListener,
+  IntrospectionEvent,
+  IntrospectionListener,
+  KeySetEvent,
+  KeySetListener,
+} from './events.ts'
 export type { CredentialPlaces } from './extract.ts'
 export type { ProtectedHandler } from './fetch.ts'
 export {
@@ -37,6 +44,17 @@ export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView 
 export type { Revocation } from './revocation.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export type { Profile } from './verify/claims.ts'
+export {
+  type ClientAuthentication,
+  type ClientRequest,
+  type PrivateKeyJwtOptions,
+  privateKeyJwt,
+} from './verify/client-auth.ts'
+export {
+  type IntrospectionDescription,
+  type IntrospectionOptions,
+  introspection,
+} from './verify/introspection.ts'
 export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'
@@ -47,3 +65,11 @@ export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque 
 export type { StandardSchema } from './verify/schema.ts'
 export { type StaticToken, staticTokens } from './verify/static.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
+export {
+  type AuthenticatedUpgrade,
+  authenticateUpgrade,
+  type UpgradeSocket,
+  type WebSocketHandshake,
+  type WebSocketOptions,
+  webSocketHandshake,
+} from './websocket.ts'

@@ -15,7 +15,7 @@ const MAX_BODY = 262_144
 const MAX_RETRY_AFTER = 60
 
 /** A connection of its own: one that was kept for minutes may lead to where nobody answers any more. */
-const HEADERS = { accept: 'application/json', connection: 'close' }
+const ALONE = { accept: 'application/json', connection: 'close' }
 
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
@@ -24,7 +24,14 @@ export interface Fetched {
 }
 
 /** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
-export class UnusableAnswer extends Unavailable {}
+export class UnusableAnswer extends Unavailable {
+  readonly status: number | undefined
+
+  constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
+    super(message, options)
+    this.status = options.status
+  }
+}
 
 /**
  * Fetches one JSON object.
@@ -32,13 +39,41 @@ export class UnusableAnswer extends Unavailable {}
  * @throws UnusableAnswer where an answer came but cannot be used
  * @throws Unavailable where none came in time
  */
-export async function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
+export function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
+  return exchange(url, { headers: ALONE, signal }, fetch, signal)
+}
+
+/** Posts a form, on a connection that is kept, and reads one JSON object that says that it is one; else as `fetchJson`. */
+export async function postForm(
+  url: string,
+  { headers, body }: { readonly headers: Headers; readonly body: URLSearchParams },
+  fetch: Fetch,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  return exchange(url, { method: 'POST', headers, body, signal }, fetch, signal, JSON_TYPE)
+}
+
+const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i
+
+async function exchange(
+  url: string,
+  init: RequestInit,
+  fetch: Fetch,
+  signal: AbortSignal,
+  type?: RegExp,
+): Promise<Fetched> {
   if (!isSecureUrl(url)) throw new UnusableAnswer('The issuer names a URL that is not https')
   try {
-    const response = await raceAbort(fetch(url, { headers: HEADERS, redirect: 'manual', signal }), signal)
-    if (response.status !== 200) {
+    const response = await raceAbort(fetch(url, { ...init, redirect: 'manual' }), signal)
+    const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
+    if (response.status !== 200 || !isOfType) {
       void response.body?.cancel().catch(() => {})
-      throw new UnusableAnswer(`${url} answered ${response.status}`, retryAfter(response))
+      if (response.status === 200)
+        throw new UnusableAnswer(`${url} did not answer with JSON`, { status: 200 })
+      throw new UnusableAnswer(`${url} answered ${response.status}`, {
+        status: response.status,
+        ...retryAfter(response),
+      })
     }
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {

@@ -73,6 +73,13 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   }
 }
 
+/** The limits of a cache that is off unless it is given, and then has a `ttl`. */
+export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
+  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
+  if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
+  return cacheLimits(read)
+}
+
 /** Nothing on `Object.prototype` is taken for an option. */
 export function lru<V extends object>(options: LRUCache.Options<string, V, unknown>): LRUCache<string, V> {
   return new LRUCache(Object.assign(Object.create(null), options))

@@ -52,6 +52,36 @@ export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Second
   )
 }
 
+/** What an introspection response must say beyond `active`: what it does not say, its server has checked (RFC 7662 §2.2, §4). */
+export function checkIntrospected(
+  claims: RawClaims,
+  policy: Pick<ClaimsPolicy, 'audience' | 'clockTolerance'> & { readonly issuer: string | undefined },
+  now: Seconds,
+): Inactive | undefined {
+  const { issuer, audience, clockTolerance } = policy
+  return (
+    checkForm(claims, 'generic') ??
+    checkTokenType(claims) ??
+    (issuer !== undefined && Object.hasOwn(claims, 'iss') ? checkIssuer(claims, { issuer }) : undefined) ??
+    checkAudience(claims, { audience }) ??
+    checkDates(claims, { clockTolerance, maxTokenAge: undefined }, now)
+  )
+}
+
+/** Refresh and ID tokens are active as well, and are no access tokens. */
+const FOREIGN_TYPES: readonly unknown[] = ['refresh', 'offline', 'id']
+
+function checkTokenType(claims: RawClaims): Inactive | undefined {
+  const type = own(claims, 'token_type')
+  const name = typeof type === 'string' ? type.toLowerCase() : type
+  if (name !== undefined && name !== 'bearer' && name !== 'dpop') return inactive('wrong_type', 'token_type')
+  if (name === 'dpop' && !Object.hasOwn(claims, 'cnf'))
+    return inactive('wrong_type', 'token_type without cnf')
+  const typ = own(claims, 'typ')
+  const isForeign = typeof typ === 'string' && FOREIGN_TYPES.includes(typ.toLowerCase())
+  return isForeign ? inactive('wrong_type', 'typ') : undefined
+}
+
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
   const invalid =
     DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
@@ -68,7 +98,7 @@ function isScope(value: unknown, profile: Profile): boolean {
   return typeof value === 'string' || (profile === 'generic' && isStrings(value))
 }
 
-function checkIssuer(claims: RawClaims, { issuer }: ClaimsPolicy): Inactive | undefined {
+function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
   const iss = own(claims, 'iss')
   if (iss === issuer) return undefined
   return inactive(
@@ -87,7 +117,10 @@ function nearMiss(actual: string, expected: string): string | undefined {
   return undefined
 }
 
-function checkAudience(claims: RawClaims, { audience }: ClaimsPolicy): Inactive | undefined {
+function checkAudience(
+  claims: RawClaims,
+  { audience }: Pick<ClaimsPolicy, 'audience'>,
+): Inactive | undefined {
   const aud = own(claims, 'aud')
   if (aud !== undefined && typeof aud !== 'string' && !(isStrings(aud) && aud.length > 0))
     return inactive('invalid_claim', 'aud')
@@ -99,10 +132,14 @@ function checkAudience(claims: RawClaims, { audience }: ClaimsPolicy): Inactive 
   return inactive('wrong_audience', near && `aud ${near}`)
 }
 
-function checkDates(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
+function checkDates(
+  claims: RawClaims,
+  policy: Pick<ClaimsPolicy, 'clockTolerance' | 'maxTokenAge'>,
+  now: Seconds,
+): Inactive | undefined {
   const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => own(claims, name) as Seconds | undefined)
   const { clockTolerance, maxTokenAge } = policy
-  if (exp === undefined || now >= exp + clockTolerance) return inactive('expired')
+  if (exp !== undefined && now >= exp + clockTolerance) return inactive('expired')
   if (nbf !== undefined && now < nbf - clockTolerance) return inactive('not_yet_valid')
   if (iat !== undefined && iat > now + clockTolerance) return inactive('issued_in_future')
   if (maxTokenAge === undefined) return undefined

@@ -19,7 +19,7 @@ export function keysAt(jwksUri: string, fetch: Fetch): LoadKeys {
 export function discoveredKeys(issuer: string, fetch: Fetch): LoadKeys {
   let jwksUri: string | undefined
   return async (signal) => {
-    const known = jwksUri ?? (await discover(issuer, fetch, signal))
+    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', fetch, signal))
     jwksUri = undefined
     const keys = await fetchJson(known, fetch, signal)
     jwksUri = known
@@ -27,14 +27,20 @@ export function discoveredKeys(issuer: string, fetch: Fetch): LoadKeys {
   }
 }
 
-async function discover(issuer: string, fetch: Fetch, signal: AbortSignal): Promise<string> {
+/** The URL that the metadata of an issuer has under this name. */
+export async function discover(
+  issuer: string,
+  member: 'jwks_uri' | 'introspection_endpoint',
+  fetch: Fetch,
+  signal: AbortSignal,
+): Promise<string> {
   const [oauth, openid] = metadataUrls(issuer)
   try {
-    return await jwksUriFrom(oauth, issuer, fetch, signal)
+    return await memberAt(oauth, issuer, member, fetch, signal)
   } catch (cause) {
     // Only an answer says that the document is elsewhere: a server that cannot be reached is not asked twice.
     if (!(cause instanceof UnusableAnswer)) throw cause
-    return await jwksUriFrom(openid, issuer, fetch, signal)
+    return await memberAt(openid, issuer, member, fetch, signal)
   }
 }
 
@@ -48,12 +54,17 @@ export function metadataUrls(issuer: string): readonly [oauth: string, openid: s
   ]
 }
 
-async function jwksUriFrom(url: string, issuer: string, fetch: Fetch, signal: AbortSignal): Promise<string> {
+async function memberAt(
+  url: string,
+  issuer: string,
+  member: string,
+  fetch: Fetch,
+  signal: AbortSignal,
+): Promise<string> {
   const { body } = await fetchJson(url, fetch, signal)
   if (own(body, 'issuer') !== issuer)
     throw new UnusableAnswer(`The metadata at ${url} names another issuer (RFC 8414 §3.3)`)
-  const jwksUri = own(body, 'jwks_uri')
-  if (!isSecureUrl(jwksUri))
-    throw new UnusableAnswer(`The metadata at ${url} has no "jwks_uri" that is https`)
-  return jwksUri
+  const place = own(body, member)
+  if (!isSecureUrl(place)) throw new UnusableAnswer(`The metadata at ${url} has no "${member}" that is https`)
+  return place
 }

@@ -5,7 +5,7 @@ import { sha256 } from '#digest'
 import { frozen, type Identity, isObject, MEMBERS, wrongMember } from '../identity.ts'
 import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
-import { Cache, type CacheOptions, cacheLimits } from './cached.ts'
+import { Cache, type CacheOptions, givenLimits } from './cached.ts'
 import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** What a lookup knows of a token. */
@@ -68,12 +68,6 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
 }
 
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
-
-function givenLimits(cache: Omit<CacheOptions, 'now'>) {
-  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
-  if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
-  return cacheLimits(read)
-}
 
 /** A misspelt `expiresAt` would make a token that never ends: what is not understood is not accepted. */
 function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verification<Identity<Claims>> {

@@ -1,0 +1,105 @@
+/** How we prove to an authorization server who asks it (RFC 6749 §2.3, RFC 7523 §2.2). */
+
+import { type CryptoKey, type JWK, SignJWT } from 'jose'
+import { callback, readOptions, text } from '../options.ts'
+
+/** A request to an authorization server, before it is sent. */
+export interface ClientRequest {
+  readonly url: string
+  readonly headers: Headers
+  readonly body: URLSearchParams
+}
+
+/** Adds to a request what proves who sends it. What it throws is answered 503. */
+export type ClientAuthentication = (request: ClientRequest) => void | Promise<void>
+
+export type SecretMethod = 'client_secret_basic' | 'client_secret_post'
+
+/** @throws TypeError where the secret, or what stands in its place, is missing or impossible */
+export function clientAuthentication(options: {
+  clientId?: string
+  clientSecret?: string
+  authenticate?: SecretMethod | ClientAuthentication
+}): ClientAuthentication {
+  const { clientId, clientSecret, authenticate } = options
+  if (typeof authenticate === 'function') {
+    if (clientId !== undefined || clientSecret !== undefined)
+      throw new TypeError('"clientId", "clientSecret" and a function as "authenticate" exclude each other')
+    return callback('authenticate', authenticate, authenticate)
+  }
+  const id = text('clientId', clientId)
+  const secret = text('clientSecret', clientSecret)
+  if (authenticate === 'client_secret_post')
+    return ({ body }) => {
+      body.set('client_id', id)
+      body.set('client_secret', secret)
+    }
+  if (authenticate !== undefined && authenticate !== 'client_secret_basic')
+    throw new TypeError('"authenticate" must be "client_secret_basic", "client_secret_post" or a function')
+  const credentials = `Basic ${base64(`${formEncoded(id)}:${formEncoded(secret)}`)}`
+  return ({ headers }) => headers.set('authorization', credentials)
+}
+
+/** RFC 6749 §2.3.1 and appendix B: as in a form. */
+function formEncoded(value: string): string {
+  return new URLSearchParams([['', value]]).toString().slice(1)
+}
+
+/** Of a text of ASCII. */
+function base64(value: string): string {
+  return btoa(value)
+}
+
+export interface PrivateKeyJwtOptions {
+  clientId: string
+  /** As a JWK, or imported already. */
+  privateKey: JWK | CryptoKey
+  /** Default: the `alg` of the JWK. */
+  algorithm?: string
+  /** For whom the assertion is. Default: the URL that is asked (RFC 7523 §3); many servers want their issuer. */
+  audience?: string
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
+}
+
+const LIFETIME = 60
+const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/**
+ * Authenticates by an assertion that a private key signs, a new one for each request: `private_key_jwt` (OpenID Connect
+ * Core §9, RFC 7523 §2.2).
+ * @throws TypeError where an option is unknown, missing or impossible
+ */
+export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthentication {
+  const read = readOptions('privateKeyJwt', options, [
+    'clientId',
+    'privateKey',
+    'algorithm',
+    'audience',
+    'now',
+  ])
+  const clientId = text('clientId', read.clientId)
+  const { privateKey: key } = read
+  if (typeof key !== 'object' || key === null)
+    throw new TypeError('"privateKey" must be a JWK or a CryptoKey')
+  const { alg, kid } = key as JWK
+  const algorithm = text('algorithm', read.algorithm ?? alg)
+  const audience = read.audience === undefined ? undefined : text('audience', read.audience)
+  const now = callback('now', read.now, Date.now)
+  const header = { alg: algorithm, ...(typeof kid === 'string' && { kid }) }
+  return async ({ url, body }) => {
+    const issuedAt = Math.floor(now() / 1000)
+    const assertion = await new SignJWT()
+      .setProtectedHeader(header)
+      .setIssuer(clientId)
+      .setSubject(clientId)
+      .setAudience(audience ?? url)
+      .setJti(crypto.randomUUID())
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + LIFETIME)
+      .sign(key)
+    body.set('client_id', clientId)
+    body.set('client_assertion_type', ASSERTION)
+    body.set('client_assertion', assertion)
+  }
+}

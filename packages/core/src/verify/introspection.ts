@@ -1,0 +1,298 @@
+/** Asks the authorization server what a token is worth (RFC 7662). */
+
+import { type IntrospectionListener, notify } from '../events.ts'
+import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
+import { callback, count, number, readOptions, type Seconds, secureUrl, texts } from '../options.ts'
+import { deadlineIn, type Fetch, postForm, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
+import { Unavailable } from '../rejection.ts'
+import { Breaker, type CircuitState } from './breaker.ts'
+import { Cache, type CacheOptions, givenLimits } from './cached.ts'
+import { checkIntrospected } from './claims.ts'
+import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
+import { discover } from './issuer.ts'
+import {
+  CLAIMS_OPTIONS,
+  type ClaimsOptions,
+  claimsReader,
+  type RawClaims,
+  type ReadClaims,
+} from './mapping.ts'
+import {
+  inactive,
+  isInactive,
+  secondsOf,
+  type TokenVerifier,
+  trusted,
+  type Verification,
+} from './verifier.ts'
+
+/** Where the authorization server is, who we are to it, and what its answers must say. */
+export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client
+
+type Server =
+  | {
+      /** The introspection endpoint: an https URL, or http on loopback. */
+      endpoint: string
+      /** With `endpoint`: what an `iss` in an answer must be. Without it the endpoint is found through the issuer's metadata. */
+      issuer?: string
+    }
+  | { issuer: string; endpoint?: never }
+
+type Client =
+  | {
+      clientId: string
+      clientSecret: string
+      /** Where the secret is sent. Default `client_secret_basic`, in the `Authorization` field. */
+      authenticate?: SecretMethod
+    }
+  | {
+      /** Adds to each request what proves who asks, such as `privateKeyJwt` does. */
+      authenticate: ClientAuthentication
+      clientId?: never
+      clientSecret?: never
+    }
+
+export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions<Claims> {
+  /** Who we are: one of these must stand in the answer's `aud`. Only `null`, in writing, asks nothing of it. */
+  audience: string | readonly string[] | null
+  /** How long one question may take, its wait for a turn included, in seconds, up to 60; then 503. Default 3. */
+  timeout?: Seconds
+  /** How many questions are under way at most, 1 to 10,000. Default 64. */
+  concurrency?: number
+  /** How many more wait for their turn at most, 0 to 100,000; others are answered 503 at once. Default 1,000. */
+  queue?: number
+  /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
+  clockTolerance?: Seconds
+  /** Keeps answers, for `ttl` seconds at most: so long may a revocation go unseen. Default: every request is asked about. */
+  cache?: Omit<CacheOptions, 'now'>
+  /** Told of each failure to get an answer, and of the recovery. */
+  onIntrospection?: IntrospectionListener
+  /** The clock by which answers are judged, in milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number
+  /** What to fetch with. Default: the runtime's `fetch`. */
+  fetch?: Fetch
+}
+
+const OPTIONS = [
+  'endpoint',
+  'issuer',
+  'clientId',
+  'clientSecret',
+  'authenticate',
+  'audience',
+  'timeout',
+  'concurrency',
+  'queue',
+  'clockTolerance',
+  ...CLAIMS_OPTIONS,
+  'cache',
+  'onIntrospection',
+  'now',
+  'fetch',
+]
+
+/**
+ * Verifies tokens by asking their authorization server. A server that cannot be asked, refuses our own credentials, or
+ * answers with anything but an introspection response, is no verdict on the token: 503. Requests with the same token share
+ * one question.
+ *
+ * Checked here as well, where the answer says it: `exp`, `nbf`, `iat`, `iss` and `token_type`; and `aud`, always.
+ * @throws TypeError where an option is unknown, missing or impossible
+ */
+export function introspection<Claims = RawClaims>(
+  options: IntrospectionOptions<Claims>,
+): TokenVerifier<Identity<Claims>> {
+  const read = readOptions('introspection', options, OPTIONS)
+  const now = callback('now', read.now, Date.now)
+  const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
+  return new Cache(new Introspector(read, now), limits, now)
+}
+
+class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
+  readonly #issuer: string | undefined
+  readonly #audience: readonly string[] | null
+  readonly #clockTolerance: Seconds
+  readonly #timeout: Seconds
+  readonly #authenticate: ClientAuthentication
+  readonly #read: ReadClaims<Claims>
+  readonly #listener: IntrospectionListener | undefined
+  readonly #fetch: Fetch
+  readonly #now: () => number
+  readonly #breaker: Breaker
+  readonly #closing = new AbortController()
+  #endpoint: string | undefined
+  #discovery: Promise<string> | undefined
+  #isFailing = false
+
+  constructor(options: IntrospectionOptions<Claims>, now: () => number) {
+    const { endpoint, issuer, audience } = options
+    if (endpoint === undefined && issuer === undefined)
+      throw new TypeError('"endpoint" must be given, or "issuer", whose metadata names it')
+    this.#endpoint = endpoint === undefined ? undefined : secureUrl('endpoint', endpoint)
+    this.#issuer = issuer === undefined ? undefined : secureUrl('issuer', issuer)
+    if (issuer?.includes('?')) throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
+    if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
+    this.#audience = audience === null ? null : texts('audience', audience)
+    this.#authenticate = clientAuthentication(options)
+    this.#clockTolerance = number('clockTolerance', options.clockTolerance, { preset: 30, min: 0, max: 300 })
+    this.#timeout = number('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 })
+    this.#breaker = new Breaker(
+      count('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
+      count('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+    )
+    this.#read = claimsReader('introspected', options, this.#audience)
+    this.#listener = callback<IntrospectionListener, undefined>(
+      'onIntrospection',
+      options.onIntrospection,
+      undefined,
+    )
+    this.#fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
+    this.#now = now
+  }
+
+  get issuers(): readonly string[] {
+    return this.#issuer === undefined ? [] : [this.#issuer]
+  }
+
+  async verify(token: string): Promise<Verification<Identity<Claims>>> {
+    const answer = await this.#within((signal) => this.#ask(token, signal))
+    return this.#judge(answer)
+  }
+
+  async ready(): Promise<void> {
+    await this.#within((signal) => this.#locate(signal))
+  }
+
+  close(): void {
+    this.#closing.abort(new Unavailable('The gate is closed'))
+  }
+
+  describe(): IntrospectionDescription {
+    return {
+      kind: 'introspection',
+      endpoint: this.#endpoint,
+      issuer: this.#issuer,
+      audience: this.#audience,
+      circuit: this.#breaker.state,
+      running: this.#breaker.running,
+      waiting: this.#breaker.waiting,
+    }
+  }
+
+  /** One call in its turn, with one deadline over all of it. */
+  async #within<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason
+    const abort = new AbortController()
+    const deadline = deadlineIn(this.#timeout)
+    const late = () => abort.abort(new Unavailable('The authorization server did not answer in time'))
+    const closed = () => abort.abort(this.#closing.signal.reason)
+    deadline.addEventListener('abort', late)
+    this.#closing.signal.addEventListener('abort', closed)
+    try {
+      return await this.#breaker.run(() => this.#observed(call(abort.signal)), abort.signal)
+    } finally {
+      deadline.removeEventListener('abort', late)
+      this.#closing.signal.removeEventListener('abort', closed)
+    }
+  }
+
+  async #observed<T>(call: Promise<T>): Promise<T> {
+    try {
+      const result = await call
+      this.#succeeded()
+      return result
+    } catch (cause) {
+      throw this.#failed(cause)
+    }
+  }
+
+  async #ask(token: string, signal: AbortSignal): Promise<RawClaims> {
+    const url = await this.#locate(signal)
+    const headers = new Headers({ accept: 'application/json' })
+    const body = new URLSearchParams({ token, token_type_hint: 'access_token' })
+    await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
+    const answer = await postForm(url, { headers, body }, this.#fetch, signal)
+    return answer.body
+  }
+
+  #locate(signal: AbortSignal): Promise<string> {
+    if (this.#endpoint !== undefined) return Promise.resolve(this.#endpoint)
+    this.#discovery ??= this.#discover().finally(() => {
+      this.#discovery = undefined
+    })
+    return raceAbort(this.#discovery, signal)
+  }
+
+  async #discover(): Promise<string> {
+    const signal = deadlineIn(this.#timeout)
+    this.#endpoint = await discover(this.#issuer as string, 'introspection_endpoint', this.#fetch, signal)
+    return this.#endpoint
+  }
+
+  async #judge(answer: RawClaims): Promise<Verification<Identity<Claims>>> {
+    const active = own(answer, 'active')
+    if (active === false) return inactive('unknown_token')
+    if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
+    if (isNestedTooDeeply(answer)) throw new Unavailable('The answer is nested too deeply')
+    // Some servers write null for what there is not.
+    const said = Object.fromEntries(Object.entries(answer).filter(([, value]) => value !== null))
+    const policy = {
+      issuer: this.#issuer,
+      audience: this.#audience,
+      clockTolerance: this.#clockTolerance,
+    }
+    const refusal = checkIntrospected(said, policy, secondsOf(this.#now))
+    if (refusal !== undefined) return refusal
+    const identity = await this.#read(said)
+    if (isInactive(identity)) return identity
+    return trusted({ active: true, identity, expiresAt: identity.expiresAt })
+  }
+
+  #succeeded(): void {
+    this.#breaker.succeeded()
+    if (this.#isFailing) notify(this.#listener, { type: 'recovered', server: this.#server })
+    this.#isFailing = false
+  }
+
+  /** What one odd token can provoke, a 400, does not break the circuit for all the others. */
+  #failed(cause: unknown): Unavailable {
+    const status = cause instanceof UnusableAnswer ? cause.status : undefined
+    const unauthorized = status === 401 || status === 403
+    const failure = unauthorized
+      ? new Unavailable('The authorization server refused our own credentials', { cause })
+      : cause instanceof Unavailable
+        ? cause
+        : new Unavailable('The authorization server cannot be asked', { cause })
+    if (this.#closing.signal.aborted) return failure
+    if (status !== 400) this.#breaker.failed(failure.retryAfter)
+    this.#isFailing = true
+    const retryAfter = this.#breaker.wait
+    const open = this.#breaker.state === 'open'
+    notify(this.#listener, {
+      type: 'failed',
+      server: this.#server,
+      cause: failure,
+      unauthorized,
+      open,
+      retryAfter,
+    })
+    return failure
+  }
+
+  get #server(): string {
+    return this.#endpoint ?? this.#issuer ?? ''
+  }
+}
+
+/** How an `introspection` verifier is set up and how it fares, for operators. */
+export interface IntrospectionDescription {
+  readonly kind: 'introspection'
+  /** `undefined` before it is discovered. */
+  readonly endpoint: string | undefined
+  readonly issuer: string | undefined
+  readonly audience: readonly string[] | null
+  readonly circuit: CircuitState
+  /** How many questions are under way, and how many wait for their turn. */
+  readonly running: number
+  readonly waiting: number
+}

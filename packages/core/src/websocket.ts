@@ -1,0 +1,125 @@
+/** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
+
+import type { Refusal } from './decision.ts'
+import type { Gate } from './gate.ts'
+import type { Sender } from './identity.ts'
+import { readOptions } from './options.ts'
+import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request.ts'
+
+/** What the handshake of a WebSocket is read for. */
+export interface WebSocketHandshake extends RequestView {
+  /** The subprotocols that the client offers, without the one that carries its token. Echo one of these, if any. */
+  readonly protocols: readonly string[]
+}
+
+export interface WebSocketOptions {
+  /** What stands before the token in the subprotocol that carries it, `bearer.` by default: `new WebSocket(url, ['chat', 'bearer.' + token])`. */
+  marker?: string
+}
+
+const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/**
+ * The view of a WebSocket handshake, for `gate.authenticate`: a subprotocol that starts with the marker counts as
+ * `Authorization: Bearer`. Both at once are refused, as any token in two places is.
+ *
+ * @example
+ * const handshake = webSocketHandshake(request) // a fetch Request, in Deno, Bun or a Worker
+ * const decision = await gate.authenticate(handshake)
+ * @throws TypeError where the marker is not made of token characters (RFC 9110 §5.6.2)
+ */
+export function webSocketHandshake(
+  request: Request | RequestView,
+  options: WebSocketOptions = {},
+): WebSocketHandshake {
+  const { marker = 'bearer.' } = readOptions('webSocketHandshake', options, ['marker'])
+  if (typeof marker !== 'string' || !TOKEN_CHARACTERS.test(marker))
+    throw new TypeError('"marker" must be of token characters (RFC 9110 §5.6.2)')
+  const view = viewOf(request)
+  const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))
+  const offered = isUpgrade ? listOf(view.header('sec-websocket-protocol')) : []
+  const carried = offered.filter((name) => name.startsWith(marker))
+  const protocols = offered.filter((name) => !name.startsWith(marker))
+  return {
+    header(name) {
+      const value = view.header(name)
+      if (name !== 'authorization' || carried.length === 0) return value
+      const lines = carried.map((protocol) => `Bearer ${protocol.slice(marker.length)}`)
+      return value === undefined ? lines : [value, ...lines].flat()
+    },
+    get method() {
+      return view.method
+    },
+    get url() {
+      return view.url
+    },
+    get secure() {
+      return view.secure
+    },
+    protocols,
+  }
+}
+
+function listOf(value: string | readonly string[] | undefined): readonly string[] {
+  return [value ?? []]
+    .flat()
+    .flatMap((line) => line.split(','))
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** What is used of the socket of a `node:http` upgrade. */
+export interface UpgradeSocket {
+  on(event: 'error', listener: () => void): unknown
+  end(text: string): unknown
+  readonly destroyed: boolean
+}
+
+/** A handshake that may go on. */
+export interface AuthenticatedUpgrade<I extends Sender> {
+  readonly identity: I
+  /** The subprotocols that the client offers, without the one that carries its token. */
+  readonly protocols: readonly string[]
+}
+
+/**
+ * Authenticates an `upgrade` of `node:http`. Where it may not pass, it is answered on its socket, which ends, and the result
+ * is `undefined`. Where it may, the token is gone from the headers of the request, so that no WebSocket server echoes it.
+ *
+ * @example
+ * server.on('upgrade', async (request, socket, head) => {
+ *   const upgrade = await authenticateUpgrade(gate, request, socket)
+ *   if (upgrade === undefined) return
+ *   sockets.handleUpgrade(request, socket, head, (connection) => welcome(connection, upgrade.identity))
+ * })
+ */
+export async function authenticateUpgrade<I extends Sender>(
+  gate: Gate<I>,
+  request: NodeRequest,
+  socket: UpgradeSocket,
+  options: WebSocketOptions = {},
+): Promise<AuthenticatedUpgrade<I> | undefined> {
+  const handshake = webSocketHandshake(nodeRequest(request), options)
+  // Nobody else listens yet: a client that goes away meanwhile must not end the process.
+  socket.on('error', () => {})
+  const decision = await gate.authenticate(handshake)
+  if (!decision.ok) {
+    if (!socket.destroyed) socket.end(responseOf(decision))
+    return undefined
+  }
+  if (socket.destroyed) return undefined
+  const { protocols } = handshake
+  const headers = request.headers as Record<string, string | string[] | undefined>
+  if (protocols.length === 0) delete headers['sec-websocket-protocol']
+  else headers['sec-websocket-protocol'] = protocols.join(', ')
+  return { identity: decision.identity, protocols }
+}
+
+const STATUS_TEXT = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' }
+
+function responseOf({ status, headers, body }: Refusal): string {
+  const content = JSON.stringify(body)
+  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(content.length) })
+  const lines = fields.flatMap(([name, value]) => [value].flat().map((item) => `${name}: ${item}\r\n`))
+  return `HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\n${lines.join('')}\r\n${content}`
+}
