@@ -1,0 +1,307 @@
+/** Introspection: what is asked, with which credentials, and what becomes of the answer (RFC 7662). */
+
+import {
+  createGate,
+  type Gate,
+  type IntrospectionOptions,
+  introspection,
+  privateKeyJwt,
+} from '@bearergate/core'
+import { exportJWK, generateKeyPair, jwtVerify } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Introspector, json, startIntrospector } from '../../support/introspector.ts'
+import { AUDIENCE, ISSUER, NOW } from '../../support/issuer.ts'
+
+const GOOD = {
+  active: true,
+  iss: ISSUER,
+  aud: AUDIENCE,
+  sub: 'emma',
+  client_id: 'web',
+  scope: 'read write',
+  token_type: 'Bearer',
+  exp: NOW + 600,
+  iat: NOW - 10,
+  jti: 'one',
+}
+const CLIENT = { clientId: 'api', clientSecret: 'api-secret' }
+
+let server: Introspector
+
+beforeAll(async () => {
+  server = await startIntrospector(json(GOOD))
+})
+afterAll(() => server.close())
+beforeEach(() => {
+  server.reply = json(GOOD)
+  server.asked.length = 0
+})
+
+type Options = IntrospectionOptions
+
+function gateFor(options: Partial<Options> = {}): Gate {
+  const given = { endpoint: server.endpoint, ...CLIENT, audience: AUDIENCE, now: () => NOW * 1000 }
+  return createGate({ verifier: introspection({ ...given, ...options } as Options), now: () => NOW * 1000 })
+}
+
+const ask = (gate: Gate, token = 'opaque-token') =>
+  Promise.resolve(
+    gate.authenticate({ header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }),
+  )
+
+async function outcome(gate: Gate, token?: string): Promise<string> {
+  const decision = await ask(gate, token)
+  return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
+}
+
+describe('the question', () => {
+  it('G01 is a form with the token percent-encoded, posted by an authenticated client', async () => {
+    const token = 'a+b/c=='
+    expect(await outcome(gateFor(), token)).toBe('ok')
+    const [asked] = server.asked
+    expect(asked).toMatchObject({ method: 'POST', url: '/introspect' })
+    expect(asked?.body).toBe('token=a%2Bb%2Fc%3D%3D&token_type_hint=access_token')
+    expect(asked?.headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/)
+    expect(asked?.headers.accept).toBe('application/json')
+    expect(asked?.headers.authorization).toBe(`Basic ${btoa('api:api-secret')}`)
+  })
+
+  it('encodes id and secret as in a form before they become Basic credentials (RFC 6749 §2.3.1)', async () => {
+    await ask(gateFor({ clientId: 'a:b c', clientSecret: 'ä%&+' } as never))
+    const [, credentials = ''] = server.asked[0]?.headers.authorization?.split(' ') ?? []
+    expect(atob(credentials)).toBe('a%3Ab+c:%C3%A4%25%26%2B')
+  })
+
+  it('sends the secret in the form with client_secret_post', async () => {
+    await ask(gateFor({ authenticate: 'client_secret_post' } as never))
+    expect(server.asked[0]?.headers.authorization).toBeUndefined()
+    expect(Object.fromEntries(server.asked[0]?.form ?? [])).toMatchObject({
+      client_id: 'api',
+      client_secret: 'api-secret',
+    })
+  })
+
+  it('carries an assertion of its own with privateKeyJwt (RFC 7523 §2.2)', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const jwk = { ...(await exportJWK(privateKey)), alg: 'ES256', kid: 'mine' }
+    for (const key of [jwk, privateKey]) {
+      const authenticate = privateKeyJwt({
+        clientId: 'api',
+        privateKey: key,
+        algorithm: 'ES256',
+        now: () => NOW * 1000,
+      })
+      const gate = gateFor({ authenticate, clientId: undefined, clientSecret: undefined } as never)
+      expect([await outcome(gate, 'one'), await outcome(gate, 'two')]).toEqual(['ok', 'ok'])
+    }
+    const assertions = server.asked.map(({ form }) => form.get('client_assertion') ?? '')
+    expect(new Set(assertions).size).toBe(4)
+    for (const assertion of assertions) {
+      const { payload } = await jwtVerify(assertion, publicKey, {
+        issuer: 'api',
+        subject: 'api',
+        audience: server.endpoint,
+        currentDate: new Date(NOW * 1000),
+        requiredClaims: ['jti', 'exp', 'iat'],
+      })
+      expect((payload.exp ?? 0) - NOW).toBe(60)
+    }
+    expect(server.asked[0]?.form.get('client_assertion_type')).toBe(
+      'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    )
+  })
+
+  it('carries what a function of the user’s adds; what that throws is answered 503', async () => {
+    const without = { clientId: undefined, clientSecret: undefined }
+    await ask(
+      gateFor({
+        ...without,
+        authenticate: async ({ headers }: { headers: Headers }) => headers.set('x-key', 'mine'),
+      } as never),
+    )
+    expect(server.asked[0]?.headers['x-key']).toBe('mine')
+    const failing = () => {
+      throw new Error('no key')
+    }
+    expect(await outcome(gateFor({ ...without, authenticate: failing } as never))).toBe('503 unavailable')
+  })
+
+  it('G11 is not asked for what is no b64token, or too long', async () => {
+    for (const token of ['a"b', 'a b', 'ä', 'a'.repeat(8193)])
+      expect(await outcome(gateFor(), token)).toMatch(/^400/)
+    expect(server.asked).toEqual([])
+  })
+})
+
+describe('the answer', () => {
+  it('makes an identity', async () => {
+    const decision = await ask(gateFor())
+    expect(decision).toMatchObject({
+      ok: true,
+      identity: {
+        kind: 'introspected',
+        subject: 'emma',
+        issuer: ISSUER,
+        clientId: 'web',
+        audience: [AUDIENCE],
+        scopes: ['read', 'write'],
+        expiresAt: NOW + 600,
+        tokenId: 'one',
+        claims: GOOD,
+      },
+    })
+  })
+
+  it.each([
+    ['G07 active is false', { active: false }, '401 unknown_token'],
+    ['G04 it is expired', { exp: NOW - 31 }, '401 expired'],
+    ['G04 it is not valid yet', { nbf: NOW + 31 }, '401 not_yet_valid'],
+    ['G04 another issuer is named', { iss: 'https://evil.example.com' }, '401 wrong_issuer'],
+    ['G04 M01 it is for another audience', { aud: ['https://other.example.com'] }, '401 wrong_audience'],
+    ['M01 it names no audience', { aud: undefined }, '401 missing_claim'],
+    ['G04 it is of another token type', { token_type: 'mac' }, '401 wrong_type'],
+    ['G04 it is bound, says the type, but not to what', { token_type: 'DPoP' }, '401 wrong_type'],
+    ['it is a refresh token', { typ: 'Refresh', token_type: undefined }, '401 wrong_type'],
+    ['K15 it is bound to a key', { cnf: { jkt: 'x' }, token_type: 'DPoP' }, '401 unproven_binding'],
+    ['within the tolerance', { exp: NOW - 29, nbf: NOW + 29 }, 'ok'],
+    ['it says less', { iss: undefined, exp: undefined, token_type: undefined, scope: undefined }, 'ok'],
+    ['absent members are null', { nbf: null, scope: null, iss: null, token_type: null, cnf: null }, 'ok'],
+    ['the type is in another case', { token_type: 'bearer' }, 'ok'],
+  ])('%s', async (_, members, expected) => {
+    server.reply = json({ ...GOOD, ...members })
+    expect(await outcome(gateFor({ issuer: ISSUER } as never))).toBe(expected)
+  })
+
+  it('asks nothing of the audience with null', async () => {
+    server.reply = json({ ...GOOD, aud: undefined })
+    expect(await outcome(gateFor({ audience: null }))).toBe('ok')
+  })
+})
+
+describe('the cache', () => {
+  it('is off by default', async () => {
+    const gate = gateFor()
+    await ask(gate)
+    await ask(gate)
+    expect(server.asked).toHaveLength(2)
+  })
+
+  it('shares one question among those who ask at once', async () => {
+    const gate = gateFor()
+    const all = await Promise.all(Array.from({ length: 100 }, () => outcome(gate)))
+    expect([new Set(all), server.asked.length]).toEqual([new Set(['ok']), 1])
+  })
+
+  it('G05 ends with the token, G06 else with its ttl', async () => {
+    let now = NOW
+    const clock = () => now * 1000
+    server.reply = json({ ...GOOD, exp: NOW + 5 })
+    const verifier = introspection({
+      endpoint: server.endpoint,
+      ...CLIENT,
+      audience: AUDIENCE,
+      clockTolerance: 0,
+      cache: { ttl: 60 },
+      now: clock,
+    })
+    const gate = createGate({ verifier, now: clock })
+    expect([await outcome(gate), await outcome(gate), server.asked.length]).toEqual(['ok', 'ok', 1])
+    now = NOW + 5
+    expect([await outcome(gate), server.asked.length]).toEqual(['401 expired', 2])
+  })
+
+  it('keeps refusals apart, where it was asked to', async () => {
+    server.reply = json({ active: false })
+    const gate = gateFor({ cache: { ttl: 60, negativeTtl: 5, max: 10 } })
+    await ask(gate)
+    await ask(gate)
+    expect(server.asked).toHaveLength(1)
+    const without = gateFor({ cache: { ttl: 60 } })
+    await ask(without)
+    await ask(without)
+    expect(server.asked).toHaveLength(3)
+  })
+})
+
+describe('discovery', () => {
+  const metadata =
+    (members: object = {}) =>
+    (path: string) =>
+      path === '/.well-known/oauth-authorization-server'
+        ? { issuer: server.origin, introspection_endpoint: server.endpoint, ...members }
+        : { issuer: 'none' }
+
+  function serve(document: (path: string) => object) {
+    server.reply = (asked, response) =>
+      (asked.method === 'GET' ? json(document(asked.url)) : json({ ...GOOD, iss: server.origin }))(
+        asked,
+        response,
+      )
+  }
+
+  it('I01 finds the endpoint once, and remembers it', async () => {
+    serve(metadata())
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
+    await gate.ready()
+    expect(await Promise.all([outcome(gate, 'a'), outcome(gate, 'b')])).toEqual(['ok', 'ok'])
+    expect(server.asked.map(({ method }) => method)).toEqual(['GET', 'POST', 'POST'])
+    expect(gate.describe().verifier).toMatchObject({ kind: 'introspection', endpoint: server.endpoint })
+  })
+
+  it.each([
+    ['I02 names another issuer', { issuer: 'https://evil.example.com' }],
+    ['has no endpoint', { introspection_endpoint: undefined }],
+    ['I04 has an endpoint over http', { introspection_endpoint: 'http://id.example.com/introspect' }],
+  ])('does not use metadata that %s', async (_, members) => {
+    serve(metadata(members))
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(server.asked.every(({ method }) => method === 'GET')).toBe(true)
+    await expect(gate.ready()).rejects.toThrow(/metadata/)
+  })
+
+  it('I05 works after one that failed', async () => {
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
+    server.reply = json({}, 500)
+    expect(await outcome(gate)).toBe('503 unavailable')
+    serve(metadata())
+    expect(await outcome(gate)).toBe('ok')
+  })
+})
+
+describe('BI20 impossible options', () => {
+  const base = { endpoint: 'https://id.example.com/introspect', ...CLIENT, audience: AUDIENCE }
+  it.each<[string, object, RegExp]>([
+    ['neither endpoint nor issuer', { endpoint: undefined }, /"endpoint"/],
+    ['A15 an endpoint over http', { endpoint: 'http://id.example.com/' }, /"endpoint"/],
+    ['an issuer over http', { issuer: 'http://id.example.com/' }, /"issuer"/],
+    ['an issuer with a query', { issuer: 'https://id.example.com/?a' }, /"issuer"/],
+    ['no audience', { audience: undefined }, /"audience"/],
+    ['an empty audience', { audience: [] }, /"audience"/],
+    ['no client', { clientId: undefined }, /"clientId"/],
+    ['no secret', { clientSecret: undefined }, /"clientSecret"/],
+    ['another method', { authenticate: 'tls' }, /"authenticate"/],
+    ['a function and a secret', { authenticate: () => {} }, /"clientId"/],
+    ['an unknown option', { url: 'x' }, /"url"/],
+    ['a cache without ttl', { cache: {} }, /"ttl"/],
+    ...(['timeout', 'concurrency', 'queue', 'clockTolerance'] as const).flatMap((name) =>
+      [Number.NaN, Number.POSITIVE_INFINITY, -1, '5', 2 ** 53, null].map(
+        (value) =>
+          [`${name} ${value}`, { [name]: value }, new RegExp(`"${name}"`)] as [string, object, RegExp],
+      ),
+    ),
+  ])('%s', (_, options, message) => {
+    expect(() => introspection({ ...base, ...options } as never)).toThrow(TypeError)
+    expect(() => introspection({ ...base, ...options } as never)).toThrow(message)
+  })
+
+  it.each<[object, RegExp]>([
+    [{ clientId: '' }, /"clientId"/],
+    [{ privateKey: 'pem' }, /"privateKey"/],
+    [{ algorithm: undefined }, /"algorithm"/],
+    [{ lifetime: 5 }, /"lifetime"/],
+  ])('privateKeyJwt with %j', (options, message) => {
+    const good = { clientId: 'api', privateKey: { kty: 'EC' }, algorithm: 'ES256' }
+    expect(() => privateKeyJwt({ ...good, ...options } as never)).toThrow(message)
+  })
+})
