@@ -43,6 +43,7 @@ export { type Reason, type Rejection, Unavailable } from './rejection.ts'
 export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request.ts'
 export type { Revocation } from './revocation.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
+export { chain } from './verify/chain.ts'
 export type { Profile } from './verify/claims.ts'
 export {
   type ClientAuthentication,
@@ -55,6 +56,7 @@ export {
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection.ts'
+export { type IssuerOptions, type IssuersOptions, issuers, type ResolveIssuer } from './verify/issuers.ts'
 export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'

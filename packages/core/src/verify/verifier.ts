@@ -87,6 +87,11 @@ export function trusted<V extends Verification<Identity<unknown>>>(verification:
   return verification
 }
 
+/** Whether a result is of a verifier of our own: then it is the same object wherever it is used. */
+export function isTrusted(verification: object): boolean {
+  return checked.has(verification)
+}
+
 /**
  * What a verifier gave, frozen, if it is what the contract asks for; `expired` where its `expiresAt` is past.
  * @throws Unavailable where it is something else: then nothing is known of the token

@@ -1,0 +1,281 @@
+/** Several kinds of tokens behind one gate: who judges which token, and that nobody else does. */
+
+import {
+  type Active,
+  cached,
+  chain,
+  createGate,
+  type Gate,
+  generateToken,
+  hashToken,
+  type Identity,
+  jwt,
+  opaque,
+  staticTokens,
+  type TokenVerifier,
+} from '@bearergate/core'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
+
+const clock = () => NOW * 1000
+const identity = (subject: string): Identity => ({
+  kind: 'opaque',
+  subject,
+  audience: [],
+  scopes: [],
+  roles: [],
+  claims: {},
+})
+
+let key: TestKey
+beforeAll(async () => {
+  key = await createKey('ES256')
+})
+
+const ofIssuer = () =>
+  jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] }, now: clock })
+
+async function outcome(gate: Gate, token: string): Promise<string> {
+  const decision = await gate.authenticate({
+    header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined),
+  })
+  return decision.ok
+    ? `ok ${decision.identity.kind} ${decision.identity.subject}`
+    : `${decision.status} ${decision.reason}`
+}
+const gateOf = (verifier: TokenVerifier) => createGate({ verifier, now: clock })
+
+describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
+  const session = generateToken('acme')
+  const lookup = vi.fn((token: string) => (token === 'found' ? { subject: 'looked-up' } : null))
+  let gate: Gate
+
+  beforeAll(async () => {
+    const sessions = new Map([[await hashToken(session), { subject: 'session' }]])
+    gate = gateOf(
+      chain(
+        ofIssuer(),
+        opaque({ prefix: 'acme', lookup: (_token, hash) => sessions.get(hash) ?? null }),
+        staticTokens([{ token: 'fixed-token', subject: 'service' }]),
+        opaque({ lookup }),
+      ),
+    )
+  })
+
+  it('takes each of them', async () => {
+    expect(await outcome(gate, await key.sign())).toBe('ok jwt emma')
+    expect(await outcome(gate, session)).toBe('ok opaque session')
+    expect(await outcome(gate, 'fixed-token')).toBe('ok static service')
+    expect(await outcome(gate, 'found')).toBe('ok opaque looked-up')
+    expect(await outcome(gate, 'unknown')).toBe('401 unknown_token')
+  })
+
+  it('E12 lets no JWT that its verifier refuses fall through to the next', async () => {
+    lookup.mockClear()
+    const other = await createKey('ES256', 'ES256-1')
+    expect(await outcome(gate, await key.sign({ exp: NOW - 60 }))).toBe('401 expired')
+    expect(await outcome(gate, await key.sign({ aud: 'other' }))).toBe('401 wrong_audience')
+    expect(await outcome(gate, await other.sign())).toBe('401 invalid_signature')
+    expect(lookup).not.toHaveBeenCalled()
+  })
+
+  it('lets no token with a prefix that is unknown fall through', async () => {
+    lookup.mockClear()
+    expect(await outcome(gate, generateToken('acme'))).toBe('401 unknown_token')
+    expect(lookup).not.toHaveBeenCalled()
+  })
+
+  it('gives a JWT of an issuer that nobody names to those who may take any token', async () => {
+    lookup.mockClear()
+    expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe(
+      '401 unknown_token',
+    )
+    expect(lookup).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('a chain of verifiers that own their tokens', () => {
+  it('refuses what none of them owns, and says why', async () => {
+    const gate = gateOf(chain(ofIssuer(), opaque({ prefix: 'acme', lookup: () => null })))
+    expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe('401 wrong_issuer')
+    expect(await outcome(gate, 'garbage')).toBe('401 malformed_token')
+    expect(await outcome(gate, 'e30.e30.e30.e30.e30')).toBe('401 encrypted_token')
+  })
+})
+
+describe('turns', () => {
+  const verifier = (verify: TokenVerifier['verify']): TokenVerifier => ({ verify })
+  const unknown = verifier(() => ({ active: false, reason: 'unknown_token' }))
+  const good = verifier(async () => ({ active: true, identity: identity('late') }))
+
+  it('pass on after unknown_token, at once or later', async () => {
+    const later = verifier(async () => ({ active: false, reason: 'unknown_token' }))
+    expect(await outcome(gateOf(chain(unknown, later, good)), 'a')).toBe('ok opaque late')
+    expect(await outcome(gateOf(chain(unknown, later)), 'a')).toBe('401 unknown_token')
+  })
+
+  it.each([
+    ['expired', verifier(() => ({ active: false, reason: 'expired' })), '401 expired'],
+    ['revoked', verifier(async () => ({ active: false, reason: 'revoked' })), '401 revoked'],
+    [
+      'an error',
+      verifier(() => {
+        throw new Error('down')
+      }),
+      '503 unavailable',
+    ],
+    ['a rejection', verifier(() => Promise.reject(new Error('down'))), '503 unavailable'],
+    ['nothing', verifier(() => undefined as never), '503 unavailable'],
+    ['null, later', verifier(async () => null as never), '503 unavailable'],
+  ])('end with %s', async (_, member, expected) => {
+    expect(await outcome(gateOf(chain(unknown, member, good)), 'a')).toBe(expected)
+  })
+
+  it('are taken at once where all answer at once', () => {
+    const gate = gateOf(
+      chain(
+        unknown,
+        verifier(() => ({ active: true, identity: identity('now') })),
+      ),
+    )
+    expect(gate.authenticate({ header: () => 'Bearer a' })).toMatchObject({
+      ok: true,
+      identity: { subject: 'now' },
+    })
+  })
+
+  it.each([
+    ['a promise', Promise.resolve(false)],
+    ['a word', 'no'],
+    ['null', null],
+  ])('FX56 an owns that gives %s is answered 503', async (_, answer) => {
+    const member = { ...good, owns: () => answer as never }
+    expect(await outcome(gateOf(chain(member, good)), 'a')).toBe('503 unavailable')
+  })
+})
+
+describe('a chain as a member', () => {
+  it('owns what its members own', () => {
+    const member = (answer: boolean | undefined): TokenVerifier => ({
+      verify: () => ({ active: false, reason: 'expired' }),
+      owns: () => answer as boolean,
+    })
+    expect(chain(member(false), member(true)).owns?.('a')).toBe(true)
+    expect(chain(member(false), member(false)).owns?.('a')).toBe(false)
+    expect(chain(member(false), member(undefined)).owns?.('a')).toBeUndefined()
+  })
+
+  it('in a cache has a result hold as long as its maker says, whoever that is', async () => {
+    let holds = true
+    const verify = vi.fn((): Active => ({ active: true, identity: identity('held') }))
+    const own: TokenVerifier = { verify, holds: () => holds }
+    for (const wrapped of [own, cached(own, { ttl: 60 })]) {
+      verify.mockClear()
+      holds = true
+      const unknown: TokenVerifier = {
+        verify: () => ({ active: false, reason: 'unknown_token' }),
+        holds: () => false,
+      }
+      const gate = gateOf(cached(chain(unknown, wrapped), { ttl: 60 }))
+      await outcome(gate, 'a')
+      await outcome(gate, 'a')
+      expect(verify).toHaveBeenCalledTimes(1)
+      holds = false
+      await outcome(gate, 'a')
+      expect(verify).toHaveBeenCalledTimes(2)
+    }
+  })
+
+  it('gets ready, closes and describes all of them', async () => {
+    const called: string[] = []
+    const member = (name: string): TokenVerifier => ({
+      verify: () => ({ active: false, reason: 'expired' }),
+      ready: async () => void called.push(`ready ${name}`),
+      close: () => void called.push(`close ${name}`),
+      describe: () => ({ name }),
+      issuers: [name],
+    })
+    const gate = createGate({ verifier: chain(member('a'), member('b'), ofIssuer()) })
+    await gate.ready()
+    gate.close()
+    expect(called).toEqual(['ready a', 'ready b', 'close a', 'close b'])
+    expect(gate.describe().verifier).toMatchObject({
+      kind: 'chain',
+      verifiers: [{ name: 'a' }, { name: 'b' }, { kind: 'jwt' }],
+    })
+    expect(chain(member('a'), ofIssuer()).issuers).toEqual(['a', ISSUER])
+  })
+
+  it('BI20 throws without a verifier, and for something else', () => {
+    expect(() => (chain as () => unknown)()).toThrow(/"chain"/)
+    expect(() => chain(ofIssuer(), {} as TokenVerifier)).toThrow(/"chain"/)
+  })
+})
+
+describe('staticTokens', () => {
+  it('takes a token by its text or its hash, with what it stands for', async () => {
+    const verifier = staticTokens([
+      { token: 'a-fixed-token', subject: 'reports', scopes: ['read'], roles: ['service'] },
+      { hash: await hashToken('another-token'), subject: 'backup', claims: {} },
+    ])
+    const gate = gateOf(verifier)
+    expect(await outcome(gate, 'a-fixed-token')).toBe('ok static reports')
+    expect(await outcome(gate, 'another-token')).toBe('ok static backup')
+    expect(await outcome(gate, 'a-fixed-tokem')).toBe('401 unknown_token')
+    expect(gate.authenticate({ header: () => 'Bearer a-fixed-token' })).toMatchObject({
+      identity: { scopes: ['read'], roles: ['service'], audience: [] },
+    })
+    expect(JSON.stringify(gate.describe())).not.toContain('fixed')
+  })
+
+  it('BI18 one bit off fails, wherever it is, and each entry of many is found', async () => {
+    const token = generateToken('svc')
+    const gate = gateOf(staticTokens([{ token, subject: 'svc' }]))
+    for (let index = 0; index < token.length; index += 1) {
+      const off = String.fromCharCode(token.charCodeAt(index) ^ 1)
+      if (/[\w.~+/-]/.test(off))
+        expect(await outcome(gate, token.slice(0, index) + off + token.slice(index + 1))).toBe(
+          '401 unknown_token',
+        )
+    }
+    const many = Array.from({ length: 1000 }, (_, index) => ({
+      token: `token-${index}`,
+      subject: `${index}`,
+    }))
+    const all = gateOf(staticTokens(many))
+    for (const index of [0, 1, 500, 999])
+      expect(await outcome(all, `token-${index}`)).toBe(`ok static ${index}`)
+  })
+
+  it.each<[string, unknown]>([
+    ['no list', undefined],
+    ['an empty list', []],
+    ['too many', Array.from({ length: 1001 }, (_, index) => ({ token: `t${index}` }))],
+    ['an empty token, as an unset variable gives it', [{ token: '' }]],
+    ['an undefined token', [{ token: undefined }]],
+    ['no b64token', [{ token: 'a b' }]],
+    ['both token and hash', [{ token: 'a', hash: 'a'.repeat(43) }]],
+    ['a hash of another form', [{ hash: 'abc' }]],
+    ['a token twice', [{ token: 'a' }, { token: 'a' }]],
+    ['scopes as one text', [{ token: 'a', scopes: 'read' }]],
+    ['an unknown member', [{ token: 'a', scope: ['read'] }]],
+    ['an end, which it has none', [{ token: 'a', expiresAt: 5 }]],
+    ['a text', ['token']],
+  ])('BI20 throws for %s', (_, tokens) => {
+    expect(() => staticTokens(tokens as never)).toThrow(TypeError)
+  })
+
+  it('names no token in what it throws', () => {
+    for (const tokens of [
+      [{ token: 'secret secret' }],
+      [{ token: 'secret' }, { token: 'secret' }],
+      [{ token: 'secret', scopes: 'x' }],
+    ])
+      try {
+        staticTokens(tokens as never)
+        expect.unreachable()
+      } catch (error) {
+        expect(String(error)).not.toContain('secret')
+      }
+  })
+})
