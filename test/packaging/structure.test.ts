@@ -9,6 +9,7 @@ const LAYERS = [
   ['index.ts'],
   ['attach.ts', 'websocket.ts'],
   ['gate.ts'],
+  ['presets/'],
   ['fetch.ts'],
   ['metadata.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'revocation.ts', 'deadline.ts'],

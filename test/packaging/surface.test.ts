@@ -1,6 +1,7 @@
 /** The names that the packages export: a name more or less is a decision, not an accident. */
 
 import * as core from '@bearergate/core'
+import * as presets from '@bearergate/core/presets'
 import * as express from '@bearergate/express'
 import * as koa from '@bearergate/koa'
 import { describe, expect, it } from 'vitest'
@@ -105,6 +106,18 @@ const CORE_TYPES = [
   'WebSocketOptions',
 ]
 
+const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']
+
+const PRESET_TYPES = [
+  'Auth0Options',
+  'CognitoOptions',
+  'EntraOptions',
+  'GoogleOptions',
+  'KeycloakOptions',
+  'OktaOptions',
+  'PresetOptions',
+]
+
 /** The names of `export { … }` and `export type { … }`, and those of them that are types. */
 function reexported(code: string): { all: string[]; types: string[] } {
   const all: string[] = []
@@ -131,9 +144,19 @@ describe('the public surface', () => {
     expect(all).toEqual([...CORE, ...CORE_TYPES].sort())
   })
 
-  it('of the core is explicit: index.ts re-exports by name, and does nothing else', () => {
-    const code = sourcesOf('core').find(({ path }) => path === 'index.ts')?.code ?? ''
-    expect(code.replaceAll(/export (?:type )?\{[^}]*\} from '[^']+'/g, '').trim()).toBe('')
+  it.each(['index.ts', 'presets/index.ts'])(
+    'of the core is explicit: %s re-exports by name, and does nothing else',
+    (index) => {
+      const code = sourcesOf('core').find(({ path }) => path === index)?.code
+      expect(code?.replaceAll(/export (?:type )?\{[^}]*\} from '[^']+'/g, '').trim()).toBe('')
+    },
+  )
+
+  it('of the presets is what is listed here', () => {
+    const code = sourcesOf('core').find(({ path }) => path === 'presets/index.ts')?.code ?? ''
+    expect(Object.keys(presets).sort()).toEqual(PRESETS)
+    expect(reexported(code).types).toEqual(PRESET_TYPES)
+    expect(reexported(code).all).toEqual([...PRESETS, ...PRESET_TYPES].sort())
   })
 
   it('of both adapters is the same', () => {

@@ -1,0 +1,61 @@
+/** Access tokens of a realm of Keycloak. */
+
+import { type Identity, own } from '../identity.ts'
+import { callback, secureUrl, text, texts } from '../options.ts'
+import { listOf, member, type RawClaims } from '../verify/mapping.ts'
+import type { TokenVerifier } from '../verify/verifier.ts'
+import { type PresetOptions, preset, readPreset } from './preset.ts'
+
+export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
+  /** Where Keycloak is, as its tokens have it: an https URL, or http on loopback, with the path up to `/realms`, if there is one. */
+  url: string
+  /** The name of the realm. */
+  realm: string
+  /** One of these must stand in `aud`. It does where the realm has an audience mapper, or roles of that client, for it. */
+  audience: string | readonly string[]
+  /** The clients whose roles count, besides those of the realm. Default: those named as the `audience`. */
+  clientId?: string | readonly string[]
+}
+
+/**
+ * Verifies the access tokens that a realm issues for an API.
+ *
+ * Checked beyond what `jwt` checks: `iss` is `URL/realms/REALM`; the signature is by a key of the realm's, at
+ * `ISSUER/protocol/openid-connect/certs`; the claim `typ` is `Bearer`, or `DPoP` for a token that is bound to a key, as
+ * that of no ID, refresh or logout token is. Roles are those of `realm_access` and, in `resource_access`, of `clientId`.
+ * @throws TypeError where an option is unknown, missing or impossible
+ */
+export function keycloak<Claims = RawClaims>(
+  options: KeycloakOptions<Claims>,
+): TokenVerifier<Identity<Claims>> {
+  const read = readPreset('keycloak', options, ['url', 'realm', 'audience', 'clientId'])
+  const audience = texts('audience', read.audience)
+  const clients = read.clientId === undefined ? audience : texts('clientId', read.clientId)
+  const issuer = `${baseUrl(read.url)}/realms/${realmName(read.realm)}`
+  return preset(read, {
+    issuer,
+    jwksUri: `${issuer}/protocol/openid-connect/certs`,
+    audience,
+    requiredClaims: { typ: ['Bearer', 'DPoP'] },
+    roles: callback('roles', read.roles, (claims) => roles(claims, clients)),
+  })
+}
+
+function baseUrl(url: unknown): string {
+  const base = secureUrl('url', url)
+  if (base.includes('?')) throw new TypeError('"url" must be a URL without query')
+  if (/\/realms(?:\/|$)/.test(base)) throw new TypeError('"url" must end before "/realms"')
+  return base.replace(/\/$/, '')
+}
+
+function realmName(realm: unknown): string {
+  if (!/^\w[\w.~-]*$/.test(text('realm', realm)))
+    throw new TypeError('"realm" must be a name of letters, digits, ".", "_", "~" and "-"')
+  return realm as string
+}
+
+function roles(claims: RawClaims, clients: readonly string[]): readonly string[] {
+  const resources = member(claims, 'resource_access')
+  const holders = [member(claims, 'realm_access'), ...clients.map((client) => member(resources, client))]
+  return [...new Set(holders.flatMap((holder) => listOf(own(holder, 'roles'))))]
+}
