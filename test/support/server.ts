@@ -47,7 +47,8 @@ export interface Sent {
 export function send(url: string, { method = 'GET', headers = [], body }: Sent = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { hostname, port, pathname, search } = new URL(url)
-    const lines = ['host', `${hostname}:${port}`, 'connection', 'close', ...headers]
+    const host = headers.includes('Host') ? [] : ['Host', `${hostname}:${port}`]
+    const lines = [...host, 'connection', 'close', ...headers]
     const sent = httpRequest(
       { hostname, port, path: pathname + search, method, headers: lines as never },
       (response) => {

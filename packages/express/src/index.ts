@@ -107,7 +107,9 @@ export function requireScope(first: string, ...rest: readonly string[]): Request
  * @param source a gate with a `resource`, or the metadata itself
  * @throws TypeError where there is no resource, or a member is unknown or impossible
  */
-export function protectedResource(source: Gate<never> | ResourceMetadata): RequestHandler {
+export function protectedResource(
+  source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
+): RequestHandler {
   const answerOf = metadataAnswer(source)
   return (request, response, next) => {
     const answer = answerOf(nodeRequest(request))

@@ -102,7 +102,9 @@ export function requireScope(first: string, ...rest: readonly string[]): Middlew
  * @param source a gate with a `resource`, or the metadata itself
  * @throws TypeError where there is no resource, or a member is unknown or impossible
  */
-export function protectedResource(source: Gate<never> | ResourceMetadata): Middleware {
+export function protectedResource(
+  source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
+): Middleware {
   const answerOf = metadataAnswer(source)
   return (context, next) => {
     const answer = answerOf(nodeRequest(context.req, context.request))
