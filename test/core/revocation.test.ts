@@ -1,0 +1,125 @@
+/** What is revoked in this process, at once and for good, whatever is cached or under way. */
+
+import { cached, createGate, type Identity, type Revocation, type TokenVerifier } from '@bearergate/core'
+import { describe, expect, it, vi } from 'vitest'
+import { NOW } from '../support/issuer.ts'
+
+const identity = (members: Partial<Identity> = {}): Identity => ({
+  kind: 'jwt',
+  subject: 'emma',
+  issuer: 'https://id.example.com',
+  tokenId: 'one',
+  issuedAt: NOW - 10,
+  audience: [],
+  scopes: [],
+  roles: [],
+  claims: {},
+  ...members,
+})
+
+const gateOf = (members: Partial<Identity> = {}, settings: object = {}) =>
+  createGate({
+    verifier: { verify: () => ({ active: true, identity: identity(members) }) },
+    now: () => NOW * 1000,
+    ...settings,
+  })
+
+const request = { header: (name: string) => (name === 'authorization' ? 'Bearer a-token' : undefined) }
+
+describe('gate.revoke', () => {
+  it.each<[string, Revocation, Partial<Identity>, boolean]>([
+    ['the token', 'a-token', {}, true],
+    ['another token', 'b-token', {}, false],
+    ['its id', { tokenId: 'one' }, {}, true],
+    ['its id, of its issuer', { tokenId: 'one', issuer: 'https://id.example.com' }, {}, true],
+    ['its id, of another issuer', { tokenId: 'one', issuer: 'https://other.example.com' }, {}, false],
+    ['another id', { tokenId: 'on' }, {}, false],
+    ['an id where it has none', { tokenId: 'undefined' }, { tokenId: undefined }, false],
+    ['all of the subject until now', { subject: 'emma' }, {}, true],
+    ['all of the subject until now, for one from just now', { subject: 'emma' }, { issuedAt: NOW }, false],
+    ['all of another subject', { subject: 'em' }, {}, false],
+    [
+      'all of the subject, of another issuer',
+      { subject: 'emma', issuer: 'https://other.example.com' },
+      {},
+      false,
+    ],
+    ['all before it was issued', { subject: 'emma', issuedBefore: NOW - 10 }, {}, false],
+    ['all before later', { subject: 'emma', issuedBefore: NOW - 9 }, {}, true],
+    [
+      'all, for one that does not say when it was issued',
+      { subject: 'emma', issuedBefore: 1 },
+      { issuedAt: undefined },
+      true,
+    ],
+    ['an id and an issuer that read like one id', { tokenId: 'one","https://id.example.com' }, {}, false],
+  ])('of %s', async (_, revocation, members, revoked) => {
+    const gate = gateOf(members)
+    expect(gate.authenticate(request)).toMatchObject({ ok: true })
+    await gate.revoke(revocation)
+    expect(await gate.authenticate(request)).toMatchObject(
+      revoked ? { status: 401, reason: 'revoked' } : { ok: true },
+    )
+    expect(gate.describe()).toMatchObject({ revocations: 1 })
+  })
+
+  it('keeps the later of two points in time', async () => {
+    const gate = gateOf()
+    await gate.revoke({ subject: 'emma', issuedBefore: NOW })
+    await gate.revoke({ subject: 'emma', issuedBefore: 1 })
+    expect(gate.authenticate(request)).toMatchObject({ reason: 'revoked' })
+  })
+
+  it('FX53 is effective at once: before its promise settles, for cached results, and for what is under way', async () => {
+    let finish = () => {}
+    const pending = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const verify = vi.fn<TokenVerifier['verify']>(async () => {
+      await pending
+      return { active: true, identity: identity() }
+    })
+    const gate = createGate({ verifier: cached({ verify }, { ttl: 60 }) })
+    const underWay = gate.authenticate(request)
+    void gate.revoke('a-token')
+    finish()
+    expect(await underWay).toMatchObject({ reason: 'revoked' })
+    expect(await gate.authenticate(request)).toMatchObject({ reason: 'revoked' })
+    expect(verify).toHaveBeenCalledTimes(1)
+  })
+
+  it('is asked after isRevoked, so that it counts while that takes its time', async () => {
+    let finish = (_revoked: boolean) => {}
+    const isRevoked = () =>
+      new Promise<boolean>((resolve) => {
+        finish = resolve
+      })
+    const gate = gateOf({}, { isRevoked })
+    const underWay = gate.authenticate(request)
+    void gate.revoke({ tokenId: 'one' })
+    finish(false)
+    expect(await underWay).toMatchObject({ reason: 'revoked' })
+  })
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['an empty text', ''],
+    ['a number', 7],
+    ['a list', ['a']],
+    ['an empty object', {}],
+    ['an id that is no text', { tokenId: 7 }],
+    ['an empty id', { tokenId: '' }],
+    ['an id and a subject', { tokenId: 'a', subject: 'b' }],
+    ['an id and a time', { tokenId: 'a', issuedBefore: 5 }],
+    ['a time alone', { issuedBefore: 5 }],
+    ['a time in milliseconds', { subject: 'a', issuedBefore: NOW * 1000 }],
+    ['a date', { subject: 'a', issuedBefore: new Date() }],
+    ['an empty issuer', { subject: 'a', issuer: '' }],
+    ['an unknown member', { jti: 'a' }],
+  ])('BI20 rejects %s with a TypeError', async (_, revocation) => {
+    const gate = gateOf()
+    await expect(gate.revoke(revocation as never)).rejects.toThrow(TypeError)
+    expect(gate.authenticate(request)).toMatchObject({ ok: true })
+  })
+})
