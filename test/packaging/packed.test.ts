@@ -16,6 +16,10 @@ const INSTALLED = [
   'koa',
   '@types/express',
   '@types/koa',
+  '@types/ws',
+  'valibot',
+  'ws',
+  'zod',
   '@types/node',
 ] as const
 
