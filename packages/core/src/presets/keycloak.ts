@@ -23,6 +23,7 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
  * Checked beyond what `jwt` checks: `iss` is `URL/realms/REALM`; the signature is by a key of the realm's, at
  * `ISSUER/protocol/openid-connect/certs`; the claim `typ` is `Bearer`, or `DPoP` for a token that is bound to a key, as
  * that of no ID, refresh or logout token is. Roles are those of `realm_access` and, in `resource_access`, of `clientId`.
+ * Not taken: tokens with a `nonce`, as Keycloak before 25 issues them where the client sent one.
  * @throws TypeError where an option is unknown, missing or impossible
  */
 export function keycloak<Claims = RawClaims>(
