@@ -42,9 +42,11 @@ export function conform<Output>(
 }
 
 function judge<Output>(result: SchemaResult<Output>): { value: Output } | Inactive {
-  if (!isObject(result)) throw new Unavailable('The schema of "claims" gave no result')
-  if (result.issues === undefined) return { value: result.value }
-  return inactive('invalid_claim', claimOf(result.issues[0]))
+  // Issues may be a list that has itself for its issues, as those of arktype.
+  const { issues } = Object(result) as Partial<SchemaResult<Output>>
+  if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
+  if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
+  throw new Unavailable('The schema of "claims" gave no result')
 }
 
 /** The claim at fault. Its name alone: what a schema says of it may quote a value. */
