@@ -63,11 +63,11 @@ export function claimsReader<Claims = RawClaims>(
   }
 
   return (given) => {
+    const raw = frozen(given)
     for (const check of required) {
-      const refusal = check(given)
+      const refusal = check(raw)
       if (refusal !== undefined) return refusal
     }
-    const raw = frozen(given)
     if (wanted === undefined) return identity(raw, raw as Claims)
     const judge = (result: { value: Claims } | Inactive) =>
       isInactive(result) ? result : identity(raw, result.value)
