@@ -60,7 +60,7 @@ let provider: Provider
 beforeAll(async () => {
   ;[key, keyOfB, ec] = await Promise.all([rsaKey('a'), rsaKey('b'), createKey('ES256')])
   // Entra does not name the algorithm of its keys.
-  const unnamed = (from: TestKey) => ({ ...from, jwk: { ...from.jwk, alg: undefined } as TestKey['jwk'] })
+  const unnamed = ({ jwk: { alg: _alg, ...jwk }, ...from }: TestKey): TestKey => ({ ...from, jwk })
   provider = await startProvider({
     [keysOf(A)]: [unnamed(key), ec],
     [keysOfV1(A)]: [unnamed(key)],
