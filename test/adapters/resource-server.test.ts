@@ -362,6 +362,14 @@ describe.each(HOSTS.filter(([name]) => name !== 'fetch'))('requireTls on %s', (_
     expect(await status([...named, 'X-Forwarded-Proto', 'https', 'Forwarded', 'proto=https'])).toBe(400)
   })
 
+  it.each(['Forwarded', 'Via', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Real-IP'])(
+    'B17 takes what a proxy forwarded for nothing local, by %s, whatever the Host',
+    async (field) => {
+      expect(await status([field, 'http'])).toBe(400)
+      expect(await status([field, 'https', 'Host', 'localhost'])).toBe(400)
+    },
+  )
+
   it('B17 believes a trusted proxy: https passes, http from elsewhere does not', async () => {
     const from = ['X-Forwarded-For', '192.0.2.7']
     expect(await status([...from, 'X-Forwarded-Proto', 'https'], { trustProxy: true })).toBe(200)
@@ -392,6 +400,11 @@ describe('requireTls elsewhere', () => {
     ['http://localhost.example.com/', false],
   ])('%s', (url, ok) => {
     expect(ask(url)).toMatchObject(ok ? { ok } : { ok, status: 400, reason: 'insecure_transport' })
+  })
+
+  it('B17 takes what a proxy forwarded for nothing local', () => {
+    const headers = { authorization: 'Bearer good', 'x-forwarded-for': '192.0.2.7' }
+    expect(gate.authenticate(new Request('http://localhost/', { headers }))).toMatchObject({ status: 400 })
   })
 
   it('refuses a view that does not say', () => {

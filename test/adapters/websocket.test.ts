@@ -10,7 +10,7 @@ import {
   type WebSocketOptions,
   webSocketHandshake,
 } from '@bearergate/core'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
@@ -18,6 +18,7 @@ let key: TestKey
 let gate: Gate
 let token: string
 const closing: (() => void)[] = []
+const running: Server[] = []
 
 beforeAll(async () => {
   key = await createKey('ES256')
@@ -32,6 +33,7 @@ afterEach(() => {
 async function start(using = gate, options?: WebSocketOptions): Promise<string> {
   const sockets = new WebSocketServer({ noServer: true })
   const server: Server = createServer()
+  running.push(server)
   server.on('upgrade', async (request, socket, head) => {
     const upgrade = await authenticateUpgrade(using, request, socket, options)
     if (upgrade === undefined) return
@@ -142,6 +144,26 @@ describe('authenticateUpgrade', () => {
     const verifier = { verify: () => Promise.reject(new Unavailable('down', { retryAfter: 7 })) }
     const refused = await open(await start(createGate({ verifier })), ['chat', `bearer.${token}`])
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '7'])
+  })
+
+  it('FX59 keeps no socket of whom it refused, though the client keeps its half, or goes on sending', async () => {
+    const { port } = new URL(await start())
+    const client = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
+    client.on('error', () => {})
+    client.write(
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\nmore',
+    )
+    let text = ''
+    client.on('data', (chunk) => {
+      text += chunk
+    })
+    await new Promise((resolve) => client.once('end', resolve))
+    expect(text).toMatch(/^HTTP\/1\.1 401 /)
+    const server = running.at(-1) as Server
+    await vi.waitFor(async () => {
+      expect(await new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0)
+    })
+    client.destroy()
   })
 
   it('FX55 survives a client that resets the connection while its token is verified', async () => {

@@ -75,7 +75,7 @@ describe('in a form', () => {
     ['multipart/form-data; boundary=x', 'no_credentials'],
     ['application/x-www-form-urlencoded2', 'no_credentials'],
     [undefined, 'no_credentials'],
-    [['application/x-www-form-urlencoded', 'application/json'], 'no_credentials'],
+    [['application/x-www-form-urlencoded', 'application/json'], 'malformed_credentials'],
   ])('A04 of the type %j is %s', async (type, expected) => {
     expect(await form({ access_token: 'abc' }, { 'content-type': type })).toBe(expected)
   })
@@ -133,6 +133,22 @@ describe('in a cookie', () => {
   ])('%j is %s', async (cookie, expected) => {
     expect(await found({ cookie })).toBe(expected)
   })
+})
+
+it('BI10 reads a cookie of any form in no time, and one line of 16 KiB at most', async () => {
+  const spaces = ' '.repeat(16_000)
+  for (const cookie of [
+    `a=b;${spaces}x`,
+    `other=x${spaces}y`,
+    `token="${spaces}`,
+    ';'.repeat(16_384),
+    '='.repeat(16_384),
+  ]) {
+    const started = performance.now()
+    await found({ cookie })
+    expect(performance.now() - started).toBeLessThan(50)
+  }
+  expect(await found({ cookie: `a=${'b'.repeat(16_384)}; token=abc` })).toBe('credentials_too_long')
 })
 
 describe('in another field', () => {

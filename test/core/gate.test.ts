@@ -309,6 +309,12 @@ describe('RefusalError', () => {
   })
 })
 
+/** The least that can be awaited: it gives nothing back. */
+function later(value: unknown): unknown {
+  // biome-ignore lint/suspicious/noThenProperty: this is what a thenable is
+  return { then: (resolve: (value: unknown) => void) => void setImmediate(resolve, value) }
+}
+
 describe('a verifier of the user', () => {
   const outcome = (given: unknown, options: object = {}) => {
     const causes: unknown[] = []
@@ -322,6 +328,36 @@ describe('a verifier of the user', () => {
     if (decision instanceof Promise) throw new Error('pending')
     return decision.ok ? 'ok' : `${decision.reason} ${causes.map(String).join()}`
   }
+
+  it.each<[string, unknown]>([
+    ['gives true', true],
+    ['gives no boolean', 'yes'],
+  ])('FX56 an isRevoked whose thenable settles later and %s lets nobody pass', async (_, answer) => {
+    const isRevoked = () => later(answer)
+    const gate = createGate({ verifier, isRevoked: isRevoked as never })
+    expect(await gate.authenticate(request('Bearer good'))).toMatchObject({ ok: false })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['a good result', { active: true, identity }, 'ok'],
+    ['nonsense', { active: 'yes' }, 'unavailable'],
+    ['nothing', undefined, 'unavailable'],
+  ])('FX56 whose thenable settles later with %s is heard', async (_, result, expected) => {
+    const verify = () => later(result)
+    const decision = await createGate({ verifier: { verify: verify as never } }).authenticate(
+      request('Bearer good'),
+    )
+    expect(decision.ok ? 'ok' : decision.reason).toBe(expected)
+  })
+
+  it('is believed only before the expiresAt of the identity, where it gives no other', () => {
+    const expired = { active: true, identity: { ...identity, expiresAt: 1000 } } as const
+    expect(
+      createGate({ verifier: { verify: () => expired } }).authenticate(request('Bearer good')),
+    ).toMatchObject({
+      reason: 'expired',
+    })
+  })
 
   it('is believed only before the expiresAt that it gives', () => {
     expect(outcome({ active: true, identity, expiresAt: NOW + 1 })).toBe('ok')

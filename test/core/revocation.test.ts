@@ -2,7 +2,7 @@
 
 import { cached, createGate, type Identity, type Revocation, type TokenVerifier } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
-import { NOW } from '../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
 
 const identity = (members: Partial<Identity> = {}): Identity => ({
   kind: 'jwt',
@@ -63,6 +63,38 @@ describe('gate.revoke', () => {
     expect(gate.describe()).toMatchObject({ revocations: 1 })
   })
 
+  it('FX53 of a JWT holds for each of its signatures: by ECDSA there are two', async () => {
+    const key = await createKey('ES256')
+    const token = await key.sign()
+    const [header, payload, signature = ''] = token.split('.')
+    const bytes = Buffer.from(signature, 'base64url')
+    const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+    const s = order - BigInt(`0x${bytes.subarray(32).toString('hex')}`)
+    const other = Buffer.concat([bytes.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')])
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key.jwk as never] },
+      now: () => NOW * 1000,
+    })
+    const ask = (text: string) => gate.authenticate({ header: () => `Bearer ${text}` })
+    const twin = `${header}.${payload}.${other.toString('base64url')}`
+    expect(await ask(twin)).toMatchObject({ ok: true })
+    await gate.revoke(token)
+    expect(await ask(token)).toMatchObject({ reason: 'revoked' })
+    expect(await ask(twin)).toMatchObject({ reason: 'revoked' })
+    expect(await ask(await key.sign({ jti: 'two' }))).toMatchObject({ ok: true })
+  })
+
+  it('of a token with two dots that is no JWT is of that one alone', async () => {
+    const gate = gateOf()
+    await gate.revoke('v1.emma.one')
+    expect(await gate.authenticate({ header: () => 'Bearer v1.emma.one' })).toMatchObject({
+      reason: 'revoked',
+    })
+    expect(await gate.authenticate({ header: () => 'Bearer v1.emma.two' })).toMatchObject({ ok: true })
+  })
+
   it('keeps the later of two points in time', async () => {
     const gate = gateOf()
     await gate.revoke({ subject: 'emma', issuedBefore: NOW })
@@ -103,6 +135,7 @@ describe('gate.revoke', () => {
 
   it.each<[string, unknown]>([
     ['nothing', undefined],
+    ['a token with its scheme', 'Bearer a-token'],
     ['null', null],
     ['an empty text', ''],
     ['a number', 7],

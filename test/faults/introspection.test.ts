@@ -167,9 +167,25 @@ describe('the circuit', () => {
     expect(await outcome(gate)).toBe('ok')
   })
 
+  it('is closed by a 400 as well: the server is there', async () => {
+    const gate = gateFor()
+    server.reply = json({}, 500)
+    for (let call = 0; call < 5; call += 1) await outcome(gate)
+    server.reply = (asked, response) =>
+      json(asked.form.get('token') === 'odd' ? {} : GOOD, asked.form.get('token') === 'odd' ? 400 : 200)(
+        asked,
+        response,
+      )
+    pass(6)
+    expect([await outcome(gate, 'odd'), await outcome(gate)]).toEqual(['503 unavailable', 'ok'])
+  })
+
   it('is not opened by what one odd token can provoke', async () => {
     const gate = gateFor()
     for (const odd of [
+      json({}, 403),
+      json({}, 413),
+      json({}, 422),
       json({ error: 'invalid_request' }, 400),
       json({ ...GOOD, active: 'true' }),
       json({ ...GOOD, exp: 'never' }),

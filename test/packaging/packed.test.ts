@@ -21,7 +21,6 @@ const INSTALLED = [
   'ws',
   'zod',
   '@types/node',
-  'zod',
 ] as const
 
 /** Every page whose code must compile as it stands. */

@@ -128,6 +128,8 @@ const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 
 function inForm(request: RequestView): Found | Promise<Found> {
   const type = request.header('content-type')
+  // Whoever parsed the body took one of them.
+  if (Array.isArray(type) && type.length > 1) return MALFORMED
   if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
   const fields = request.form?.()
   if (!isPending(fields)) return formToken(fields)
@@ -167,14 +169,20 @@ function inCookie(request: RequestView, name: string): Found {
   const text = Array.isArray(given) ? given.join(';') : given
   if (text === undefined) return NONE
   if (typeof text !== 'string') return MALFORMED
-  const values = text
-    .split(';')
-    .map((pair) => /^[ \t]*([^=]*)=[ \t]*"?(.*?)"?[ \t]*$/s.exec(pair))
-    .filter((match) => match?.[1]?.trimEnd() === name)
-    .map((match) => match?.[2] ?? '')
+  if (text.length > MAX_HEADER_LENGTH) return TOO_LONG
+  const values: string[] = []
+  for (const pair of text.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals !== -1 && pair.slice(0, equals).trim() === name)
+      values.push(unquoted(pair.slice(equals + 1).trim()))
+  }
   if (values.length > 1) return MULTIPLE
   const [value = ''] = values
   return value === '' ? NONE : tokenOf(decoded(value), 'cookie')
+}
+
+function unquoted(value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
 /** Whoever sets a cookie may have percent-encoded it: no token has a `%`. */
@@ -184,6 +192,11 @@ function decoded(value: string): string {
   } catch {
     return value
   }
+}
+
+/** Whether a text has the syntax `b64token` (RFC 6750 §2.1), and a token's length. */
+export function isToken(value: string): boolean {
+  return value.length <= MAX_TOKEN_LENGTH && TOKEN.test(value)
 }
 
 function tokenOf(value: string, place: keyof CredentialPlaces): Found {

@@ -1,6 +1,5 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
-import { sha256 } from '#digest'
 import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
@@ -24,7 +23,7 @@ import {
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'
 import { isPreflight, type RequestView, viewOf } from './request.ts'
-import { askRevoked, type Revocation, Revocations } from './revocation.ts'
+import { askRevoked, hashOf, type Revocation, Revocations } from './revocation.ts'
 import { jwt } from './verify/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt-options.ts'
 import type { RawClaims } from './verify/mapping.ts'
@@ -124,7 +123,7 @@ export interface Gate<I extends Sender = Identity> {
    */
   metadata(request: Request | RequestView): PublicAnswer | undefined
   /**
-   * Takes back a token, by its text or by its `tokenId`, or all that a subject got before a point in time: from now on, in
+   * Takes back a token, by its text (not a hash of it, and without `Bearer`) or by its `tokenId`, or all that a subject got before a point in time: from now on, in
    * this process, cached results and verifications under way included, until the process ends.
    * @throws TypeError where it is no revocation
    * @throws RangeError where a million are remembered
@@ -254,7 +253,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   function verify({ token, place }: Credentials): Outcome<I> | PromiseLike<Outcome<I>> {
     const verification = verifier.verify(token)
     const isAwaited = isPending(verification) || isRevoked !== undefined
-    return judged(verification, isAwaited || revocations.ofTokens ? sha256(token) : undefined, place)
+    return judged(verification, isAwaited || revocations.ofTokens ? hashOf(token) : undefined, place)
   }
 
   function judged(

@@ -115,10 +115,10 @@ export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<
   return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
 }
 
-/** What comes of a result, at once where the result is there. */
+/** What comes of a result, at once where the result is there. What is awaited may be any thenable of the user's. */
 export function after<T, R>(
   result: T | PromiseLike<T>,
   next: (value: T) => R | PromiseLike<R>,
-): R | PromiseLike<R> {
-  return isPending(result) ? result.then(next) : next(result)
+): R | Promise<R> {
+  return isPending(result) ? Promise.resolve(result).then(next) : (next(result) as R | Promise<R>)
 }

@@ -92,6 +92,7 @@ class NodeRequestView implements RequestView {
     const { secure, ip } = this.#framework
     const { socket, headers } = this.#request
     if (secure ?? socket?.encrypted === true) return true
+    if (isForwarded((name) => headers[name])) return false
     const address = ip ?? socket?.remoteAddress
     return address !== undefined && isLoopback(address) && isLoopback(hostname(headers.host))
   }
@@ -133,7 +134,8 @@ class FetchRequestView implements RequestView {
 
   get secure(): boolean {
     const { protocol, hostname } = new URL(this.#request.url)
-    return protocol === 'https:' || isLoopback(hostname)
+    if (protocol === 'https:') return true
+    return isLoopback(hostname) && !isForwarded((name) => this.header(name))
   }
 
   /** Read from a clone: the handler finds the body as it came. */
@@ -162,6 +164,13 @@ export class FormTooLong extends Unavailable {
   constructor() {
     super(`The form is longer than ${MAX_FORM} bytes`)
   }
+}
+
+/** What came through a proxy that nobody told us to trust is not from here, whatever it says besides. */
+function isForwarded(header: (name: string) => unknown): boolean {
+  return ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'].some(
+    (name) => header(name) !== undefined,
+  )
 }
 
 /** A `Host` without its port. */

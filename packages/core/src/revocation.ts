@@ -1,9 +1,11 @@
 /** What was good until somebody took it back: asked on every request, whatever is cached. */
 
 import { sha256 } from '#digest'
+import { isToken } from './extract.ts'
 import { type Identity, isNumericDate } from './identity.ts'
 import { after, disown, readOptions, type Seconds, text } from './options.ts'
 import { Unavailable } from './rejection.ts'
+import { signedText } from './verify/jws.ts'
 
 /**
  * What to revoke: one token, by its text or by its `tokenId`; or all tokens of a subject that were issued before a point in
@@ -19,7 +21,7 @@ const MAX_REVOCATIONS = 1_000_000
 
 export class Revocations {
   readonly #now: () => Seconds
-  /** SHA-256 of revoked tokens. */
+  /** Hashes of revoked tokens. */
   readonly #tokens = new Set<string>()
   readonly #tokenIds = new Set<string>()
   readonly #subjects = new Map<string, Seconds>()
@@ -41,7 +43,7 @@ export class Revocations {
     if (this.size >= MAX_REVOCATIONS)
       throw new RangeError(`${MAX_REVOCATIONS} revocations are remembered already`)
     if (typeof revocation === 'string')
-      return after(sha256(text('token', revocation)), (hash) => void this.#tokens.add(hash))
+      return after(hashOf(token(revocation)), (hash) => void this.#tokens.add(hash))
     const read = readOptions('revoke', revocation, ['tokenId', 'subject', 'issuedBefore', 'issuer'])
     const issuer = read.issuer === undefined ? undefined : text('issuer', read.issuer)
     if ('tokenId' in read === 'subject' in read)
@@ -90,6 +92,16 @@ export class Revocations {
       return before !== undefined && (issuedAt === undefined || issuedAt < before)
     })
   }
+}
+
+/** The hash by which a token is known to have been revoked. */
+export function hashOf(text: string): string | Promise<string> {
+  return sha256(signedText(text))
+}
+
+function token(value: string): string {
+  if (isToken(value)) return value
+  throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
 }
 
 function keyOf(name: string, issuer?: string): string {

@@ -71,7 +71,8 @@ function listOf(value: string | readonly string[] | undefined): readonly string[
 /** What is used of the socket of a `node:http` upgrade. */
 export interface UpgradeSocket {
   on(event: 'error', listener: () => void): unknown
-  end(text: string): unknown
+  end(text: string, callback: () => void): unknown
+  destroy(): unknown
   readonly destroyed: boolean
 }
 
@@ -104,7 +105,8 @@ export async function authenticateUpgrade<I extends Sender>(
   socket.on('error', () => {})
   const decision = await gate.authenticate(handshake)
   if (!decision.ok) {
-    if (!socket.destroyed) socket.end(responseOf(decision))
+    // Whoever keeps its half open, or goes on sending, keeps nothing here.
+    if (!socket.destroyed) socket.end(responseOf(decision), () => socket.destroy())
     return undefined
   }
   if (socket.destroyed) return undefined

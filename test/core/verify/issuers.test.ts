@@ -250,14 +250,55 @@ describe('a function that knows the tenants', () => {
   })
 
   it('holds as many as it may, the ones that were used last', async () => {
+    stopClock()
     const resolve = vi.fn((issuer: string) => ({ ...theirOptions(), issuer }) as IssuerOptions)
-    const gate = gateOf(resolve, { max: 2, cache: false })
+    const gate = gateOf(resolve, { max: 2, cache: false, ttl: 3600 })
     const tokenOf = (tenant: string) => theirs.sign({ ...theirClaims, iss: `https://${tenant}.example.org` })
-    for (const tenant of ['a', 'b', 'a', 'c', 'a'])
+    for (const tenant of ['a', 'b', 'a', 'c', 'a']) {
+      vi.advanceTimersByTime(60_000)
       expect(await outcome(gate, await tokenOf(tenant))).toBe('ok')
+    }
     expect(resolve).toHaveBeenCalledTimes(3)
+    vi.advanceTimersByTime(60_000)
     await outcome(gate, await tokenOf('b'))
     expect(resolve).toHaveBeenCalledTimes(4)
+  })
+
+  it('FX34 FX36 more tenants than it may hold cause no storm of fetches', async () => {
+    const server = await startIntrospector(json({ keys: [theirs.jwk] }))
+    const gate = gateOf((issuer) => ({ issuer, audience: 'urn:partner', jwksUri: server.origin }), { max: 2 })
+    for (let index = 0; index < 300; index += 1) {
+      const iss = `https://${index % 3}.example.org`
+      const token = await ours.sign({ ...theirClaims, iss, jti: String(index) })
+      expect(await outcome(gate, token)).toMatch(/^401 invalid_signature|^503/)
+    }
+    expect(server.asked.length).toBeLessThanOrEqual(12)
+    await server.close()
+  })
+
+  it('is not asked again at once for an issuer that it does not know', async () => {
+    stopClock()
+    const resolve = vi.fn(() => undefined)
+    const gate = gateOf(resolve)
+    const token = await ours.sign()
+    for (let index = 0; index < 10; index += 1) expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+    expect(resolve).toHaveBeenCalledTimes(1)
+    vi.advanceTimersByTime(5_001)
+    await outcome(gate, token)
+    expect(resolve).toHaveBeenCalledTimes(2)
+  })
+
+  it('FX30 M01 results that are kept die with the options that they were judged by', async () => {
+    stopClock()
+    const other = await createKey('ES256', 'other')
+    let options = theirOptions()
+    const gate = gateOf(() => options, { ttl: 60 })
+    const old = await theirs.sign(theirClaims)
+    expect([await outcome(gate, old), await outcome(gate, old)]).toEqual(['ok', 'ok'])
+    options = { issuer: PARTNER, audience: 'urn:new', keys: { keys: [other.jwk as never] } }
+    vi.advanceTimersByTime(61_000)
+    expect(await outcome(gate, await other.sign({ ...theirClaims, aud: 'urn:new' }))).toBe('ok')
+    expect(await outcome(gate, old)).toBe('401 wrong_audience')
   })
 
   it.each(['max', 'ttl'])('BI20 throws for an impossible %s', (name) => {

@@ -254,7 +254,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#isFailing = false
   }
 
-  /** What one odd token can provoke, a 400, does not break the circuit for all the others. */
+  /** What one odd token can provoke, such as a 400, shows that the server is there: it breaks the circuit for nobody. */
   #failed(cause: unknown): Unavailable {
     const status = cause instanceof UnusableAnswer ? cause.status : undefined
     const unauthorized = status === 401 || status === 403
@@ -264,7 +264,8 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
         ? cause
         : new Unavailable('The authorization server cannot be asked', { cause })
     if (this.#closing.signal.aborted) return failure
-    if (status !== 400) this.#breaker.failed(failure.retryAfter)
+    if (isAboutTheQuestion(status)) this.#breaker.succeeded()
+    else this.#breaker.failed(failure.retryAfter)
     this.#isFailing = true
     const retryAfter = this.#breaker.wait
     const open = this.#breaker.state === 'open'
@@ -282,6 +283,11 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   get #server(): string {
     return this.#endpoint ?? this.#issuer ?? ''
   }
+}
+
+/** 401 is about our credentials, 408 and 429 are about the server. */
+function isAboutTheQuestion(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)
 }
 
 /** How an `introspection` verifier is set up and how it fares, for operators. */

@@ -27,7 +27,10 @@ export interface IssuersOptions {
   cache?: JwtOptions['cache']
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: () => number
-  /** With a function: how many issuers are held at most, 1 to 10,000. Default 100. */
+  /**
+   * With a function: how many issuers are held at most, 1 to 10,000, and how many are added in a minute. Default 100. More
+   * tenants than that are answered 503 in part: let it be larger than their number.
+   */
   max?: number
   /**
    * With a function: for how long its answer is used before it is asked again, in seconds, up to 86,400. Default 60. Keys
@@ -173,6 +176,10 @@ class Tenants<Claims> implements Source<Claims> {
   readonly #ttl: Seconds
   readonly #now: () => number
   readonly #tenants
+  readonly #unknown = lru<{ readonly until: Seconds }>({ max: MAX_UNKNOWN })
+  readonly #max: number
+  #allowance: number
+  #allowanceFrom = uptime()
   readonly #asking = new Map<string, Promise<Found<Claims>>>()
 
   constructor(resolve: ResolveIssuer<Claims>, max: number, ttl: Seconds, now: () => number) {
@@ -180,6 +187,8 @@ class Tenants<Claims> implements Source<Claims> {
     this.#ttl = ttl
     this.#now = now
     this.#tenants = lru<Tenant<Claims>>({ max })
+    this.#max = max
+    this.#allowance = max
   }
 
   find(issuer: string): Found<Claims> | Promise<Found<Claims>> {
@@ -187,6 +196,8 @@ class Tenants<Claims> implements Source<Claims> {
     if (held !== undefined) return held
     const asking = this.#asking.get(issuer)
     if (asking !== undefined) return asking
+    const refused = this.#unknown.get(issuer)
+    if (refused !== undefined && uptime() < refused.until) return undefined
     const answer = this.#resolve(issuer)
     const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(answer, (options) =>
       this.#keep(issuer, options),
@@ -215,6 +226,7 @@ class Tenants<Claims> implements Source<Claims> {
     const known = this.#tenants.peek(issuer)
     if (options === undefined) {
       this.#tenants.delete(issuer)
+      this.#unknown.set(issuer, { until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
       return undefined
     }
     const isSame = known !== undefined && isSameOptions(known.options, options)
@@ -223,9 +235,23 @@ class Tenants<Claims> implements Source<Claims> {
     return verifier
   }
 
+  /** Each new verifier fetches its keys: tokens of more tenants than are held must not make it a storm. */
+  #spend(): void {
+    const now = uptime()
+    const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max
+    this.#allowance = Math.min(this.#max, this.#allowance + regained)
+    this.#allowanceFrom = now
+    if (this.#allowance < 1)
+      throw new Unavailable(
+        '"issuers" holds fewer tenants ("max") than are in use, and no more may be added for now',
+      )
+    this.#allowance -= 1
+  }
+
   #verifierFor(issuer: string, options: IssuerOptions<Claims>): JwtVerifier<Claims> {
     if (!isObject(options) || options.issuer !== issuer)
       throw new Unavailable('The function of "issuers" gave no options of the issuer that it was asked for')
+    this.#spend()
     try {
       return verifierFor<Claims>(options, this.#now)
     } catch (cause) {
@@ -233,6 +259,11 @@ class Tenants<Claims> implements Source<Claims> {
     }
   }
 }
+
+/** How long it is believed that an issuer is none, in seconds, and of how many issuers. */
+const UNKNOWN_FOR = 5
+const MAX_UNKNOWN = 1_000
+const MINUTE = 60
 
 /** The same members with the same values; plain data by its content, anything else by its identity. */
 function isSameOptions(one: object, other: object): boolean {

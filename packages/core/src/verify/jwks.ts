@@ -64,8 +64,8 @@ export class FixedKeySet implements KeySet {
     return []
   }
 
-  holds(): boolean {
-    return true
+  holds(key: VerificationKey): boolean {
+    return this.#keys.includes(key)
   }
 
   async ready(): Promise<void> {

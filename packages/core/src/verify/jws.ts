@@ -72,6 +72,19 @@ export async function signingKey(
   return undefined
 }
 
+/**
+ * The text by which a token is known whatever its signature: of the same JWT there are two that are valid by ECDSA. A token
+ * that is no signed JWT is its own.
+ */
+export function signedText(token: string): string {
+  if (
+    COMPACT_JWS.test(token) &&
+    typeof own(decodeObject(token.split('.')[0] ?? '') ?? {}, 'alg') === 'string'
+  )
+    return token.slice(0, token.lastIndexOf('.'))
+  return token
+}
+
 /** The `iss` that a token claims for itself, if it is a signed JWT. It is good for choosing who is to verify it, nothing else. */
 export function unverifiedIssuer(token: string): string | undefined {
   if (checkText(token) !== undefined) return undefined

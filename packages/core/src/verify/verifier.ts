@@ -1,6 +1,6 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import { frozen, type Identity, isNumericDate, isObject, wrongMember } from '../identity.ts'
+import { frozen, type Identity, isNumericDate, isObject, own, wrongMember } from '../identity.ts'
 import { disown, type Seconds } from '../options.ts'
 import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 
@@ -52,7 +52,7 @@ export type Verification<I extends Identity<unknown> = Identity> = Active<I> | I
 export interface Active<I extends Identity<unknown> = Identity> {
   readonly active: true
   readonly identity: I
-  /** From when on the result must not be used any more, in seconds since the epoch. */
+  /** From when on the result must not be used any more, in seconds since the epoch. Default: the identity's `expiresAt`. */
   readonly expiresAt?: Seconds | undefined
 }
 
@@ -104,8 +104,9 @@ export function checkedVerification<I extends Identity<unknown>>(
   const problem = problemOf(given)
   if (problem !== undefined) throw new Unavailable(`The verifier gave ${problem}`)
   if (!given.active) return trusted({ ...given })
-  if (given.expiresAt !== undefined && secondsOf(now) >= given.expiresAt) return inactive('expired')
-  return trusted({ ...given, identity: frozen(given.identity) })
+  const expiresAt = given.expiresAt ?? (own(given.identity, 'expiresAt') as Seconds | undefined)
+  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
+  return trusted({ ...given, identity: frozen(given.identity), expiresAt })
 }
 
 function problemOf(given: unknown): string | undefined {
