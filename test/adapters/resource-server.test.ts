@@ -277,8 +277,8 @@ describe.each(HOSTS)('%s', (name, start) => {
 
   describe('revocation', () => {
     it('asks isRevoked about each request', async () => {
-      let answer: unknown = false
-      const ask = await start(gateOf({ isRevoked: () => answer }))
+      let answer = (): unknown => false
+      const ask = await start(gateOf({ isRevoked: () => answer() }))
       const status = async () => (await ask('/', { headers: bearer() })).status
       expect(await status()).toBe(200)
       for (const [next, expected] of [
@@ -288,10 +288,10 @@ describe.each(HOSTS)('%s', (name, start) => {
         ['no', 503],
         [undefined, 503],
       ] as const) {
-        answer = next
+        answer = () => next
         expect(await status()).toBe(expected)
       }
-      answer = Promise.reject(new Error('down'))
+      answer = () => Promise.reject(new Error('down'))
       expect(await status()).toBe(503)
     })
 
