@@ -79,6 +79,8 @@ expectType<{ tenant: string }>()(express.bearer(withValibot).identity(request).c
 expectType<Claims | undefined>()(express.bearer({ ...withZod, optional: true }).identity(request)?.claims)
 expectType<TokenVerifier<Identity<Claims>>>()(jwt(withZod))
 expectType<TokenVerifier<Identity<Claims>>>()(issuers([withZod]))
+expectType<TokenVerifier<Identity<Claims | { tenant: string }>>>()(issuers([withZod, withValibot]))
+expectType<TokenVerifier<Identity>>()(issuers([issuer]))
 createGate(withZod).protect((_request, identity) => {
   expectType<Claims>()(identity.claims)
   return new Response()

@@ -1,6 +1,6 @@
 /** The public surface: explicit named exports, nothing else. */
 
-export { attach, authorizeAttached, identityFrom } from './attach.ts'
+export { attach, authorizeAttached, identityFrom, insist, type NodeResponse } from './attach.ts'
 export {
   acr,
   allOf,
@@ -56,16 +56,17 @@ export {
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection.ts'
-export { type IssuerOptions, type IssuersOptions, issuers, type ResolveIssuer } from './verify/issuers.ts'
+export { type IssuersOptions, issuers } from './verify/issuers.ts'
 export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'
-export type { JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
+export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
 export type { KeySetOptions } from './verify/keys.ts'
 export type { ClaimsOptions } from './verify/mapping.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { StandardSchema } from './verify/schema.ts'
 export { type StaticToken, staticTokens } from './verify/static.ts'
+export type { ResolveIssuer } from './verify/tenants.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
 export {
   type AuthenticatedUpgrade,

@@ -301,6 +301,106 @@ describe('a function that knows the tenants', () => {
     expect(await outcome(gate, old)).toBe('401 wrong_audience')
   })
 
+  it('M01 a rule that changed counts, be it a function or changed in place', async () => {
+    stopClock()
+    const audience = ['urn:partner']
+    let isWanted: (value: unknown) => boolean = () => true
+    const options = () => ({ ...theirOptions(), audience, requiredClaims: { sub: isWanted } })
+    const gate = gateOf(options, { ttl: 60 })
+    const token = await theirs.sign(theirClaims)
+    expect(await outcome(gate, token)).toBe('ok')
+    isWanted = () => false
+    vi.advanceTimersByTime(61_000)
+    expect(await outcome(gate, token)).toBe('401 invalid_claim')
+    isWanted = () => true
+    vi.advanceTimersByTime(61_000)
+    expect(await outcome(gate, token)).toBe('ok')
+    audience[0] = 'urn:other'
+    vi.advanceTimersByTime(61_000)
+    expect(await outcome(gate, token)).toBe('401 wrong_audience')
+  })
+
+  it('FX02 the keys of a tenant outlive an outage, though its functions are written anew each time', async () => {
+    stopClock()
+    const server = await startIntrospector(json({ keys: [theirs.jwk] }))
+    const gate = gateOf(
+      (issuer) => ({ issuer, audience: 'urn:partner', jwksUri: server.origin, roles: () => ['tenant'] }),
+      { ttl: 60, max: 3 },
+    )
+    const token = await theirs.sign(theirClaims)
+    expect(await outcome(gate, token)).toBe('ok')
+    server.reply = json({}, 500)
+    for (let minute = 0; minute < 50; minute += 1) {
+      vi.advanceTimersByTime(61_000)
+      expect(await outcome(gate, token)).toBe('ok')
+    }
+    await server.close()
+  })
+
+  it('FX56 that never answers once is asked again', async () => {
+    stopClock()
+    const resolve = vi.fn((): ReturnType<ResolveIssuer> => new Promise(() => {}))
+    const verifier = issuers(resolve, { now: clock })
+    const gate = createGate({ verifier, now: clock, deadline: 0.01 })
+    const token = await theirs.sign(theirClaims)
+    expect(await outcome(gate, token)).toBe('503 unavailable')
+    resolve.mockImplementation(() => theirOptions())
+    vi.advanceTimersByTime(5_001)
+    expect(await outcome(gate, token)).toBe('ok')
+  })
+
+  it('FX36 is asked for 64 at once that are not held, and for those that are besides', async () => {
+    stopClock()
+    let isDown = false
+    const resolve = vi.fn(
+      (issuer: string): ReturnType<ResolveIssuer> =>
+        issuer === PARTNER ? theirOptions() : isDown ? new Promise(() => {}) : undefined,
+    )
+    const gate = createGate({
+      verifier: issuers(resolve, { now: clock, ttl: 1 }),
+      now: clock,
+      deadline: 0.05,
+    })
+    const good = await theirs.sign(theirClaims)
+    expect(await outcome(gate, good)).toBe('ok')
+    isDown = true
+    const forged = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => ours.sign({ iss: `https://${index}.example.org` })),
+    )
+    const outcomes = forged.map((token) => outcome(gate, token))
+    expect(resolve).toHaveBeenCalledTimes(65)
+    vi.advanceTimersByTime(1_001)
+    expect(await outcome(gate, good)).toBe('ok')
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['503 unavailable']))
+  })
+
+  it('whoever makes tenants up drives out none of whom a token was verified', async () => {
+    stopClock()
+    const gate = gateOf((issuer) => ({ ...theirOptions(), issuer }) as IssuerOptions, { max: 3, ttl: 3600 })
+    const tenant = (name: string) => `https://${name}.example.org`
+    const good = await theirs.sign({ ...theirClaims, iss: tenant('good') })
+    expect(await outcome(gate, good)).toBe('ok')
+    for (let index = 0; index < 20; index += 1)
+      expect(
+        await outcome(gate, await ours.sign({ ...theirClaims, iss: tenant(`made-up-${index}`) })),
+      ).toMatch(/^401 invalid_signature|^503/)
+    expect(await outcome(gate, good)).toBe('ok')
+    expect(await outcome(gate, await theirs.sign({ ...theirClaims, iss: tenant('good'), jti: 'b' }))).toBe(
+      'ok',
+    )
+  })
+
+  it('FX59 is not asked after close, and what is at hand still decides', async () => {
+    const resolve = vi.fn((issuer: string) => (issuer === PARTNER ? theirOptions() : ourOptions()))
+    const gate = gateOf(resolve)
+    const token = await theirs.sign(theirClaims)
+    expect(await outcome(gate, token)).toBe('ok')
+    gate.close()
+    expect(await outcome(gate, await ours.sign())).toBe('503 unavailable')
+    expect(await outcome(gate, token)).toBe('ok')
+    expect(resolve).toHaveBeenCalledTimes(1)
+  })
+
   it.each(['max', 'ttl'])('BI20 throws for an impossible %s', (name) => {
     for (const value of [Number.NaN, -1, '5', 2 ** 53, null])
       expect(() => issuers(() => undefined, { [name]: value } as never)).toThrow(new RegExp(`"${name}"`))

@@ -2,9 +2,15 @@
 
 import { type Identity, isObject } from '../identity.ts'
 import { readOptions, text } from '../options.ts'
-import { type IssuerOptions, issuers } from '../verify/issuers.ts'
+import { issuers } from '../verify/issuers.ts'
 import { jwt } from '../verify/jwt.ts'
-import { type JsonWebKeySet, JWT_OPTIONS, type JwtOptions, type JwtSettings } from '../verify/jwt-options.ts'
+import {
+  type IssuerOptions,
+  type JsonWebKeySet,
+  JWT_OPTIONS,
+  type JwtOptions,
+  type JwtSettings,
+} from '../verify/jwt-options.ts'
 import type { ClaimsOptions, RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
@@ -44,7 +50,8 @@ export function preset<Claims>(
   const list = providers.map((provider) => issuerOptions(read, provider))
   const caching = given(read, ['cache', 'now'])
   const [first, second] = list
-  return first !== undefined && second === undefined ? jwt({ ...first, ...caching }) : issuers(list, caching)
+  if (first !== undefined && second === undefined) return jwt({ ...first, ...caching })
+  return issuers(list, caching) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identity<Claims>>
 }
 
 function issuerOptions<Claims>(

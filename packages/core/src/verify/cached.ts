@@ -85,14 +85,18 @@ export function lru<V extends object>(options: LRUCache.Options<string, V, unkno
   return new LRUCache(Object.assign(Object.create(null), options))
 }
 
+/** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
+export function inFlight<V extends object>(max: number): LRUCache<string, V> {
+  return lru<V>({ max, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
+}
+
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #verifier: TokenVerifier<I>
   readonly #limits: CacheLimits
   readonly #now: () => number
   readonly #active: LRUCache<string, Kept<Active<I>>>
   readonly #inactive: LRUCache<string, Kept<Inactive>>
-  /** Not shared for ever: one that does not end keeps nobody from trying anew. */
-  readonly #inFlight: LRUCache<string, Promise<Verification<I>>>
+  readonly #inFlight = inFlight<Promise<Verification<I>>>(MAX_IN_FLIGHT)
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
     this.#verifier = verifier
@@ -100,7 +104,6 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#now = now
     this.#active = lru({ max: limits.max })
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
-    this.#inFlight = lru({ max: MAX_IN_FLIGHT, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
   }
 
   owns(token: string): boolean | undefined {

@@ -1,26 +1,14 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
-import { type Identity, isObject } from '../identity.ts'
-import { after, callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
-import { Unavailable } from '../rejection.ts'
-import { lru } from './cached.ts'
+import type { Identity } from '../identity.ts'
+import { after, callback, count, number, readOptions, type Seconds } from '../options.ts'
+import { foreignIssuer } from './claims.ts'
 import { checkText, unverifiedIssuer } from './jws.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
-import { JWT_OPTIONS, type JwtOptions } from './jwt-options.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './jwt-options.ts'
 import type { RawClaims } from './mapping.ts'
-import { uptime } from './pacing.ts'
-import { type Active, type Inactive, inactive, type TokenVerifier, type Verification } from './verifier.ts'
-
-/** How the tokens of one issuer among several are verified. Cache and clock are those of all of them. */
-export type IssuerOptions<Claims = RawClaims> = JwtOptions<Claims> & { cache?: never; now?: never }
-
-/**
- * Finds the options of an issuer by the `iss` of a token, which is not verified yet; `undefined` where it is not trusted.
- * What it throws is answered 503, and so are options of another issuer.
- */
-export type ResolveIssuer<Claims = RawClaims> = (
-  issuer: string,
-) => IssuerOptions<Claims> | undefined | Promise<IssuerOptions<Claims> | undefined>
+import { type ResolveIssuer, Tenants } from './tenants.ts'
+import type { Active, TokenVerifier, Verification } from './verifier.ts'
 
 export interface IssuersOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
@@ -49,7 +37,15 @@ export interface IssuersOptions {
  * ])
  * @throws TypeError where an option is unknown, missing or impossible, or an issuer stands in the list twice
  */
+export function issuers<const Schemas extends readonly unknown[]>(
+  trusted: { readonly [Index in keyof Schemas]: IssuerOptions<Schemas[Index]> },
+  options?: IssuersOptions,
+): TokenVerifier<Identity<ClaimsOf<Schemas[number]>>>
 export function issuers<Claims = RawClaims>(
+  resolve: ResolveIssuer<Claims>,
+  options?: IssuersOptions,
+): TokenVerifier<Identity<Claims>>
+export function issuers<Claims>(
   trusted: readonly IssuerOptions<Claims>[] | ResolveIssuer<Claims>,
   options: IssuersOptions = {},
 ): TokenVerifier<Identity<Claims>> {
@@ -65,6 +61,9 @@ export function issuers<Claims = RawClaims>(
   return withCache(new Selection(new Listed(trusted, now)), read.cache, now)
 }
 
+/** What an issuer without a schema has for its claims: all of them, as they are. */
+type ClaimsOf<Output> = unknown extends Output ? RawClaims : Output
+
 type Found<Claims> = JwtVerifier<Claims> | undefined
 
 /** Where the verifier of an issuer comes from. */
@@ -76,6 +75,9 @@ interface Source<Claims> {
   held(issuer: string): Found<Claims>
   all(): readonly JwtVerifier<Claims>[]
   owns(issuer: string): boolean
+  /** Told of each issuer whose token was verified. */
+  proved?(issuer: string): void
+  close(): void
 }
 
 class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
@@ -98,10 +100,22 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
     const refusal = checkText(token)
     if (refusal !== undefined) return refusal
     const issuer = unverifiedIssuer(token)
-    if (issuer === undefined) return UNTRUSTED
-    const found = this.#source.find(issuer)
-    if (!isPending(found)) return found?.verify(token) ?? UNTRUSTED
-    return found.then((verifier) => verifier?.verify(token) ?? UNTRUSTED)
+    if (issuer === undefined) return foreignIssuer(issuer, this.issuers)
+    return after<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
+      if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
+      return this.#proving(issuer, verifier.verify(token))
+    })
+  }
+
+  #proving(
+    issuer: string,
+    verification: Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>,
+  ): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
+    if (this.#source.proved === undefined) return verification
+    return after(verification, (settled) => {
+      if (settled.active) this.#source.proved?.(issuer)
+      return settled
+    })
   }
 
   holds(verification: Active<Identity<Claims>>): boolean {
@@ -114,20 +128,12 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   close(): void {
-    for (const verifier of this.#source.all()) verifier.close()
+    this.#source.close()
   }
 
   describe(): object {
     return { kind: 'issuers', issuers: this.#source.all().map((verifier) => verifier.describe()) }
   }
-}
-
-const UNTRUSTED: Inactive = Object.freeze(inactive('wrong_issuer', 'iss is none of the issuers'))
-
-const OPTIONS = JWT_OPTIONS.filter((name) => name !== 'cache' && name !== 'now')
-
-function verifierFor<Claims>(options: IssuerOptions<Claims>, now: () => number): JwtVerifier<Claims> {
-  return new JwtVerifier<Claims>(readOptions('issuers', options, OPTIONS), now)
 }
 
 class Listed<Claims> implements Source<Claims> {
@@ -137,7 +143,11 @@ class Listed<Claims> implements Source<Claims> {
     if (!Array.isArray(list) || list.length === 0)
       throw new TypeError('"issuers" must be a non-empty array of options, or a function')
     const verifiers = [...list].map(
-      (options) => [options?.issuer, verifierFor<Claims>(options, now)] as const,
+      (options) =>
+        [
+          options?.issuer,
+          new JwtVerifier<Claims>(readOptions('issuers', options, ISSUER_OPTIONS), now),
+        ] as const,
     )
     this.#verifiers = new Map(verifiers)
     if (this.#verifiers.size < verifiers.length) throw new TypeError('"issuers" has an "issuer" twice')
@@ -162,120 +172,8 @@ class Listed<Claims> implements Source<Claims> {
   owns(issuer: string): boolean {
     return this.#verifiers.has(issuer)
   }
-}
 
-interface Tenant<Claims> {
-  readonly options: IssuerOptions<Claims>
-  readonly verifier: JwtVerifier<Claims>
-  readonly askedAt: Seconds
-}
-
-class Tenants<Claims> implements Source<Claims> {
-  readonly names: readonly string[] = []
-  readonly #resolve: ResolveIssuer<Claims>
-  readonly #ttl: Seconds
-  readonly #now: () => number
-  readonly #tenants
-  readonly #unknown = lru<{ readonly until: Seconds }>({ max: MAX_UNKNOWN })
-  readonly #max: number
-  #allowance: number
-  #allowanceFrom = uptime()
-  readonly #asking = new Map<string, Promise<Found<Claims>>>()
-
-  constructor(resolve: ResolveIssuer<Claims>, max: number, ttl: Seconds, now: () => number) {
-    this.#resolve = resolve
-    this.#ttl = ttl
-    this.#now = now
-    this.#tenants = lru<Tenant<Claims>>({ max })
-    this.#max = max
-    this.#allowance = max
+  close(): void {
+    for (const verifier of this.all()) verifier.close()
   }
-
-  find(issuer: string): Found<Claims> | Promise<Found<Claims>> {
-    const held = this.held(issuer)
-    if (held !== undefined) return held
-    const asking = this.#asking.get(issuer)
-    if (asking !== undefined) return asking
-    const refused = this.#unknown.get(issuer)
-    if (refused !== undefined && uptime() < refused.until) return undefined
-    const answer = this.#resolve(issuer)
-    const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(answer, (options) =>
-      this.#keep(issuer, options),
-    )
-    if (!isPending(found)) return found
-    const pending = Promise.resolve(found).finally(() => this.#asking.delete(issuer))
-    this.#asking.set(issuer, pending)
-    return pending
-  }
-
-  held(issuer: string): Found<Claims> {
-    const tenant = this.#tenants.get(issuer)
-    return tenant !== undefined && uptime() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
-  }
-
-  all(): readonly JwtVerifier<Claims>[] {
-    return [...this.#tenants.values()].map(({ verifier }) => verifier)
-  }
-
-  /** Whether it is one, only the function can tell: whatever is a signed JWT is asked for. */
-  owns(): boolean {
-    return true
-  }
-
-  #keep(issuer: string, options: IssuerOptions<Claims> | undefined): Found<Claims> {
-    const known = this.#tenants.peek(issuer)
-    if (options === undefined) {
-      this.#tenants.delete(issuer)
-      this.#unknown.set(issuer, { until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
-      return undefined
-    }
-    const isSame = known !== undefined && isSameOptions(known.options, options)
-    const verifier = isSame ? known.verifier : this.#verifierFor(issuer, options)
-    this.#tenants.set(issuer, { options: { ...options }, verifier, askedAt: uptime() })
-    return verifier
-  }
-
-  /** Each new verifier fetches its keys: tokens of more tenants than are held must not make it a storm. */
-  #spend(): void {
-    const now = uptime()
-    const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max
-    this.#allowance = Math.min(this.#max, this.#allowance + regained)
-    this.#allowanceFrom = now
-    if (this.#allowance < 1)
-      throw new Unavailable(
-        '"issuers" holds fewer tenants ("max") than are in use, and no more may be added for now',
-      )
-    this.#allowance -= 1
-  }
-
-  #verifierFor(issuer: string, options: IssuerOptions<Claims>): JwtVerifier<Claims> {
-    if (!isObject(options) || options.issuer !== issuer)
-      throw new Unavailable('The function of "issuers" gave no options of the issuer that it was asked for')
-    this.#spend()
-    try {
-      return verifierFor<Claims>(options, this.#now)
-    } catch (cause) {
-      throw new Unavailable('The function of "issuers" gave impossible options', { cause })
-    }
-  }
-}
-
-/** How long it is believed that an issuer is none, in seconds, and of how many issuers. */
-const UNKNOWN_FOR = 5
-const MAX_UNKNOWN = 1_000
-const MINUTE = 60
-
-/** The same members with the same values; plain data by its content, anything else by its identity. */
-function isSameOptions(one: object, other: object): boolean {
-  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
-  return (
-    entries.length === others.size && entries.every(([name, value]) => isSameValue(value, others.get(name)))
-  )
-}
-
-function isSameValue(one: unknown, other: unknown): boolean {
-  if (Object.is(one, other)) return true
-  const isData = (value: unknown) =>
-    Array.isArray(value) || (isObject(value) && Object.getPrototypeOf(value) === Object.prototype)
-  return isData(one) && isData(other) && JSON.stringify(one) === JSON.stringify(other)
 }

@@ -1,6 +1,7 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
 import type { KeySetListener } from '../events.ts'
+import { isObject } from '../identity.ts'
 import { callback, number, oneOf, type Seconds, secureUrl, text, texts } from '../options.ts'
 import { type Fetch, runtimeFetch } from '../outbound.ts'
 import type { CacheOptions } from './cached.ts'
@@ -10,6 +11,7 @@ import {
   ALGORITHMS,
   type Algorithm,
   DEFAULT_ALGORITHMS,
+  otherUse,
   type VerificationKey,
   verificationKey,
 } from './jwk.ts'
@@ -75,6 +77,9 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   fetch?: Fetch
 }
 
+/** How the tokens of one issuer among several are verified. Cache and clock are those of all of them. */
+export type IssuerOptions<Claims = RawClaims> = JwtOptions<Claims> & { cache?: never; now?: never }
+
 export const JWT_OPTIONS = [
   'issuer',
   'audience',
@@ -94,6 +99,8 @@ export const JWT_OPTIONS = [
   'now',
   'fetch',
 ] as const
+
+export const ISSUER_OPTIONS = JWT_OPTIONS.filter((name) => name !== 'cache' && name !== 'now')
 
 const YEAR = 31_536_000
 
@@ -145,9 +152,13 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
   if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
     throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
-  return keys.keys.map((jwk, index) => {
+  const usable = keys.keys.map((jwk, index) => {
+    // A set as an issuer publishes it may hold keys for encryption besides.
+    if (isObject(jwk) && otherUse(jwk) !== undefined) return undefined
     const key = verificationKey(jwk, allowed, 'allow-secrets')
     if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
     return key
   })
+  if (usable.every((key) => key === undefined)) throw new TypeError('"keys" has no key to verify with')
+  return usable.filter((key) => key !== undefined)
 }

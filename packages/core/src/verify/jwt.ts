@@ -48,6 +48,8 @@ export function withCache<I extends Identity<unknown>>(
 
 interface Signed<I extends Identity<unknown>> extends Active<I> {
   readonly key: VerificationKey
+  /** The rules that it was judged by. */
+  readonly policy: ClaimsPolicy
 }
 
 export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
@@ -57,11 +59,14 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
 
-  /** @param options their names are checked already */
-  constructor(options: JwtOptions<Claims>, now: () => number) {
+  /**
+   * @param options their names are checked already
+   * @param keys those of the issuer, if they are held already
+   */
+  constructor(options: JwtOptions<Claims>, now: () => number, keys = keySetOf(options)) {
     this.#policy = policyOf(options)
     this.#algorithms = algorithmsOf(options)
-    this.#keys = keySetOf(options)
+    this.#keys = keys
     this.#read = claimsReader('jwt', options, this.#policy.audience)
     this.#now = now
   }
@@ -90,8 +95,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     )
   }
 
-  holds({ key }: Signed<Identity<Claims>>): boolean {
-    return this.#keys.holds(key)
+  holds({ key, policy }: Signed<Identity<Claims>>): boolean {
+    return policy === this.#policy && this.#keys.holds(key)
   }
 
   ready(): Promise<void> {
@@ -120,7 +125,12 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (isInactive(key)) return key
     const identity = await this.#read(claims)
     if (isInactive(identity)) return identity
-    return trusted({ active: true, identity, expiresAt: this.#expiry(identity), key })
+    const expiresAt = this.#expiry(identity)
+    return trusted(
+      { active: true, identity, expiresAt, key, policy: this.#policy },
+      this.#now,
+      this.#policy.clockTolerance,
+    )
   }
 
   /** A key that is unknown, or no longer signs what it did, may have been replaced: newer ones are searched. */

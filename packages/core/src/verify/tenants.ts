@@ -1,0 +1,203 @@
+/** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
+
+import { frozen, isObject } from '../identity.ts'
+import { after, isPending, readOptions, type Seconds } from '../options.ts'
+import { Unavailable } from '../rejection.ts'
+import { inFlight, lru } from './cached.ts'
+import type { KeySet } from './jwks.ts'
+import { JwtVerifier } from './jwt.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './jwt-options.ts'
+import type { RawClaims } from './mapping.ts'
+import { uptime } from './pacing.ts'
+
+/**
+ * Finds the options of an issuer by the `iss` of a token, which is not verified yet; `undefined` where it is not trusted.
+ * Anybody can have it asked for anything. What it throws is answered 503, and so are options of another issuer.
+ */
+export type ResolveIssuer<Claims = RawClaims> = (
+  issuer: string,
+) => IssuerOptions<Claims> | undefined | Promise<IssuerOptions<Claims> | undefined>
+
+interface Tenant<Claims> {
+  /** A copy: what is changed in place later is a change. */
+  readonly options: IssuerOptions<Claims>
+  readonly keys: KeySet
+  readonly verifier: JwtVerifier<Claims>
+  readonly askedAt: Seconds
+}
+
+type Found<Claims> = JwtVerifier<Claims> | undefined
+
+/** How long it is believed that an issuer is none, in seconds, and of how many issuers. */
+const UNKNOWN_FOR = 5
+const MAX_UNKNOWN = 1_000
+/** How many issuers that are not held are asked for at once. */
+const MAX_ASKING = 64
+const MAX_SHARED = 20_000
+const MINUTE = 60
+
+export class Tenants<Claims> {
+  readonly names: readonly string[] = []
+  readonly #resolve: ResolveIssuer<Claims>
+  readonly #max: number
+  readonly #ttl: Seconds
+  readonly #now: () => number
+  readonly #proven
+  /** Those of which no token was verified yet: whoever makes issuers up drives out nobody else. */
+  readonly #candidates
+  readonly #unknown = lru<{ readonly until: Seconds }>({ max: MAX_UNKNOWN })
+  /** Not shared for ever: an answer that never comes keeps nobody from asking anew. */
+  readonly #asking = inFlight<Promise<Found<Claims>>>(MAX_SHARED)
+  #allowance: number
+  #allowanceFrom = uptime()
+  #closed = false
+
+  constructor(resolve: ResolveIssuer<Claims>, max: number, ttl: Seconds, now: () => number) {
+    this.#resolve = resolve
+    this.#max = max
+    this.#ttl = ttl
+    this.#now = now
+    this.#proven = tenantsIn<Claims>(max)
+    this.#candidates = tenantsIn<Claims>(max)
+    this.#allowance = max
+  }
+
+  find(issuer: string): Found<Claims> | Promise<Found<Claims>> {
+    const held = this.held(issuer)
+    if (held !== undefined) return held
+    const asking = this.#asking.get(issuer)
+    if (asking !== undefined) return asking
+    const refused = this.#unknown.get(issuer)
+    if (refused !== undefined && uptime() < refused.until) return undefined
+    return this.#ask(issuer)
+  }
+
+  held(issuer: string): Found<Claims> {
+    const tenant = this.#proven.get(issuer) ?? this.#candidates.get(issuer)
+    return tenant !== undefined && uptime() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
+  }
+
+  /** A token of the issuer was verified: there is one. */
+  proved(issuer: string): void {
+    const candidate = this.#candidates.peek(issuer)
+    if (candidate === undefined) return
+    this.#candidates.delete(issuer)
+    this.#proven.set(issuer, candidate)
+  }
+
+  all(): readonly JwtVerifier<Claims>[] {
+    return [...this.#proven.values(), ...this.#candidates.values()].map(({ verifier }) => verifier)
+  }
+
+  /** Whether it is one, only the function can tell: whatever is a signed JWT is asked for. */
+  owns(): boolean {
+    return true
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const verifier of this.all()) verifier.close()
+  }
+
+  #ask(issuer: string): Found<Claims> | Promise<Found<Claims>> {
+    if (this.#closed) throw new Unavailable('The gate is closed')
+    this.#asking.purgeStale()
+    if (this.#asking.size >= MAX_ASKING && this.#known(issuer) === undefined)
+      throw new Unavailable('The function of "issuers" is asked for too many issuers at once')
+    const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(this.#resolve(issuer), (options) =>
+      this.#keep(issuer, options),
+    )
+    if (!isPending(found)) return found
+    const pending = Promise.resolve(found).finally(
+      () => this.#asking.peek(issuer) === pending && this.#asking.delete(issuer),
+    )
+    this.#asking.set(issuer, pending)
+    return pending
+  }
+
+  #known(issuer: string): Tenant<Claims> | undefined {
+    return this.#proven.peek(issuer) ?? this.#candidates.peek(issuer)
+  }
+
+  #keep(issuer: string, options: IssuerOptions<Claims> | undefined): Found<Claims> {
+    if (this.#closed) throw new Unavailable('The gate is closed')
+    const known = this.#known(issuer)
+    if (options === undefined) {
+      known?.keys.close()
+      this.#proven.delete(issuer)
+      this.#candidates.delete(issuer)
+      this.#unknown.set(issuer, { until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
+      return undefined
+    }
+    const tenant = this.#tenant(issuer, options, known)
+    if (known !== undefined && known.keys !== tenant.keys) known.keys.close()
+    const tenants = this.#proven.has(issuer) ? this.#proven : this.#candidates
+    tenants.set(issuer, tenant)
+    return tenant.verifier
+  }
+
+  /** Where the options are the same, everything is kept; where those of the keys are, the keys. */
+  #tenant(issuer: string, given: IssuerOptions<Claims>, known: Tenant<Claims> | undefined): Tenant<Claims> {
+    if (!isObject(given) || given.issuer !== issuer)
+      throw new Unavailable('The function of "issuers" gave no options of the issuer that it was asked for')
+    const askedAt = uptime()
+    try {
+      const options = copyOf<Claims>(given)
+      if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
+      const isSameSet = known !== undefined && isSame(ofKeys(known.options), ofKeys(options))
+      if (!isSameSet) this.#spend()
+      const keys = isSameSet ? known.keys : keySetOf(options)
+      return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt }
+    } catch (cause) {
+      if (cause instanceof Unavailable) throw cause
+      throw new Unavailable('The function of "issuers" gave impossible options', { cause })
+    }
+  }
+
+  /** Each new key set is fetched: tokens of more tenants than are held must not make it a storm. */
+  #spend(): void {
+    const now = uptime()
+    const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max
+    this.#allowance = Math.min(this.#max, this.#allowance + regained)
+    this.#allowanceFrom = now
+    if (this.#allowance < 1)
+      throw new Unavailable(
+        '"issuers" holds fewer tenants ("max") than are in use, and no more may be added for now',
+      )
+    this.#allowance -= 1
+  }
+}
+
+function tenantsIn<Claims>(max: number) {
+  return lru<Tenant<Claims>>({
+    max,
+    dispose: ({ keys }, _issuer, reason) => reason === 'evict' && keys.close(),
+  })
+}
+
+/** A schema is an object of its library's, and is compared as one; of the rest plain data is copied. */
+function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
+  const { claims, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
+  const copy = Object.assign(Object.create(null), frozen({ ...rest }))
+  return claims === undefined ? copy : Object.assign(copy, { claims })
+}
+
+const KEY_SETTINGS = ['jwksUri', 'keys', 'algorithms', 'freshFor', 'staleFor', 'cooldown', 'timeout'] as const
+
+/** What decides of the keys. `fetch` and `onKeySet`, which may be written anew each time, are those of the first answer. */
+function ofKeys(options: IssuerOptions<unknown>): readonly unknown[] {
+  return KEY_SETTINGS.map((name) => options[name])
+}
+
+/** Plain data is the same by its content, anything else by its identity. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true
+  if (!isPlain(one) || !isPlain(other) || Array.isArray(one) !== Array.isArray(other)) return false
+  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
+  return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  return Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value))
+}
