@@ -114,7 +114,7 @@ describe('cognito', () => {
   it.each<[string, Claims, string]>([
     ['an ID token', ID, 'wrong_type: the claim "token_use"'],
     ['an ID token that names its client', { ...ID, client_id: CLIENT }, 'wrong_type: the claim "token_use"'],
-    ['another use', { ...ACCESS, token_use: 'refresh' }, 'invalid_claim: token_use'],
+    ['another use', { ...ACCESS, token_use: 'refresh' }, 'wrong_type: the claim "token_use"'],
     ['no use', { ...ACCESS, token_use: undefined }, 'missing_claim: token_use'],
     ['another client', { ...ACCESS, client_id: 'evil' }, 'invalid_claim: client_id'],
     ['no client', { ...ACCESS, client_id: undefined }, 'missing_claim: client_id'],

@@ -100,9 +100,13 @@ describe('keycloak', () => {
   })
 
   it.each<[string, Claims, string]>([
-    ['an ID token for the same audience', { ...ACCESS, typ: 'ID', aud: 'messages' }, 'invalid_claim: typ'],
-    ['a refresh token', { ...ACCESS, typ: 'Refresh' }, 'invalid_claim: typ'],
-    ['an offline token', { ...ACCESS, typ: 'Offline' }, 'invalid_claim: typ'],
+    [
+      'an ID token for the same audience',
+      { ...ACCESS, typ: 'ID', aud: 'messages' },
+      'wrong_type: the claim "typ"',
+    ],
+    ['a refresh token', { ...ACCESS, typ: 'Refresh' }, 'wrong_type: the claim "typ"'],
+    ['an offline token', { ...ACCESS, typ: 'Offline' }, 'wrong_type: the claim "typ"'],
     ['a logout token', { ...ACCESS, typ: 'Logout', events: {} }, 'wrong_type: the claim "events"'],
     ['no kind', { ...ACCESS, typ: undefined }, 'missing_claim: typ'],
     ['the kind in other letters', { ...ACCESS, typ: 'bearer' }, 'invalid_claim: typ'],

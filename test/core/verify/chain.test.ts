@@ -9,6 +9,8 @@ import {
   generateToken,
   hashToken,
   type Identity,
+  introspection,
+  issuers,
   jwt,
   opaque,
   staticTokens,
@@ -32,8 +34,8 @@ beforeAll(async () => {
   key = await createKey('ES256')
 })
 
-const ofIssuer = () =>
-  jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] }, now: clock })
+const options = () => ({ issuer: ISSUER, audience: AUDIENCE })
+const ofIssuer = () => jwt({ ...options(), keys: { keys: [key.jwk as never] }, now: clock })
 
 async function outcome(gate: Gate, token: string): Promise<string> {
   const decision = await gate.authenticate({
@@ -117,18 +119,25 @@ describe('turns', () => {
   it.each([
     ['expired', verifier(() => ({ active: false, reason: 'expired' })), '401 expired'],
     ['revoked', verifier(async () => ({ active: false, reason: 'revoked' })), '401 revoked'],
-    [
-      'an error',
-      verifier(() => {
-        throw new Error('down')
-      }),
-      '503 unavailable',
-    ],
-    ['a rejection', verifier(() => Promise.reject(new Error('down'))), '503 unavailable'],
     ['nothing', verifier(() => undefined as never), '503 unavailable'],
     ['null, later', verifier(async () => null as never), '503 unavailable'],
   ])('end with %s', async (_, member, expected) => {
     expect(await outcome(gateOf(chain(unknown, member, good)), 'a')).toBe(expected)
+  })
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('down'))],
+    [
+      'rejects',
+      () => {
+        throw new Error('down')
+      },
+    ],
+  ])('go on where one %s: its outage is no verdict on what another knows', async (_, verify) => {
+    const down = verifier(verify)
+    expect(await outcome(gateOf(chain(down, good)), 'a')).toBe('ok opaque late')
+    expect(await outcome(gateOf(chain(down, unknown)), 'a')).toBe('503 unavailable')
+    expect(await outcome(gateOf(chain(unknown, down)), 'a')).toBe('503 unavailable')
   })
 
   it('are taken at once where all answer at once', () => {
@@ -277,5 +286,55 @@ describe('staticTokens', () => {
       } catch (error) {
         expect(String(error)).not.toContain('secret')
       }
+  })
+})
+
+describe('what a chain tells and refuses', () => {
+  it('says what costs people a day: an issuer that hardly differs', async () => {
+    const detailOf = async (verifier: TokenVerifier) => {
+      const details: (string | undefined)[] = []
+      const gate = createGate({ verifier, now: clock, onDecision: ({ detail }) => details.push(detail) })
+      await outcome(gate, await key.sign({ iss: `${ISSUER}/` }))
+      return details[0]
+    }
+    const session = opaque({ prefix: 'acme', lookup: () => null })
+    expect(await detailOf(chain(ofIssuer(), session))).toBe('iss differs by a trailing slash only')
+    expect(await detailOf(chain(ofIssuer(), opaque({ lookup: () => null })))).toBe(
+      'iss differs by a trailing slash only',
+    )
+    expect(await detailOf(issuers([{ ...options(), keys: { keys: [key.jwk as never] } }]))).toBe(
+      'iss differs by a trailing slash only',
+    )
+  })
+
+  it('BI20 throws where the JWTs of one issuer have two verifiers', () => {
+    expect(() => chain(ofIssuer(), ofIssuer())).toThrow(`"chain" has two verifiers for the JWTs of ${ISSUER}`)
+    expect(() => chain(ofIssuer(), chain(ofIssuer()))).toThrow(TypeError)
+    const server = { issuer: ISSUER, clientId: 'a', clientSecret: 'b', audience: AUDIENCE }
+    expect(() => chain(ofIssuer(), introspection(server))).not.toThrow()
+  })
+
+  it('sends no fixed token to an authorization server, wherever it stands', async () => {
+    const verify = vi.fn<TokenVerifier['verify']>(() => Promise.reject(new Error('down')))
+    const gate = gateOf(chain({ verify }, staticTokens([{ token: 'fixed-secret', subject: 'service' }])))
+    expect(await outcome(gate, 'fixed-secret')).toBe('ok static service')
+    expect(verify).not.toHaveBeenCalled()
+  })
+
+  it('asks the right one whether a cached result holds, in a chain in a chain', async () => {
+    let isHeld = true
+    const verify = vi.fn(() => ({ active: true as const, identity: identity('inner') }))
+    const inner: TokenVerifier = { verify, holds: () => isHeld }
+    const gate = gateOf(cached(chain(chain(inner)), { ttl: 60 }))
+    for (let turn = 0; turn < 3; turn += 1) expect(await outcome(gate, 'a')).toBe('ok opaque inner')
+    expect(verify).toHaveBeenCalledTimes(1)
+    isHeld = false
+    await outcome(gate, 'a')
+    expect(verify).toHaveBeenCalledTimes(2)
+  })
+
+  it('BI20 throws for a fixed token that is there by its text and by its hash', async () => {
+    const hash = await hashToken('fixed-secret')
+    expect(() => staticTokens([{ token: 'fixed-secret' }, { hash }])).toThrow(/"tokens" has a token twice/)
   })
 })

@@ -231,6 +231,11 @@ describe('the kind of token', () => {
     { at_hash: 'h' },
     { c_hash: 'h' },
     { token_use: 'id' },
+    { token_use: 'refresh' },
+    { typ: 'ID' },
+    { typ: 'Refresh' },
+    { typ: 'Offline' },
+    { typ: 'Logout' },
     { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } },
     { token_introspection: { active: true } },
   ])('E16 F09 refuses a JWT without a type of its own that has %j', async (claims) => {
@@ -613,6 +618,15 @@ describe('jwt, at creation', () => {
     const create = () => jwt({ ...good, ...options } as never)
     expect(create).toThrow(TypeError)
     expect(create).toThrow(name.startsWith('"') ? name : `"${name}"`)
+  })
+
+  it('C17 takes a set as it is published, with keys for encryption besides, and none of those alone', () => {
+    const encryption = { kty: 'RSA', use: 'enc', alg: 'RSA-OAEP', n: 'AQAB', e: 'AQAB' }
+    const setup = { issuer: ISSUER, audience: AUDIENCE }
+    expect(jwt({ ...setup, keys: { keys: [encryption, key.jwk as never] } }).describe?.()).toMatchObject({
+      keySet: { keys: [{ kid: key.jwk.kid }] },
+    })
+    expect(() => jwt({ ...setup, keys: { keys: [encryption] } })).toThrow('"keys" has no key to verify with')
   })
 
   it.each([

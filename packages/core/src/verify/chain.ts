@@ -1,9 +1,11 @@
 /** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
 
+import { base64url } from 'jose'
 import type { Identity } from '../identity.ts'
-import { after, disown } from '../options.ts'
+import { after, disown, isPending } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
-import { checkText } from './jws.ts'
+import { foreignIssuer } from './claims.ts'
+import { checkText, unverifiedIssuer } from './jws.ts'
 import {
   type Active,
   type Inactive,
@@ -17,27 +19,31 @@ import {
 /**
  * Verifies tokens by several verifiers. The one that owns a token by its text judges it alone: a JWT is that of the
  * verifier for its issuer, a token with a prefix that of its `opaque`. A token that nobody owns goes to the others in
- * turn, until one of them knows it.
+ * turn, until one of them knows it; one that cannot tell keeps no other from telling.
  *
  * @example
  * const verifier = chain(jwt({ issuer, audience }), opaque({ prefix: 'acme', lookup }), staticTokens(services))
- * @throws TypeError where there is none, or one that is no verifier
+ * @throws TypeError where there is none, one that is no verifier, or two for the JWTs of one issuer
  */
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
 ): TokenVerifier<Identities[number]> {
   if (verifiers.length === 0) throw new TypeError('"chain" needs at least one verifier')
   const members = verifiers.map((member) => tokenVerifier('chain', member))
+  const twice = ownedTwice(members)
+  if (twice !== undefined)
+    throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
   return new Chain(members) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
 }
 
 type Verified = Verification<Identity<unknown>>
 
-const MAKER = Symbol('maker')
-type Made = Active<Identity<unknown>> & { readonly [MAKER]?: TokenVerifier<Identity<unknown>> }
+type Made = Readonly<Record<symbol, TokenVerifier<Identity<unknown>> | undefined>>
 
 class Chain implements TokenVerifier<Identity<unknown>> {
   readonly #members: readonly TokenVerifier<Identity<unknown>>[]
+  /** A mark of its own, for a chain may stand in a chain. */
+  readonly #maker = Symbol('maker')
   /** Who made a result that may cease to hold. */
   readonly #makers = new WeakMap<object, TokenVerifier<Identity<unknown>>>()
 
@@ -62,11 +68,12 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       if (answer === true) return this.#ask(member, token) as Verified | Promise<Verified>
       if (answer === undefined) others.push(member)
     }
+    if (others.length === 0) return checkText(token) ?? foreignIssuer(unverifiedIssuer(token), this.issuers)
     return this.#askInTurn(others, token) as Verified | Promise<Verified>
   }
 
   holds(verification: Active<Identity<unknown>>): boolean {
-    const maker = this.#makers.get(verification) ?? (verification as Made)[MAKER]
+    const maker = this.#makers.get(verification) ?? (verification as unknown as Made)[this.#maker]
     return maker?.holds?.(verification) ?? true
   }
 
@@ -85,19 +92,38 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #askInTurn(
     [member, ...others]: readonly TokenVerifier<Identity<unknown>>[],
     token: string,
+    failure?: { readonly cause: unknown },
   ): Verified | PromiseLike<Verified> {
-    if (member === undefined) return nobodys(token)
-    return after<Verified, Verified>(this.#ask(member, token), (verification) => {
-      const isUnknown = verification.active === false && verification.reason === 'unknown_token'
-      return isUnknown && others.length > 0 ? this.#askInTurn(others, token) : verification
-    })
+    if (member === undefined) {
+      if (failure !== undefined) throw failure.cause
+      return this.#unknown(token)
+    }
+    const judge = (verification: Verified) => {
+      if (verification.active || verification.reason !== 'unknown_token') return verification
+      return this.#askInTurn(others, token, failure)
+    }
+    const goOn = (cause: unknown) => this.#askInTurn(others, token, failure ?? { cause })
+    let answer: Verified | PromiseLike<Verified>
+    try {
+      answer = this.#ask(member, token)
+    } catch (cause) {
+      return goOn(cause)
+    }
+    return isPending(answer) ? Promise.resolve(answer).then(judge, goOn) : judge(answer)
+  }
+
+  /** Nobody knows it; of a JWT there is more to say to operators. */
+  #unknown(token: string): Inactive {
+    const iss = unverifiedIssuer(token)
+    if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
+    return inactive('unknown_token', foreignIssuer(iss, this.issuers).detail)
   }
 
   #ask(member: TokenVerifier<Identity<unknown>>, token: string): Verified | PromiseLike<Verified> {
     return after<Verified, Verified>(member.verify(token), (verification) => {
       if (member.holds === undefined || !verification?.active) return verification
       // One that is not checked yet is copied when it is: the copy keeps what it carries.
-      if (!isTrusted(verification)) return { ...verification, [MAKER]: member }
+      if (!isTrusted(verification)) return { ...verification, [this.#maker]: member }
       this.#makers.set(verification, member)
       return verification
     })
@@ -111,7 +137,18 @@ function ownership(member: TokenVerifier<Identity<unknown>>, token: string): boo
   throw new Unavailable('"owns" gave neither true, false nor undefined')
 }
 
-/** Every member said that it is not for it. */
-function nobodys(token: string): Inactive {
-  return checkText(token) ?? inactive('wrong_issuer', 'iss is none of the issuers')
+/** The first issuer whose JWTs two members claim for themselves. */
+function ownedTwice(members: readonly TokenVerifier<Identity<unknown>>[]): string | undefined {
+  const issuers = members.flatMap((member) => [...new Set(member.issuers ?? [])])
+  return issuers.find((issuer) => {
+    const probe = `${segment({ alg: 'none' })}.${segment({ iss: issuer })}.AA`
+    const owners = members.filter(
+      (member) => member.issuers?.includes(issuer) && ownership(member, probe) === true,
+    )
+    return owners.length > 1
+  })
+}
+
+function segment(content: object): string {
+  return base64url.encode(JSON.stringify(content))
 }

@@ -35,9 +35,8 @@ export function checkType(header: RawClaims, claims: RawClaims, profile: Profile
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
     return inactive('wrong_type', 'typ')
   if (type === 'at+jwt') return undefined
-  const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
-  if (foreign !== undefined) return inactive('wrong_type', `the claim "${foreign}"`)
-  return own(claims, 'token_use') === 'id' ? inactive('wrong_type', 'the claim "token_use"') : undefined
+  const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name)) ?? foreignUse(claims)
+  return foreign === undefined ? undefined : inactive('wrong_type', `the claim "${foreign}"`)
 }
 
 /** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
@@ -68,8 +67,12 @@ export function checkIntrospected(
   )
 }
 
-/** Refresh and ID tokens are active as well, and are no access tokens. */
-const FOREIGN_TYPES: readonly unknown[] = ['refresh', 'offline', 'id']
+/** How servers mark, in `typ` or `token_use`, what is active or signed as well, and is no access token. */
+const FOREIGN_USE = /^(?:id|refresh|offline|logout)(?:_token)?$/i
+
+function foreignUse(claims: RawClaims): string | undefined {
+  return ['typ', 'token_use'].find((name) => FOREIGN_USE.test(String(own(claims, name))))
+}
 
 function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = own(claims, 'token_type')
@@ -77,9 +80,8 @@ function checkTokenType(claims: RawClaims): Inactive | undefined {
   if (name !== undefined && name !== 'bearer' && name !== 'dpop') return inactive('wrong_type', 'token_type')
   if (name === 'dpop' && !Object.hasOwn(claims, 'cnf'))
     return inactive('wrong_type', 'token_type without cnf')
-  const typ = own(claims, 'typ')
-  const isForeign = typeof typ === 'string' && FOREIGN_TYPES.includes(typ.toLowerCase())
-  return isForeign ? inactive('wrong_type', 'typ') : undefined
+  const foreign = foreignUse(claims)
+  return foreign === undefined ? undefined : inactive('wrong_type', foreign)
 }
 
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
@@ -100,11 +102,14 @@ function isScope(value: unknown, profile: Profile): boolean {
 
 function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
   const iss = own(claims, 'iss')
-  if (iss === issuer) return undefined
-  return inactive(
-    'wrong_issuer',
-    typeof iss === 'string' ? `iss ${nearMiss(iss, issuer) ?? 'is another issuer'}` : 'iss is not a string',
-  )
+  return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
+}
+
+/** The refusal of an `iss` that is none of ours. */
+export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
+  if (typeof iss !== 'string') return inactive('wrong_issuer', 'iss is not a string')
+  const near = ours.map((issuer) => nearMiss(iss, issuer)).find((miss) => miss !== undefined)
+  return inactive('wrong_issuer', `iss ${near ?? 'is another issuer'}`)
 }
 
 /** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */

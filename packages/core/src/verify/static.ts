@@ -49,6 +49,8 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   const texts = entries.map(({ given }) => given)
   if (new Set(texts).size < texts.length) throw new TypeError('"tokens" has a token twice')
   const hashes = entries.map(({ hash }) => hash)
+  if (new Set(hashes).size < hashes.length)
+    throw new TypeError('"tokens" has a token twice, once by its hash')
   const known = hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes)
 
   function find(hash: string, all: readonly string[]): Verification<Identity<Claims>> {
@@ -59,6 +61,12 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   }
 
   return {
+    /** So that in a chain nobody else gets to see it. */
+    owns(token) {
+      const hash = sha256(token)
+      const isKnown = typeof hash === 'string' && !isPending(known) && find(hash, known).active
+      return isKnown || undefined
+    },
     verify(token) {
       const hash = sha256(token)
       if (typeof hash === 'string' && !isPending(known)) return find(hash, known)
