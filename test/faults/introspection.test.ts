@@ -110,13 +110,18 @@ it('G10 FX48 is redirected: nothing is sent to the other place', async () => {
   await other.close()
 })
 
-it.each(['true', 1, 'yes', {}, [true], null, undefined, 'false', 0])(
+it.each(['true', 1, 'yes', {}, [true], null, 'false', 0])(
   'G02 FX50 active is %j: refused',
   async (active) => {
     server.reply = json({ ...GOOD, active })
     expect(await outcome(gateFor())).toBe('401 unknown_token')
   },
 )
+
+it('G02 G03 there is no active: what answered does not know of introspection, so nobody could tell', async () => {
+  server.reply = json({ ...GOOD, active: undefined })
+  expect(await outcome(gateFor())).toBe('503 unavailable')
+})
 
 it('G08 tells the operator that our own credentials were refused', async () => {
   server.reply = json({ error: 'invalid_client' }, 401)
@@ -274,5 +279,68 @@ describe('FX53 a token that is revoked while it is cached', () => {
     expect(await pending).toBe('401 revoked')
     server.reply = json(GOOD)
     expect(await outcome(gate)).toBe('ok')
+  })
+})
+
+it('FX52 ready() asks nothing where the endpoint is known, and neither closes the circuit nor reports a recovery', async () => {
+  const gate = gateFor()
+  server.reply = json({}, 500)
+  for (let request = 0; request < 50; request += 1) {
+    await gate.ready()
+    expect(await outcome(gate)).toBe('503 unavailable')
+  }
+  expect(server.asked.length).toBe(5)
+  expect(events.filter(({ type }) => type === 'recovered')).toEqual([])
+})
+
+it('has Node warn of nothing, however many questions are under way', async () => {
+  const warnings: Error[] = []
+  const listen = (warning: Error) => warnings.push(warning)
+  process.on('warning', listen)
+  const gate = gateFor()
+  expect(new Set(await Promise.all(Array.from({ length: 50 }, () => outcome(gate))))).toEqual(new Set(['ok']))
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', listen)
+  expect(warnings).toEqual([])
+})
+
+describe('an endpoint that was discovered', () => {
+  it('is discovered anew where nobody knows of it any more', async () => {
+    let path = '/old'
+    const asked: string[] = []
+    const fetch = async (url: string) => {
+      asked.push(new URL(url).pathname)
+      if (url.includes('/.well-known/'))
+        return Response.json({ issuer: server.origin, introspection_endpoint: server.origin + path })
+      return url.endsWith(path) ? Response.json(GOOD) : Response.json({}, { status: 404 })
+    }
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin, fetch })
+    expect(await outcome(gate)).toBe('ok')
+    path = '/new'
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(await outcome(gate)).toBe('ok')
+    expect(asked.filter((name) => name.startsWith('/.well-known'))).toHaveLength(2)
+  })
+
+  it('FX59 is not waited for after close', async () => {
+    let aborted: unknown
+    let asked = () => {}
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    const fetch = (_url: string, { signal }: RequestInit) =>
+      new Promise<Response>((_resolve, reject) => {
+        asked()
+        signal?.addEventListener('abort', () => {
+          aborted = signal.reason
+          reject(signal.reason)
+        })
+      })
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin, fetch, timeout: 60 })
+    const waiting = outcome(gate)
+    await isAsked
+    gate.close()
+    expect(await waiting).toBe('503 unavailable')
+    expect(String(aborted)).toContain('The gate is closed')
   })
 })

@@ -78,7 +78,7 @@ async function exchange(
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof Unavailable) throw cause
-    throw signal.aborted ? signal.reason : new Unavailable('The issuer cannot be reached', { cause })
+    throw signal.aborted ? signal.reason : new Unavailable(`${url} cannot be reached`, { cause })
   }
 }
 

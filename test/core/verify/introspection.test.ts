@@ -162,6 +162,8 @@ describe('the answer', () => {
     ['G04 it is of another token type', { token_type: 'mac' }, '401 wrong_type'],
     ['G04 it is bound, says the type, but not to what', { token_type: 'DPoP' }, '401 wrong_type'],
     ['it is a refresh token', { typ: 'Refresh', token_type: undefined }, '401 wrong_type'],
+    ['E16 it is a refresh token, says token_use', { token_use: 'refresh_token' }, '401 wrong_type'],
+    ['E16 it is an ID token, says token_use', { token_use: 'id' }, '401 wrong_type'],
     ['K15 it is bound to a key', { cnf: { jkt: 'x' }, token_type: 'DPoP' }, '401 unproven_binding'],
     ['within the tolerance', { exp: NOW - 29, nbf: NOW + 29 }, 'ok'],
     ['it says less', { iss: undefined, exp: undefined, token_type: undefined, scope: undefined }, 'ok'],
@@ -300,8 +302,12 @@ describe('BI20 impossible options', () => {
     [{ privateKey: 'pem' }, /"privateKey"/],
     [{ algorithm: undefined }, /"algorithm"/],
     [{ lifetime: 5 }, /"lifetime"/],
+    [{ algorithm: 'banana' }, /"algorithm"/],
+    [{ algorithm: 'HS256' }, /"algorithm"/],
+    [{ keyId: '' }, /"keyId"/],
+    [{ privateKey: { kty: 'EC' } }, /"privateKey" must be a private key/],
   ])('privateKeyJwt with %j', (options, message) => {
-    const good = { clientId: 'api', privateKey: { kty: 'EC' }, algorithm: 'ES256' }
+    const good = { clientId: 'api', privateKey: { kty: 'EC', d: 'AA' }, algorithm: 'ES256' }
     expect(() => privateKeyJwt({ ...good, ...options } as never)).toThrow(message)
   })
 })

@@ -2,6 +2,7 @@
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { callback, readOptions, text } from '../options.ts'
+import { ALGORITHMS } from './jwk.ts'
 
 /** A request to an authorization server, before it is sent. */
 export interface ClientRequest {
@@ -54,8 +55,10 @@ export interface PrivateKeyJwtOptions {
   clientId: string
   /** As a JWK, or imported already. */
   privateKey: JWK | CryptoKey
-  /** Default: the `alg` of the JWK. */
+  /** Default: the `alg` of the JWK. A CryptoKey has none that tells: name it. */
   algorithm?: string
+  /** Which of the client's registered keys it is. Default: the `kid` of the JWK, if it has one. */
+  keyId?: string
   /** For whom the assertion is. Default: the URL that is asked (RFC 7523 §3); many servers want their issuer. */
   audience?: string
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
@@ -75,6 +78,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
     'clientId',
     'privateKey',
     'algorithm',
+    'keyId',
     'audience',
     'now',
   ])
@@ -82,11 +86,16 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
   const { privateKey: key } = read
   if (typeof key !== 'object' || key === null)
     throw new TypeError('"privateKey" must be a JWK or a CryptoKey')
+  if ('kty' in key && !['d', 'priv'].some((name) => Object.hasOwn(key, name)))
+    throw new TypeError('"privateKey" must be a private key: this JWK is a public one')
   const { alg, kid } = key as JWK
+  const keyId = read.keyId === undefined ? kid : text('keyId', read.keyId)
   const algorithm = text('algorithm', read.algorithm ?? alg)
+  if (!ALGORITHMS.some((name) => name === algorithm && !name.startsWith('HS')))
+    throw new TypeError('"algorithm" must be a signature algorithm with a private key, such as "ES256"')
   const audience = read.audience === undefined ? undefined : text('audience', read.audience)
   const now = callback('now', read.now, Date.now)
-  const header = { alg: algorithm, ...(typeof kid === 'string' && { kid }) }
+  const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
   return async ({ url, body }) => {
     const issuedAt = Math.floor(now() / 1000)
     const assertion = await new SignJWT()

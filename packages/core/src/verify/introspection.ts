@@ -119,7 +119,10 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #fetch: Fetch
   readonly #now: () => number
   readonly #breaker: Breaker
-  readonly #closing = new AbortController()
+  /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
+  readonly #underWay = new Set<AbortController>()
+  #closed: Unavailable | undefined
+  readonly #discovers: boolean
   #endpoint: string | undefined
   #discovery: Promise<string> | undefined
   #isFailing = false
@@ -129,6 +132,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     if (endpoint === undefined && issuer === undefined)
       throw new TypeError('"endpoint" must be given, or "issuer", whose metadata names it')
     this.#endpoint = endpoint === undefined ? undefined : secureUrl('endpoint', endpoint)
+    this.#discovers = endpoint === undefined
     this.#issuer = issuer === undefined ? undefined : secureUrl('issuer', issuer)
     if (issuer?.includes('?')) throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
     if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
@@ -155,16 +159,19 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async verify(token: string): Promise<Verification<Identity<Claims>>> {
-    const answer = await this.#within((signal) => this.#ask(token, signal))
+    const answer = await this.#inTime((signal) =>
+      this.#breaker.run(() => this.#observed(this.#ask(token, signal)), signal),
+    )
     return this.#judge(answer)
   }
 
   async ready(): Promise<void> {
-    await this.#within((signal) => this.#locate(signal))
+    await this.#inTime((signal) => this.#locate(signal))
   }
 
   close(): void {
-    this.#closing.abort(new Unavailable('The gate is closed'))
+    this.#closed = new Unavailable('The gate is closed')
+    for (const abort of this.#underWay) abort.abort(this.#closed)
   }
 
   describe(): IntrospectionDescription {
@@ -179,20 +186,19 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  /** One call in its turn, with one deadline over all of it. */
-  async #within<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason
+  /** With one deadline over all of it. */
+  async #inTime<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw this.#closed
     const abort = new AbortController()
     const deadline = deadlineIn(this.#timeout)
     const late = () => abort.abort(new Unavailable('The authorization server did not answer in time'))
-    const closed = () => abort.abort(this.#closing.signal.reason)
     deadline.addEventListener('abort', late)
-    this.#closing.signal.addEventListener('abort', closed)
+    this.#underWay.add(abort)
     try {
-      return await this.#breaker.run(() => this.#observed(call(abort.signal)), abort.signal)
+      return await call(abort.signal)
     } finally {
       deadline.removeEventListener('abort', late)
-      this.#closing.signal.removeEventListener('abort', closed)
+      this.#underWay.delete(abort)
     }
   }
 
@@ -224,13 +230,17 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async #discover(): Promise<string> {
-    const signal = deadlineIn(this.#timeout)
-    this.#endpoint = await discover(this.#issuer as string, 'introspection_endpoint', this.#fetch, signal)
-    return this.#endpoint
+    const endpoint = await this.#inTime((signal) =>
+      discover(this.#issuer as string, 'introspection_endpoint', this.#fetch, signal),
+    )
+    this.#endpoint = endpoint
+    return endpoint
   }
 
   async #judge(answer: RawClaims): Promise<Verification<Identity<Claims>>> {
     const active = own(answer, 'active')
+    if (active === undefined)
+      throw new Unavailable('The answer has no "active": it is no introspection response')
     if (active === false) return inactive('unknown_token')
     if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
     if (isNestedTooDeeply(answer)) throw new Unavailable('The answer is nested too deeply')
@@ -245,7 +255,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     if (refusal !== undefined) return refusal
     const identity = await this.#read(said)
     if (isInactive(identity)) return identity
-    return trusted({ active: true, identity, expiresAt: identity.expiresAt })
+    return trusted({ active: true, identity, expiresAt: identity.expiresAt }, this.#now, this.#clockTolerance)
   }
 
   #succeeded(): void {
@@ -263,7 +273,8 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       : cause instanceof Unavailable
         ? cause
         : new Unavailable('The authorization server cannot be asked', { cause })
-    if (this.#closing.signal.aborted) return failure
+    if (this.#closed !== undefined) return failure
+    if (this.#discovers && isElsewhere(status)) this.#endpoint = undefined
     if (isAboutTheQuestion(status)) this.#breaker.succeeded()
     else this.#breaker.failed(failure.retryAfter)
     this.#isFailing = true
@@ -283,6 +294,11 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   get #server(): string {
     return this.#endpoint ?? this.#issuer ?? ''
   }
+}
+
+/** Nobody there, or nobody who knows of introspection: it may have moved, and the metadata tells where. */
+function isElsewhere(status: number | undefined): boolean {
+  return status === undefined || status === 404 || status === 410
 }
 
 /** 401 is about our credentials, 408 and 429 are about the server. */
