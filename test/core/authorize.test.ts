@@ -102,7 +102,20 @@ describe('allOf', () => {
 
   it('O05 names all the scopes that are needed in one challenge, those that are there included', () => {
     expect(judge(allOf(scope('read'), scope('admin'), scope('delete')))).toBe(tooLittle('read admin delete'))
-    expect(judge(allOf(scope('read'), role('admin')))).toBe(tooLittle('read'))
+  })
+
+  it('names no scope where none is lacking: the client would come back with the same token', () => {
+    expect(judge(allOf(scope('read'), role('admin')))).toBe(tooLittle())
+    expect(judge(allOf(scope('delete'), role('admin')))).toBe(tooLittle('delete'))
+  })
+
+  it('J06 asks for all of a stronger authentication at once, what is met included', () => {
+    const payment = allOf(acr('silver'), maxAge(60))
+    expect(judge(payment)).toBe(stepUp('acr_values="silver", max_age="60"'))
+    expect(judge(payment, { ...emma, acr: 'bronze', authenticatedAt: NOW })).toBe(
+      stepUp('acr_values="silver", max_age="60"'),
+    )
+    expect(judge(payment, { ...emma, authenticatedAt: NOW })).toBe('ok')
   })
 
   it('asks for scopes before a stronger authentication, which would not help without them', () => {

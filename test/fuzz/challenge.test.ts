@@ -26,7 +26,7 @@ const REASONS: readonly Reason[] = [
 /** A requirement of the user's own, which is not checked for scope-tokens as `scope()` checks its name. */
 const unchecked = (scopes: readonly string[]): Requirement => ({
   scopes,
-  scopesFor: () => scopes,
+  needs: () => ({ scopes }),
   judge: () => ({ reason: 'insufficient_scope', scopes }),
 })
 

@@ -15,11 +15,14 @@ export type Requirement<I extends Identity<unknown> = Identity<unknown>> = Rule 
 export interface Rule {
   /** The scopes that a token needs for it: what a challenge names before there is a token. */
   readonly scopes: readonly string[]
-  /** Those that this identity needs for it, the ones that it has included. */
-  scopesFor(identity: Identity<unknown>, context: Context): readonly string[]
+  /** All that this identity needs for it, what it has included: a challenge that names half of it leads round in a circle. */
+  needs(identity: Identity<unknown>, context: Context): Needs
   /** What is lacking; `undefined` where it is met. */
   judge(identity: Identity<unknown>, context: Context): Rejection | undefined
 }
+
+/** What a client can ask its authorization server for. */
+export type Needs = Pick<Rejection, 'scopes' | 'acrValues' | 'maxAge'>
 
 /** By what requirements are judged. */
 export interface Context {
@@ -41,7 +44,7 @@ export function scope(name: string, ...more: readonly never[]): Rule {
     ({ scopes }, { implies }) =>
       scopes.includes(name) ||
       (implies !== undefined && scopes.some((granted) => answerOf(implies(granted, name), 'scopeImplies'))),
-    { reason: 'insufficient_scope', scopes: [name] },
+    { ...insufficient(`the scope ${name} is needed`), scopes: [name] },
   )
 }
 
@@ -115,7 +118,7 @@ export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
 type Requirements<I extends Identity<unknown>> = readonly [Requirement<I>, ...Requirement<I>[]]
 
 /**
- * Requires all of the requirements. A challenge names the scopes of all of them at once; scopes and rights come before
+ * Requires all of the requirements. A challenge names what is needed for all of them at once; scopes and rights come before
  * a stronger authentication, which would not help where they are lacking.
  * @throws TypeError where none is given
  */
@@ -123,18 +126,21 @@ export function allOf<I extends Identity<unknown> = Identity<unknown>>(
   ...requirements: Requirements<I>
 ): Rule {
   const rules = rulesOf('allOf', requirements)
-  const scopesFor = (identity: Identity<unknown>, context: Context) =>
-    rules.flatMap((rule) => rule.scopesFor(identity, context))
+  const needs = (identity: Identity<unknown>, context: Context) =>
+    joined(rules.map((rule) => rule.needs(identity, context)))
   return Object.freeze({
     scopes: Object.freeze(rules.flatMap(({ scopes }) => scopes)),
-    scopesFor,
+    needs,
     judge(identity: Identity<unknown>, context: Context) {
-      let lacks: Rejection | undefined
-      for (const rule of rules) {
-        const rejection = rule.judge(identity, context)
-        if (rejection !== undefined) lacks = lacks === undefined ? rejection : both(lacks, rejection)
-      }
-      return lacks && { ...lacks, scopes: scopesFor(identity, context) }
+      const lacking = rules
+        .map((rule) => rule.judge(identity, context))
+        .filter((rejection) => rejection !== undefined)
+      const [first] = lacking
+      if (first === undefined) return undefined
+      const rights = lacking.filter(({ reason }) => reason === 'insufficient_scope')
+      const [right] = rights
+      if (right === undefined) return { ...first, ...needs(identity, context) }
+      return { ...right, scopes: rights.some(isAttainable) ? (needs(identity, context).scopes ?? []) : [] }
     },
   })
 }
@@ -151,9 +157,9 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
   const [first] = rules as [Rule, ...Rule[]]
   return Object.freeze({
     scopes: first.scopes,
-    scopesFor(identity: Identity<unknown>, context: Context) {
+    needs(identity: Identity<unknown>, context: Context) {
       const met = rules.find((rule) => rule.judge(identity, context) === undefined)
-      return (met ?? first).scopesFor(identity, context)
+      return (met ?? first).needs(identity, context)
     },
     judge(identity: Identity<unknown>, context: Context) {
       const lacks: Rejection[] = []
@@ -194,7 +200,7 @@ function simple(isMet: (identity: Identity<unknown>, context: Context) => boolea
   const rejection = Object.freeze({ ...given, scopes })
   return Object.freeze({
     scopes,
-    scopesFor: () => scopes,
+    needs: () => rejection,
     judge: (identity: Identity<unknown>, context: Context) =>
       isMet(identity, context) ? undefined : rejection,
   })
@@ -208,15 +214,14 @@ function insufficient(detail?: string): Rejection {
   return detail === undefined ? { reason: 'insufficient_scope' } : { reason: 'insufficient_scope', detail }
 }
 
-/** What a client has to get, if two things are lacking. */
-function both(one: Rejection, other: Rejection): Rejection {
-  if (one.reason !== other.reason) return one.reason === 'insufficient_scope' ? one : other
-  if (one.reason === 'insufficient_scope') return one
-  const ages = [one.maxAge, other.maxAge].filter((age) => age !== undefined)
-  const classes = [...(one.acrValues ?? []), ...(other.acrValues ?? [])]
+/** What meets several requirements: all scopes, one of the context classes, and the shortest age. */
+function joined(several: readonly Needs[]): Needs {
+  const scopes = several.flatMap((needs) => needs.scopes ?? [])
+  const classes = several.flatMap((needs) => needs.acrValues ?? [])
+  const ages = several.map((needs) => needs.maxAge).filter((age) => age !== undefined)
   return {
-    reason: one.reason,
-    ...(classes.length > 0 && { acrValues: classes }),
+    scopes,
+    ...(classes.length > 0 && { acrValues: [...new Set(classes)] }),
     ...(ages.length > 0 && { maxAge: Math.min(...ages) }),
   }
 }

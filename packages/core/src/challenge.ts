@@ -96,7 +96,8 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
 
   return {
     refuse(rejection) {
-      if (rejection.scopes !== undefined) return write(rejection)
+      const { scopes: needed, acrValues, maxAge } = rejection
+      if (needed !== undefined || acrValues !== undefined || maxAge !== undefined) return write(rejection)
       let refusal = prepared.get(rejection.reason)
       if (refusal === undefined) {
         refusal = write(rejection)
