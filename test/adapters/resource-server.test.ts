@@ -17,6 +17,7 @@ type Start = (
   options?: { trustProxy?: boolean; exposed?: string },
 ) => Promise<(path: string, sent?: Sent) => Promise<Answer>>
 
+const PUBLIC = 'public, max-age=60'
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()))
@@ -43,6 +44,10 @@ const onExpress =
     app.use(auth)
     app.use('/admin', bearerExpress.requireScope('admin'))
     app.use('/recent', bearerExpress.authorize(maxAge(60)))
+    app.use('/public', (_request, response, next) => {
+      response.set('Cache-Control', PUBLIC)
+      next()
+    })
     app.use((request, response) => void response.json({ subject: auth.identity(request)?.subject ?? null }))
     return serve(app)
   }
@@ -69,6 +74,7 @@ const onKoa =
     app.use((context, next) => (context.path === '/admin' ? admin(context, next) : next()))
     app.use((context, next) => (context.path === '/recent' ? recent(context, next) : next()))
     app.use((context) => {
+      if (context.path === '/public') context.set('Cache-Control', PUBLIC)
       context.body = { subject: auth.identity(context)?.subject ?? null }
     })
     return serve(app.callback())
@@ -79,7 +85,11 @@ const onFetch: Start = async (gate) => {
     const required = { '/admin': scope('admin'), '/recent': maxAge(60) }[new URL(request.url).pathname]
     const decision = required === undefined ? undefined : gate.authorize(identity, required)
     if (decision?.ok === false && request.method !== 'OPTIONS') return decision.toResponse()
-    return Response.json({ subject: identity?.subject ?? null })
+    const isPublic = new URL(request.url).pathname === '/public'
+    return Response.json(
+      { subject: identity?.subject ?? null },
+      isPublic ? { headers: { 'cache-control': PUBLIC } } : {},
+    )
   })
   return async (path, { method = 'GET', headers = [], body } = {}) => {
     const fields = new Headers()
@@ -239,6 +249,15 @@ describe.each(HOSTS)('%s', (name, start) => {
       expect(headers['referrer-policy']).toBe('no-referrer')
       const other = await ask('/', { headers: bearer() })
       expect([other.status, other.headers['referrer-policy']]).toEqual([200, undefined])
+    })
+
+    it('A05 in the query are answered so that nobody keeps them, whatever the handler says', async () => {
+      const ask = await start(gateOf({ credentials: { query: true } }))
+      const { headers } = await ask('/public?access_token=good')
+      expect(headers['cache-control']).toBe('private, no-store')
+      expect((await ask('/public', { headers: bearer() })).headers['cache-control']).toBe(
+        'public, max-age=60',
+      )
     })
 
     it('A04 in a form are taken, and from JSON never', async () => {
@@ -465,7 +484,7 @@ describe('a resource as the audience', () => {
       jwksUri: 'https://id.example.com/jwks',
     })
     expect(gate.describe().verifier).toMatchObject({
-      audience: ['https://api.example.com', 'https://API.example.com/'],
+      audience: ['https://api.example.com', 'https://API.example.com/', 'https://api.example.com/'],
     })
     const document = gate.metadata(
       new Request('https://api.example.com/.well-known/oauth-protected-resource'),

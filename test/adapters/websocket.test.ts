@@ -109,6 +109,22 @@ describe('authenticateUpgrade', () => {
     },
   )
 
+  it.each([['chat'], []])('M05 leaves the token nowhere in the request, beside %j', async (...others) => {
+    const seen: string[] = []
+    const server = createServer().on('upgrade', async (request, socket) => {
+      await authenticateUpgrade(gate, request, socket)
+      seen.push(JSON.stringify([request.headers, request.rawHeaders, request.headersDistinct]))
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closing.push(() => server.close())
+    const offered = [`bearer.${token}`, ...others]
+    await open(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, offered).catch(() => {})
+    expect(seen).toHaveLength(1)
+    expect(seen[0]).not.toContain(token)
+    expect(seen[0]?.includes('chat')).toBe(others.length > 0)
+  })
+
   it('takes another marker, and then not the usual one', async () => {
     const url = await start(gate, { marker: 'access_token~' })
     expect((await open(url, ['chat', `access_token~${token}`])).status).toBe(101)

@@ -130,6 +130,10 @@ describe('in a cookie', () => {
     [['token=abc', 'token=abc'], 'multiple_credentials'],
     [7, 'malformed_credentials'],
     [`token=${'a'.repeat(8193)}`, 'credentials_too_long'],
+    [' \ttoken\t=\tabc ', 'abc in cookie'],
+    ['\u00a0token=abc', 'no_credentials'],
+    ['\u000btoken=abc', 'no_credentials'],
+    ['token\ufeff=abc', 'no_credentials'],
   ])('%j is %s', async (cookie, expected) => {
     expect(await found({ cookie })).toBe(expected)
   })
@@ -180,6 +184,11 @@ describe('A03 in more places than one', () => {
 
   it('a malformed one counts', async () => {
     expect(await found({ authorization: 'Bearer', url: '/?access_token=abc' })).toBe('multiple_credentials')
+  })
+
+  it('one that is too long to look at is named as that', async () => {
+    const cookie = `a=${'b'.repeat(16_384)}`
+    expect(await found({ authorization: 'Bearer abc', cookie })).toBe('credentials_too_long')
   })
 
   it('another scheme does not', async () => {

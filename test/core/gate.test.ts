@@ -5,7 +5,9 @@ import {
   allOf,
   createGate,
   type DecisionEvent,
+  gateOf,
   type Identity,
+  jwt,
   RefusalError,
   type RequestView,
   scope,
@@ -234,8 +236,23 @@ describe('protect', () => {
     await expect(handler(request('Bearer good'))).rejects.toThrow('mine')
   })
 
+  it('hands on an error response as it is, wherever the token stood', async () => {
+    const gate = createGate({ verifier, credentials: { query: true } })
+    const response = await gate.protect(() => Response.error())(new Request('https://a/?access_token=good'))
+    expect(response.type).toBe('error')
+  })
+
   it('throws at creation without a handler', () => {
     expect(() => gate.protect(undefined as never)).toThrow(/"handler"/)
+  })
+})
+
+describe('gateOf', () => {
+  it('BI20 takes options with a function called authenticate for no gate', () => {
+    const options = { issuer: ISSUER, audience: AUDIENCE, authenticate: () => {} }
+    expect(() => gateOf(options)).toThrow('"createGate" has no option "authenticate"')
+    const gate = createGate({ verifier })
+    expect(gateOf(gate)).toBe(gate)
   })
 })
 
@@ -384,12 +401,73 @@ describe('a verifier of the user', () => {
     expect(outcome(given)).toMatch(new RegExp(`^unavailable Unavailable: The verifier gave .*${told}`))
   })
 
+  it('FX56 may give an instance whose members are those of its class', () => {
+    class Result {
+      readonly #active: boolean
+      readonly reason = 'unknown_token'
+      constructor(active: boolean) {
+        this.#active = active
+      }
+      get active() {
+        return this.#active
+      }
+      get identity() {
+        return identity
+      }
+    }
+    expect(outcome(new Result(true))).toBe('ok')
+    expect(outcome(new Result(false))).toMatch(/^unknown_token/)
+  })
+
+  it('D03 that keeps what jwt gave does not make a token last', async () => {
+    let ahead = 0
+    const now = () => (NOW + ahead) * 1000
+    const kept = new Map<string, Awaited<ReturnType<TokenVerifier['verify']>>>()
+    const verifying = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] }, now })
+    const memo: TokenVerifier = {
+      async verify(token) {
+        const known = kept.get(token) ?? (await verifying.verify(token))
+        kept.set(token, known)
+        return known
+      },
+    }
+    const gate = createGate({ verifier: memo })
+    const good = `Bearer ${await key.sign({ exp: NOW + 60 })}`
+    expect(await gate.authenticate(request(good))).toMatchObject({ ok: true })
+    ahead = 89
+    expect(await gate.authenticate(request(good))).toMatchObject({ ok: true })
+    ahead = 90
+    expect(await gate.authenticate(request(good))).toMatchObject({ ok: false, reason: 'expired' })
+  })
+
+  it('J06 has each of its challenges told as it is, though the reason is the same', () => {
+    const gate = createGate({
+      verifier: {
+        verify: (token) => ({
+          active: false,
+          reason: 'insufficient_user_authentication',
+          acrValues: [token],
+          maxAge: 60,
+        }),
+      },
+    })
+    for (const token of ['a', 'b'])
+      expect(gate.authenticate(request(`Bearer ${token}`))).toMatchObject({
+        headers: { 'WWW-Authenticate': expect.stringContaining(`acr_values="${token}", max_age="60"`) },
+      })
+  })
+
   it('gives identities that nobody can change', () => {
     const gate = createGate({ verifier: { verify: () => ({ active: true, identity: { ...identity } }) } })
     const decision = gate.authenticate(request('Bearer a'))
     if (decision instanceof Promise || !decision.ok) throw new Error('refused')
     expect(Object.isFrozen(decision.identity)).toBe(true)
     expect(Object.isFrozen(decision.identity.scopes)).toBe(true)
+  })
+
+  it('FX56 is answered 503 where a rule of the user gives neither a rejection nor undefined', () => {
+    const rule = { ...scope('read'), judge: () => false }
+    expect(outcome({ active: true, identity }, { requirement: rule })).toMatch(/^unavailable/)
   })
 
   it('lets nobody pass by a requirement that answers with a promise', () => {

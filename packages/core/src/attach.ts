@@ -53,3 +53,21 @@ export function authorizeAttached(
   const { gate, grant } = attachment
   return [grant.preflight ? grant : gate.authorize(grant.identity, required), gate.onReject]
 }
+
+/** What is used of a `node:http` response. */
+export interface NodeResponse {
+  setHeader(name: string, value: string): unknown
+  writeHead(...args: never[]): unknown
+}
+
+/**
+ * Has the answer to a granted request carry what it must (`grant.headers`), whatever a handler sets: a URL with a token in
+ * it is not to be kept (RFC 6750 §2.3).
+ */
+export function insist(response: NodeResponse, headers: Readonly<Record<string, string>>): void {
+  const { writeHead } = response
+  response.writeHead = (...args) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    return writeHead.apply(response, args)
+  }
+}

@@ -90,7 +90,8 @@ function named(option: string, name: string): string {
 /** The only place where there is something. */
 function one(found: readonly Found[]): Found {
   const present = found.filter((item) => !(isRejection(item) && item.reason === 'no_credentials'))
-  return present.length > 1 ? MULTIPLE : (present[0] ?? found.at(-1) ?? NONE)
+  if (present.length > 1) return present.includes(TOO_LONG) ? TOO_LONG : MULTIPLE
+  return present[0] ?? found.at(-1) ?? NONE
 }
 
 function inAuthorization(request: RequestView): Found {
@@ -173,12 +174,24 @@ function inCookie(request: RequestView, name: string): Found {
   const values: string[] = []
   for (const pair of text.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals !== -1 && pair.slice(0, equals).trim() === name)
-      values.push(unquoted(pair.slice(equals + 1).trim()))
+    if (equals !== -1 && withoutSpace(pair.slice(0, equals)) === name)
+      values.push(unquoted(withoutSpace(pair.slice(equals + 1))))
   }
   if (values.length > 1) return MULTIPLE
   const [value = ''] = values
   return value === '' ? NONE : tokenOf(decoded(value), 'cookie')
+}
+
+/** RFC 6265 §5.2: SP and HTAB alone. To `trim`, a name behind any other white space would pass for one with a `__Host-` prefix. */
+function withoutSpace(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && isSpace(text[start])) start += 1
+  while (end > start && isSpace(text[end - 1])) end -= 1
+  return text.slice(start, end)
+}
+
+function isSpace(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 function unquoted(value: string): string {

@@ -22,7 +22,7 @@ export function protect<I extends Sender, Rest extends unknown[]>(
     const decision = await authenticate(request)
     if (!decision.ok) return decision.toResponse()
     const response = await handler(request, decision.identity, ...rest)
-    return decision.headers === undefined || response.status === 101
+    return decision.headers === undefined || response.status < 200
       ? response
       : withHeaders(response, decision.headers)
   }

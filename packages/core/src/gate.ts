@@ -294,6 +294,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   function settle(outcome: Outcome<I>): Decision<I> {
     if (isRejection(outcome)) return refuse(outcome)
+    if (outcome.ok !== true) throw new Unavailable('A requirement gave neither a rejection nor undefined')
     notify(onDecision, { decision: outcome })
     return outcome
   }
@@ -364,7 +365,8 @@ function retryAfterOf(cause: unknown): Seconds {
 
 /** A gate as it is, or the gate that options describe. */
 export function gateOf<I extends Sender>(options: object | Gate<I>): Gate<I> {
-  if (typeof options === 'object' && options !== null && 'authenticate' in options) return options as Gate<I>
+  if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
+    return options as Gate<I>
   return createGate(options as VerifierGateOptions) as Gate<Sender> as Gate<I>
 }
 

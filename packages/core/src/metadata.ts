@@ -74,7 +74,8 @@ export function protectedResource(given: string | ResourceMetadata, defaults: De
   const path = `/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}`
   const document = JSON.stringify(documentOf({ ...metadata, resource }, defaults))
   return {
-    audience: [...new Set([resource, metadata.resource])],
+    // RFC 3986 §6.2.3: without a path, the slash makes no difference, and clients write it or not.
+    audience: [...new Set([resource, metadata.resource, ...(pathname === '/' ? [`${origin}/`] : [])])],
     url: origin + path,
     answer(request) {
       if (targetOf(request)[0] !== path) return undefined

@@ -111,10 +111,25 @@ export async function authenticateUpgrade<I extends Sender>(
   }
   if (socket.destroyed) return undefined
   const { protocols } = handshake
-  const headers = request.headers as Record<string, string | string[] | undefined>
-  if (protocols.length === 0) delete headers['sec-websocket-protocol']
-  else headers['sec-websocket-protocol'] = protocols.join(', ')
+  offer(request, protocols)
   return { identity: decision.identity, protocols }
+}
+
+const FIELD = 'sec-websocket-protocol'
+
+/** Has the request offer these subprotocols and no other, in `headers` and in the lines as they came. */
+function offer(request: NodeRequest, protocols: readonly string[]): void {
+  const headers = request.headers as Record<string, string | string[] | undefined>
+  const lines = (request.rawHeaders ?? []) as string[]
+  let value = protocols.join(', ')
+  if (value === '') delete headers[FIELD]
+  else headers[FIELD] = value
+  // Node counts on as many lines as there were.
+  for (let index = 0; index < lines.length; index += 2) {
+    if (lines[index]?.toLowerCase() !== FIELD) continue
+    lines[index + 1] = value
+    value = ''
+  }
 }
 
 const STATUS_TEXT = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' }

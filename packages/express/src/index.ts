@@ -10,6 +10,7 @@ import {
   type Identity,
   type IssuerGateOptions,
   identityFrom,
+  insist,
   metadataAnswer,
   nodeRequest,
   type OnReject,
@@ -51,13 +52,13 @@ export interface Bearer<I extends Sender = Identity> extends RequestHandler {
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
+export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
 ): Bearer<Passing<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Bearer<Passing<Identity<Claims>, Anonymous>>
-export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<I extends Sender>(options: object): Bearer<I> {
   const gate = gateOf<I>(options)
   const middleware: RequestHandler = (request, response, next) => {
@@ -65,7 +66,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
       if (decision.ok) {
         attach(request, gate, decision)
         request.identity = decision.identity
-        if (decision.headers !== undefined) response.set(decision.headers)
+        if (decision.headers !== undefined) insist(response, decision.headers)
       }
       proceed(decision, gate.onReject, response, next)
     }

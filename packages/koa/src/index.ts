@@ -10,6 +10,7 @@ import {
   type Identity,
   type IssuerGateOptions,
   identityFrom,
+  insist,
   metadataAnswer,
   nodeRequest,
   type OnReject,
@@ -49,13 +50,13 @@ export interface Bearer<I extends Sender = Identity> extends Middleware {
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
+export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
 ): Bearer<Passing<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Bearer<Passing<Identity<Claims>, Anonymous>>
-export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<I extends Sender>(options: object): Bearer<I> {
   const gate = gateOf<I>(options)
   const middleware: Middleware = (context, next) => {
@@ -63,7 +64,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
       if (decision.ok) {
         attach(context, gate, decision)
         context.state.identity = decision.identity
-        if (decision.headers !== undefined) context.set(decision.headers)
+        if (decision.headers !== undefined) insist(context.res, decision.headers)
       }
       return proceed(decision, gate.onReject, context, next)
     }

@@ -60,7 +60,7 @@ describe('roles', () => {
   const resources = { resource_access: { [AUDIENCE]: { roles: ['c'] }, other: { roles: ['x'] } } }
   it.each<[string, object, readonly string[]]>([
     ['of roles', { roles: ['a', 'b'] }, ['a', 'b']],
-    ['of roles in a text', { roles: 'a b' }, ['a', 'b']],
+    ['of a role in a text, spaces and all', { roles: 'Billing admin' }, ['Billing admin']],
     ['of the realm', { realm_access: { roles: ['a'] } }, ['a']],
     ['of the audience in resource_access', resources, ['c']],
     [

@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../identity.ts'
 import { callback, oneOf, text, texts } from '../options.ts'
-import { listOf, type RawClaims } from '../verify/mapping.ts'
+import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
@@ -44,6 +44,6 @@ export function cognito<Claims = RawClaims>(
     audience: read.audience === undefined ? null : texts('audience', read.audience),
     algorithms: ['RS256'],
     requiredClaims: { token_use: 'access', client_id: texts('clientId', read.clientId) },
-    roles: callback('roles', read.roles, (claims) => listOf(own(claims, 'cognito:groups'))),
+    roles: callback('roles', read.roles, (claims) => namesOf(own(claims, 'cognito:groups'))),
   })
 }

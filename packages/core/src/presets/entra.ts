@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../identity.ts'
 import { callback, texts } from '../options.ts'
-import { listOf, type RawClaims } from '../verify/mapping.ts'
+import { listOf, namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
@@ -58,7 +58,7 @@ export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenV
       algorithms: ['RS256' as const],
       requiredClaims: { tid: tenant, ver: version.ver, [version.client]: client },
       scopes: callback('scopes', read.scopes, (claims: RawClaims) => listOf(own(claims, 'scp'))),
-      roles: callback('roles', read.roles, (claims: RawClaims) => listOf(own(claims, 'roles'))),
+      roles: callback('roles', read.roles, (claims: RawClaims) => namesOf(own(claims, 'roles'))),
     })),
   )
   return preset(read, ...providers)

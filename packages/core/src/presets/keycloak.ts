@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../identity.ts'
 import { callback, secureUrl, text, texts } from '../options.ts'
-import { listOf, member, type RawClaims } from '../verify/mapping.ts'
+import { member, namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
@@ -58,5 +58,5 @@ function realmName(realm: unknown): string {
 function roles(claims: RawClaims, clients: readonly string[]): readonly string[] {
   const resources = member(claims, 'resource_access')
   const holders = [member(claims, 'realm_access'), ...clients.map((client) => member(resources, client))]
-  return [...new Set(holders.flatMap((holder) => listOf(own(holder, 'roles'))))]
+  return [...new Set(holders.flatMap((holder) => namesOf(own(holder, 'roles'))))]
 }

@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../identity.ts'
 import { callback, text, texts } from '../options.ts'
-import { listOf, type RawClaims } from '../verify/mapping.ts'
+import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
@@ -44,6 +44,6 @@ export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVer
     audience: texts('audience', read.audience),
     algorithms: ['RS256'],
     requiredClaims: { cid: read.clientId === undefined ? isNamed : texts('clientId', read.clientId) },
-    roles: callback('roles', read.roles, (claims) => listOf(own(claims, 'groups'))),
+    roles: callback('roles', read.roles, (claims) => namesOf(own(claims, 'groups'))),
   })
 }

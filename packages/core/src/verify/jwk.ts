@@ -66,13 +66,10 @@ export function verificationKey(
   if (!isObject(jwk)) return 'not an object'
   const kty = own(jwk, 'kty')
   const kid = own(jwk, 'kid')
-  const use = own(jwk, 'use')
-  const operations = own(jwk, 'key_ops')
   if (typeof kty !== 'string' || MEMBERS[kty] === undefined) return 'its "kty" is not known'
   if (kid !== undefined && typeof kid !== 'string') return 'its "kid" is not a string'
-  if (use !== undefined && use !== 'sig') return 'its "use" is not "sig"'
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
-    return 'its "key_ops" do not include "verify"'
+  const other = otherUse(jwk)
+  if (other !== undefined) return other
   if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => Object.hasOwn(jwk, name)))
     return 'it is a private key'
   if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
@@ -93,6 +90,16 @@ export function verificationKey(
     algorithms,
     jwk: { ...material, alg: algorithms[0], use: 'sig', key_ops: ['verify'], ext: true } as JWK,
   }
+}
+
+/** What tells that a key is for something else, such as encryption (RFC 7517 §4.2 and §4.3). */
+export function otherUse(jwk: object): string | undefined {
+  const use = own(jwk, 'use')
+  const operations = own(jwk, 'key_ops')
+  if (use !== undefined && use !== 'sig') return 'its "use" is not "sig"'
+  if (operations === undefined || (Array.isArray(operations) && operations.includes('verify')))
+    return undefined
+  return 'its "key_ops" do not include "verify"'
 }
 
 /**

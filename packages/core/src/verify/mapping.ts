@@ -151,13 +151,18 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
     own(member(claims, 'realm_access'), 'roles'),
     ...audience.map((name) => own(member(resources, name), 'roles')),
   ]
-  return [...new Set(all.flatMap(listOf))]
+  return [...new Set(all.flatMap(namesOf))]
 }
 
 /** A member that is an object, or an empty one. */
 export function member(object: RawClaims, name: string): RawClaims {
   const value = own(object, name)
   return isObject(value) ? value : {}
+}
+
+/** A string is one name, spaces and all: `Billing admin` is no `admin`. An array of strings has several, anything else none. */
+export function namesOf(value: unknown): readonly string[] {
+  return typeof value === 'string' ? [value] : isStrings(value) ? value : []
 }
 
 /** Of a string the parts between spaces, of an array of strings its items, of anything else nothing. */

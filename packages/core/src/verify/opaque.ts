@@ -48,7 +48,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   const now = callback('now', read.now, Date.now)
 
   const judge = (found: OpaqueToken<Claims> | null) =>
-    found === null ? inactive('unknown_token') : verificationOf(found, secondsOf(now))
+    found === null ? inactive('unknown_token') : verificationOf(found, now)
 
   function find(token: string, hash: string): Verified<Claims> {
     const found = lookup(token, hash)
@@ -70,7 +70,10 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
 
 /** A misspelt `expiresAt` would make a token that never ends: what is not understood is not accepted. */
-function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verification<Identity<Claims>> {
+function verificationOf<Claims>(
+  found: OpaqueToken<Claims>,
+  now: () => number,
+): Verification<Identity<Claims>> {
   if (!isObject(found as unknown) || !hasMembers(found))
     throw new Unavailable('The lookup gave neither a token nor null')
   const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
@@ -80,8 +83,8 @@ function verificationOf<Claims>(found: OpaqueToken<Claims>, now: Seconds): Verif
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new Unavailable(`The lookup gave a "${wrong}" of the wrong type`)
   const { expiresAt } = identity
-  if (expiresAt !== undefined && now >= expiresAt) return inactive('expired')
-  return trusted({ active: true, identity, expiresAt })
+  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
+  return trusted({ active: true, identity, expiresAt }, now)
 }
 
 /** A `Map`, a `Date` or an `Error` has no members: it would be a token that may do nothing, for ever. */

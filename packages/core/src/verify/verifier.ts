@@ -78,12 +78,30 @@ export function secondsOf(now: () => number): Seconds {
   throw new TypeError('"now" must return milliseconds since the epoch')
 }
 
-/** What our own verifiers gave, and what was checked: it need not be checked again. */
-const checked = new WeakSet<object>()
+/** From when on a result is good no more, by the clock of whoever judged it. */
+interface End {
+  readonly at: Seconds
+  now(): number
+}
 
-/** The result of a verifier of our own, which has checked it. Its identity is frozen. */
-export function trusted<V extends Verification<Identity<unknown>>>(verification: V): V {
-  checked.add(Object.freeze(verification))
+/** What our own verifiers gave, and what was checked: but for its end it need not be checked again. */
+const checked = new WeakMap<object, End | undefined>()
+
+/**
+ * The result of a verifier of our own, which has checked it. Its identity is frozen.
+ * @param now the verifier's clock, in milliseconds since the epoch
+ * @param tolerance how long after its `expiresAt` the verifier would still take the token
+ */
+export function trusted<V extends Verification<Identity<unknown>>>(
+  verification: V,
+  now: () => number = Date.now,
+  tolerance: Seconds = 0,
+): V {
+  const expiresAt = verification.active ? verification.expiresAt : undefined
+  checked.set(
+    Object.freeze(verification),
+    expiresAt === undefined ? undefined : { at: expiresAt + tolerance, now },
+  )
   return verification
 }
 
@@ -100,13 +118,16 @@ export function checkedVerification<I extends Identity<unknown>>(
   given: Verification<I>,
   now: () => number,
 ): Verification<I> {
-  if (checked.has(given)) return given
+  const end = checked.get(given)
+  if (end !== undefined && secondsOf(end.now) >= end.at) return inactive('expired')
+  if (end !== undefined || checked.has(given)) return given
   const problem = problemOf(given)
   if (problem !== undefined) throw new Unavailable(`The verifier gave ${problem}`)
-  if (!given.active) return trusted({ ...given })
+  // A copy has own members only: these may be a getter's.
+  if (!given.active) return trusted({ ...given, active: false, reason: given.reason })
   const expiresAt = given.expiresAt ?? (own(given.identity, 'expiresAt') as Seconds | undefined)
   if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return trusted({ ...given, identity: frozen(given.identity), expiresAt })
+  return trusted({ ...given, active: true, identity: frozen(given.identity), expiresAt }, now)
 }
 
 function problemOf(given: unknown): string | undefined {
