@@ -39,7 +39,22 @@ const NUMBERS = [
   ...[`${NOW}.999`, `${NOW - 30}.000001`, `${NOW}e0`, '1767225600000', '17672256e2', '5e-324'],
 ]
 const TEXTS = [
-  ...['', 'a', 'id', 'NaN', 'read write', ' read  write ', 'é', '\u0000', '__proto__', String(NOW)],
+  ...[
+    '',
+    'a',
+    'id',
+    'ID',
+    'Refresh',
+    'refresh_token',
+    'Bearer',
+    'NaN',
+    'read write',
+    ' read  write ',
+    'é',
+    '\u0000',
+    '__proto__',
+    String(NOW),
+  ],
   ...[
     AUDIENCE,
     `${AUDIENCE}/`,
@@ -75,7 +90,7 @@ const json = fc.oneof(
 )
 const NAMES = [
   ...Object.keys(goodClaims()),
-  ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'token_use'],
+  ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'token_use', 'typ'],
   ...['at_hash', 'c_hash', 'events', 'token_introspection'],
   ...['__proto__', 'constructor', 'toString', 'then', 'active', 'Exp', '\\u0065xp'],
 ]

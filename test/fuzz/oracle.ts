@@ -108,10 +108,15 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
   if (type !== 'at+jwt') {
     const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
     if (foreign !== undefined) return `another kind of token, with "${foreign}"`
-    if (Object.hasOwn(claims, 'token_use') && claims.token_use === 'id') return 'an ID token'
+    for (const name of ['typ', 'token_use']) {
+      const use = Object.hasOwn(claims, name) ? claims[name] : undefined
+      if (typeof use === 'string' && NOT_ACCESS.has(use.toLowerCase())) return `"${name}" is ${use}`
+    }
   }
   return depthOf(claims) > 32 ? 'nested too deeply' : undefined
 }
+
+const NOT_ACCESS = new Set(['id', 'refresh', 'offline', 'logout'].flatMap((use) => [use, `${use}_token`]))
 
 function depthOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0

@@ -244,6 +244,11 @@ describe('the kind of token', () => {
   })
 })
 
+it('takes a token_use or typ that is no text for nothing', async () => {
+  for (const use of [['id'], { id: 1 }, 7, null, true])
+    expect(await outcome(await key.sign({ token_use: use, typ: use }, { typ: 'JWT' }))).toBe('active')
+})
+
 describe('the claims', () => {
   it.each([
     '[]',

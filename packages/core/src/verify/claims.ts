@@ -71,7 +71,10 @@ export function checkIntrospected(
 const FOREIGN_USE = /^(?:id|refresh|offline|logout)(?:_token)?$/i
 
 function foreignUse(claims: RawClaims): string | undefined {
-  return ['typ', 'token_use'].find((name) => FOREIGN_USE.test(String(own(claims, name))))
+  return ['typ', 'token_use'].find((name) => {
+    const use = own(claims, name)
+    return typeof use === 'string' && FOREIGN_USE.test(use)
+  })
 }
 
 function checkTokenType(claims: RawClaims): Inactive | undefined {
