@@ -1,5 +1,8 @@
 /** SHA-256 on runtimes without Node's crypto module. The twin of `digest.node.ts`. */
 
+/** Whether digests come at once. */
+export const isImmediate: boolean = false
+
 const encoder = new TextEncoder()
 
 /** The SHA-256 of a text's UTF-8 bytes, as base64url (43 characters). */

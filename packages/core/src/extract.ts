@@ -46,6 +46,7 @@ const BEARER = new RegExp(`^bearer +(${B64TOKEN})$`, 'i')
 const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 /** Two field lines that a host has joined into one value: `Basic abc, Bearer xyz`. */
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
+const USUAL = 'Bearer '
 const TOKEN = new RegExp(`^${B64TOKEN}$`)
 const NAME = new RegExp(`^${TCHAR}+$`)
 
@@ -92,6 +93,15 @@ function one(found: readonly Found[]): Found {
   const present = found.filter((item) => !(isRejection(item) && item.reason === 'no_credentials'))
   if (present.length > 1) return present.includes(TOO_LONG) ? TOO_LONG : MULTIPLE
   return present[0] ?? found.at(-1) ?? NONE
+}
+
+/**
+ * What stands in the `Authorization` field as tokens usually do, its syntax unchecked. Only for asking whether it is known.
+ */
+export function usualToken(request: RequestView): string | undefined {
+  const value = request.header('authorization')
+  if (typeof value !== 'string' || !value.startsWith(USUAL)) return undefined
+  return value.length <= USUAL.length + MAX_TOKEN_LENGTH ? value.slice(USUAL.length) : undefined
 }
 
 function inAuthorization(request: RequestView): Found {

@@ -1,11 +1,12 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
+import { isImmediate, sha256 } from '#digest'
 import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
 import type { Decision, Grant, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
-import { type CredentialPlaces, type Credentials, createExtract } from './extract.ts'
+import { type CredentialPlaces, type Credentials, createExtract, usualToken } from './extract.ts'
 import { type ProtectedHandler, protect } from './fetch.ts'
 import type { Identity, Sender } from './identity.ts'
 import { type PublicAnswer, protectedResource, type ResourceMetadata, resourceAudience } from './metadata.ts'
@@ -199,6 +200,8 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   ])
   const verifier = verifierOf<V>(read)
   const extract = createExtract(read.credentials)
+  /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
+  const recalls = isImmediate && read.credentials === undefined && verifier.recall !== undefined
   const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
   const isRevoked = callback('isRevoked', read.isRevoked, undefined)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
@@ -242,16 +245,25 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
     if (passPreflight && isPreflight(request)) return granted<I>(undefined, PREFLIGHT)
+    const text = recalls ? usualToken(request) : undefined
+    const hash = text === undefined ? undefined : (sha256(text) as string)
+    const known = hash === undefined ? undefined : verifier.recall?.(hash)
+    if (known !== undefined) return verify(request, { token: text as string, place: 'header' }, known)
     return after<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
       if (isRejection(found)) return isAnonymous(found) ? granted<I>(undefined) : found
-      if (requireTls && request.secure !== true) return INSECURE
-      return verify(found)
+      return verify(request, found, undefined, found.token === text ? hash : undefined)
     })
   }
 
   /** While anything is awaited, the hash of the token is held, and never its text. */
-  function verify({ token, place }: Credentials): Outcome<I> | PromiseLike<Outcome<I>> {
-    const verification = verifier.verify(token)
+  function verify(
+    request: RequestView,
+    { token, place }: Credentials,
+    known?: Verification<V>,
+    hash?: string,
+  ): Outcome<I> | PromiseLike<Outcome<I>> {
+    if (requireTls && request.secure !== true) return INSECURE
+    const verification = known ?? verifier.verify(token, hash)
     const isAwaited = isPending(verification) || isRevoked !== undefined
     return judged(verification, isAwaited || revocations.ofTokens ? hashOf(token) : undefined, place)
   }
@@ -288,14 +300,14 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   /** What was revoked here is asked last: so it counts also where it was revoked a moment ago. */
   function isTakenBack(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
-    const answer = isRevoked === undefined ? false : askRevoked(isRevoked, identity)
-    return after(answer, (revoked) => revoked || revocations.has(hash, identity))
+    if (isRevoked === undefined) return revocations.has(hash, identity)
+    return after(askRevoked(isRevoked, identity), (revoked) => revoked || revocations.has(hash, identity))
   }
 
   function settle(outcome: Outcome<I>): Decision<I> {
     if (isRejection(outcome)) return refuse(outcome)
     if (outcome.ok !== true) throw new Unavailable('A requirement gave neither a rejection nor undefined')
-    notify(onDecision, { decision: outcome })
+    if (onDecision !== undefined) notify(onDecision, { decision: outcome })
     return outcome
   }
 

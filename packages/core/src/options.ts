@@ -112,7 +112,9 @@ export function disown(result: unknown): void {
 
 /** A promise, or whatever else a function of the user's returns to be awaited. */
 export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
-  return typeof (result as PromiseLike<T> | null | undefined)?.then === 'function'
+  return (
+    typeof result === 'object' && result !== null && typeof (result as PromiseLike<T>).then === 'function'
+  )
 }
 
 /** What comes of a result, at once where the result is there. What is awaited may be any thenable of the user's. */

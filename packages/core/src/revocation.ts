@@ -73,6 +73,7 @@ export class Revocations {
     hash: string | PromiseLike<string> | undefined,
     identity: Identity<unknown>,
   ): boolean | PromiseLike<boolean> {
+    if (this.size === 0) return false
     if (this.#hasIdentity(identity)) return true
     if (hash === undefined || !this.ofTokens) return false
     return after(hash, (digest) => this.#tokens.has(digest))

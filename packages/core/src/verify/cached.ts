@@ -114,11 +114,19 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return this.#verifier.issuers ?? []
   }
 
-  verify(token: string): Verification<I> | Promise<Verification<I>> {
-    const key = sha256(token)
+  verify(token: string, hash?: string): Verification<I> | Promise<Verification<I>> {
+    const key = hash ?? sha256(token)
     return typeof key === 'string'
       ? this.#verify(key, token)
       : key.then((digest) => this.#verify(digest, token))
+  }
+
+  recall(hash: string): Active<I> | undefined {
+    const kept = this.#active.get(hash)
+    if (kept === undefined) return undefined
+    if (this.#isUsable(kept)) return kept.verification
+    this.#active.delete(hash)
+    return undefined
   }
 
   holds(verification: Active<I>): boolean {
@@ -141,7 +149,7 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
-    const result = this.#verifier.verify(token)
+    const result = this.#verifier.verify(token, key)
     if (!isPending(result)) return this.#keep(key, result)
     const verification = Promise.resolve(result)
       .then((settled) => this.#keep(key, settled))
@@ -151,11 +159,8 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   }
 
   #find(key: string): Verification<I> | undefined {
-    const active = this.#active.get(key)
-    if (active !== undefined) {
-      if (this.#isUsable(active)) return active.verification
-      this.#active.delete(key)
-    }
+    const active = this.recall(key)
+    if (active !== undefined) return active
     const refused = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
     return refused !== undefined && performance.now() < refused.until ? refused.verification : undefined
   }

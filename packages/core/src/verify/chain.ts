@@ -61,15 +61,24 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return [...new Set(this.#members.flatMap((member) => member.issuers ?? []))]
   }
 
-  verify(token: string): Verified | Promise<Verified> {
+  /** Whoever keeps a result is whoever verified it, or was asked because nobody owns the token. */
+  recall(hash: string): Active<Identity<unknown>> | undefined {
+    for (const member of this.#members) {
+      const known = member.recall?.(hash)
+      if (known !== undefined) return known
+    }
+    return undefined
+  }
+
+  verify(token: string, hash?: string): Verified | Promise<Verified> {
     const others: TokenVerifier<Identity<unknown>>[] = []
     for (const member of this.#members) {
       const answer = ownership(member, token)
-      if (answer === true) return this.#ask(member, token) as Verified | Promise<Verified>
+      if (answer === true) return this.#ask(member, token, hash) as Verified | Promise<Verified>
       if (answer === undefined) others.push(member)
     }
     if (others.length === 0) return checkText(token) ?? foreignIssuer(unverifiedIssuer(token), this.issuers)
-    return this.#askInTurn(others, token) as Verified | Promise<Verified>
+    return this.#askInTurn(others, token, hash) as Verified | Promise<Verified>
   }
 
   holds(verification: Active<Identity<unknown>>): boolean {
@@ -92,6 +101,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #askInTurn(
     [member, ...others]: readonly TokenVerifier<Identity<unknown>>[],
     token: string,
+    hash: string | undefined,
     failure?: { readonly cause: unknown },
   ): Verified | PromiseLike<Verified> {
     if (member === undefined) {
@@ -100,12 +110,12 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     }
     const judge = (verification: Verified) => {
       if (verification.active || verification.reason !== 'unknown_token') return verification
-      return this.#askInTurn(others, token, failure)
+      return this.#askInTurn(others, token, hash, failure)
     }
-    const goOn = (cause: unknown) => this.#askInTurn(others, token, failure ?? { cause })
+    const goOn = (cause: unknown) => this.#askInTurn(others, token, hash, failure ?? { cause })
     let answer: Verified | PromiseLike<Verified>
     try {
-      answer = this.#ask(member, token)
+      answer = this.#ask(member, token, hash)
     } catch (cause) {
       return goOn(cause)
     }
@@ -119,8 +129,12 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return inactive('unknown_token', foreignIssuer(iss, this.issuers).detail)
   }
 
-  #ask(member: TokenVerifier<Identity<unknown>>, token: string): Verified | PromiseLike<Verified> {
-    return after<Verified, Verified>(member.verify(token), (verification) => {
+  #ask(
+    member: TokenVerifier<Identity<unknown>>,
+    token: string,
+    hash: string | undefined,
+  ): Verified | PromiseLike<Verified> {
+    return after<Verified, Verified>(member.verify(token, hash), (verification) => {
       if (member.holds === undefined || !verification?.active) return verification
       // One that is not checked yet is copied when it is: the copy keeps what it carries.
       if (!isTrusted(verification)) return { ...verification, [this.#maker]: member }

@@ -55,8 +55,8 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
     return isPending(found) ? Promise.resolve(found).then(judge) : judge(found)
   }
 
-  function verify(token: string): Verified<Claims> {
-    const hash = sha256(token)
+  function verify(token: string, known?: string): Verified<Claims> {
+    const hash = known ?? sha256(token)
     return typeof hash === 'string' ? find(token, hash) : hash.then((digest) => find(token, digest))
   }
 
@@ -64,7 +64,11 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
     read.cache === undefined ? { verify } : new Cache({ verify }, givenLimits(read.cache), now)
   if (prefix === undefined) return looked
   const owns = (token: string) => isOurs(token, prefix)
-  return { owns, verify: (token) => (owns(token) ? looked.verify(token) : inactive('unknown_token')) }
+  return {
+    ...(looked.recall !== undefined && { recall: (hash) => looked.recall?.(hash) }),
+    owns,
+    verify: (token, hash) => (owns(token) ? looked.verify(token, hash) : inactive('unknown_token')),
+  }
 }
 
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>

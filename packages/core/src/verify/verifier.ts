@@ -18,8 +18,16 @@ import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
  * }
  */
 export interface TokenVerifier<I extends Identity<unknown> = Identity> {
-  /** @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1) */
-  verify(token: string): Verification<I> | Promise<Verification<I>>
+  /**
+   * @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1)
+   * @param hash its SHA-256 as base64url, as `hashToken` makes it, where it is known already
+   */
+  verify(token: string, hash?: string): Verification<I> | Promise<Verification<I>>
+  /**
+   * What is at hand for the token with this SHA-256, and may still be used. Asked before the text of the token is looked
+   * at: only a token that was verified may be known. Default: nothing is at hand.
+   */
+  recall?(hash: string): Active<I> | undefined
   /**
    * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
    * this one at all; `undefined`, the default: it may be.

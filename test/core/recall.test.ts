@@ -1,0 +1,145 @@
+/** Known tokens: asked for by their hash before their text is looked at, and judged like any other. */
+
+import {
+  cached,
+  chain,
+  createGate,
+  generateToken,
+  hashToken,
+  type Identity,
+  jwt,
+  opaque,
+  type RequestView,
+  staticTokens,
+  type TokenVerifier,
+} from '@bearergate/core'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
+
+const now = () => NOW * 1000
+let key: TestKey
+let token: string
+beforeAll(async () => {
+  key = await createKey('ES256')
+  token = await key.sign()
+})
+
+const ofIssuer = () => jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] }, now })
+const view = (
+  headers: Readonly<Record<string, string | readonly string[]>>,
+  more: object = {},
+): RequestView => ({
+  header: (name) => headers[name],
+  ...more,
+})
+const withToken = (text: string) => view({ authorization: `Bearer ${text}` })
+
+describe('a known token', () => {
+  it('is recalled by its hash alone, and nothing else is', async () => {
+    const verifier = ofIssuer()
+    const hash = await hashToken(token)
+    expect(verifier.recall?.(hash)).toBeUndefined()
+    const verification = await verifier.verify(token)
+    expect(verifier.recall?.(hash)).toBe(verification)
+    expect(verifier.recall?.(token)).toBeUndefined()
+    expect(verifier.recall?.(await hashToken(`${token}A`))).toBeUndefined()
+  })
+
+  it('A03 B07 is refused all the same in two lines, in a joined line, and in two places', async () => {
+    const known = createGate({ verifier: ofIssuer() })
+    await known.authenticate(withToken(token))
+    expect(known.authenticate(withToken(token))).toMatchObject({ ok: true })
+    for (const authorization of [
+      [`Bearer ${token}`, `Bearer ${token}`],
+      `Bearer ${token}, Bearer ${token}`,
+      `Bearer ${token} `,
+      `Bearer ${token},`,
+    ])
+      expect(await known.authenticate(view({ authorization }))).toMatchObject({ ok: false, status: 400 })
+    const places = createGate({ verifier: ofIssuer(), credentials: { query: true } })
+    expect(await places.authenticate(withToken(token))).toMatchObject({ ok: true })
+    const twice = view({ authorization: `Bearer ${token}` }, { url: `/?access_token=${token}` })
+    expect(await places.authenticate(twice)).toMatchObject({ reason: 'multiple_credentials' })
+  })
+
+  it('is taken in the other spellings of its scheme, and with more spaces', async () => {
+    const gate = createGate({ verifier: ofIssuer() })
+    await gate.authenticate(withToken(token))
+    for (const authorization of [`bearer ${token}`, `BEARER   ${token}`, `Bearer  ${token}`])
+      expect(await gate.authenticate(view({ authorization }))).toMatchObject({ ok: true })
+  })
+
+  it('A15 is refused all the same where it came without TLS', async () => {
+    const gate = createGate({ verifier: ofIssuer(), requireTls: true })
+    const over = (secure: boolean) => view({ authorization: `Bearer ${token}` }, { secure })
+    expect(await gate.authenticate(over(true))).toMatchObject({ ok: true })
+    expect(gate.authenticate(over(false))).toMatchObject({ reason: 'insecure_transport' })
+  })
+
+  it('FX53 is revoked by its text, and by isRevoked', async () => {
+    let isRevoked = false
+    const gate = createGate({ verifier: ofIssuer(), isRevoked: () => isRevoked })
+    await gate.authenticate(withToken(token))
+    expect(await gate.authenticate(withToken(token))).toMatchObject({ ok: true })
+    isRevoked = true
+    expect(await gate.authenticate(withToken(token))).toMatchObject({ reason: 'revoked' })
+    isRevoked = false
+    await gate.revoke(token)
+    expect(await gate.authenticate(withToken(token))).toMatchObject({ reason: 'revoked' })
+  })
+
+  it('is recalled through a chain, from whoever verified it', async () => {
+    const session = generateToken('acme')
+    const lookup = vi.fn(() => ({ subject: 'session' }))
+    const gate = createGate({
+      verifier: chain(
+        ofIssuer(),
+        opaque({ prefix: 'acme', lookup, cache: { ttl: 60 }, now }),
+        staticTokens([{ token: 'fixed', subject: 'service' }]),
+      ),
+    })
+    await gate.authenticate(withToken(token))
+    await gate.authenticate(withToken(session))
+    expect(gate.authenticate(withToken(token))).toMatchObject({ identity: { kind: 'jwt' } })
+    expect(gate.authenticate(withToken(session))).toMatchObject({ identity: { kind: 'opaque' } })
+    expect(gate.authenticate(withToken('fixed'))).toMatchObject({ identity: { kind: 'static' } })
+    expect(lookup).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('a verifier of the user', () => {
+  const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
+
+  it('is given the hash where it is known, and never that of another text', async () => {
+    const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
+    const gate = createGate({ verifier: { verify, recall: () => undefined } })
+    const hash = await hashToken('abc')
+    for (const authorization of ['Bearer abc', 'Bearer  abc', 'bearer abc'])
+      await gate.authenticate(view({ authorization }))
+    expect(verify.mock.calls).toEqual([
+      ['abc', hash],
+      ['abc', undefined],
+      ['abc', undefined],
+    ])
+  })
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no')
+      },
+    ],
+    ['gives something else', () => 'yes'],
+  ])('FX56 whose recall %s is answered 503', (_, recall) => {
+    const gate = createGate({ verifier: { verify: () => ({ active: true, identity }), recall } as never })
+    expect(gate.authenticate(withToken('abc'))).toMatchObject({ ok: false, status: 503 })
+  })
+
+  it('keeps its results under the hash that it is told', async () => {
+    const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
+    const gate = createGate({ verifier: cached({ verify }, { ttl: 60 }) })
+    for (let turn = 0; turn < 3; turn += 1) await gate.authenticate(withToken('abc'))
+    expect(verify.mock.calls).toEqual([['abc', await hashToken('abc')]])
+  })
+})
