@@ -89,6 +89,20 @@ export function frozen<T>(value: T): T {
   return copy
 }
 
+/** Deeply frozen in place: what was parsed just now, and checked not to be nested too deeply, is nobody else's. */
+export function frozenJson<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) frozenJson(member)
+  return Object.freeze(value)
+}
+
+/** An identity whose members are frozen or nobody else's. */
+export function frozenIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
+  for (const name of LISTS) Object.freeze(identity[name])
+  made.add(Object.freeze(identity))
+  return identity
+}
+
 function frozenCopy<T>(value: T, depth: number): T {
   if (typeof value !== 'object' || value === null || made.has(value)) return value
   const isArray = Array.isArray(value)

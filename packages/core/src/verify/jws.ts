@@ -1,14 +1,12 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
-import { base64url, errors, flattenedVerify } from 'jose'
+import { base64url, compactVerify, errors } from 'jose'
 import { isNestedTooDeeply, isObject, own } from '../identity.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
 import { type Inactive, inactive } from './verifier.ts'
 
-/** Base64url without padding, and with nothing in the bits that the last character does not use (RFC 4648 §3.5). */
-const SEGMENT = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
-const COMPACT_JWS = new RegExp(`^(?!\\.)${SEGMENT}\\.${SEGMENT}\\.(?!$)${SEGMENT}$`)
+const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
 
 const MAX_KID_LENGTH = 256
@@ -17,14 +15,32 @@ const MAX_UNNAMED_KEYS = 4
 
 /** What is wrong with the text of a token, before anything is decoded: each token has just one spelling that passes. */
 export function checkText(token: string): Inactive | undefined {
-  if (COMPACT_JWS.test(token)) return undefined
+  if (isCompactJws(token)) return undefined
   return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
 }
 
+function isCompactJws(token: string): boolean {
+  if (!COMPACT_JWS.test(token)) return false
+  const [first, last] = [token.indexOf('.'), token.lastIndexOf('.')]
+  return (
+    isCanonical(token, 0, first) &&
+    isCanonical(token, first + 1, last) &&
+    isCanonical(token, last + 1, token.length)
+  )
+}
+
+/** Whether a segment is one of whole bytes, with nothing in the bits that its last character does not use (RFC 4648 §3.5). */
+function isCanonical(token: string, start: number, end: number): boolean {
+  const rest = (end - start) % 4
+  const last = token.charAt(end - 1)
+  return (
+    rest === 0 || (rest === 2 && 'AQgw'.includes(last)) || (rest === 3 && 'AEIMQUYcgkosw048'.includes(last))
+  )
+}
+
 export interface CompactJws {
-  readonly protected: string
+  readonly text: string
   readonly payload: string
-  readonly signature: string
   readonly header: Readonly<Record<string, unknown>>
   readonly alg: Algorithm
   readonly kid: string | undefined
@@ -32,7 +48,7 @@ export interface CompactJws {
 
 /** Takes a token apart whose text was checked, and checks its header. */
 export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJws | Inactive {
-  const [encodedHeader = '', payload = '', signature = ''] = token.split('.')
+  const [encodedHeader = '', payload = ''] = token.split('.', 2)
   const header = decodeObject(encodedHeader)
   if (header === undefined)
     return inactive('malformed_token', 'the header is not a JSON object in UTF-8, or nested too deeply')
@@ -46,7 +62,7 @@ export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJ
   const kid = own(header, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
     return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
-  return { protected: encodedHeader, payload, signature, header, alg: alg as Algorithm, kid }
+  return { text: token, payload, header, alg: alg as Algorithm, kid }
 }
 
 /**
@@ -54,15 +70,13 @@ export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJ
  * @throws Unavailable where none did, but one of them cannot be used
  */
 export async function signingKey(
-  { protected: header, payload, signature, alg, kid }: CompactJws,
+  { text, alg, kid }: CompactJws,
   keys: readonly VerificationKey[],
 ): Promise<VerificationKey | undefined> {
   let failure: unknown
   for (const key of kid === undefined ? keys.slice(0, MAX_UNNAMED_KEYS) : keys) {
     try {
-      await flattenedVerify({ protected: header, payload, signature }, await importKey(key), {
-        algorithms: [alg],
-      })
+      await compactVerify(text, key.imported ?? (await importKey(key)), { algorithms: [alg] })
       return key
     } catch (cause) {
       if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause
@@ -77,10 +91,7 @@ export async function signingKey(
  * that is no signed JWT is its own.
  */
 export function signedText(token: string): string {
-  if (
-    COMPACT_JWS.test(token) &&
-    typeof own(decodeObject(token.split('.')[0] ?? '') ?? {}, 'alg') === 'string'
-  )
+  if (isCompactJws(token) && typeof own(decodeObject(token.split('.')[0] ?? '') ?? {}, 'alg') === 'string')
     return token.slice(0, token.lastIndexOf('.'))
   return token
 }
@@ -95,14 +106,20 @@ export function unverifiedIssuer(token: string): string | undefined {
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A JSON object from a segment, or `undefined`. */
+/** A JSON object from a segment of a text that was checked, or `undefined`. */
 export function decodeObject(segment: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(utf8.decode(base64url.decode(segment)))
+    const value: unknown = JSON.parse(decodeText(segment))
     return isObject(value) && !isNestedTooDeeply(value) ? value : undefined
   } catch {
     return undefined
   }
+}
+
+/** Nearly all JSON is ASCII, which needs no decoder. */
+function decodeText(segment: string): string {
+  const binary = atob(segment.replaceAll('-', '+').replaceAll('_', '/'))
+  return /[^\0-\x7f]/.test(binary) ? utf8.decode(base64url.decode(segment)) : binary
 }
 
 /** A media type in lower case and without `application/`, which may be left out (RFC 7515 §4.1.9). */

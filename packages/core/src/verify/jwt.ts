@@ -1,7 +1,7 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
 import type { Identity } from '../identity.ts'
-import { callback, readOptions, type Seconds } from '../options.ts'
+import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Cache, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
@@ -121,9 +121,12 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 
   /** What is the user's to say of the claims is asked only of those that the issuer signed. */
   async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
-    const key = await this.#signingKey(jws)
+    const found = this.#keys.find(jws.alg, jws.kid)
+    const known = isPending(found) ? await found : found
+    const key = (await signingKey(jws, known)) ?? (await this.#newKey(jws, known))
     if (isInactive(key)) return key
-    const identity = await this.#read(claims)
+    const read = this.#read(claims)
+    const identity = isPending(read) ? await read : read
     if (isInactive(identity)) return identity
     const expiresAt = this.#expiry(identity)
     return trusted(
@@ -134,10 +137,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   /** A key that is unknown, or no longer signs what it did, may have been replaced: newer ones are searched. */
-  async #signingKey(jws: CompactJws): Promise<VerificationKey | Inactive> {
-    const known = await this.#keys.find(jws.alg, jws.kid)
-    const key = await signingKey(jws, known)
-    if (key !== undefined) return key
+  async #newKey(jws: CompactJws, known: readonly VerificationKey[]): Promise<VerificationKey | Inactive> {
     const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known).catch((cause) => {
       if (isNamed) return []

@@ -1,7 +1,16 @@
 /** From claims to an identity: the same words for what issuers call by different names. */
 
-import { frozen, type Identity, isNumericDate, isObject, isStrings, own } from '../identity.ts'
-import { callback, disown, isPending } from '../options.ts'
+import {
+  frozen,
+  frozenIdentity,
+  frozenJson,
+  type Identity,
+  isNumericDate,
+  isObject,
+  isStrings,
+  own,
+} from '../identity.ts'
+import { callback, disown, isPending, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
 import { type Inactive, inactive, isInactive } from './verifier.ts'
@@ -36,7 +45,7 @@ export interface ClaimsOptions<Claims = RawClaims> {
 
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
 
-/** Makes an identity of claims whose form and source were checked. */
+/** Makes an identity of claims whose form and source were checked, and which were parsed for it: they are frozen as they are. */
 export type ReadClaims<Claims> = (
   claims: RawClaims,
 ) => Identity<Claims> | Inactive | Promise<Identity<Claims> | Inactive>
@@ -53,24 +62,34 @@ export function claimsReader<Claims = RawClaims>(
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
-    return frozen<Identity<Claims>>({
-      ...registered(raw),
+    return frozenIdentity<Claims>({
       kind,
+      subject: textOf(raw, 'sub'),
+      issuer: textOf(raw, 'iss'),
+      clientId: textOf(raw, 'client_id') ?? textOf(raw, 'azp') ?? textOf(raw, 'appid') ?? textOf(raw, 'cid'),
+      audience: audienceOf(own(raw, 'aud')),
       scopes: listFrom('scopes', scopesOf(raw)),
       roles: listFrom('roles', rolesOf(raw)),
-      claims: frozen(claims),
+      expiresAt: dateOf(raw, 'exp'),
+      issuedAt: dateOf(raw, 'iat'),
+      tokenId: textOf(raw, 'jti'),
+      acr: textOf(raw, 'acr'),
+      authenticatedAt: dateOf(raw, 'auth_time'),
+      claims,
+      actor: own(raw, 'act') as RawClaims | undefined,
+      confirmation: own(raw, 'cnf') as RawClaims | undefined,
     })
   }
 
   return (given) => {
-    const raw = frozen(given)
+    const raw = frozenJson(given)
     for (const check of required) {
       const refusal = check(raw)
       if (refusal !== undefined) return refusal
     }
     if (wanted === undefined) return identity(raw, raw as Claims)
     const judge = (result: { value: Claims } | Inactive) =>
-      isInactive(result) ? result : identity(raw, result.value)
+      isInactive(result) ? result : identity(raw, frozen(result.value))
     const result = conform(wanted, raw)
     return isPending(result) ? result.then(judge) : judge(result)
   }
@@ -108,29 +127,19 @@ function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value
 
 /** A list that a function of the user's gave. */
 function listFrom(name: string, given: unknown): readonly string[] {
-  if (isStrings(given)) return given
+  if (isStrings(given)) return [...given]
   disown(given)
   throw new Unavailable(`"${name}" gave no list of strings`)
 }
 
-function registered(claims: RawClaims): Omit<Identity<unknown>, 'kind' | 'scopes' | 'roles' | 'claims'> {
-  const string = (...names: readonly string[]) =>
-    names.map((name) => own(claims, name)).find((value) => typeof value === 'string') as string | undefined
-  const object = (name: string) => own(claims, name) as RawClaims | undefined
-  const date = (name: string) => [own(claims, name)].find(isNumericDate)
-  return {
-    subject: string('sub'),
-    issuer: string('iss'),
-    clientId: string('client_id', 'azp', 'appid', 'cid'),
-    audience: audienceOf(own(claims, 'aud')),
-    expiresAt: date('exp'),
-    issuedAt: date('iat'),
-    tokenId: string('jti'),
-    acr: string('acr'),
-    authenticatedAt: date('auth_time'),
-    actor: object('act'),
-    confirmation: object('cnf'),
-  }
+function textOf(claims: RawClaims, name: string): string | undefined {
+  const value = own(claims, name)
+  return typeof value === 'string' ? value : undefined
+}
+
+function dateOf(claims: RawClaims, name: string): Seconds | undefined {
+  const value = own(claims, name)
+  return isNumericDate(value) ? value : undefined
 }
 
 /** `aud` is one string or an array of them (RFC 7519 §4.1.3). */
@@ -144,7 +153,10 @@ function scopes(claims: RawClaims): readonly string[] {
   return name === undefined ? [] : listOf(claims[name])
 }
 
+const ROLES = ['roles', 'realm_access', 'resource_access']
+
 function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
+  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
   const resources = member(claims, 'resource_access')
   const all = [
     own(claims, 'roles'),
