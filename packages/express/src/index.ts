@@ -24,7 +24,7 @@ import {
   scope,
   type VerifierGateOptions,
 } from '@bearergate/core'
-import type { NextFunction, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 declare global {
   namespace Express {
@@ -64,7 +64,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
-        attach(request, gate, decision)
+        attach(response.locals, gate, decision)
         request.identity = decision.identity
         if (decision.headers !== undefined) insist(response, decision.headers)
       }
@@ -79,7 +79,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: Express.Request) => identityFrom(request, gate),
+    identity: (request: Express.Request) => identityFrom(carrierOf(request), gate),
   })
 }
 
@@ -89,8 +89,8 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
  */
 export function authorize(required: Requirement): RequestHandler {
   const rule = requirement('authorize', required)
-  return (request, response, next) => {
-    proceed(...authorizeAttached(request, rule), response, next)
+  return (_request, response, next) => {
+    proceed(...authorizeAttached(response.locals, rule), response, next)
   }
 }
 
@@ -117,6 +117,11 @@ export function protectedResource(
     if (answer === undefined) next()
     else send(response, answer)
   }
+}
+
+/** `response.locals`, for a request of Express takes each new member as slowly as a token is hashed. */
+function carrierOf(request: Express.Request): object {
+  return (request as Partial<Request>).res?.locals ?? request
 }
 
 function proceed(
