@@ -24,7 +24,7 @@ import {
   scope,
   type VerifierGateOptions,
 } from '@bearergate/core'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { NextFunction, RequestHandler, Response } from 'express'
 
 declare global {
   namespace Express {
@@ -121,7 +121,7 @@ export function protectedResource(
 
 /** `response.locals`, for a request of Express takes each new member as slowly as a token is hashed. */
 function carrierOf(request: Express.Request): object {
-  return (request as Partial<Request>).res?.locals ?? request
+  return (request as Express.Request & { readonly res?: Response }).res?.locals ?? request
 }
 
 function proceed(

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { sha256 } from '#digest'
 import type { Identity } from '../identity.ts'
 import { callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
+import { InFlight } from './in-flight.ts'
 import {
   type Active,
   checkedVerification,
@@ -56,10 +57,6 @@ export interface CacheLimits {
 
 const DAY = 86_400
 const MAX_IN_FLIGHT = 20_000
-/** How long others may join a verification that is under way, in milliseconds. */
-const SHARED_FOR = 5_000
-/** The runtime's, looked up at each call, as everywhere else. */
-const CLOCK = { now: () => performance.now() }
 
 /** Checks the limits of a cache; without `ttl` a result is kept as long as it is good. */
 export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
@@ -85,18 +82,13 @@ export function lru<V extends object>(options: LRUCache.Options<string, V, unkno
   return new LRUCache(Object.assign(Object.create(null), options))
 }
 
-/** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
-export function inFlight<V extends object>(max: number): LRUCache<string, V> {
-  return lru<V>({ max, ttl: SHARED_FOR, ttlResolution: 0, perf: CLOCK })
-}
-
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #verifier: TokenVerifier<I>
   readonly #limits: CacheLimits
   readonly #now: () => number
   readonly #active: LRUCache<string, Kept<Active<I>>>
   readonly #inactive: LRUCache<string, Kept<Inactive>>
-  readonly #inFlight = inFlight<Promise<Verification<I>>>(MAX_IN_FLIGHT)
+  readonly #inFlight = new InFlight<Verification<I>>(MAX_IN_FLIGHT)
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
     this.#verifier = verifier
@@ -151,11 +143,10 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     if (kept !== undefined) return kept
     const result = this.#verifier.verify(token, key)
     if (!isPending(result)) return this.#keep(key, result)
-    const verification = Promise.resolve(result)
-      .then((settled) => this.#keep(key, settled))
-      .finally(() => this.#inFlight.peek(key) === verification && this.#inFlight.delete(key))
-    this.#inFlight.set(key, verification)
-    return verification
+    return this.#inFlight.add(
+      key,
+      Promise.resolve(result).then((settled) => this.#keep(key, settled)),
+    )
   }
 
   #find(key: string): Verification<I> | undefined {

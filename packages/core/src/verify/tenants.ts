@@ -3,7 +3,8 @@
 import { frozen, isObject } from '../identity.ts'
 import { after, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
-import { inFlight, lru } from './cached.ts'
+import { lru } from './cached.ts'
+import { InFlight } from './in-flight.ts'
 import type { KeySet } from './jwks.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './jwt-options.ts'
@@ -46,8 +47,7 @@ export class Tenants<Claims> {
   /** Those of which no token was verified yet: whoever makes issuers up drives out nobody else. */
   readonly #candidates
   readonly #unknown = lru<{ readonly until: Seconds }>({ max: MAX_UNKNOWN })
-  /** Not shared for ever: an answer that never comes keeps nobody from asking anew. */
-  readonly #asking = inFlight<Promise<Found<Claims>>>(MAX_SHARED)
+  readonly #asking = new InFlight<Found<Claims>>(MAX_SHARED)
   #allowance: number
   #allowanceFrom = uptime()
   #closed = false
@@ -101,18 +101,13 @@ export class Tenants<Claims> {
 
   #ask(issuer: string): Found<Claims> | Promise<Found<Claims>> {
     if (this.#closed) throw new Unavailable('The gate is closed')
-    this.#asking.purgeStale()
     if (this.#asking.size >= MAX_ASKING && this.#known(issuer) === undefined)
       throw new Unavailable('The function of "issuers" is asked for too many issuers at once')
     const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(this.#resolve(issuer), (options) =>
       this.#keep(issuer, options),
     )
     if (!isPending(found)) return found
-    const pending = Promise.resolve(found).finally(
-      () => this.#asking.peek(issuer) === pending && this.#asking.delete(issuer),
-    )
-    this.#asking.set(issuer, pending)
-    return pending
+    return this.#asking.add(issuer, Promise.resolve(found))
   }
 
   #known(issuer: string): Tenant<Claims> | undefined {

@@ -1,0 +1,49 @@
+/** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
+
+/** How long others may join, in milliseconds of the monotonic clock. */
+const SHARED_FOR = 5_000
+
+interface Entry<T> {
+  readonly promise: Promise<T>
+  readonly until: number
+}
+
+/** A Map, for its order is that of age; an LRU would clear all of its room each time that the last entry leaves. */
+export class InFlight<T> {
+  readonly #max: number
+  readonly #entries = new Map<string, Entry<T>>()
+
+  /** @param max how many are remembered; beyond that the oldest is not joined any more */
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** How many may be joined. */
+  get size(): number {
+    const now = performance.now()
+    for (const [key, { until }] of this.#entries) {
+      if (now < until) break
+      this.#entries.delete(key)
+    }
+    return this.#entries.size
+  }
+
+  get(key: string): Promise<T> | undefined {
+    const entry = this.#entries.get(key)
+    return entry !== undefined && performance.now() < entry.until ? entry.promise : undefined
+  }
+
+  /** Remembers it until it settles. The same promise, for the caller to await. */
+  add(key: string, promise: Promise<T>): Promise<T> {
+    const entry: Entry<T> = { promise, until: performance.now() + SHARED_FOR }
+    const settled = () => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    }
+    const [oldest] = this.#entries.size < this.#max ? [] : this.#entries.keys()
+    if (oldest !== undefined) this.#entries.delete(oldest)
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    promise.then(settled, settled)
+    return promise
+  }
+}
