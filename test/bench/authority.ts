@@ -4,8 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { listen } from '../support/server.ts'
 
-export type Alg = 'RS256' | 'ES256'
-export const ALGS: readonly Alg[] = ['RS256', 'ES256']
+export type Alg = 'RS256' | 'ES256' | 'EdDSA'
+export const ALGS: readonly Alg[] = ['RS256', 'ES256', 'EdDSA']
+/** Those that every peer is told to take: not all know EdDSA. */
+export const COMMON_ALGS = ['RS256', 'ES256'] as const
 
 /** What every peer is told. */
 export interface Setup {
@@ -33,7 +35,11 @@ const AUDIENCE = 'https://api.example.com'
 
 export async function startAuthority(): Promise<Authority> {
   const fetches = { metadata: 0, keys: 0 }
-  const pairs = { RS256: await generateKeyPair('RS256'), ES256: await generateKeyPair('ES256') }
+  const pairs = {
+    RS256: await generateKeyPair('RS256'),
+    ES256: await generateKeyPair('ES256'),
+    EdDSA: await generateKeyPair('EdDSA'),
+  }
   const stranger = await generateKeyPair('RS256')
   const jwks: JSONWebKeySet = {
     keys: await Promise.all(
@@ -61,10 +67,22 @@ export async function startAuthority(): Promise<Authority> {
   }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === '/introspect') {
+      introspect(request, response)
+      return
+    }
     const isKeys = request.url === '/.well-known/jwks.json'
     fetches[isKeys ? 'keys' : 'metadata'] += 1
     const body = authority.status !== 200 ? { error: 'unavailable' } : isKeys ? jwks : metadata(issuer)
     response.writeHead(authority.status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  }
+
+  /** Every token is good (RFC 7662 §2.2). */
+  function introspect(request: IncomingMessage, response: ServerResponse): void {
+    request.resume().on('end', () => {
+      const answer = JSON.stringify({ active: true, ...claims() })
+      response.writeHead(200, { 'content-type': 'application/json' }).end(answer)
+    })
   }
 
   const authority: Authority = {
@@ -92,6 +110,6 @@ function metadata(issuer: string): object {
     token_endpoint: `${issuer}/token`,
     response_types_supported: ['code'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ALGS,
+    id_token_signing_alg_values_supported: COMMON_ALGS,
   }
 }

@@ -12,8 +12,8 @@ export type Host = 'express' | 'koa' | 'fetch' | 'fastify'
 export interface Peer {
   readonly title: string
   readonly host: Host
-  /** Where it learns whether a token is good: the issuer's keys, a lookup in memory, or not at all. */
-  readonly by: 'keys' | 'lookup' | 'nothing'
+  /** Where it learns whether a token is good: the issuer's keys, a lookup in memory, its server, or not at all. */
+  readonly by: 'keys' | 'lookup' | 'server' | 'nothing'
   /** The packages it is made of, for their versions. */
   readonly packages: readonly string[]
   start(setup: Setup): Promise<Running>
@@ -102,22 +102,57 @@ const GUARDS = {
 const MEASURES = {
   'express-bare': peer('bare Express', 'express', 'nothing', express.bare, 'express'),
   'express-noop': peer('a middleware that only calls next', 'express', 'nothing', express.noop, 'express'),
-  'bearergate-express-large': peer(
-    'bearergate (Express), cache.max above the number of tokens',
+  'bearergate-express-room': peer(
+    'bearergate (Express), `cache: { max: 50_000 }`',
     'express',
     'keys',
-    express.bearergateLarge,
+    express.bearergateWithRoom,
+    '@bearergate/express',
+  ),
+  'bearergate-express-lookup': peer(
+    'bearergate (Express), opaque, lookup at once',
+    'express',
+    'lookup',
+    express.bearergateLookup,
+    '@bearergate/express',
+  ),
+  'bearergate-express-introspection': peer(
+    'bearergate (Express), introspection, cached',
+    'express',
+    'server',
+    express.bearergateIntrospection,
     '@bearergate/express',
   ),
   'express-jose': peer('jose by hand in Express', 'express', 'keys', express.joseByHand, 'jose'),
   'koa-bare': peer('bare Koa', 'koa', 'nothing', koa.bare, 'koa'),
   'koa-noop': peer('a middleware that only calls next', 'koa', 'nothing', koa.noop, 'koa'),
-  'bearergate-koa-large': peer(
-    'bearergate (Koa), cache.max above the number of tokens',
+  'bearergate-koa-room': peer(
+    'bearergate (Koa), `cache: { max: 50_000 }`',
     'koa',
     'keys',
-    koa.bearergateLarge,
+    koa.bearergateWithRoom,
     '@bearergate/koa',
+  ),
+  'bearergate-koa-lookup': peer(
+    'bearergate (Koa), opaque, lookup at once',
+    'koa',
+    'lookup',
+    koa.bearergateLookup,
+    '@bearergate/koa',
+  ),
+  'bearergate-koa-introspection': peer(
+    'bearergate (Koa), introspection, cached',
+    'koa',
+    'server',
+    koa.bearergateIntrospection,
+    '@bearergate/koa',
+  ),
+  'fetch-bare': peer(
+    'bare fetch handler on Hono’s server',
+    'fetch',
+    'nothing',
+    hono.bare,
+    '@hono/node-server',
   ),
 }
 

@@ -1,91 +1,101 @@
 /** What was measured, as the page RESULTS.md. */
 
 import { ALGS } from './authority.ts'
-import { GENERATOR, type Load } from './load.ts'
+import type { Costs } from './costs.ts'
+import type { Floods } from './floods.ts'
+import { goals } from './goals.ts'
+import { GENERATOR } from './load.ts'
 import { type Host, PEERS, type PeerId } from './peers.ts'
 import { machine, median, spread, table, versions } from './report.ts'
+import type { Measured, Plan } from './requests.ts'
 import { isPinned } from './servers.ts'
 import type { Verified } from './verify.ts'
 
-export interface Scenario {
-  readonly title: string
-  readonly tokens: readonly string[]
-}
-
-/** One round of one server. */
-export interface Measured extends Load {
-  readonly id: PeerId
-  readonly scenario: Scenario
-  readonly round: number
-}
-
 export interface Results {
-  readonly scenarios: readonly Scenario[]
-  readonly measured: readonly Measured[]
+  readonly plan: Plan
+  readonly requests: readonly Measured[]
   readonly verified: readonly Verified[]
-  readonly rounds: number
-  readonly seconds: number
+  readonly costs: Costs | undefined
+  readonly floods: Floods | undefined
 }
 
 const HOSTS = [
   { host: 'express', title: 'Express', bare: 'express-bare', noop: 'express-noop' },
   { host: 'koa', title: 'Koa', bare: 'koa-bare', noop: 'koa-noop' },
-] as const satisfies readonly { host: Host; title: string; bare: PeerId; noop: PeerId }[]
+  { host: 'fetch', title: 'fetch, on Hono’s server for Node', bare: 'fetch-bare', noop: undefined },
+] as const satisfies readonly { host: Host; title: string; bare: PeerId; noop: PeerId | undefined }[]
 
-export function resultsPage({ scenarios, measured, verified, rounds, seconds }: Results): string {
-  const ids = [...new Set(measured.map(({ id }) => id))]
+export function resultsPage(results: Results): string {
+  const { plan, requests, verified, costs, floods } = results
+  const ids = [...new Set(requests.map(({ id }) => id))]
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
     '# Results',
-    'Written by `npx pnpm bench`; with `--quick` in two minutes, with fewer tokens and shorter rounds. Only the ratios within one run mean anything: absolute figures are the machine’s.',
+    `Written by \`npx pnpm bench${plan.isQuick ? ' --quick' : ''}\`. Only the ratios within one run mean anything: absolute figures are the machine’s.`,
     [
       `- Machine: ${machine()}`,
       `- Load: ${GENERATOR}, 32 connections, a small JSON answer; every answer must be 200`,
       `- Cores: ${isPinned ? 'the server on core 0, load generator and authorization server on core 1' : 'not pinned'}`,
-      `- Rounds: ${rounds} of ${seconds} s, the servers in turn within each round (A B C, A B C); medians`,
+      `- Rounds: ${plan.rounds} of ${plan.seconds} s, peers up to 3, the servers in turn within each round (A B C, A B C); bearergate, bare and no-op in a new process each round; medians`,
       '- Ratios: the median of the ratios within each round. Spread: from the slowest to the fastest round, as a share of the median',
-      '- Many tokens are sent in turn: an LRU with fewer entries than tokens never has the next one',
+      '- Many tokens are sent in turn: an LRU with fewer entries than tokens never has the next one. bearergate’s default is 10,000',
       `- Versions: ${packages}`,
     ].join('\n'),
+    '## Goals',
+    goals(results),
     ...HOSTS.flatMap((framework) => [
       `## Whole requests, ${framework.title}`,
-      ...scenarios.flatMap((scenario) => [
-        `### ${scenario.title}`,
+      ...scenariosOf(requests, framework.host).flatMap((scenario) => [
+        `### ${scenario}`,
         requestTable(
-          measured.filter((one) => one.scenario === scenario && PEERS[one.id].host === framework.host),
+          requests.filter((one) => one.scenario === scenario && PEERS[one.id].host === framework.host),
           framework,
         ),
       ]),
     ]),
-    saturation(measured),
-    '## One verification, in µs',
-    'From `dist`, not pinned: what the thread pool does may use another core. “64 at a time” is the elapsed time for each; “loop busy” is the part of it that keeps the event loop from other work.',
-    verificationTable(verified),
+    saturation(requests),
+    ...(verified.length === 0 ? [] : verifications(verified)),
+    ...(costs === undefined ? [] : costPages(costs)),
+    ...(floods === undefined ? [] : floodPages(floods)),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
 
-function requestTable(all: readonly Measured[], { bare, noop }: { bare: PeerId; noop: PeerId }): string {
+/** Those in which somebody guards something. */
+function scenariosOf(requests: readonly Measured[], host: Host): readonly string[] {
+  const guarded = requests.filter(({ id }) => PEERS[id].host === host && PEERS[id].by !== 'nothing')
+  return [...new Set(guarded.map(({ scenario }) => scenario))]
+}
+
+/** The median over the rounds of one server's rate as a share of another's. */
+export function share(all: readonly Measured[], id: PeerId, base: PeerId): number {
+  const rates = (which: PeerId) =>
+    new Map(all.filter((one) => one.id === which).map((one) => [one.round, one.rate]))
+  const bases = rates(base)
+  const ratios = [...rates(id)].map(([round, rate]) => rate / (bases.get(round) ?? Number.NaN))
+  return ratios.length === 0 ? Number.NaN : median(ratios)
+}
+
+function requestTable(
+  all: readonly Measured[],
+  { bare, noop }: { bare: PeerId; noop: PeerId | undefined },
+): string {
   const rates = (id: PeerId) => all.filter((one) => one.id === id).map(({ rate }) => rate)
-  const share = (id: PeerId, base: PeerId) => {
-    const bases = rates(base)
-    return median(rates(id).map((rate, round) => rate / (bases[round] ?? Number.NaN))).toFixed(2)
-  }
   return table(
-    ['', 'requests/s', 'spread', 'of bare', 'of the no-op'],
+    ['', 'requests/s', 'spread', 'of bare', ...(noop === undefined ? [] : ['of the no-op'])],
     [...new Set(all.map(({ id }) => id))].map((id) => [
       PEERS[id].title,
       Math.round(median(rates(id))).toLocaleString('en'),
       `${Math.round(spread(rates(id)) * 100)} %`,
-      share(id, bare),
-      share(id, noop),
+      share(all, id, bare).toFixed(2),
+      ...(noop === undefined ? [] : [share(all, id, noop).toFixed(2)]),
     ]),
   )
 }
 
 /** Where the generator had no time left, a server may be faster than it looks. */
-function saturation(measured: readonly Measured[]): string {
-  const busy = measured.filter(({ generator = 0 }) => generator > 0.95).map(({ id }) => id)
+function saturation(requests: readonly Measured[]): string {
+  const busy = requests.filter(({ generator = 0 }) => generator > 0.95).map(({ id }) => id)
   if (busy.length === 0) return ''
   const names = [...new Set(busy)].map((id) => `\`${id}\``).join(', ')
   return `**The load generator was at its own limit** (above 95 % of a core) with ${names}: those are faster than they look, and ratios to them are too good. Install wrk.`
@@ -93,19 +103,65 @@ function saturation(measured: readonly Measured[]): string {
 
 const VERIFIERS = ['jose', 'fast-jwt', 'jsonwebtoken', 'aws-jwt-verify']
 
-function verificationTable(verified: readonly Verified[]): string {
-  return table(
-    ['', ...ALGS.flatMap((alg) => [`${alg} alone`, '64 at a time', 'loop busy'])],
-    [...new Set(verified.map(({ name }) => name))].map((name) => [
-      name,
-      ...ALGS.flatMap((alg) => {
-        const one = verified.find((each) => each.name === name && each.alg === alg)
-        return one === undefined ? ['', '', ''] : [one.alone, one.together, one.busy].map(microseconds)
-      }),
-    ]),
-  )
+function verifications(verified: readonly Verified[]): readonly string[] {
+  return [
+    '## One verification, in µs',
+    'From `dist`, not pinned: what the thread pool does may use another core. “64 at a time” is the elapsed time for each; “loop busy” is the part of it that keeps the event loop from other work.',
+    table(
+      ['', ...ALGS.flatMap((alg) => [`${alg} alone`, '64 at a time', 'loop busy'])],
+      [...new Set(verified.map(({ name }) => name))].map((name) => [
+        name,
+        ...ALGS.flatMap((alg) => {
+          const one = verified.find((each) => each.name === name && each.alg === alg)
+          return one === undefined ? ['', '', ''] : [one.alone, one.together, one.busy].map(microseconds)
+        }),
+      ]),
+    ),
+  ]
 }
 
 function microseconds(value: number): string {
   return value < 10 ? value.toFixed(2) : value.toFixed(0)
+}
+
+function costPages({ growth, memory, imports, edge }: Costs): readonly string[] {
+  const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
+  return [
+    '## Growth: one cached verification, in ns',
+    table(
+      ['', 'least', '', 'most', '', 'ratio'],
+      growth.map(({ what, least, most }) => [
+        what,
+        least[0].toLocaleString('en'),
+        least[1].toFixed(0),
+        most[0].toLocaleString('en'),
+        most[1].toFixed(0),
+        (most[1] / least[1]).toFixed(2),
+      ]),
+    ),
+    '## Memory, import and size',
+    [
+      `- ${memory.tokens.toLocaleString('en')} cached tokens: ${(memory.total / 2 ** 20).toFixed(1)} MiB; one is ${Math.round(memory.total / memory.tokens)} bytes, ${Math.round(memory.claims)} of them its claims as JSON`,
+      `- Import: jose ${imports.jose.toFixed(1)} ms, the core after it ${imports.core.toFixed(1)} ms`,
+      `- Bundled for Workers, minified, gzip, without jose: \`createGate\` and \`scope\` ${kilobytes(edge.gate)}, ${kilobytes(edge.withoutLru)} of it without lru-cache; every export ${kilobytes(edge.all)}`,
+    ].join('\n'),
+  ]
+}
+
+function floodPages({ cold, forged, garbage }: Floods): readonly string[] {
+  const rates = (name: 'good' | 'mixed' | 'refused') =>
+    Math.round(median(garbage.map((one) => one[name]))).toLocaleString('en')
+  return [
+    '## Floods',
+    [
+      `- ${cold.requests.toLocaleString('en')} cold requests at once: ${cold.fetches} fetch of keys`,
+      `- ${forged.requests.toLocaleString('en')} tokens with forged key ids in ${forged.seconds.toFixed(1)} s: ${forged.fetches} fetches`,
+      `- Express, good requests alone: ${rates('good')}/s; where nine of ten are garbage (no token, forged signatures, unknown keys, expired, another issuer’s): ${rates('mixed')}/s in all, ${rates('refused')} of them refused. Good requests keep their tenth of that, which is ${garbageShare(garbage).toFixed(2)} of what they had if all were good`,
+    ].join('\n'),
+  ]
+}
+
+/** What a request among garbage has of the throughput that it had among good ones. */
+export function garbageShare(garbage: Floods['garbage']): number {
+  return median(garbage.map(({ good, mixed }) => mixed / good))
 }

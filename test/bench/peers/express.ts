@@ -2,7 +2,8 @@
 
 import type { RequestHandler } from 'express'
 import { listen, type Running } from '../../support/server.ts'
-import { ALGS, type Setup } from '../authority.ts'
+import { COMMON_ALGS, type Setup } from '../authority.ts'
+import { byIntrospection, byIssuer, byLookup, withRoom } from './gates.ts'
 
 /** An app with one route behind the guards. */
 async function serve(...guards: readonly RequestHandler[]): Promise<Running> {
@@ -23,14 +24,24 @@ export function noop(): Promise<Running> {
   return serve((_request, _response, next) => next())
 }
 
-export async function bearergate({ issuer, audience }: Setup): Promise<Running> {
+export async function bearergate(setup: Setup): Promise<Running> {
   const { bearer } = await import('@bearergate/express')
-  return serve(bearer({ issuer, audience }))
+  return serve(bearer(byIssuer(setup)))
 }
 
-export async function bearergateLarge({ issuer, audience }: Setup): Promise<Running> {
+export async function bearergateWithRoom(setup: Setup): Promise<Running> {
   const { bearer } = await import('@bearergate/express')
-  return serve(bearer({ issuer, audience, cache: { max: 50_000 } }))
+  return serve(bearer(withRoom(setup)))
+}
+
+export async function bearergateLookup(setup: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/express')
+  return serve(bearer(await byLookup(setup)))
+}
+
+export async function bearergateIntrospection(setup: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/express')
+  return serve(bearer(byIntrospection(setup)))
 }
 
 export async function oauth2JwtBearer({ issuer, audience }: Setup): Promise<Running> {
@@ -42,7 +53,7 @@ export async function expressJwt({ issuer, audience, jwksUri }: Setup): Promise<
   const { expressjwt } = await import('express-jwt')
   const { default: jwksRsa } = await import('jwks-rsa')
   const secret = jwksRsa.expressJwtSecret({ ...JWKS_RSA, jwksUri })
-  return serve(expressjwt({ secret, issuer, audience, algorithms: [...ALGS] }))
+  return serve(expressjwt({ secret, issuer, audience, algorithms: [...COMMON_ALGS] }))
 }
 
 export async function passportJwt({ issuer, audience, jwksUri }: Setup): Promise<Running> {
@@ -55,7 +66,7 @@ export async function passportJwt({ issuer, audience, jwksUri }: Setup): Promise
       jwtFromRequest: jwt.ExtractJwt.fromAuthHeaderAsBearerToken(),
       issuer,
       audience,
-      algorithms: ALGS,
+      algorithms: COMMON_ALGS,
     },
     (payload, done) => done(null, payload),
   )

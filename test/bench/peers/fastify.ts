@@ -3,7 +3,7 @@
 import type { TokenOrHeader } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Running } from '../../support/server.ts'
-import { ALGS, type Setup } from '../authority.ts'
+import { COMMON_ALGS, type Setup } from '../authority.ts'
 
 async function serve(app: FastifyInstance): Promise<Running> {
   app.get('/', async () => ({ hello: 'world' }))
@@ -27,7 +27,7 @@ export async function fastifyJwt({ issuer, audience }: Setup): Promise<Running> 
   const app = fastify()
   await app.register(jwt, {
     decode: { complete: true },
-    verify: { allowedIss: issuer, allowedAud: audience, algorithms: [...ALGS] },
+    verify: { allowedIss: issuer, allowedAud: audience, algorithms: [...COMMON_ALGS] },
     secret: (_request: FastifyRequest, token: TokenOrHeader) => {
       const { header, payload } = token as { header: { kid: string; alg: string }; payload: { iss: string } }
       return keys.getPublicKey({ kid: header.kid, alg: header.alg, domain: payload.iss })

@@ -1,11 +1,15 @@
 /** The peers for fetch handlers: Hono, and bearergate without a framework, both on Hono's server for Node. */
 
 import { listen, type Running } from '../../support/server.ts'
-import { ALGS, type Setup } from '../authority.ts'
+import { COMMON_ALGS, type Setup } from '../authority.ts'
 
 async function serve(handler: (request: Request) => Response | Promise<Response>): Promise<Running> {
   const { getRequestListener } = await import('@hono/node-server')
   return listen(getRequestListener(handler))
+}
+
+export function bare(): Promise<Running> {
+  return serve(() => Response.json({ hello: 'world' }))
 }
 
 export async function bearergate({ issuer, audience }: Setup): Promise<Running> {
@@ -18,7 +22,7 @@ export async function honoJwk({ issuer, audience, jwksUri }: Setup): Promise<Run
   const { Hono } = await import('hono')
   const { jwk } = await import('hono/jwk')
   const app = new Hono()
-  app.use(jwk({ jwks_uri: jwksUri, alg: [...ALGS], verification: { iss: issuer, aud: audience } }))
+  app.use(jwk({ jwks_uri: jwksUri, alg: [...COMMON_ALGS], verification: { iss: issuer, aud: audience } }))
   app.get('/', (context) => context.json({ hello: 'world' }))
   return serve((request) => app.fetch(request))
 }

@@ -2,7 +2,8 @@
 
 import type { Middleware } from 'koa'
 import { listen, type Running } from '../../support/server.ts'
-import { ALGS, type Setup } from '../authority.ts'
+import { COMMON_ALGS, type Setup } from '../authority.ts'
+import { byIntrospection, byIssuer, byLookup, withRoom } from './gates.ts'
 
 /** An app with one answer behind the guards. */
 async function serve(...guards: readonly Middleware[]): Promise<Running> {
@@ -23,14 +24,24 @@ export function noop(): Promise<Running> {
   return serve((_context, next) => next())
 }
 
-export async function bearergate({ issuer, audience }: Setup): Promise<Running> {
+export async function bearergate(setup: Setup): Promise<Running> {
   const { bearer } = await import('@bearergate/koa')
-  return serve(bearer({ issuer, audience }))
+  return serve(bearer(byIssuer(setup)))
 }
 
-export async function bearergateLarge({ issuer, audience }: Setup): Promise<Running> {
+export async function bearergateWithRoom(setup: Setup): Promise<Running> {
   const { bearer } = await import('@bearergate/koa')
-  return serve(bearer({ issuer, audience, cache: { max: 50_000 } }))
+  return serve(bearer(withRoom(setup)))
+}
+
+export async function bearergateLookup(setup: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/koa')
+  return serve(bearer(await byLookup(setup)))
+}
+
+export async function bearergateIntrospection(setup: Setup): Promise<Running> {
+  const { bearer } = await import('@bearergate/koa')
+  return serve(bearer(byIntrospection(setup)))
 }
 
 export async function koaJwt({ issuer, audience, jwksUri }: Setup): Promise<Running> {
@@ -38,5 +49,5 @@ export async function koaJwt({ issuer, audience, jwksUri }: Setup): Promise<Runn
   const { default: jwksRsa } = await import('jwks-rsa')
   // As in the README of koa-jwt, which does not limit the rate.
   const secret = jwksRsa.koaJwtSecret({ jwksUri, cache: true, cacheMaxEntries: 5, cacheMaxAge: 36_000_000 })
-  return serve(jwt({ secret, issuer, audience, algorithms: [...ALGS] }))
+  return serve(jwt({ secret, issuer, audience, algorithms: [...COMMON_ALGS] }))
 }
