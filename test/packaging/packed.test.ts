@@ -174,12 +174,15 @@ describe('a project that installed the tarballs', () => {
 
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
-    const names = [...PACKAGES, 'core/presets'].map((name) => `import.meta.resolve('@bearergate/${name}')`)
+    const names = [...PACKAGES, 'core/presets', 'core/lambda'].map(
+      (name) => `import.meta.resolve('@bearergate/${name}')`,
+    )
     await writeFile(file, `console.log([${names}].join())`)
     const resolved = (await run(process.execPath, [file])).trim().split(',')
     expect(resolved.map((url) => url.slice(url.indexOf('@bearergate/')))).toEqual([
       ...PACKAGES.map((name) => `@bearergate/${name}/dist/index.js`),
       '@bearergate/core/dist/presets/index.js',
+      '@bearergate/core/dist/lambda.js',
     ])
   })
 

@@ -7,7 +7,7 @@ import { importsOf, PACKAGES, packageOf, type Source, sourcesOf } from './source
 /** The core from top to bottom: each unit, a file or a folder, imports from lower lines only. */
 const LAYERS = [
   ['index.ts'],
-  ['attach.ts', 'websocket.ts'],
+  ['attach.ts', 'lambda.ts', 'websocket.ts'],
   ['gate.ts'],
   ['presets/'],
   ['fetch.ts'],

@@ -1,6 +1,7 @@
 /** The names that the packages export: a name more or less is a decision, not an accident. */
 
 import * as core from '@bearergate/core'
+import * as lambda from '@bearergate/core/lambda'
 import * as presets from '@bearergate/core/presets'
 import * as express from '@bearergate/express'
 import * as koa from '@bearergate/koa'
@@ -46,6 +47,7 @@ const CORE_TYPES = [
   'Active',
   'Algorithm',
   'AuthenticatedUpgrade',
+  'Background',
   'CacheOptions',
   'ClaimsOptions',
   'ClientAuthentication',
@@ -77,6 +79,7 @@ const CORE_TYPES = [
   'KeySetEvent',
   'KeySetListener',
   'KeySetOptions',
+  'KeySetStore',
   'NodeRequest',
   'NodeResponse',
   'OnReject',
@@ -100,6 +103,7 @@ const CORE_TYPES = [
   'Sender',
   'StandardSchema',
   'StaticToken',
+  'StoredKeySet',
   'TokenVerifier',
   'UpgradeSocket',
   'Verification',
@@ -159,6 +163,10 @@ describe('the public surface', () => {
     expect(Object.keys(presets).sort()).toEqual(PRESETS)
     expect(reexported(code).types).toEqual(PRESET_TYPES)
     expect(reexported(code).all).toEqual([...PRESETS, ...PRESET_TYPES].sort())
+  })
+
+  it('of lambda is what is listed here', () => {
+    expect(Object.keys(lambda).sort()).toEqual(['lambda', 'lambdaAuthorizer', 'lambdaRequest'])
   })
 
   it('of both adapters is the same', () => {

@@ -1,0 +1,17 @@
+/** A function behind API Gateway, a load balancer or a function URL that takes the access tokens of one issuer. */
+
+import { createGate, scope } from '@bearergate/core'
+import { lambda } from '@bearergate/core/lambda'
+
+const { ISSUER = 'https://id.example.com', AUDIENCE = 'https://api.example.com' } = process.env
+
+const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, requirement: scope('read:messages') })
+
+// The keys are fetched while the function starts: its first request need not wait for them.
+gate.ready().catch(() => {})
+
+export const handler = lambda(gate, async (_event, identity) => ({
+  statusCode: 200,
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify({ hello: identity.subject }),
+}))

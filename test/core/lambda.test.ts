@@ -1,0 +1,391 @@
+/** Lambda events in all their shapes, and authorizers: what API Gateway, load balancers and function URLs send and take. */
+
+import { createGate, type Gate, type Identity, scope, Unavailable } from '@bearergate/core'
+import { lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
+import { describe, expect, it, vi } from 'vitest'
+
+const identity: Identity = {
+  kind: 'jwt',
+  subject: 'emma',
+  issuer: 'https://id.example.com',
+  clientId: 'web',
+  tokenId: 'one',
+  audience: ['https://api.example.com'],
+  scopes: ['read', 'write'],
+  roles: ['editor'],
+  expiresAt: 4_000_000_000,
+  claims: { plan: 'pro' },
+}
+
+const gateOf = (settings: object = {}): Gate =>
+  createGate({
+    verifier: {
+      verify(token: string) {
+        if (token === 'unclear') throw new Unavailable('down', { retryAfter: 3 })
+        return token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' }
+      },
+    },
+    ...settings,
+  }) as Gate
+
+/** Makes the event of one kind of a request. */
+type Make = (request: {
+  headers?: readonly (readonly [string, string])[]
+  method?: string
+  path?: string
+  query?: string
+  body?: string
+  cookie?: string
+}) => Record<string, unknown>
+
+const lists = (pairs: readonly (readonly [string, string])[]) => {
+  const all: Record<string, string[]> = {}
+  for (const [name, value] of pairs) all[name] = [...(all[name] ?? []), value]
+  return all
+}
+const pairsOf = (query: string) => [...new URLSearchParams(query)] as [string, string][]
+
+const SHAPES: readonly (readonly [string, Make])[] = [
+  [
+    'API Gateway REST (1.0)',
+    ({ headers = [], method = 'GET', path = '/', query = '', body, cookie }) => {
+      const all = [...headers, ...(cookie === undefined ? [] : [['Cookie', cookie] as const])]
+      return {
+        resource: '/{proxy+}',
+        path,
+        httpMethod: method,
+        headers: Object.fromEntries(all),
+        multiValueHeaders: lists(all),
+        queryStringParameters: query === '' ? null : Object.fromEntries(pairsOf(query)),
+        multiValueQueryStringParameters: query === '' ? null : lists(pairsOf(query)),
+        requestContext: { stage: 'prod', path: `/prod${path}`, httpMethod: method },
+        body: body ?? null,
+        isBase64Encoded: false,
+      }
+    },
+  ],
+  [
+    'API Gateway HTTP and function URLs (2.0)',
+    ({ headers = [], method = 'GET', path = '/', query = '', body, cookie }) => ({
+      version: '2.0',
+      routeKey: '$default',
+      rawPath: path,
+      rawQueryString: query,
+      headers: Object.fromEntries(
+        Object.entries(lists(headers.map(([name, value]) => [name.toLowerCase(), value] as const))).map(
+          ([name, values]) => [name, values.join(',')],
+        ),
+      ),
+      ...(cookie === undefined ? {} : { cookies: cookie.split('; ') }),
+      requestContext: { http: { method, path }, stage: '$default' },
+      ...(body === undefined ? {} : { body: btoa(body) }),
+      isBase64Encoded: body !== undefined,
+    }),
+  ],
+  [
+    'a load balancer',
+    ({ headers = [], method = 'GET', path = '/', query = '', body = '', cookie }) => ({
+      requestContext: { elb: { targetGroupArn: 'arn:aws:elasticloadbalancing:a:1:targetgroup/b/c' } },
+      httpMethod: method,
+      path,
+      queryStringParameters: Object.fromEntries(
+        query === '' ? [] : query.split('&').map((pair) => pair.split('=')),
+      ),
+      headers: Object.fromEntries([
+        ['x-forwarded-proto', 'https'],
+        ...headers.map(([name, value]) => [name.toLowerCase(), value]),
+        ...(cookie === undefined ? [] : [['cookie', cookie]]),
+      ]),
+      body,
+      isBase64Encoded: false,
+    }),
+  ],
+  [
+    'a load balancer with lists of values',
+    ({ headers = [], method = 'GET', path = '/', query = '', body = '', cookie }) => ({
+      requestContext: { elb: {} },
+      httpMethod: method,
+      path,
+      multiValueQueryStringParameters: lists(
+        (query === '' ? [] : query.split('&')).map((pair) => pair.split('=') as [string, string]),
+      ),
+      multiValueHeaders: lists([
+        ['x-forwarded-proto', 'https'],
+        ...headers.map(([name, value]) => [name.toLowerCase(), value] as const),
+        ...(cookie === undefined ? [] : [['cookie', cookie] as const]),
+      ]),
+      body,
+      isBase64Encoded: false,
+    }),
+  ],
+]
+
+const GOOD = [['Authorization', 'Bearer good']] as const
+const hello = (_event: unknown, who: Identity | undefined) => ({
+  statusCode: 200,
+  headers: { 'cache-control': 'public' },
+  body: JSON.stringify({ hello: who?.subject ?? null }),
+})
+
+async function ask(gate: Gate, event: unknown) {
+  const result = await lambda(gate, hello)(event as never)
+  const fields = { ...result.headers } as Record<string, string>
+  return { ...result, challenge: fields['WWW-Authenticate'], fields }
+}
+
+describe.each(SHAPES)('an event of %s', (name, make) => {
+  it('passes with a good token, and the handler gets the event, the identity and the context', async () => {
+    const handler = vi.fn((_event: unknown, _identity: unknown, _context: object) => 'mine')
+    const event = make({ headers: GOOD })
+    const context = { awsRequestId: 'a' }
+    expect(await lambda(gateOf(), handler)(event as never, context)).toBe('mine')
+    expect(handler).toHaveBeenCalledWith(event, identity, context)
+  })
+
+  it.each([
+    ['A10 no credentials', [], 401, 'Bearer realm="api"'],
+    ['A10 another scheme', [['Authorization', 'Basic abc']], 401, 'Bearer realm="api"'],
+    ['A12 a bad token', [['Authorization', 'Bearer bad']], 401, 'error="invalid_token"'],
+    ['A11 no token', [['Authorization', 'Bearer']], 400, 'error="invalid_request"'],
+  ] as const)('answers %s', async (_, headers, status, challenge) => {
+    const answer = await ask(gateOf(), make({ headers }))
+    expect(answer.statusCode).toBe(status)
+    expect(answer.challenge).toContain(challenge)
+    expect(answer.fields['Content-Type']).toBe('application/json')
+    expect(() => JSON.parse(answer.body)).not.toThrow()
+  })
+
+  it('B15 answers 503 with Retry-After where nobody can tell', async () => {
+    const answer = await ask(gateOf(), make({ headers: [['Authorization', 'Bearer unclear']] }))
+    expect([answer.statusCode, answer.fields['Retry-After']]).toEqual([503, '3'])
+  })
+
+  it('B01 reads the field in any case of its name', async () => {
+    for (const field of ['authorization', 'AUTHORIZATION', 'aUtHoRiZaTiOn'])
+      expect((await ask(gateOf(), make({ headers: [[field, 'bearer good']] }))).statusCode).toBe(200)
+  })
+
+  it('J02 publishes the metadata of a resource', async () => {
+    const gate = gateOf({ resource: 'https://api.example.com/v1' })
+    const path = '/.well-known/oauth-protected-resource/v1'
+    const answer = await ask(gate, make({ path }))
+    expect(answer.statusCode).toBe(200)
+    expect(JSON.parse(answer.body)).toMatchObject({ resource: 'https://api.example.com/v1' })
+    expect((await ask(gate, make({ path, method: 'POST' }))).statusCode).toBe(405)
+  })
+
+  it('A04 A05 takes a token in the form, the query and a cookie where it is told to', async () => {
+    const form = [['Content-Type', 'application/x-www-form-urlencoded']] as const
+    const gate = gateOf({ credentials: { form: true, query: true, cookie: 'session' } })
+    const sent = [
+      make({ headers: form, method: 'POST', body: 'a=b&access_token=good' }),
+      make({ cookie: 'a=b; session=good' }),
+      make({ query: 'a=%20b&access_token=good' }),
+    ]
+    for (const event of sent) expect((await ask(gate, event)).statusCode).toBe(200)
+    for (const event of sent) expect((await ask(gateOf(), event)).statusCode).toBe(401)
+    const answer = await ask(gate, sent[2])
+    expect(answer.fields).toMatchObject({
+      'Cache-Control': 'private, no-store',
+      'Referrer-Policy': 'no-referrer',
+    })
+    expect(answer.fields['cache-control']).toBeUndefined()
+    const twice = make({ headers: GOOD, query: 'access_token=good' })
+    expect((await ask(gate, twice)).statusCode).toBe(400)
+  })
+
+  it('A15 came over TLS, unless a load balancer says otherwise', async () => {
+    const gate = gateOf({ requireTls: true })
+    expect((await ask(gate, make({ headers: GOOD }))).statusCode).toBe(200)
+    const plain = make({ headers: [...GOOD, ['x-forwarded-proto', 'http']] })
+    expect((await ask(gate, plain)).statusCode).toBe(name.startsWith('a load') ? 400 : 200)
+  })
+})
+
+describe('an event with the field twice', () => {
+  const twice = [...GOOD, ['Authorization', 'Bearer good']] as const
+  it.each(SHAPES.filter(([name]) => name !== 'a load balancer'))(
+    'A03 B07 BI03 is refused: %s',
+    async (_, make) => {
+      expect((await ask(gateOf(), make({ headers: twice }))).statusCode).toBe(400)
+    },
+  )
+
+  it('B07 is refused where the names differ in case', async () => {
+    const headers = { Authorization: 'Bearer good', authorization: 'Bearer good' }
+    expect((await ask(gateOf(), { httpMethod: 'GET', path: '/', headers })).statusCode).toBe(400)
+  })
+})
+
+describe('what is no event', () => {
+  it.each([
+    undefined,
+    null,
+    7,
+    'event',
+    [],
+    {},
+    { version: '3.0' },
+    { headers: null },
+    { headers: 'Authorization: Bearer good' },
+    { headers: ['Bearer good'] },
+    { headers: { authorization: null } },
+    { multiValueHeaders: { authorization: [] } },
+    { requestContext: null },
+    { version: '2.0', requestContext: { http: 7 }, cookies: 'session=good' },
+  ])('BI02 is 401 without credentials: %j', async (event) => {
+    const gate = gateOf({ resource: 'https://api.example.com' })
+    expect((await ask(gate, event)).statusCode).toBe(401)
+    const policy = lambdaAuthorizer(gate, { response: 'policy' })
+    await expect(policy(event as never)).rejects.toThrow(/^Unauthorized$/)
+  })
+
+  it.each([
+    [{ headers: { authorization: 7 } }],
+    [{ headers: { authorization: ['Bearer good', 'Bearer good'] } }],
+    [{ headers: { authorization: {} } }],
+    [{ multiValueHeaders: { authorization: [7] } }],
+    [{ multiValueHeaders: { authorization: 'Bearer good'.split('') } }],
+    [{ headers: { authorization: `Bearer ${'a'.repeat(1 << 20)}` } }],
+  ])('BI02 BI10 is 400 with credentials that are none: %#', async (event) => {
+    expect((await ask(gateOf(), event)).statusCode).toBe(400)
+  })
+
+  it.each([
+    [{ body: '%%%', isBase64Encoded: true }],
+    [{ path: 7, queryStringParameters: 'a=b' }],
+    [{ rawPath: '/', rawQueryString: 7 }],
+    [{ body: 7 }],
+  ])('BI02 gets a definite answer in every place: %j', async (more) => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    const event = { httpMethod: 'POST', headers: form, ...more }
+    const gate = gateOf({ credentials: { form: true, query: true, cookie: 'session' } })
+    expect([400, 401, 503]).toContain((await ask(gate, event)).statusCode)
+  })
+
+  it('BI20 throws at creation without a handler', () => {
+    expect(() => lambda(gateOf(), undefined as never)).toThrow('"handler" must be a function')
+  })
+})
+
+describe('what a handler gives', () => {
+  const gate = gateOf({ credentials: { query: true } })
+  const event = { version: '2.0', rawPath: '/', rawQueryString: 'access_token=good', headers: {} }
+  it.each([
+    ['a text', 'hello', 'hello'],
+    ['an object', { hello: 1 }, '{"hello":1}'],
+    ['nothing', undefined, 'null'],
+  ])('that is %s carries what must be there', async (_, given, body) => {
+    expect(await lambda(gate, () => given)(event)).toMatchObject({
+      statusCode: 200,
+      headers: { 'Cache-Control': 'private, no-store' },
+      body,
+    })
+  })
+
+  it('is left as it is where nothing must be there', async () => {
+    expect(await lambda(gateOf(), () => 'hello')({ headers: { authorization: 'Bearer good' } })).toBe('hello')
+  })
+
+  it('stays the error of whom it concerns', async () => {
+    const handler = () => Promise.reject(new Error('mine'))
+    const sent = { headers: { authorization: 'Bearer good' } }
+    await expect(lambda(gateOf(), handler)(sent)).rejects.toThrow('mine')
+  })
+})
+
+describe('lambdaRequest', () => {
+  it('gives path and query as they came, encoded once', () => {
+    const rest = { path: '/a', multiValueQueryStringParameters: { b: ['c d', '&'] }, httpMethod: 'GET' }
+    expect(lambdaRequest(rest).url).toBe('/a?b=c+d&b=%26')
+    const balancer = {
+      ...rest,
+      multiValueQueryStringParameters: { b: ['c%20d'] },
+      requestContext: { elb: {} },
+    }
+    expect(lambdaRequest(balancer).url).toBe('/a?b=c%20d')
+    expect(lambdaRequest({ rawPath: '/a', rawQueryString: 'b=c' }).url).toBe('/a?b=c')
+  })
+})
+
+describe('lambdaAuthorizer', () => {
+  const ARN = 'arn:aws:execute-api:eu-central-1:123456789012:abcdef/prod/GET/messages/1'
+  const token = (text: string) => ({ type: 'TOKEN', authorizationToken: `Bearer ${text}`, methodArn: ARN })
+  const request = (text: string) => ({
+    type: 'REQUEST',
+    methodArn: ARN,
+    headers: { Authorization: `Bearer ${text}` },
+    httpMethod: 'GET',
+    path: '/messages/1',
+  })
+  const http = (text: string) => ({
+    version: '2.0',
+    type: 'REQUEST',
+    routeArn: ARN,
+    headers: { authorization: `Bearer ${text}` },
+    rawPath: '/messages/1',
+  })
+  const CONTEXT = {
+    subject: 'emma',
+    issuer: 'https://id.example.com',
+    clientId: 'web',
+    tokenId: 'one',
+    scopes: 'read write',
+    roles: 'editor',
+    expiresAt: '4000000000',
+    claims: '{"plan":"pro"}',
+  }
+
+  it.each([
+    ['TOKEN', token],
+    ['REQUEST', request],
+  ] as const)('allows the method of a %s event by a policy', async (_, of) => {
+    expect(await lambdaAuthorizer(gateOf())(of('good'))).toEqual({
+      principalId: 'emma',
+      policyDocument: {
+        Version: '2012-10-17',
+        Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: ARN }],
+      },
+      context: CONTEXT,
+    })
+  })
+
+  it('allows the whole stage where it is told to', async () => {
+    expect(await lambdaAuthorizer(gateOf(), { allow: 'stage' })(token('good'))).toMatchObject({
+      policyDocument: {
+        Statement: [{ Resource: 'arn:aws:execute-api:eu-central-1:123456789012:abcdef/prod/*' }],
+      },
+    })
+  })
+
+  it.each(['bad', '', 'a b'])('throws Unauthorized, which is 401, for the token %j', async (text) => {
+    for (const of of [token, request])
+      await expect(lambdaAuthorizer(gateOf())(of(text))).rejects.toThrow(/^Unauthorized$/)
+  })
+
+  it('denies by a policy, which is 403, where the scope is too little', async () => {
+    const gate = gateOf({ requirement: scope('admin') })
+    expect(await lambdaAuthorizer(gate)(token('good'))).toMatchObject({
+      policyDocument: { Statement: [{ Effect: 'Deny' }] },
+      context: {},
+    })
+  })
+
+  it('B15 throws another error where nobody can tell, and never the token', async () => {
+    for (const of of [token, request, http])
+      await expect(lambdaAuthorizer(gateOf())(of('unclear'))).rejects.toThrow('could not be checked')
+  })
+
+  it('gives the simple response to an HTTP API', async () => {
+    expect(await lambdaAuthorizer(gateOf())(http('good'))).toEqual({ isAuthorized: true, context: CONTEXT })
+    expect(await lambdaAuthorizer(gateOf())(http('bad'))).toEqual({ isAuthorized: false, context: {} })
+    expect(await lambdaAuthorizer(gateOf(), { response: 'policy' })(http('good'))).toMatchObject({
+      policyDocument: { Statement: [{ Resource: ARN }] },
+    })
+  })
+
+  it('BI20 throws for impossible options', () => {
+    for (const options of [{ response: 'both' }, { allow: 'all' }, { ttl: 5 }, null, []])
+      expect(() => lambdaAuthorizer(gateOf(), options as never)).toThrow(TypeError)
+  })
+})

@@ -1,0 +1,54 @@
+/** Lambda handlers: the events and results of `@types/aws-lambda` fit, and the identity comes through. */
+
+import { createGate, type Identity, opaque } from '@bearergate/core'
+import { type LambdaResult, lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
+import type {
+  ALBEvent,
+  ALBHandler,
+  APIGatewayProxyEvent,
+  APIGatewayProxyEventV2,
+  APIGatewayProxyHandler,
+  APIGatewayProxyHandlerV2,
+  APIGatewayRequestAuthorizerEvent,
+  APIGatewayRequestAuthorizerEventV2,
+  APIGatewayTokenAuthorizerEvent,
+  Context,
+  LambdaFunctionURLEvent,
+} from 'aws-lambda'
+import { expectType } from './assertions.ts'
+
+const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+const users = createGate({ verifier: opaque<{ team: string }>({ lookup: () => null }) })
+
+const rest = lambda(gate, async (event: APIGatewayProxyEvent, identity, context: Context) => {
+  expectType<Identity>()(identity)
+  return { statusCode: 200, body: `${event.resource} ${context.awsRequestId}` }
+})
+expectType<Promise<{ statusCode: number; body: string } | LambdaResult>>()(
+  rest({} as APIGatewayProxyEvent, {} as Context),
+)
+const asRest: APIGatewayProxyHandler = async (event, context) => rest(event, context)
+const asHttp: APIGatewayProxyHandlerV2 = async (event) =>
+  lambda(gate, (sent: APIGatewayProxyEventV2, { subject }) => ({
+    statusCode: 200,
+    body: `${sent.rawPath} ${subject}`,
+  }))(event)
+const asBalancer: ALBHandler = async (event) =>
+  lambda(gate, (_sent: ALBEvent, { subject }) => ({ statusCode: 200, body: subject ?? '' }))(event)
+lambda(gate, (event: LambdaFunctionURLEvent) => event.rawPath)
+lambda(users, (_event, identity) => {
+  expectType<string>()(identity.claims.team)
+  return {}
+})
+lambdaRequest({} as APIGatewayProxyEvent)
+
+const authorizer = lambdaAuthorizer(gate, { allow: 'stage' })
+authorizer({} as APIGatewayTokenAuthorizerEvent)
+authorizer({} as APIGatewayRequestAuthorizerEvent)
+authorizer({} as APIGatewayRequestAuthorizerEventV2)
+// @ts-expect-error
+lambdaAuthorizer(gate, { allow: 'everything' })
+// @ts-expect-error
+lambda(gate)
+
+export { asBalancer, asHttp, asRest }
