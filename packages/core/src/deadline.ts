@@ -3,8 +3,8 @@
 import type { Seconds } from './options.ts'
 import { Unavailable } from './rejection.ts'
 
-/** Requests that begin together share a timer, for so long a part of the deadline. */
-const SHARE = 0.1
+/** Requests that begin together share a timer, for so long a part of the deadline; but on Workers a timer ends with its request. */
+const SHARE = globalThis.navigator?.userAgent === 'Cloudflare-Workers' ? 0 : 0.1
 
 export class Deadline {
   readonly #seconds: Seconds

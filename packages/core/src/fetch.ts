@@ -1,7 +1,7 @@
 /** Protects a fetch handler: Workers, Deno, Bun, or any framework of `Request` and `Response`. */
 
 import type { Decision } from './decision.ts'
-import type { Sender } from './identity.ts'
+import { isObject, type Sender } from './identity.ts'
 import type { PublicAnswer } from './metadata.ts'
 
 export type ProtectedHandler<I extends Sender, Rest extends unknown[] = []> = (
@@ -10,8 +10,13 @@ export type ProtectedHandler<I extends Sender, Rest extends unknown[] = []> = (
   ...rest: Rest
 ) => Response | Promise<Response>
 
+/** Keeps a runtime awake until a promise has settled. */
+export interface Background {
+  waitUntil(promise: Promise<unknown>): void
+}
+
 export function protect<I extends Sender, Rest extends unknown[]>(
-  authenticate: (request: Request) => Decision<I> | Promise<Decision<I>>,
+  authenticate: (request: Request, background?: Background) => Decision<I> | Promise<Decision<I>>,
   metadata: (request: Request) => PublicAnswer | undefined,
   handler: ProtectedHandler<I, Rest>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
@@ -19,13 +24,18 @@ export function protect<I extends Sender, Rest extends unknown[]>(
   return async (request, ...rest) => {
     const answer = metadata(request)
     if (answer !== undefined) return answer.toResponse()
-    const decision = await authenticate(request)
+    const decision = await authenticate(request, rest.find(isBackground))
     if (!decision.ok) return decision.toResponse()
     const response = await handler(request, decision.identity, ...rest)
     return decision.headers === undefined || response.status < 200
       ? response
       : withHeaders(response, decision.headers)
   }
+}
+
+/** The `ctx` of a Worker, or what stands for it elsewhere. */
+function isBackground(value: unknown): value is Background {
+  return isObject(value) && typeof value.waitUntil === 'function'
 }
 
 /** A copy, for the headers of a response may be immutable. */

@@ -7,7 +7,7 @@ import { Deadline } from './deadline.ts'
 import type { Decision, Grant, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
 import { type CredentialPlaces, type Credentials, createExtract, usualToken } from './extract.ts'
-import { type ProtectedHandler, protect } from './fetch.ts'
+import { type Background, type ProtectedHandler, protect } from './fetch.ts'
 import type { Identity, Sender } from './identity.ts'
 import { type PublicAnswer, protectedResource, type ResourceMetadata, resourceAudience } from './metadata.ts'
 import {
@@ -104,8 +104,9 @@ export interface Gate<I extends Sender = Identity> {
   /**
    * Decides of one request: at once where the verifier can, and never by an exception.
    * @param request a fetch `Request`, or the view of any other request
+   * @param background what keeps the runtime awake for what goes on after the answer, such as the `ctx` of a Worker
    */
-  authenticate(request: Request | RequestView): Decision<I> | Promise<Decision<I>>
+  authenticate(request: Request | RequestView, background?: Background): Decision<I> | Promise<Decision<I>>
   /**
    * Decides whether an identity may do what is required: 403 with every scope that is needed, or 401 where a stronger
    * authentication is, if not; 401 where there is no identity.
@@ -234,13 +235,28 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   }
   const revocations = new Revocations(context.now)
 
-  function authenticate(source: Request | RequestView): Decision<I> | Promise<Decision<I>> {
+  function authenticate(
+    source: Request | RequestView,
+    background?: Background,
+  ): Decision<I> | Promise<Decision<I>> {
     try {
       const outcome = decide(viewOf(source))
-      return isPending(outcome) ? deadline.within(outcome).then(settle).catch(unavailable) : settle(outcome)
+      const decision = isPending(outcome)
+        ? deadline.within(outcome).then(settle).catch(unavailable)
+        : settle(outcome)
+      return background === undefined ? decision : after(decision, (made) => keepAwake(background, made))
     } catch (cause) {
       return unavailable(cause)
     }
+  }
+
+  /** What is still under way when the decision is made goes on after the answer. */
+  function keepAwake(background: Background, decision: Decision<I>): Decision<I> {
+    try {
+      const work = verifier.underWay
+      if (work !== undefined) background.waitUntil(work.catch(() => {}))
+    } catch {}
+    return decision
   }
 
   function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
@@ -323,7 +339,13 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     return refusal
   }
 
-  const metadata = (request: Request | RequestView) => resource?.answer(viewOf(request))
+  function metadata(request: Request | RequestView): PublicAnswer | undefined {
+    try {
+      return resource?.answer(viewOf(request))
+    } catch {
+      return undefined // What cannot be read is no request for it, and is answered as the gate answers.
+    }
+  }
 
   const gate: Gate<I> = {
     onReject: oneOf<OnReject>('onReject', read.onReject, ['answer', 'next']),

@@ -23,7 +23,7 @@ export type {
   KeySetListener,
 } from './events.ts'
 export type { CredentialPlaces } from './extract.ts'
-export type { ProtectedHandler } from './fetch.ts'
+export type { Background, ProtectedHandler } from './fetch.ts'
 export {
   createGate,
   type Gate,
@@ -61,7 +61,7 @@ export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'
 export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
-export type { KeySetOptions } from './verify/keys.ts'
+export type { KeySetOptions, KeySetStore, StoredKeySet } from './verify/keys.ts'
 export type { ClaimsOptions } from './verify/mapping.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { StandardSchema } from './verify/schema.ts'

@@ -125,6 +125,10 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return this.#verifier.holds?.(verification) ?? true
   }
 
+  get underWay(): Promise<unknown> | undefined {
+    return this.#verifier.underWay
+  }
+
   async ready(): Promise<void> {
     await this.#verifier.ready?.()
   }

@@ -8,6 +8,7 @@ import { foreignIssuer } from './claims.ts'
 import { checkText, unverifiedIssuer } from './jws.ts'
 import {
   type Active,
+  allUnderWay,
   type Inactive,
   inactive,
   isTrusted,
@@ -84,6 +85,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   holds(verification: Active<Identity<unknown>>): boolean {
     const maker = this.#makers.get(verification) ?? (verification as unknown as Made)[this.#maker]
     return maker?.holds?.(verification) ?? true
+  }
+
+  get underWay(): Promise<unknown> | undefined {
+    return allUnderWay(this.#members)
   }
 
   async ready(): Promise<void> {

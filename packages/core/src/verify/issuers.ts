@@ -8,7 +8,7 @@ import { JwtVerifier, withCache } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './jwt-options.ts'
 import type { RawClaims } from './mapping.ts'
 import { type ResolveIssuer, Tenants } from './tenants.ts'
-import type { Active, TokenVerifier, Verification } from './verifier.ts'
+import { type Active, allUnderWay, type TokenVerifier, type Verification } from './verifier.ts'
 
 export interface IssuersOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
@@ -121,6 +121,10 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
   holds(verification: Active<Identity<Claims>>): boolean {
     const verifier = this.#source.held(verification.identity.issuer ?? '')
     return verifier?.holds(verification as Parameters<JwtVerifier<Claims>['holds']>[0]) ?? false
+  }
+
+  get underWay(): Promise<unknown> | undefined {
+    return allUnderWay(this.#source.all())
   }
 
   async ready(): Promise<void> {

@@ -25,6 +25,8 @@ export interface KeySet {
   ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
   holds(key: VerificationKey): boolean
+  /** What goes on in the background, if anything does. */
+  readonly underWay?: Promise<void> | undefined
   /** Has the keys at hand. @throws Unavailable where they cannot be had */
   ready(): Promise<void>
   /** Ends what is under way; nothing is fetched any more. */

@@ -16,7 +16,7 @@ import {
   verificationKey,
 } from './jwk.ts'
 import { FixedKeySet, type KeySet } from './jwks.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import { IssuerKeySet, type KeySetOptions, type KeySetStore, keyLifetimes } from './keys.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
@@ -94,6 +94,7 @@ export const JWT_OPTIONS = [
   'staleFor',
   'cooldown',
   'timeout',
+  'keySetStore',
   'onKeySet',
   'cache',
   'now',
@@ -146,7 +147,13 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   }
   const load =
     jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
-  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet)
+  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, storeOf(options.keySetStore))
+}
+
+function storeOf(store: KeySetStore | undefined): KeySetStore | undefined {
+  if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
+    return store
+  throw new TypeError('"keySetStore" must have the methods "get" and "set"')
 }
 
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {

@@ -99,6 +99,10 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     return policy === this.#policy && this.#keys.holds(key)
   }
 
+  get underWay(): Promise<void> | undefined {
+    return this.#keys.underWay
+  }
+
   ready(): Promise<void> {
     return this.#keys.ready()
   }

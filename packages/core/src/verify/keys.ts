@@ -1,7 +1,7 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
 import { type KeySetListener, notify } from '../events.ts'
-import { own } from '../identity.ts'
+import { isNumericDate, own } from '../identity.ts'
 import { count, number, type Seconds } from '../options.ts'
 import { deadlineIn, raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
@@ -26,13 +26,37 @@ export interface KeySetOptions {
   cooldown?: Seconds
   /** The deadline of one refresh, all of its requests together, in seconds, up to 60. Default 5. */
   timeout?: Seconds
+  /**
+   * Where key sets are kept between processes, such as the isolates of a Worker or the instances of a function, so that a new
+   * one need not fetch them. Whoever can write there decides which tokens are good. Default: nowhere.
+   */
+  keySetStore?: KeySetStore
   /** Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. */
   onKeySet?: KeySetListener
+}
+
+/** Keeps key sets. What it throws is taken for nothing being kept. */
+export interface KeySetStore {
+  /** What was last kept for the issuer, if anything was. */
+  get(issuer: string): StoredKeySet | undefined | Promise<StoredKeySet | undefined>
+  /** Keeps what was just fetched. */
+  set(issuer: string, keySet: StoredKeySet): unknown
+}
+
+/** A fetched key set, as plain JSON. */
+export interface StoredKeySet {
+  readonly keys: readonly unknown[]
+  /** In milliseconds since the epoch, as `Date.now`. */
+  readonly fetchedAt: number
+  /** `Cache-Control: max-age`, where the issuer said it, in seconds. */
+  readonly maxAge?: Seconds | undefined
 }
 
 const MINUTE = 60
 const DAY = 86_400
 const MAX_PROBLEMS = 16
+/** How much longer than its deadline a refresh may take to end, in seconds. */
+const GRACE: Seconds = 1
 /** How long a token with an unknown key waits for a newer set. */
 const PATIENCE: Seconds = 1.5
 /** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
@@ -67,6 +91,7 @@ export class IssuerKeySet implements KeySet {
   readonly #allowed: readonly Algorithm[]
   readonly #lifetimes: KeyLifetimes
   readonly #listener: KeySetListener | undefined
+  readonly #store: KeySetStore | undefined
   readonly #pacing: Pacing
   #closed: Unavailable | undefined
   #abort: AbortController | undefined
@@ -78,6 +103,9 @@ export class IssuerKeySet implements KeySet {
   #waiting = 0
   /** Why the last attempt failed, if it did. */
   #failure: Unavailable | undefined
+  #storing: Promise<void> | undefined
+  /** By then the refresh that is under way has ended, unless the runtime ended the request that it belonged to. */
+  #refreshingUntil = 0
 
   constructor(
     issuer: string,
@@ -85,7 +113,9 @@ export class IssuerKeySet implements KeySet {
     allowed: readonly Algorithm[],
     lifetimes: KeyLifetimes,
     listener: KeySetListener | undefined,
+    store?: KeySetStore,
   ) {
+    this.#store = store
     this.#issuer = issuer
     this.#load = load
     this.#allowed = allowed
@@ -110,9 +140,9 @@ export class IssuerKeySet implements KeySet {
     const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
     const until = uptime() + PATIENCE
     // What was asked for before the token came may be older than its key: then the set is asked for once more.
-    if (this.#refreshing !== undefined) await this.#wait(this.#refreshing, 'search', until)
+    if (this.#current !== undefined) await this.#wait(this.#current, 'search', until)
     if (unseen().length > 0) return unseen()
-    const refresh = this.#refreshing ?? this.#refreshWithinBudget()
+    const refresh = this.#current ?? this.#refreshWithinBudget()
     if (refresh !== undefined) await this.#wait(refresh, 'search', until)
     return unseen()
   }
@@ -146,8 +176,17 @@ export class IssuerKeySet implements KeySet {
   #isUsable(): boolean {
     const now = uptime()
     if (now >= this.#staleAt) return false
-    if (now >= this.#refreshAt && this.#refreshing === undefined && this.#mayAsk) this.#refresh()
+    if (now >= this.#refreshAt && this.#current === undefined && this.#mayAsk) this.#refresh()
     return true
+  }
+
+  get underWay(): Promise<void> | undefined {
+    return this.#current?.then(() => this.#storing) ?? this.#storing
+  }
+
+  /** The refresh that is under way, if one is. */
+  get #current(): Promise<void> | undefined {
+    return uptime() < this.#refreshingUntil ? this.#refreshing : undefined
   }
 
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
@@ -177,10 +216,11 @@ export class IssuerKeySet implements KeySet {
   }
 
   #refresh(): Promise<void> {
-    if (this.#refreshing !== undefined) return this.#refreshing
+    if (this.#current !== undefined) return this.#current
     if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
+    this.#refreshingUntil = uptime() + this.#lifetimes.timeout + GRACE
     const refreshing = this.#fetch().finally(() => {
-      this.#refreshing = undefined
+      if (this.#refreshing === refreshing) this.#refreshing = undefined
     })
     // Whoever waits hears of a failure; in the background nobody does.
     refreshing.catch(() => {})
@@ -199,8 +239,11 @@ export class IssuerKeySet implements KeySet {
     deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
+      if (this.#fetchedAt === undefined && (await this.#recover(abort.signal))) return
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
-      this.#succeeded(await usableKeys(own(body, 'keys'), this.#allowed, this.#keys), maxAge)
+      const published = own(body, 'keys')
+      this.#succeeded(await usableKeys(published, this.#allowed, this.#keys), maxAge)
+      this.#keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
     } catch (cause) {
       throw this.#failed(cause)
     } finally {
@@ -208,8 +251,37 @@ export class IssuerKeySet implements KeySet {
     }
   }
 
-  #succeeded({ keys, problems }: UsableKeys, maxAge: Seconds | undefined): void {
-    const now = uptime()
+  /** Whether keys that another process fetched could be used. */
+  async #recover(signal: AbortSignal): Promise<boolean> {
+    if (this.#store === undefined) return false
+    try {
+      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#issuer)), signal)
+      const age = (Date.now() - Number(kept?.fetchedAt)) / 1000
+      if (kept === undefined || !(age >= 0 && age < this.#lifetimes.staleFor)) return false
+      const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
+      this.#succeeded(await usableKeys(kept.keys, this.#allowed, this.#keys), maxAge, age)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Nobody waits for it but the runtime. */
+  #keep(keySet: StoredKeySet): void {
+    if (this.#store === undefined) return
+    const store = this.#store
+    const storing = (async () => {
+      await raceAbort(Promise.resolve(store.set(this.#issuer, keySet)), deadlineIn(this.#lifetimes.timeout))
+    })()
+    this.#storing = storing
+      .catch(() => {})
+      .finally(() => {
+        this.#storing = undefined
+      })
+  }
+
+  #succeeded({ keys, problems }: UsableKeys, maxAge: Seconds | undefined, age: Seconds = 0): void {
+    const now = uptime() - age
     const { freshFor, staleFor } = this.#lifetimes
     const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
     const event = {

@@ -37,12 +37,22 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   readonly issuers?: readonly string[]
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
   holds?(verification: Active<I>): boolean
+  /** What goes on in the background, such as a refresh of keys: a runtime that freezes between requests must wait for it. */
+  readonly underWay?: Promise<unknown> | undefined
   /** Has at hand what verifying needs. Rejects where that cannot be had. Default: nothing is needed. */
   ready?(): Promise<void>
   /** Ends what is under way, and asks nobody any more. Default: nothing is. */
   close?(): void
   /** How it is set up and what it holds, as plain data without secrets, for operators. Default: nothing is told. */
   describe?(): object
+}
+
+/** What goes on in the background for any of them. */
+export function allUnderWay(
+  verifiers: readonly Pick<TokenVerifier<Identity<unknown>>, 'underWay'>[],
+): Promise<unknown> | undefined {
+  const all = verifiers.map(({ underWay }) => underWay).filter((work) => work !== undefined)
+  return all.length === 0 ? undefined : Promise.allSettled(all)
 }
 
 /** The check of an option that takes a verifier. */

@@ -1,0 +1,43 @@
+/** A Worker that takes the access tokens of one issuer, and keeps its keys in the cache of the data center. */
+
+import { createGate, type Gate, type KeySetStore, type StoredKeySet, scope } from '@bearergate/core'
+
+interface Env {
+  ISSUER: string
+  AUDIENCE: string
+}
+
+interface Context {
+  waitUntil(promise: Promise<unknown>): void
+}
+
+declare const caches: { readonly default: Cache }
+interface Cache {
+  match(url: string): Promise<Response | undefined>
+  put(url: string, response: Response): Promise<void>
+}
+
+const keySetStore: KeySetStore = {
+  async get(issuer) {
+    return (await (await caches.default.match(issuer))?.json()) as StoredKeySet | undefined
+  },
+  set: (issuer, keySet) =>
+    caches.default.put(issuer, Response.json(keySet, { headers: { 'Cache-Control': 'max-age=3600' } })),
+}
+
+let gate: Gate | undefined
+
+export default {
+  fetch(request: Request, env: Env, context: Context): Promise<Response> {
+    gate ??= createGate({
+      issuer: env.ISSUER,
+      audience: env.AUDIENCE,
+      requirement: scope('read:messages'),
+      keySetStore,
+    })
+    const handler = gate.protect((_request, identity, _context: Context) =>
+      Response.json({ hello: identity.subject }),
+    )
+    return handler(request, context)
+  },
+}

@@ -1,0 +1,226 @@
+/** Key sets that outlive a process, and what a runtime that freezes between requests has to wait for. */
+
+import { createGate, type KeySetStore, type StoredKeySet } from '@bearergate/core'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
+
+let key: TestKey
+let other: TestKey
+beforeAll(async () => {
+  key = await createKey('ES256')
+  other = await createKey('ES256', 'other')
+})
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'Date'] })
+  vi.advanceTimersByTime(1000)
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
+
+/** An issuer that counts, and may be down or never answer. */
+function issuer(keys: () => readonly TestKey[] = () => [key]) {
+  const state = { fetches: 0, mode: 'up' as 'up' | 'down' | 'silent' | 'slow', release: () => {} }
+  const fetch = async () => {
+    state.fetches += 1
+    if (state.mode === 'silent') return new Promise<Response>(() => {})
+    if (state.mode === 'slow')
+      await new Promise<void>((resolve) => {
+        state.release = resolve
+      })
+    if (state.mode === 'down') return new Response('', { status: 500 })
+    return Response.json({ keys: keys().map(({ jwk }) => jwk) })
+  }
+  return Object.assign(state, { fetch })
+}
+
+function storeOf(kept?: StoredKeySet) {
+  const sets = new Map(kept === undefined ? [] : [[ISSUER, kept]])
+  const store: KeySetStore = {
+    get: async (name) => sets.get(name),
+    set: async (name, set) => void sets.set(name, set),
+  }
+  return { store, sets }
+}
+
+const gateFor = (server: ReturnType<typeof issuer>, keySetStore?: KeySetStore) =>
+  createGate({
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    jwksUri: `${ISSUER}/keys`,
+    fetch: server.fetch,
+    cache: false,
+    ...(keySetStore && { keySetStore }),
+  })
+
+async function outcome(
+  gate: ReturnType<typeof gateFor>,
+  by = key,
+  background?: { waitUntil(p: Promise<unknown>): void },
+) {
+  const now = Math.floor(Date.now() / 1000)
+  const token = await by.sign({ iat: now, exp: now + 600 })
+  const view = { header: (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined) }
+  const decision = await gate.authenticate(view, background)
+  return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
+}
+
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('a key set store', () => {
+  it('spares a new process the fetch, and is asked once', async () => {
+    const server = issuer()
+    const { store, sets } = storeOf()
+    expect(await outcome(gateFor(server, store))).toBe('ok')
+    await settle()
+    expect(sets.get(ISSUER)).toEqual({ keys: [key.jwk], fetchedAt: Date.now(), maxAge: undefined })
+    const get = vi.spyOn(store, 'get')
+    const second = gateFor(server, store)
+    for (let turn = 0; turn < 3; turn += 1) expect(await outcome(second)).toBe('ok')
+    expect([server.fetches, get.mock.calls.length]).toEqual([1, 1])
+  })
+
+  it('keeps no key set longer than staleFor since it was fetched, by whomever', async () => {
+    const server = issuer()
+    server.mode = 'down'
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 3_000_000 })
+    const gate = gateFor(server, store)
+    expect(await outcome(gate)).toBe('ok')
+    pass(500)
+    expect(await outcome(gate)).toBe('ok')
+    pass(101)
+    expect(await outcome(gate)).toBe('503 unavailable')
+  })
+
+  it('refreshes what is old in the background', async () => {
+    const server = issuer(() => [key, other])
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 590_000 })
+    const gate = gateFor(server, store)
+    expect(await outcome(gate)).toBe('ok')
+    expect(await outcome(gate)).toBe('ok')
+    await settle()
+    expect(server.fetches).toBe(1)
+    expect(await outcome(gate, other)).toBe('ok')
+  })
+
+  it('is not believed for a key that it does not have: the issuer is asked', async () => {
+    const server = issuer(() => [key, other])
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() })
+    expect(await outcome(gateFor(server, store), other)).toBe('ok')
+    expect(server.fetches).toBe(1)
+  })
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['too old a set', { keys: [], fetchedAt: 0 }],
+    ['a set of the future', { fetchedAt: 4e12 }],
+    ['a set without a date', { fetchedAt: undefined }],
+    ['a set without a usable key', { keys: [{ kty: 'oct', k: 'AAAA' }] }],
+    ['no list', { keys: 'keys' }],
+    ['a text', 'keys'],
+  ])('FX56 that gives %s costs a fetch', async (_, given) => {
+    const server = issuer()
+    const full =
+      typeof given === 'object' && given !== null
+        ? { keys: [key.jwk], fetchedAt: Date.now(), ...given }
+        : given
+    expect(await outcome(gateFor(server, { get: () => full as never, set: () => {} }))).toBe('ok')
+    expect(server.fetches).toBe(1)
+  })
+
+  it.each<[string, () => never]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('no')) as never],
+  ])('FX56 that %s costs a fetch', async (_, fail) => {
+    const server = issuer()
+    expect(await outcome(gateFor(server, { get: fail, set: fail }))).toBe('ok')
+    await settle()
+    expect(server.fetches).toBe(1)
+  })
+
+  it('BI20 must have its methods', () => {
+    for (const keySetStore of [null, {}, { get() {} }, 'kv', new Map()])
+      if (keySetStore instanceof Map) expect(() => gateFor(issuer(), keySetStore as never)).not.toThrow()
+      else expect(() => gateFor(issuer(), (keySetStore ?? 7) as never)).toThrow(/"keySetStore"/)
+  })
+})
+
+describe('waitUntil', () => {
+  it('is given a refresh in the background, and nothing where there is none', async () => {
+    const server = issuer()
+    const gate = gateFor(server)
+    const waited: Promise<unknown>[] = []
+    const background = { waitUntil: (promise: Promise<unknown>) => void waited.push(promise) }
+    await gate.ready()
+    expect(await outcome(gate, key, background)).toBe('ok')
+    expect(waited).toEqual([])
+    server.mode = 'slow'
+    pass(550)
+    expect(await outcome(gate, key, background)).toBe('ok')
+    expect(waited).toHaveLength(1)
+    server.release()
+    await Promise.all(waited)
+    expect(server.fetches).toBe(2)
+    expect(gate.describe().verifier).toMatchObject({ keySet: { age: 0 } })
+  })
+
+  it('is given the time that a store takes', async () => {
+    let stored = () => {}
+    const store: KeySetStore = {
+      get: () => undefined,
+      set: () =>
+        new Promise<void>((resolve) => {
+          stored = resolve
+        }),
+    }
+    const waited: Promise<unknown>[] = []
+    const background = { waitUntil: (promise: Promise<unknown>) => void waited.push(promise) }
+    expect(await outcome(gateFor(issuer(), store), key, background)).toBe('ok')
+    expect(waited).toHaveLength(1)
+    stored()
+    await Promise.all(waited)
+  })
+
+  it('FX56 may throw, and is never given what rejects', async () => {
+    const server = issuer()
+    const gate = gateFor(server)
+    await gate.ready()
+    server.mode = 'slow'
+    pass(550)
+    const waited: Promise<unknown>[] = []
+    const fail = () => {
+      throw new Error('no')
+    }
+    expect(await outcome(gate, key, { waitUntil: fail })).toBe('ok')
+    expect(await outcome(gate, key, { waitUntil: (promise) => void waited.push(promise) })).toBe('ok')
+    server.mode = 'down'
+    server.release()
+    expect(waited).toHaveLength(1)
+    await expect(Promise.all(waited)).resolves.toBeDefined()
+  })
+
+  it('FX42 a refresh that the runtime let go of is begun anew, and no request waits for it', async () => {
+    const server = issuer()
+    const gate = gateFor(server)
+    await gate.ready()
+    server.mode = 'silent'
+    pass(550)
+    expect(await outcome(gate)).toBe('ok')
+    expect(await outcome(gate)).toBe('ok')
+    expect(server.fetches).toBe(2)
+    server.mode = 'up'
+    pass(7)
+    expect(await outcome(gate)).toBe('ok')
+    await settle()
+    expect(server.fetches).toBe(3)
+    pass(2_000)
+    expect(await outcome(gate)).toBe('ok')
+  })
+})
