@@ -1,14 +1,15 @@
 /** The suite on the runtimes themselves, chosen by each one's own conditions; and the table in the README, which says what passed. */
 
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { afterAll, describe, expect, it } from 'vitest'
+import { send } from '../support/server.ts'
+import { startWorker } from '../support/workerd.ts'
 import { type Report, run } from './suite.ts'
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
@@ -62,54 +63,12 @@ async function onDeno(): Promise<Report> {
 async function onWorkerd(): Promise<Report> {
   const program = await bundle('worker', ['workerd', 'worker', 'browser', 'import'], [])
   expect(readFileSync(program, 'utf8')).not.toMatch(/from\s*["']node:/)
-  const port = await freePort()
-  const config = join(made, 'config.capnp')
-  writeFileSync(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = .main)],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-const main :Workerd.Worker = (
-  modules = [(name = "worker", esModule = embed "${program.split('/').at(-1)}")],
-  compatibilityDate = "2026-01-01",
-);
-`,
-  )
-  const server = spawn(installed('@cloudflare/workerd-linux-64/bin/workerd'), ['serve', config], {
-    stdio: 'ignore',
-  })
+  const { origin, close } = await startWorker(program)
   try {
-    return await eventually(
-      server,
-      async () => (await (await fetch(`http://127.0.0.1:${port}/`)).json()) as Report,
-    )
+    return JSON.parse((await send(origin)).text) as Report
   } finally {
-    server.kill('SIGKILL')
+    await close()
   }
-}
-
-function freePort(): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
-
-/** The first result, for at most 20 s, while the server runs. */
-async function eventually<T>(server: ChildProcess, attempt: () => Promise<T>): Promise<T> {
-  const until = performance.now() + 20_000
-  for (;;)
-    try {
-      return await attempt()
-    } catch (cause) {
-      if (performance.now() > until || server.exitCode !== null) throw cause
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
 }
 
 const RUNTIMES: readonly (readonly [name: string, binary: string, report: () => Promise<Report>])[] = [

@@ -2,4 +2,9 @@
 
 import { run } from './suite.ts'
 
-export default { fetch: async () => Response.json(await run()) }
+export default {
+  async fetch(request: Request): Promise<Response> {
+    if (new URL(request.url).pathname === '/ready') return new Response('')
+    return Response.json(await run())
+  },
+}

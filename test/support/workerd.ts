@@ -1,0 +1,68 @@
+/** A Worker on workerd, where that is installed (`npm install --no-package-lock --prefix test/runtimes`). */
+
+import { spawn } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Running, send } from './server.ts'
+
+const WORKERD = fileURLToPath(
+  new URL('../runtimes/node_modules/@cloudflare/workerd-linux-64/bin/workerd', import.meta.url),
+)
+
+export const hasWorkerd = existsSync(WORKERD)
+if (!hasWorkerd)
+  console.warn('workerd is not installed: npm install --no-package-lock --prefix test/runtimes')
+
+/** @param program a module in one file; the configuration is written beside it */
+export async function startWorker(
+  program: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const port = await freePort()
+  const origin = `http://127.0.0.1:${port}`
+  const bindings = Object.entries(variables).map(([name, value]) => `(name = "${name}", text = "${value}")`)
+  const config = join(dirname(program), 'config.capnp')
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "internet", network = (allow = ["private", "local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [(name = "worker", esModule = embed "${basename(program)}")],
+  compatibilityDate = "2026-01-01",
+  bindings = [${bindings.join(', ')}],
+);
+`,
+  )
+  const server = spawn(WORKERD, ['serve', config], { stdio: 'ignore' })
+  const close = async () => void server.kill('SIGKILL')
+  const until = performance.now() + 10_000
+  for (;;)
+    try {
+      await send(`${origin}/ready`)
+      return { origin, close }
+    } catch (cause) {
+      if (performance.now() > until || server.exitCode !== null) {
+        await close()
+        throw cause
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+}
+
+function freePort(): Promise<number> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
