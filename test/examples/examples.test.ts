@@ -1,6 +1,7 @@
 /** Each example runs as a process of its own, against a real authorization server. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -10,6 +11,18 @@ import {
 } from '../../examples/demo/authorization-server.ts'
 import { send } from '../support/server.ts'
 
+const installed = (path: string) =>
+  fileURLToPath(new URL(`../runtimes/node_modules/${path}`, import.meta.url))
+
+const EXAMPLES: readonly (readonly [name: string, runtime: string])[] = [
+  ['express', process.execPath],
+  ['koa', process.execPath],
+  ['fetch', process.execPath],
+  ['hono', process.execPath],
+  ['deno', installed('@deno/linux-x64-glibc/deno')],
+  ['bun', installed('@oven/bun-linux-x64/bin/bun')],
+]
+
 let issuer: AuthorizationServer
 
 beforeAll(async () => {
@@ -17,12 +30,17 @@ beforeAll(async () => {
 })
 afterAll(() => issuer.close())
 
-describe.each(['express', 'koa', 'fetch'])('examples/%s', (name) => {
+describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
+  if (!existsSync(runtime)) {
+    it.skip('needs a runtime that is not installed: npm install --no-package-lock --prefix test/runtimes')
+    return
+  }
+
   let child: ChildProcess
   let messages: string
 
   beforeAll(async () => {
-    child = start(name)
+    child = start(name, runtime)
     messages = `${await originOf(child)}/api/messages`
   })
   afterAll(() => stop(child))
@@ -60,9 +78,13 @@ describe.each(['express', 'koa', 'fetch'])('examples/%s', (name) => {
   }
 })
 
-function start(name: string): ChildProcess {
+function start(name: string, runtime: string): ChildProcess {
   const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['--conditions=@bearergate/source']
-  return spawn(process.execPath, [...conditions, '--import', 'tsx', 'app.ts'], {
+  const args = {
+    deno: ['run', '--allow-all', '--no-remote', '--node-modules-dir=manual', ...conditions, 'app.js'],
+    bun: [...conditions, 'app.js'],
+  }[name] ?? [...conditions, '--import', 'tsx', 'app.ts']
+  return spawn(runtime, args, {
     cwd: fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url)),
     env: { ...process.env, ISSUER: issuer.issuer, AUDIENCE, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
