@@ -23,7 +23,7 @@ export interface Refusal {
   /** 400, 401 or 403 where the client is to mend it; 503 where nobody could tell. */
   readonly status: 400 | 401 | 403 | 503
   /** Ready to send. A field with an array as its value stands in several lines. */
-  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly headers: Readonly<Record<string, string | string[]>>
   /** The JSON body: `error` and `error_description`, or nothing where no credentials were sent (RFC 6750 §3.1). */
   readonly body: { readonly error?: string; readonly error_description?: string }
   /** The reason from the closed list, or `unavailable` with the status 503. For operators, not for the client. */
