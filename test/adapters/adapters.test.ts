@@ -48,6 +48,57 @@ describe('Express', () => {
     expect((await answer(app)).text).toBe('["outer","inner","inner"]')
   })
 
+  it('keeps identities apart though a middleware has requests share their locals', async () => {
+    const app = express()
+    const shared = {}
+    const who: TokenVerifier = {
+      verify: (token) => ({ active: true, identity: { ...identity, subject: token, scopes: [token] } }),
+    }
+    const auth = bearerExpress.bearer({ verifier: who })
+    app.use((_request, response, next) => {
+      response.locals = shared
+      next()
+    })
+    let release = () => {}
+    const isHeld = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    app.get('/open', (request, response) => void response.json(auth.identity(request)))
+    app.use(auth)
+    app.get('/slow', async (_request, _response, next) => {
+      await isHeld
+      next()
+    })
+    app.use(bearerExpress.requireScope('alice'), (request, response) => {
+      response.json(auth.identity(request).subject)
+    })
+    const { origin, close } = await listen(app)
+    const as = (name: string) => ({ headers: ['Authorization', `Bearer ${name}`] })
+    const alice = send(`${origin}/slow`, as('alice'))
+    expect((await send(origin, as('bob'))).status).toBe(403)
+    release()
+    expect((await alice).text).toBe('"alice"')
+    expect((await send(`${origin}/open`, as('bob'))).status).toBe(500)
+    await close()
+  })
+
+  it('A05 has the last word on caching also where a handler calls writeHead', async () => {
+    const app = express()
+    app.use(bearerExpress.bearer({ verifier: accept('emma'), credentials: { query: true } }))
+    app.get('/object', (_request, response) => {
+      response.writeHead(200, { 'cache-control': 'public', 'X-A': 'b' }).end()
+    })
+    app.get('/list', (_request, response) => {
+      response.writeHead(200, 'OK', ['Cache-Control', 'public', 'X-A', 'b']).end()
+    })
+    const { origin, close } = await listen(app)
+    for (const path of ['object', 'list']) {
+      const { headers: fields } = await send(`${origin}/${path}?access_token=a`)
+      expect([fields['cache-control'], fields['x-a']]).toEqual(['private, no-store', 'b'])
+    }
+    await close()
+  })
+
   it('throws from identity() where bearer() did not run', () => {
     expect(() => bearerExpress.bearer({ verifier: refuse }).identity({} as Express.Request)).toThrow(
       /bearer\(\) did not run/,

@@ -13,18 +13,27 @@ interface Attachment<I extends Sender = Sender> {
 }
 
 /** Registered, so that two copies of this module in one process find each other's attachments. */
-const ATTACHMENT = Symbol.for('bearergate.attachment')
+const ATTACHMENTS = Symbol.for('bearergate.attachments')
 
-type Carrier = { [ATTACHMENT]?: Attachment }
+type Attachments = WeakMap<object, Attachment>
 
-/** Remembers on a request, or on whatever lives as long, who passed which gate. */
+/** By the request itself: what hangs on it may be shared, copied or replaced. */
+function attachments(): Attachments {
+  const registry = globalThis as { [ATTACHMENTS]?: Attachments }
+  registry[ATTACHMENTS] ??= new WeakMap()
+  return registry[ATTACHMENTS]
+}
+
+const all = attachments()
+
+/** Remembers of a request, or of whatever lives as long, who passed which gate. */
 export function attach<I extends Sender>(carrier: object, gate: Gate<I>, grant: Grant<I>): void {
   const attachment = { gate, grant, before: attached(carrier) }
-  ;(carrier as Carrier)[ATTACHMENT] = attachment as unknown as Attachment
+  all.set(carrier, attachment as unknown as Attachment)
 }
 
 function attached(carrier: object): Attachment | undefined {
-  return (carrier as Carrier)[ATTACHMENT]
+  return all.get(carrier)
 }
 
 /**
@@ -66,8 +75,20 @@ export interface NodeResponse {
  */
 export function insist(response: NodeResponse, headers: Readonly<Record<string, string>>): void {
   const { writeHead } = response
+  const names = Object.keys(headers).map((name) => name.toLowerCase())
   response.writeHead = (...args) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    return writeHead.apply(response, args)
+    return writeHead.apply(response, args.map((arg) => without(arg, names)) as never[])
   }
+}
+
+/** The headers that `writeHead` is given, as an object or as a list of names and values, without these. */
+function without(given: unknown, names: readonly string[]): unknown {
+  const isOther = (name: unknown) => !names.includes(String(name).toLowerCase())
+  if (Array.isArray(given))
+    return Array.isArray(given[0])
+      ? given.filter(([name]) => isOther(name))
+      : given.filter((_, index) => isOther(given[index - (index % 2)]))
+  if (typeof given !== 'object' || given === null) return given
+  return Object.fromEntries(Object.entries(given).filter(([name]) => isOther(name)))
 }

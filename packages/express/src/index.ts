@@ -64,7 +64,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
-        attach(response.locals, gate, decision)
+        attach(request, gate, decision)
         request.identity = decision.identity
         if (decision.headers !== undefined) insist(response, decision.headers)
       }
@@ -79,7 +79,7 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: Express.Request) => identityFrom(carrierOf(request), gate),
+    identity: (request: Express.Request) => identityFrom(request, gate),
   })
 }
 
@@ -89,8 +89,8 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
  */
 export function authorize(required: Requirement): RequestHandler {
   const rule = requirement('authorize', required)
-  return (_request, response, next) => {
-    proceed(...authorizeAttached(response.locals, rule), response, next)
+  return (request, response, next) => {
+    proceed(...authorizeAttached(request, rule), response, next)
   }
 }
 
@@ -117,11 +117,6 @@ export function protectedResource(
     if (answer === undefined) next()
     else send(response, answer)
   }
-}
-
-/** `response.locals`, for a request of Express takes each new member as slowly as a token is hashed. */
-function carrierOf(request: Express.Request): object {
-  return (request as Express.Request & { readonly res?: Response }).res?.locals ?? request
 }
 
 function proceed(
