@@ -17,6 +17,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers()
 })
+const PLACE = `${ISSUER}/keys`
 const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
 
 /** An issuer that counts, and may be down or never answer. */
@@ -36,7 +37,7 @@ function issuer(keys: () => readonly TestKey[] = () => [key]) {
 }
 
 function storeOf(kept?: StoredKeySet) {
-  const sets = new Map(kept === undefined ? [] : [[ISSUER, kept]])
+  const sets = new Map(kept === undefined ? [] : [[PLACE, kept]])
   const store: KeySetStore = {
     get: async (name) => sets.get(name),
     set: async (name, set) => void sets.set(name, set),
@@ -48,7 +49,7 @@ const gateFor = (server: ReturnType<typeof issuer>, keySetStore?: KeySetStore) =
   createGate({
     issuer: ISSUER,
     audience: AUDIENCE,
-    jwksUri: `${ISSUER}/keys`,
+    jwksUri: PLACE,
     fetch: server.fetch,
     cache: false,
     ...(keySetStore && { keySetStore }),
@@ -74,7 +75,7 @@ describe('a key set store', () => {
     const { store, sets } = storeOf()
     expect(await outcome(gateFor(server, store))).toBe('ok')
     await settle()
-    expect(sets.get(ISSUER)).toEqual({ keys: [key.jwk], fetchedAt: Date.now(), maxAge: undefined })
+    expect(sets.get(PLACE)).toEqual({ keys: [key.jwk], fetchedAt: Date.now(), maxAge: undefined })
     const get = vi.spyOn(store, 'get')
     const second = gateFor(server, store)
     for (let turn = 0; turn < 3; turn += 1) expect(await outcome(second)).toBe('ok')
@@ -93,15 +94,12 @@ describe('a key set store', () => {
     expect(await outcome(gate)).toBe('503 unavailable')
   })
 
-  it('refreshes what is old in the background', async () => {
-    const server = issuer(() => [key, other])
-    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 590_000 })
-    const gate = gateFor(server, store)
-    expect(await outcome(gate)).toBe('ok')
-    expect(await outcome(gate)).toBe('ok')
-    await settle()
-    expect(server.fetches).toBe(1)
-    expect(await outcome(gate, other)).toBe('ok')
+  it('FX30 is not believed where it is not fresh any more, unless the issuer cannot be asked', async () => {
+    const server = issuer(() => [other])
+    const kept = { keys: [key.jwk], fetchedAt: Date.now() - 3_000_000 }
+    expect(await outcome(gateFor(server, storeOf(kept).store))).toBe('401 unknown_key')
+    server.mode = 'down'
+    expect(await outcome(gateFor(server, storeOf(kept).store))).toBe('ok')
   })
 
   it('is not believed for a key that it does not have: the issuer is asked', async () => {
@@ -142,6 +140,28 @@ describe('a key set store', () => {
     const server = issuer()
     expect(await outcome(gateFor(server, { get: fail, set: fail }))).toBe('ok')
     await settle()
+    expect(server.fetches).toBe(1)
+  })
+
+  it('keeps apart what stands in different places: a set that moved is fetched', async () => {
+    const server = issuer(() => [other])
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() })
+    const moved = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      jwksUri: `${ISSUER}/moved`,
+      fetch: server.fetch,
+      keySetStore: store,
+    })
+    expect(await outcome(moved)).toBe('401 unknown_key')
+    expect(await outcome(moved, other)).toBe('ok')
+  })
+
+  it('FX56 that never answers is waited for one second, and no longer', async () => {
+    vi.useRealTimers()
+    const server = issuer()
+    const never = () => new Promise<never>(() => {})
+    expect(await outcome(gateFor(server, { get: never, set: never }))).toBe('ok')
     expect(server.fetches).toBe(1)
   })
 

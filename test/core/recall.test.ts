@@ -107,6 +107,23 @@ describe('a known token', () => {
   })
 })
 
+it('M01 a chain takes no result of a member for a token that another one owns', async () => {
+  const other: Identity = {
+    kind: 'opaque',
+    subject: 'other',
+    audience: [],
+    scopes: [],
+    roles: [],
+    claims: {},
+  }
+  const anything = cached({ verify: () => ({ active: true, identity: other }) }, { ttl: 60 })
+  await anything.verify(await key.sign({ aud: 'https://other.example.com' }))
+  const foreign = await key.sign({ aud: 'https://other.example.com', jti: 'two' })
+  await anything.verify(foreign)
+  const gate = createGate({ verifier: chain(ofIssuer(), anything) })
+  expect(await gate.authenticate(withToken(foreign))).toMatchObject({ reason: 'wrong_audience' })
+})
+
 describe('a verifier of the user', () => {
   const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
 

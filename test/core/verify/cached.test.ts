@@ -229,3 +229,20 @@ describe('the cache of jwt', () => {
     expect(await ask()).toMatchObject({ ok: false, reason: 'too_old' })
   })
 })
+
+it('FX53 keeps no answer that came so late that a newer one may have gone before', async () => {
+  const answers: ((result: Verification) => void)[] = []
+  const verifier: TokenVerifier = {
+    verify: () => new Promise((resolve) => void answers.push(resolve)),
+  }
+  const cache = cached(verifier, { ttl: 60 })
+  const first = cache.verify('a')
+  pass(6)
+  const second = cache.verify('a')
+  answers[1]?.({ active: false, reason: 'revoked' })
+  expect(await second).toMatchObject({ active: false })
+  answers[0]?.(active('emma'))
+  expect(await first).toMatchObject({ active: true })
+  void cache.verify('a')
+  expect(answers).toHaveLength(3)
+})

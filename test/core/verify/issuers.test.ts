@@ -374,6 +374,22 @@ describe('a function that knows the tenants', () => {
     expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['503 unavailable']))
   })
 
+  it('M01 a late answer does not bring back a tenant that is gone', async () => {
+    stopClock()
+    const answers: ((options: IssuerOptions | undefined) => void)[] = []
+    const resolve = () => new Promise<IssuerOptions | undefined>((settle) => void answers.push(settle))
+    const gate = gateOf(resolve as ResolveIssuer)
+    const token = await theirs.sign(theirClaims)
+    const first = outcome(gate, token)
+    vi.advanceTimersByTime(5_500)
+    const second = outcome(gate, token)
+    answers[1]?.(undefined)
+    expect(await second).toBe('401 wrong_issuer')
+    answers[0]?.(theirOptions())
+    expect(await first).toBe('401 wrong_issuer')
+    expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+  })
+
   it('whoever makes tenants up drives out none of whom a token was verified', async () => {
     stopClock()
     const gate = gateOf((issuer) => ({ ...theirOptions(), issuer }) as IssuerOptions, { max: 3, ttl: 3600 })

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { sha256 } from '#digest'
 import type { Identity } from '../identity.ts'
 import { callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
-import { InFlight } from './in-flight.ts'
+import { InFlight, SHARED_FOR } from './in-flight.ts'
 import {
   type Active,
   checkedVerification,
@@ -145,12 +145,15 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
+    const began = performance.now()
     const result = this.#verifier.verify(token, key)
-    if (!isPending(result)) return this.#keep(key, result)
-    return this.#inFlight.add(
-      key,
-      Promise.resolve(result).then((settled) => this.#keep(key, settled)),
-    )
+    if (!isPending(result)) return this.#keep(key, result, began)
+    const settle = (settled: Verification<I>) =>
+      // So late that another one may have begun since, and ended: which is newer, nobody knows.
+      performance.now() - began < SHARED_FOR
+        ? this.#keep(key, settled, began)
+        : checkedVerification(settled, this.#now)
+    return this.#inFlight.add(key, Promise.resolve(result).then(settle))
   }
 
   #find(key: string): Verification<I> | undefined {
@@ -167,12 +170,12 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return this.holds(verification)
   }
 
-  #keep(key: string, given: Verification<I>): Verification<I> {
+  #keep(key: string, given: Verification<I>, began: number): Verification<I> {
     const { ttl, negativeTtl } = this.#limits
     const verification = checkedVerification(given, this.#now)
     const kept = verification.active ? ttl : negativeTtl
     if (kept === 0) return verification
-    const until = performance.now() + kept * 1000
+    const until = began + kept * 1000
     if (verification.active) this.#active.set(key, { verification, until })
     else this.#inactive.set(key, { verification, until })
     return verification

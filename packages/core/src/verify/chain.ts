@@ -62,11 +62,11 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return [...new Set(this.#members.flatMap((member) => member.issuers ?? []))]
   }
 
-  /** Whoever keeps a result is whoever verified it, or was asked because nobody owns the token. */
+  /** Only what was verified by way of this chain: a member that is used elsewhere may know tokens that another one owns here. */
   recall(hash: string): Active<Identity<unknown>> | undefined {
     for (const member of this.#members) {
-      const known = member.recall?.(hash)
-      if (known !== undefined) return known
+      const known = recalled(member, hash)
+      if (known !== undefined && this.#makers.get(known) === member) return known
     }
     return undefined
   }
@@ -142,10 +142,25 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return after<Verified, Verified>(member.verify(token, hash), (verification) => {
       if (member.holds === undefined || !verification?.active) return verification
       // One that is not checked yet is copied when it is: the copy keeps what it carries.
-      if (!isTrusted(verification)) return { ...verification, [this.#maker]: member }
+      if (!isTrusted(verification)) {
+        const { identity, expiresAt } = verification
+        return { ...verification, active: true, identity, expiresAt, [this.#maker]: member }
+      }
       this.#makers.set(verification, member)
       return verification
     })
+  }
+}
+
+/** One that fails to recall keeps no other from it. */
+function recalled(
+  member: TokenVerifier<Identity<unknown>>,
+  hash: string,
+): Active<Identity<unknown>> | undefined {
+  try {
+    return member.recall?.(hash)
+  } catch {
+    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 /** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
 
 /** How long others may join, in milliseconds of the monotonic clock. */
-const SHARED_FOR = 5_000
+export const SHARED_FOR = 5_000
 
 interface Entry<T> {
   readonly promise: Promise<T>

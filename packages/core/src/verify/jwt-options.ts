@@ -147,7 +147,8 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   }
   const load =
     jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
-  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, storeOf(options.keySetStore))
+  const store = storeOf(options.keySetStore)
+  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, store, jwksUri)
 }
 
 function storeOf(store: KeySetStore | undefined): KeySetStore | undefined {

@@ -37,10 +37,13 @@ export interface KeySetOptions {
 
 /** Keeps key sets. What it throws is taken for nothing being kept. */
 export interface KeySetStore {
-  /** What was last kept for the issuer, if anything was. */
-  get(issuer: string): StoredKeySet | undefined | Promise<StoredKeySet | undefined>
+  /**
+   * What was last kept under this name, if anything was. Nobody waits for it longer than a second.
+   * @param name where the key set is: `jwksUri`, or the issuer whose metadata tells
+   */
+  get(name: string): StoredKeySet | undefined | Promise<StoredKeySet | undefined>
   /** Keeps what was just fetched. */
-  set(issuer: string, keySet: StoredKeySet): unknown
+  set(name: string, keySet: StoredKeySet): unknown
 }
 
 /** A fetched key set, as plain JSON. */
@@ -55,6 +58,8 @@ export interface StoredKeySet {
 const MINUTE = 60
 const DAY = 86_400
 const MAX_PROBLEMS = 16
+/** How long a store is waited for, in seconds: the issuer is asked without it. */
+const STORE_PATIENCE: Seconds = 1
 /** How much longer than its deadline a refresh may take to end, in seconds. */
 const GRACE: Seconds = 1
 /** How long a token with an unknown key waits for a newer set. */
@@ -92,6 +97,7 @@ export class IssuerKeySet implements KeySet {
   readonly #lifetimes: KeyLifetimes
   readonly #listener: KeySetListener | undefined
   readonly #store: KeySetStore | undefined
+  readonly #name: string
   readonly #pacing: Pacing
   #closed: Unavailable | undefined
   #abort: AbortController | undefined
@@ -114,8 +120,10 @@ export class IssuerKeySet implements KeySet {
     lifetimes: KeyLifetimes,
     listener: KeySetListener | undefined,
     store?: KeySetStore,
+    name = issuer,
   ) {
     this.#store = store
+    this.#name = name
     this.#issuer = issuer
     this.#load = load
     this.#allowed = allowed
@@ -152,7 +160,10 @@ export class IssuerKeySet implements KeySet {
   }
 
   async ready(): Promise<void> {
-    if (!this.#isUsable()) await this.#wait(this.#refresh(), 'cold')
+    if (this.#isUsable()) return
+    await this.#wait(this.#refresh(), 'cold').catch((cause) => {
+      if (!this.#isUsable()) throw cause
+    })
   }
 
   close(): void {
@@ -239,7 +250,8 @@ export class IssuerKeySet implements KeySet {
     deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
-      if (this.#fetchedAt === undefined && (await this.#recover(abort.signal))) return
+      // What is not fresh any more is only there in case that the issuer cannot be asked.
+      if (this.#fetchedAt === undefined && (await this.#recover()) && uptime() < this.#refreshAt) return
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
       const published = own(body, 'keys')
       this.#succeeded(await usableKeys(published, this.#allowed, this.#keys), maxAge)
@@ -252,10 +264,10 @@ export class IssuerKeySet implements KeySet {
   }
 
   /** Whether keys that another process fetched could be used. */
-  async #recover(signal: AbortSignal): Promise<boolean> {
+  async #recover(): Promise<boolean> {
     if (this.#store === undefined) return false
     try {
-      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#issuer)), signal)
+      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), deadlineIn(STORE_PATIENCE))
       const age = (Date.now() - Number(kept?.fetchedAt)) / 1000
       if (kept === undefined || !(age >= 0 && age < this.#lifetimes.staleFor)) return false
       const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
@@ -271,13 +283,14 @@ export class IssuerKeySet implements KeySet {
     if (this.#store === undefined) return
     const store = this.#store
     const storing = (async () => {
-      await raceAbort(Promise.resolve(store.set(this.#issuer, keySet)), deadlineIn(this.#lifetimes.timeout))
+      await raceAbort(Promise.resolve(store.set(this.#name, keySet)), deadlineIn(this.#lifetimes.timeout))
     })()
-    this.#storing = storing
+    const settled = storing
       .catch(() => {})
       .finally(() => {
-        this.#storing = undefined
+        if (this.#storing === settled) this.#storing = undefined
       })
+    this.#storing = settled
   }
 
   #succeeded({ keys, problems }: UsableKeys, maxAge: Seconds | undefined, age: Seconds = 0): void {

@@ -46,7 +46,7 @@ export class Tenants<Claims> {
   readonly #proven
   /** Those of which no token was verified yet: whoever makes issuers up drives out nobody else. */
   readonly #candidates
-  readonly #unknown = lru<{ readonly until: Seconds }>({ max: MAX_UNKNOWN })
+  readonly #unknown = lru<{ readonly askedAt: Seconds; readonly until: Seconds }>({ max: MAX_UNKNOWN })
   readonly #asking = new InFlight<Found<Claims>>(MAX_SHARED)
   #allowance: number
   #allowanceFrom = uptime()
@@ -103,8 +103,9 @@ export class Tenants<Claims> {
     if (this.#closed) throw new Unavailable('The gate is closed')
     if (this.#asking.size >= MAX_ASKING && this.#known(issuer) === undefined)
       throw new Unavailable('The function of "issuers" is asked for too many issuers at once')
+    const askedAt = uptime()
     const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(this.#resolve(issuer), (options) =>
-      this.#keep(issuer, options),
+      this.#keep(issuer, options, askedAt),
     )
     if (!isPending(found)) return found
     return this.#asking.add(issuer, Promise.resolve(found))
@@ -114,17 +115,20 @@ export class Tenants<Claims> {
     return this.#proven.peek(issuer) ?? this.#candidates.peek(issuer)
   }
 
-  #keep(issuer: string, options: IssuerOptions<Claims> | undefined): Found<Claims> {
+  #keep(issuer: string, options: IssuerOptions<Claims> | undefined, askedAt: Seconds): Found<Claims> {
     if (this.#closed) throw new Unavailable('The gate is closed')
     const known = this.#known(issuer)
+    // A later question was answered before: its answer counts.
+    if (known !== undefined && known.askedAt > askedAt) return known.verifier
+    if ((this.#unknown.peek(issuer)?.askedAt ?? 0) > askedAt) return undefined
     if (options === undefined) {
       known?.keys.close()
       this.#proven.delete(issuer)
       this.#candidates.delete(issuer)
-      this.#unknown.set(issuer, { until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
+      this.#unknown.set(issuer, { askedAt, until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
       return undefined
     }
-    const tenant = this.#tenant(issuer, options, known)
+    const tenant = this.#tenant(issuer, options, known, askedAt)
     if (known !== undefined && known.keys !== tenant.keys) known.keys.close()
     const tenants = this.#proven.has(issuer) ? this.#proven : this.#candidates
     tenants.set(issuer, tenant)
@@ -132,10 +136,14 @@ export class Tenants<Claims> {
   }
 
   /** Where the options are the same, everything is kept; where those of the keys are, the keys. */
-  #tenant(issuer: string, given: IssuerOptions<Claims>, known: Tenant<Claims> | undefined): Tenant<Claims> {
+  #tenant(
+    issuer: string,
+    given: IssuerOptions<Claims>,
+    known: Tenant<Claims> | undefined,
+    askedAt: Seconds,
+  ): Tenant<Claims> {
     if (!isObject(given) || given.issuer !== issuer)
       throw new Unavailable('The function of "issuers" gave no options of the issuer that it was asked for')
-    const askedAt = uptime()
     try {
       const options = copyOf<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
@@ -170,11 +178,14 @@ function tenantsIn<Claims>(max: number) {
   })
 }
 
-/** A schema is an object of its library's, and is compared as one; of the rest plain data is copied. */
+/** A schema and a store are objects of somebody else's, and are compared as such; of the rest plain data is copied. */
 function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
-  const { claims, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
-  const copy = Object.assign(Object.create(null), frozen({ ...rest }))
-  return claims === undefined ? copy : Object.assign(copy, { claims })
+  const { claims, keySetStore, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
+  const objects = {
+    ...(claims !== undefined && { claims }),
+    ...(keySetStore !== undefined && { keySetStore }),
+  }
+  return Object.assign(Object.create(null), frozen({ ...rest }), objects)
 }
 
 const KEY_SETTINGS = ['jwksUri', 'keys', 'algorithms', 'freshFor', 'staleFor', 'cooldown', 'timeout'] as const
