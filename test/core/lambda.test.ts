@@ -283,6 +283,30 @@ describe('what a handler gives', () => {
     })
   })
 
+  it('keeps its lists of values, but for what must be there', async () => {
+    const given = {
+      statusCode: 200,
+      headers: { 'X-A': 'b' },
+      multiValueHeaders: { 'Set-Cookie': ['a=1', 'b=2'], 'cache-control': ['public'] },
+      body: '',
+    }
+    const rest = { httpMethod: 'GET', path: '/', queryStringParameters: { access_token: 'good' } }
+    expect(await lambda(gate, () => given)(rest)).toEqual({
+      ...given,
+      headers: { 'X-A': 'b', 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer' },
+      multiValueHeaders: { 'Set-Cookie': ['a=1', 'b=2'] },
+    })
+    const balancer = { ...rest, requestContext: { elb: {} }, multiValueHeaders: {} }
+    expect(await lambda(gate, () => given)(balancer)).toMatchObject({
+      multiValueHeaders: {
+        'Set-Cookie': ['a=1', 'b=2'],
+        'X-A': ['b'],
+        'Cache-Control': ['private, no-store'],
+        'Referrer-Policy': ['no-referrer'],
+      },
+    })
+  })
+
   it('is left as it is where nothing must be there', async () => {
     expect(await lambda(gateOf(), () => 'hello')({ headers: { authorization: 'Bearer good' } })).toBe('hello')
   })
@@ -331,7 +355,7 @@ describe('lambdaAuthorizer', () => {
     clientId: 'web',
     tokenId: 'one',
     scopes: 'read write',
-    roles: 'editor',
+    roles: '["editor"]',
     expiresAt: '4000000000',
     claims: '{"plan":"pro"}',
   }
@@ -381,6 +405,25 @@ describe('lambdaAuthorizer', () => {
     expect(await lambdaAuthorizer(gateOf())(http('bad'))).toEqual({ isAuthorized: false, context: {} })
     expect(await lambdaAuthorizer(gateOf(), { response: 'policy' })(http('good'))).toMatchObject({
       policyDocument: { Statement: [{ Resource: ARN }] },
+    })
+  })
+
+  it('B13 lets no preflight pass: what it says is kept for the token that came with it', async () => {
+    const gate = gateOf({ passPreflight: true })
+    const preflight = { Origin: 'https://web.example.com', 'Access-Control-Request-Method': 'POST' }
+    for (const of of [request, http]) {
+      const event = of('bad')
+      const asked = { ...event, httpMethod: 'OPTIONS', requestContext: { http: { method: 'OPTIONS' } } }
+      const headers = { ...event.headers, ...preflight }
+      await expect(lambdaAuthorizer(gate)({ ...asked, headers })).rejects.toThrow(/^Unauthorized$/)
+    }
+  })
+
+  it('tells roles and scopes so that none of them becomes two', async () => {
+    const odd = { ...identity, scopes: ['read', 'a b'], roles: ['Billing admin'] }
+    const gate = createGate({ verifier: { verify: () => ({ active: true, identity: odd }) } })
+    expect(await lambdaAuthorizer(gate)(http('good'))).toMatchObject({
+      context: { scopes: 'read', roles: '["Billing admin"]' },
     })
   })
 

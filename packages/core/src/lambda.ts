@@ -1,5 +1,6 @@
 /** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
 
+import { isScopeToken } from './challenge.ts'
 import type { Decision, Refusal } from './decision.ts'
 import type { Gate } from './gate.ts'
 import { type Identity, isObject, own, type Sender } from './identity.ts'
@@ -103,7 +104,8 @@ class LambdaRequestView implements RequestView {
   form(): URLSearchParams | undefined {
     const { body, isBase64Encoded } = this.#event
     if (typeof body !== 'string') return undefined
-    return new URLSearchParams(isBase64Encoded === true ? decoded(body) : body)
+    const text = isBase64Encoded === true ? decoded(body) : body
+    return text === undefined ? undefined : new URLSearchParams(text)
   }
 
   /** A load balancer gives the query as it came, API Gateway (REST) decoded. */
@@ -134,8 +136,13 @@ function isOfBalancer(event: LambdaEvent): boolean {
   return own(contextOf(event), 'elb') !== undefined
 }
 
-function decoded(base64: string): string {
-  return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)))
+/** Nothing, where it is no base64. */
+function decoded(base64: string): string | undefined {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)))
+  } catch {
+    return undefined
+  }
 }
 
 function refusalOf(event: LambdaEvent, { status, headers, body }: Refusal): LambdaResult {
@@ -148,7 +155,10 @@ function resultOf(event: LambdaEvent, status: number, headers: Fields, body: str
 }
 
 /** A load balancer that sends lists of values reads lists only. */
-function listed(event: LambdaEvent, headers: Record<string, string>) {
+function listed(
+  event: LambdaEvent,
+  headers: Record<string, string>,
+): Pick<LambdaResult, 'multiValueHeaders'> {
   if (!isOfBalancer(event) || !isObject(event.multiValueHeaders as unknown)) return {}
   return {
     multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
@@ -162,11 +172,16 @@ function withFields<Result>(event: LambdaEvent, result: Result, fields: Fields):
     const body = typeof given === 'string' ? given : JSON.stringify(given ?? null)
     return resultOf(event, 200, { 'Content-Type': 'application/json', ...fields }, body)
   }
-  const kept = Object.entries(isObject(given.headers) ? given.headers : {}).filter(
-    ([name]) => !Object.keys(fields).some((field) => field.toLowerCase() === name.toLowerCase()),
-  )
-  const headers = { ...Object.fromEntries(kept), ...fields } as Record<string, string>
-  return { ...given, headers, ...listed(event, headers) } as unknown as LambdaResult
+  const others = (object: unknown) =>
+    Object.fromEntries(
+      Object.entries(isObject(object) ? object : {}).filter(
+        ([name]) => !Object.keys(fields).some((field) => field.toLowerCase() === name.toLowerCase()),
+      ),
+    )
+  const headers = { ...others(given.headers), ...fields } as Record<string, string>
+  const lists = { ...listed(event, headers).multiValueHeaders, ...others(given.multiValueHeaders) }
+  const multiValueHeaders = Object.keys(lists).length > 0 ? { multiValueHeaders: lists } : {}
+  return { ...given, headers, ...multiValueHeaders } as unknown as LambdaResult
 }
 
 /** What is read of an authorizer's event besides. */
@@ -214,8 +229,8 @@ export interface LambdaAuthorizerOptions {
  * An authorizer of API Gateway. It can say less than an answer of one's own: 401 without a challenge (REST: by the error
  * `Unauthorized`), 403, and 500 where nobody could tell. Where you can, put `lambda(gate, …)` into the function itself.
  *
- * The context has `subject`, `issuer`, `clientId`, `tokenId`, `scopes` and `roles`, these separated by spaces, `expiresAt`,
- * and `claims` as JSON.
+ * The context has `subject`, `issuer`, `clientId`, `tokenId`, `expiresAt`, `scopes`, separated by spaces, and `roles` and `claims`
+ * as JSON.
  * @throws TypeError where an option is unknown or impossible
  */
 export function lambdaAuthorizer<I extends Sender>(
@@ -229,6 +244,8 @@ export function lambdaAuthorizer<I extends Sender>(
   return async (event) => {
     const decision = await gate.authenticate(authorizerRequest(event))
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
+    // API Gateway keeps what is said here for the token that came with a preflight, which nobody has looked at.
+    if (decision.ok && decision.preflight) throw new Error('Unauthorized')
     const isSimple = (response ?? (event?.version === '2.0' ? 'simple' : 'policy')) === 'simple'
     if (isSimple)
       return { isAuthorized: decision.ok, context: decision.ok ? contextFor(decision.identity) : {} }
@@ -275,8 +292,8 @@ function contextFor(identity: Identity<unknown> | undefined): LambdaAuthorizerCo
     issuer,
     clientId,
     tokenId,
-    scopes: scopes.join(' '),
-    roles: roles.join(' '),
+    scopes: scopes.filter(isScopeToken).join(' '),
+    roles: JSON.stringify(roles),
     expiresAt: expiresAt?.toString(),
     claims: JSON.stringify(claims),
   }
