@@ -229,6 +229,8 @@ export class IssuerKeySet implements KeySet {
   #refresh(): Promise<void> {
     if (this.#current !== undefined) return this.#current
     if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
+    // One that should have ended long ago, as in a process that was frozen, is given up.
+    this.#abort?.abort(new Unavailable('The refresh took too long'))
     this.#refreshingUntil = uptime() + this.#lifetimes.timeout + GRACE
     const refreshing = this.#fetch().finally(() => {
       if (this.#refreshing === refreshing) this.#refreshing = undefined
@@ -254,10 +256,12 @@ export class IssuerKeySet implements KeySet {
       if (this.#fetchedAt === undefined && (await this.#recover()) && uptime() < this.#refreshAt) return
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
       const published = own(body, 'keys')
-      this.#succeeded(await usableKeys(published, this.#allowed, this.#keys), maxAge)
+      const usable = await usableKeys(published, this.#allowed, this.#keys)
+      if (this.#abort !== abort) throw this.#unavailable(this.#failure)
+      this.#succeeded(usable, maxAge)
       this.#keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
     } catch (cause) {
-      throw this.#failed(cause)
+      throw this.#abort === abort ? this.#failed(cause) : this.#unavailable(this.#failure)
     } finally {
       deadline.removeEventListener('abort', late)
     }
