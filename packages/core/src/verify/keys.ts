@@ -275,7 +275,10 @@ export class IssuerKeySet implements KeySet {
       const age = (Date.now() - Number(kept?.fetchedAt)) / 1000
       if (kept === undefined || !(age >= 0 && age < this.#lifetimes.staleFor)) return false
       const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
-      this.#succeeded(await usableKeys(kept.keys, this.#allowed, this.#keys), maxAge, age)
+      const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
+      // What was fetched meanwhile is newer.
+      if (this.#fetchedAt !== undefined) return false
+      this.#succeeded(usable, maxAge, age)
       return true
     } catch {
       return false
