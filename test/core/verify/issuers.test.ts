@@ -392,18 +392,22 @@ describe('a function that knows the tenants', () => {
 
   it('whoever makes tenants up drives out none of whom a token was verified', async () => {
     stopClock()
-    const gate = gateOf((issuer) => ({ ...theirOptions(), issuer }) as IssuerOptions, { max: 3, ttl: 3600 })
+    const resolve = vi.fn((issuer: string) => ({ ...theirOptions(), issuer }) as IssuerOptions)
+    const gate = gateOf(resolve, { max: 3, ttl: 3600 })
     const tenant = (name: string) => `https://${name}.example.org`
     const good = await theirs.sign({ ...theirClaims, iss: tenant('good') })
     expect(await outcome(gate, good)).toBe('ok')
-    for (let index = 0; index < 20; index += 1)
+    for (let index = 0; index < 20; index += 1) {
+      vi.advanceTimersByTime(60_000)
       expect(
         await outcome(gate, await ours.sign({ ...theirClaims, iss: tenant(`made-up-${index}`) })),
       ).toMatch(/^401 invalid_signature|^503/)
+    }
     expect(await outcome(gate, good)).toBe('ok')
     expect(await outcome(gate, await theirs.sign({ ...theirClaims, iss: tenant('good'), jti: 'b' }))).toBe(
       'ok',
     )
+    expect(resolve.mock.calls.filter(([issuer]) => issuer === tenant('good'))).toHaveLength(1)
   })
 
   it('FX59 is not asked after close, and what is at hand still decides', async () => {
