@@ -1,7 +1,7 @@
 /** Each example runs as a process of its own, against a real authorization server. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -9,6 +9,7 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
+import { buildNextApp, NEXT, NEXT_ENV } from '../support/next.ts'
 import { send } from '../support/server.ts'
 
 const installed = (path: string) =>
@@ -21,6 +22,7 @@ const EXAMPLES: readonly (readonly [name: string, runtime: string])[] = [
   ['hono', process.execPath],
   ['deno', installed('@deno/linux-x64-glibc/deno')],
   ['bun', installed('@oven/bun-linux-x64/bin/bun')],
+  ['next-route', NEXT],
 ]
 
 let issuer: AuthorizationServer
@@ -36,14 +38,19 @@ describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
     return
   }
 
+  let built: string | undefined
   let child: ChildProcess
   let messages: string
 
   beforeAll(async () => {
-    child = start(name, runtime)
+    if (name === 'next-route') built = await buildNextApp()
+    child = start(name, runtime, built ?? fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url)))
     messages = `${await originOf(child)}/api/messages`
   })
-  afterAll(() => stop(child))
+  afterAll(async () => {
+    if (child !== undefined) await stop(child)
+    if (built !== undefined) rmSync(built, { recursive: true, force: true })
+  })
 
   it('answers 401 with a bare challenge where no token is sent', async () => {
     const { status, challenges } = await send(messages)
@@ -78,15 +85,16 @@ describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
   }
 })
 
-function start(name: string, runtime: string): ChildProcess {
+function start(name: string, runtime: string, cwd: string): ChildProcess {
   const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['--conditions=@bearergate/source']
   const args = {
     deno: ['run', '--allow-all', '--no-remote', '--node-modules-dir=manual', ...conditions, 'app.js'],
     bun: [...conditions, 'app.js'],
+    'next-route': [NEXT, 'start', '--port', '0', '--hostname', '127.0.0.1'],
   }[name] ?? [...conditions, '--import', 'tsx', 'app.ts']
-  return spawn(runtime, args, {
-    cwd: fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url)),
-    env: { ...process.env, ISSUER: issuer.issuer, AUDIENCE, PORT: '0' },
+  return spawn(runtime === NEXT ? process.execPath : runtime, args, {
+    cwd,
+    env: { ...process.env, ...NEXT_ENV, ISSUER: issuer.issuer, AUDIENCE, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
@@ -99,7 +107,7 @@ function originOf(child: ChildProcess): Promise<string> {
     const deadline = setTimeout(fail, 10_000, 'printed no address in time')
     const read = (chunk: Buffer) => {
       printed += chunk
-      const origin = /Listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(printed)?.[1]
+      const origin = /(?:Listening on|Local:) +(http:\/\/127\.0\.0\.1:\d+)/.exec(printed)?.[1]
       if (origin === undefined) return
       clearTimeout(deadline)
       resolve(origin)
