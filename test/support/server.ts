@@ -43,6 +43,12 @@ export interface Sent {
   readonly body?: string
 }
 
+export async function freePort(): Promise<number> {
+  const { origin, close } = await listen(() => {})
+  await close()
+  return Number(new URL(origin).port)
+}
+
 /** Sends one request just as it is described, repeated field lines included. */
 export function send(url: string, { method = 'GET', headers = [], body }: Sent = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {

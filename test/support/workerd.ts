@@ -2,10 +2,9 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Running, send } from './server.ts'
+import { freePort, type Running, send } from './server.ts'
 
 const WORKERD = fileURLToPath(
   new URL('../runtimes/node_modules/@cloudflare/workerd-linux-64/bin/workerd', import.meta.url),
@@ -55,14 +54,4 @@ const main :Workerd.Worker = (
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
-}
-
-function freePort(): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
