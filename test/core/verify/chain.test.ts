@@ -154,12 +154,37 @@ describe('turns', () => {
   })
 
   it.each([
-    ['a promise', Promise.resolve(false)],
-    ['a word', 'no'],
-    ['null', null],
+    ['a word', () => 'no'],
+    ['null', () => null],
+    ['a promise of a word', async () => 'no'],
+    ['a promise that rejects', () => Promise.reject(new Error('no'))],
   ])('FX56 an owns that gives %s is answered 503', async (_, answer) => {
-    const member = { ...good, owns: () => answer as never }
+    const member = { ...good, owns: answer as never }
     expect(await outcome(gateOf(chain(member, good)), 'a')).toBe('503 unavailable')
+  })
+})
+
+describe('an owner that has to wait', () => {
+  const slow = (answer: boolean | undefined, subject: string) => ({
+    verify: () => ({ active: true, identity: identity(subject) }) as const,
+    owns: async () => answer,
+  })
+
+  it('judges alone what it owns, and nothing that it does not', async () => {
+    const others = [slow(undefined, 'maybe'), slow(false, 'not')] as const
+    expect(await outcome(gateOf(chain(...others, slow(true, 'owner'))), 'a')).toBe('ok opaque owner')
+    expect(await outcome(gateOf(chain(chain(...others), slow(true, 'owner'))), 'a')).toBe('ok opaque owner')
+    expect(
+      await outcome(gateOf(chain(slow(undefined, 'first'), chain(...others, slow(true, 'owner')))), 'a'),
+    ).toBe('ok opaque owner')
+    expect(await outcome(gateOf(chain(others[1], others[0])), 'a')).toBe('ok opaque maybe')
+    expect(await outcome(gateOf(chain(others[1])), 'a')).toMatch(/^401 /)
+  })
+
+  it('is asked for nothing of a chain that is made, however it answers', async () => {
+    const issuer = { ...slow(true, 'a'), issuers: ['https://a.example.com'] }
+    const failing = { ...issuer, owns: () => Promise.reject(new Error('down')) }
+    expect(() => chain(issuer, failing)).not.toThrow()
   })
 })
 
@@ -231,7 +256,7 @@ describe('staticTokens', () => {
     expect(await outcome(gate, 'a-fixed-token')).toBe('ok static reports')
     expect(await outcome(gate, 'another-token')).toBe('ok static backup')
     expect(await outcome(gate, 'a-fixed-tokem')).toBe('401 unknown_token')
-    expect(gate.authenticate({ header: () => 'Bearer a-fixed-token' })).toMatchObject({
+    expect(await gate.authenticate({ header: () => 'Bearer a-fixed-token' })).toMatchObject({
       identity: { scopes: ['read'], roles: ['service'], audience: [] },
     })
     expect(JSON.stringify(gate.describe())).not.toContain('fixed')
@@ -333,8 +358,9 @@ describe('what a chain tells and refuses', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('BI20 throws for a fixed token that is there by its text and by its hash', async () => {
+  it('BI20 throws for a fixed token that is there by its text and by its hash, at the latest in ready()', async () => {
     const hash = await hashToken('fixed-secret')
-    expect(() => staticTokens([{ token: 'fixed-secret' }, { hash }])).toThrow(/"tokens" has a token twice/)
+    const made = async () => staticTokens([{ token: 'fixed-secret' }, { hash }]).ready?.()
+    await expect(made).rejects.toThrow(/^"tokens" has a token twice/)
   })
 })

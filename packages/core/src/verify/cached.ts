@@ -9,6 +9,7 @@ import {
   type Active,
   checkedVerification,
   type Inactive,
+  type Ownership,
   secondsOf,
   type TokenVerifier,
   tokenVerifier,
@@ -98,7 +99,7 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
   }
 
-  owns(token: string): boolean | undefined {
+  owns(token: string): Ownership | Promise<Ownership> {
     return this.#verifier.owns?.(token)
   }
 

@@ -12,6 +12,7 @@ import {
   type Inactive,
   inactive,
   isTrusted,
+  type Ownership,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
@@ -52,10 +53,11 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     this.#members = members
   }
 
-  owns(token: string): boolean | undefined {
+  owns(token: string): Ownership | Promise<Ownership> {
     const answers = this.#members.map((member) => ownership(member, token))
-    if (answers.includes(true)) return true
-    return answers.every((answer) => answer === false) ? false : undefined
+    return answers.some(isPending)
+      ? Promise.all(answers).then(ownershipOf)
+      : ownershipOf(answers as Ownership[])
   }
 
   get issuers(): readonly string[] {
@@ -72,14 +74,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   verify(token: string, hash?: string): Verified | Promise<Verified> {
-    const others: TokenVerifier<Identity<unknown>>[] = []
-    for (const member of this.#members) {
-      const answer = ownership(member, token)
-      if (answer === true) return this.#ask(member, token, hash) as Verified | Promise<Verified>
-      if (answer === undefined) others.push(member)
-    }
-    if (others.length === 0) return checkText(token) ?? foreignIssuer(unverifiedIssuer(token), this.issuers)
-    return this.#askInTurn(others, token, hash) as Verified | Promise<Verified>
+    return this.#choose(0, [], token, hash) as Verified | Promise<Verified>
   }
 
   holds(verification: Active<Identity<unknown>>): boolean {
@@ -101,6 +96,25 @@ class Chain implements TokenVerifier<Identity<unknown>> {
 
   describe(): object {
     return { kind: 'chain', verifiers: this.#members.map((member) => member.describe?.() ?? {}) }
+  }
+
+  /** @param others those before `index` that may know the token */
+  #choose(
+    index: number,
+    others: readonly TokenVerifier<Identity<unknown>>[],
+    token: string,
+    hash: string | undefined,
+  ): Verified | PromiseLike<Verified> {
+    const member = this.#members[index]
+    if (member === undefined) {
+      if (others.length > 0) return this.#askInTurn(others, token, hash)
+      return checkText(token) ?? foreignIssuer(unverifiedIssuer(token), this.issuers)
+    }
+    return after<Ownership, Verified>(ownership(member, token), (answer) =>
+      answer === true
+        ? this.#ask(member, token, hash)
+        : this.#choose(index + 1, answer === undefined ? [...others, member] : others, token, hash),
+    )
   }
 
   #askInTurn(
@@ -164,11 +178,16 @@ function recalled(
   }
 }
 
-function ownership(member: TokenVerifier<Identity<unknown>>, token: string): boolean | undefined {
-  const answer: unknown = member.owns?.(token)
-  if (answer === undefined || typeof answer === 'boolean') return answer
-  disown(answer)
-  throw new Unavailable('"owns" gave neither true, false nor undefined')
+function ownership(member: TokenVerifier<Identity<unknown>>, token: string): Ownership | Promise<Ownership> {
+  return after(member.owns?.(token), (answer: unknown) => {
+    if (answer === undefined || typeof answer === 'boolean') return answer
+    throw new Unavailable('"owns" gave neither true, false nor undefined')
+  })
+}
+
+function ownershipOf(answers: readonly Ownership[]): Ownership {
+  if (answers.includes(true)) return true
+  return answers.every((answer) => answer === false) ? false : undefined
 }
 
 /** The first issuer whose JWTs two members claim for themselves. */
@@ -176,9 +195,11 @@ function ownedTwice(members: readonly TokenVerifier<Identity<unknown>>[]): strin
   const issuers = members.flatMap((member) => [...new Set(member.issuers ?? [])])
   return issuers.find((issuer) => {
     const probe = `${segment({ alg: 'none' })}.${segment({ iss: issuer })}.AA`
-    const owners = members.filter(
-      (member) => member.issuers?.includes(issuer) && ownership(member, probe) === true,
-    )
+    const owners = members.filter((member) => {
+      const answer = member.issuers?.includes(issuer) ? ownership(member, probe) : false
+      disown(answer)
+      return answer === true
+    })
     return owners.length > 1
   })
 }

@@ -2,8 +2,8 @@
 
 import { sha256 } from '#digest'
 import { frozen, type Identity, wrongMember } from '../identity.ts'
-import { isPending, readOptions } from '../options.ts'
-import { inactive, type TokenVerifier, trusted, type Verification } from './verifier.ts'
+import { after, disown, isPending, readOptions } from '../options.ts'
+import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** One fixed token, by its text or by its SHA-256, and what it stands for. It is good until it is taken out of the list. */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Partial<
@@ -49,31 +49,37 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   const texts = entries.map(({ given }) => given)
   if (new Set(texts).size < texts.length) throw new TypeError('"tokens" has a token twice')
   const hashes = entries.map(({ hash }) => hash)
-  if (new Set(hashes).size < hashes.length)
-    throw new TypeError('"tokens" has a token twice, once by its hash')
-  const known = hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes)
+  const known = after(hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes), once)
+  disown(known)
 
   function find(hash: string, all: readonly string[]): Verification<Identity<Claims>> {
     let found: Identity<Claims> | undefined
-    for (const [index, entry] of entries.entries())
-      if (isSame(hash, all[index] as string)) found = entry.identity
+    for (const [index, entry] of entries.entries()) if (isSame(hash, all[index] ?? '')) found = entry.identity
     return found === undefined ? inactive('unknown_token') : trusted({ active: true, identity: found })
+  }
+
+  function verify(token: string, hash: string | Promise<string> = sha256(token)) {
+    if (typeof hash === 'string' && !isPending(known)) return find(hash, known)
+    return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
   }
 
   return {
     /** So that in a chain nobody else gets to see it. */
-    owns(token) {
-      const hash = sha256(token)
-      const isKnown = typeof hash === 'string' && !isPending(known) && find(hash, known).active
-      return isKnown || undefined
-    },
-    verify(token, given) {
-      const hash = given ?? sha256(token)
-      if (typeof hash === 'string' && !isPending(known)) return find(hash, known)
-      return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
+    owns: (token) =>
+      after<Verification<Identity<Claims>>, Ownership>(verify(token), ({ active }) => active || undefined),
+    verify: (token, hash) => verify(token, hash),
+    async ready() {
+      await known
     },
     describe: () => ({ kind: 'static', tokens: entries.length }),
   }
+}
+
+/** Where digests come late, this is found as late: nobody passes then, and `ready()` says why. */
+function once(hashes: readonly string[]): readonly string[] {
+  if (new Set(hashes).size < hashes.length)
+    throw new TypeError('"tokens" has a token twice, once by its hash')
+  return hashes
 }
 
 interface Entry<Claims> {

@@ -30,9 +30,9 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   recall?(hash: string): Active<I> | undefined
   /**
    * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
-   * this one at all; `undefined`, the default: it may be.
+   * this one at all; `undefined`, the default: it may be. A verifier that has to wait for that gives a promise.
    */
-  owns?(token: string): boolean | undefined
+  owns?(token: string): Ownership | Promise<Ownership>
   /** The issuers whose tokens it takes, for the metadata of a protected resource (RFC 9728 §2). Default: none is named. */
   readonly issuers?: readonly string[]
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
@@ -46,6 +46,8 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /** How it is set up and what it holds, as plain data without secrets, for operators. Default: nothing is told. */
   describe?(): object
 }
+
+export type Ownership = boolean | undefined
 
 /** What goes on in the background for any of them. */
 export function allUnderWay(
