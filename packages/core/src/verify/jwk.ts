@@ -70,7 +70,7 @@ export function verificationKey(
   if (kid !== undefined && typeof kid !== 'string') return 'its "kid" is not a string'
   const other = otherUse(jwk)
   if (other !== undefined) return other
-  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => Object.hasOwn(jwk, name)))
+  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => own(jwk, name) !== undefined))
     return 'it is a private key'
   if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
 
@@ -88,7 +88,14 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
-    jwk: { ...material, alg: algorithms[0], use: 'sig', key_ops: ['verify'], ext: true } as JWK,
+    // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
+    jwk: {
+      ...material,
+      alg: kty === 'OKP' ? 'EdDSA' : algorithms[0],
+      use: 'sig',
+      key_ops: ['verify'],
+      ext: true,
+    } as JWK,
   }
 }
 
