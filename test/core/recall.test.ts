@@ -48,7 +48,7 @@ describe('a known token', () => {
   it('A03 B07 is refused all the same in two lines, in a joined line, and in two places', async () => {
     const known = createGate({ verifier: ofIssuer() })
     await known.authenticate(withToken(token))
-    expect(known.authenticate(withToken(token))).toMatchObject({ ok: true })
+    expect(await known.authenticate(withToken(token))).toMatchObject({ ok: true })
     for (const authorization of [
       [`Bearer ${token}`, `Bearer ${token}`],
       `Bearer ${token}, Bearer ${token}`,
@@ -73,7 +73,7 @@ describe('a known token', () => {
     const gate = createGate({ verifier: ofIssuer(), requireTls: true })
     const over = (secure: boolean) => view({ authorization: `Bearer ${token}` }, { secure })
     expect(await gate.authenticate(over(true))).toMatchObject({ ok: true })
-    expect(gate.authenticate(over(false))).toMatchObject({ reason: 'insecure_transport' })
+    expect(await gate.authenticate(over(false))).toMatchObject({ reason: 'insecure_transport' })
   })
 
   it('FX53 is revoked by its text, and by isRevoked', async () => {
@@ -100,9 +100,9 @@ describe('a known token', () => {
     })
     await gate.authenticate(withToken(token))
     await gate.authenticate(withToken(session))
-    expect(gate.authenticate(withToken(token))).toMatchObject({ identity: { kind: 'jwt' } })
-    expect(gate.authenticate(withToken(session))).toMatchObject({ identity: { kind: 'opaque' } })
-    expect(gate.authenticate(withToken('fixed'))).toMatchObject({ identity: { kind: 'static' } })
+    expect(await gate.authenticate(withToken(token))).toMatchObject({ identity: { kind: 'jwt' } })
+    expect(await gate.authenticate(withToken(session))).toMatchObject({ identity: { kind: 'opaque' } })
+    expect(await gate.authenticate(withToken('fixed'))).toMatchObject({ identity: { kind: 'static' } })
     expect(lookup).toHaveBeenCalledTimes(1)
   })
 })
@@ -124,7 +124,7 @@ it('M01 a chain takes no result of a member for a token that another one owns', 
   expect(await gate.authenticate(withToken(foreign))).toMatchObject({ reason: 'wrong_audience' })
 })
 
-describe('a verifier of the user', () => {
+describe('a verifier of the user, where digests come at once', () => {
   const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
 
   it('is given the hash where it is known, and never that of another text', async () => {

@@ -14,11 +14,13 @@ export const FORGED_HEADER = '{"alg":"ES256","kid":"forge","typ":"at+jwt"}'
 
 export function createForge(): Forge {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  // workerd signs in this form of signature with a key as a text only.
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
   return {
     jwk: { ...publicKey.export({ format: 'jwk' }), kid: 'forge' },
     sign(payload, header = FORGED_HEADER) {
       const input = `${base64url(header)}.${base64url(payload)}`
-      const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+      const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
       return `${input}.${base64url(signature)}`
     },
   }

@@ -18,6 +18,7 @@ if (!hasWorkerd)
 export async function startWorker(
   program: string,
   variables: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
 ): Promise<Running> {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
@@ -36,6 +37,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [(name = "worker", esModule = embed "${basename(program)}")],
   compatibilityDate = "2026-01-01",
+  compatibilityFlags = [${flags.map((flag) => `"${flag}"`).join(', ')}],
   bindings = [${bindings.join(', ')}],
 );
 `,

@@ -2,7 +2,7 @@
 
 import { createGate, type Identity, type JwtOptions, jwt, Unavailable } from '@bearergate/core'
 import * as v from 'valibot'
-import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
@@ -97,7 +97,6 @@ const echo = {
 describe.each(Object.entries(schemas))('a schema of %s', (_library, schema) => {
   it('gives the claims, typed and transformed', async () => {
     const { claims, subject, scopes } = await identity<Output>(schema)
-    expectTypeOf(claims).toEqualTypeOf<Output>()
     expect(claims).toEqual({ ...SENT, level: 3, since: new Date('2026-01-01') })
     expect({ subject, scopes }).toEqual({ subject: 'emma', scopes: ['read', 'write'] })
   })

@@ -38,9 +38,9 @@ async function identity(token: string, options: Partial<JwtOptions> = {}): Promi
 
 /** A token with a right signature over whatever bytes are given as header and payload. */
 function signedText(header: string, payload: string | Uint8Array): string {
-  const { privateKey } = ecPair
+  const key = ecPair.privateKey.export({ type: 'pkcs8', format: 'pem' })
   const input = `${base64url(header)}.${base64url(payload)}`
-  return `${input}.${base64url(signBytes('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }))}`
+  return `${input}.${base64url(signBytes('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }))}`
 }
 const ecPair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const textOptions = { keys: { keys: [{ ...ecPair.publicKey.export({ format: 'jwk' }), kid: 'text' }] } }
