@@ -1,6 +1,6 @@
 /**
- * The benchmark: whole requests beside bare frameworks, no-ops and peers; single verifications; growth, memory, size, fetches
- * and floods. Into RESULTS.md and throughput.svg. `--quick` in two minutes, `--only requests,verifications` for parts of it.
+ * The benchmark: whole requests beside bare frameworks, no-ops and peers; single verifications; cold starts; growth, memory, size,
+ * fetches and floods. Into RESULTS.md and throughput.svg. `--quick` in two minutes, `--only requests,verifications` for parts of it.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startAuthority } from './authority.ts'
 import { chart } from './chart.ts'
+import { coldStarts } from './cold-starts.ts'
 import { costs } from './costs.ts'
 import { floods } from './floods.ts'
 import { requests } from './requests.ts'
@@ -16,7 +17,7 @@ import { type Results, resultsPage } from './results.ts'
 import { ALL_CORES, messageOf, pinSelf, startScript } from './servers.ts'
 import type { Task, Verified } from './verify.ts'
 
-const PARTS = ['requests', 'verifications', 'costs', 'floods'] as const
+const PARTS = ['requests', 'verifications', 'cold', 'costs', 'floods'] as const
 
 const { values } = parseArgs({
   options: {
@@ -43,6 +44,7 @@ const results: Results = {
   plan,
   requests: isWanted('requests') ? await requests(authority, plan, progress) : [],
   verified: isWanted('verifications') ? await verifications() : [],
+  cold: isWanted('cold') ? await coldStarts(authority, values.quick, progress) : [],
   costs: isWanted('costs') ? await costs(values.quick, progress) : undefined,
   floods: isWanted('floods') ? await floods(authority, plan, progress) : undefined,
 }

@@ -1,6 +1,7 @@
 /** What was measured, as the page RESULTS.md. */
 
 import { ALGS } from './authority.ts'
+import type { ColdStarts } from './cold-starts.ts'
 import type { Costs } from './costs.ts'
 import type { Floods } from './floods.ts'
 import { goals } from './goals.ts'
@@ -15,6 +16,7 @@ export interface Results {
   readonly plan: Plan
   readonly requests: readonly Measured[]
   readonly verified: readonly Verified[]
+  readonly cold: readonly ColdStarts[]
   readonly costs: Costs | undefined
   readonly floods: Floods | undefined
 }
@@ -44,7 +46,7 @@ const HOSTS = [
 ] as const satisfies readonly { host: Host; title: string; bare: PeerId; noop: PeerId | undefined }[]
 
 export function resultsPage(results: Results): string {
-  const { plan, requests, verified, costs, floods } = results
+  const { plan, requests, verified, cold, costs, floods } = results
   const ids = [...new Set(requests.map(({ id }) => id))]
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
@@ -74,6 +76,7 @@ export function resultsPage(results: Results): string {
     ]),
     saturation(requests),
     ...(verified.length === 0 ? [] : verifications(verified)),
+    ...(cold.length === 0 ? [] : coldPages(cold)),
     ...(costs === undefined ? [] : costPages(costs)),
     ...(floods === undefined ? [] : floodPages(floods)),
   ]
@@ -120,7 +123,7 @@ function saturation(requests: readonly Measured[]): string {
   return `**The load generator was at its own limit** (above 95 % of a core) with ${names}: those are faster than they look, and ratios to them are too good. Install wrk.`
 }
 
-const VERIFIERS = ['jose', 'fast-jwt', 'jsonwebtoken', 'aws-jwt-verify']
+const VERIFIERS = ['jose', 'fast-jwt', 'jsonwebtoken', 'aws-jwt-verify', 'jwks-rsa']
 
 function verifications(verified: readonly Verified[]): readonly string[] {
   return [
@@ -141,6 +144,24 @@ function verifications(verified: readonly Verified[]): readonly string[] {
 
 function microseconds(value: number): string {
   return value < 10 ? value.toFixed(2) : value.toFixed(0)
+}
+
+function coldPages(cold: readonly ColdStarts[]): readonly string[] {
+  return [
+    '## Cold starts, in ms',
+    'A function as it is deployed, bundled and minified, alone in a new process, with one RS256 token. “Load” is what goes before the first request; Node’s own `fetch` takes most of the first call. The issuer is on loopback: elsewhere each call costs its round trips besides.',
+    table(
+      ['', 'load', 'first request', 'second', 'load and first', 'calls to the issuer'],
+      cold.map(({ name, load, first, second, calls }) => [
+        name,
+        load.toFixed(0),
+        first.toFixed(0),
+        second.toFixed(1),
+        (load + first).toFixed(0),
+        String(calls),
+      ]),
+    ),
+  ]
 }
 
 function costPages({ growth, memory, imports, edge }: Costs): readonly string[] {
