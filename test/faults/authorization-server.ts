@@ -7,7 +7,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
 /** What is published of a key. */
@@ -172,6 +172,37 @@ export async function startDeaf(): Promise<{ origin: string; close(): Promise<vo
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** What lies between a client and a server, and ends the connections that there are; those that come are carried. */
+export async function startRelay(
+  to: string,
+): Promise<{ origin: string; end(fate: 'closed' | 'lost without a word'): void; close(): Promise<void> }> {
+  const pairs = new Set<readonly [Socket, Socket]>()
+  const server = createTcpServer((client) => {
+    const upstream = connect(Number(new URL(to).port), '127.0.0.1')
+    const pair = [client, upstream] as const
+    pairs.add(pair)
+    client.pipe(upstream).pipe(client)
+    for (const socket of pair) socket.on('error', () => {}).on('close', () => pairs.delete(pair))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    end(fate) {
+      for (const [client, upstream] of pairs) {
+        client.unpipe()
+        upstream.unpipe()
+        client.resume()
+        if (fate === 'closed') client.destroy()
+      }
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const pair of pairs) for (const socket of pair) socket.destroy()
         server.close(() => resolve())
       }),
   }

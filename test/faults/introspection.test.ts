@@ -344,3 +344,54 @@ describe('an endpoint that was discovered', () => {
     expect(String(aborted)).toContain('The gate is closed')
   })
 })
+
+describe('a question after a pause', () => {
+  const silent: Reply = () => {
+    server.reply = json(GOOD)
+  }
+  const reset: Reply = (_asked, response) => {
+    server.reply = json(GOOD)
+    response.socket?.destroy()
+  }
+
+  it.each([
+    ['finds nobody on its connection', silent],
+    ['finds its connection reset', reset],
+  ])('FX42 of a minute that %s is asked once more', async (_, fault) => {
+    const gate = gateFor({ timeout: 3 })
+    expect(await outcome(gate)).toBe('ok')
+    pass(60)
+    server.reply = fault
+    expect(await outcome(gate)).toBe('ok')
+    expect([server.asked.length, events]).toEqual([3, []])
+  })
+
+  it('that gets an answer, whichever, is asked once', async () => {
+    const gate = gateFor()
+    expect(await outcome(gate)).toBe('ok')
+    pass(60)
+    server.reply = json({}, 500)
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(server.asked).toHaveLength(2)
+  })
+
+  it('of less than a minute, or of a server that was away before it, is asked once', async () => {
+    const gate = gateFor()
+    expect(await outcome(gate)).toBe('ok')
+    for (const pause of [59, 61]) {
+      pass(pause)
+      server.reply = silent
+      expect(await outcome(gate)).toBe('503 unavailable')
+    }
+    expect(server.asked).toHaveLength(3)
+  })
+
+  it('is asked no longer than the timeout', async () => {
+    const gate = gateFor()
+    expect(await outcome(gate)).toBe('ok')
+    pass(60)
+    server.reply = () => {}
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(server.asked).toHaveLength(2)
+  })
+})

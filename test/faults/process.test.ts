@@ -3,9 +3,10 @@
 import { request as httpRequest } from 'node:http'
 import fc from 'fast-check'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { json, startIntrospector } from '../support/introspector.ts'
 import { AUDIENCE, createKey, type TestKey } from '../support/issuer.ts'
 import { send } from '../support/server.ts'
-import { AuthorizationServer, answers, type Respond, stalls } from './authorization-server.ts'
+import { AuthorizationServer, answers, type Respond, stalls, startRelay } from './authorization-server.ts'
 import { Service } from './child.ts'
 import { observe, tokenOf } from './client.ts'
 
@@ -162,6 +163,68 @@ describe('a service', () => {
     expect(server.fetches).toBe(2)
     expect(second.keySets).toEqual(['refreshed'])
     await second.close()
+  })
+
+  describe('that stood still', () => {
+    /** Of which 1.5 s are 90. */
+    const speed = 60
+
+    async function thawedAfter<T>(service: Service, meanwhile: () => T): Promise<number> {
+      service.signal('SIGSTOP')
+      meanwhile()
+      await wait(1500)
+      service.signal('SIGCONT')
+      return performance.now()
+    }
+
+    it('FX42 accepts nothing by keys that were older than the limit meanwhile', async () => {
+      const service = await Service.start({ ...options(), freshFor: 60, staleFor: 60, timeout: 1, speed })
+      const headers = bearer(await tokenOf(key, server.origin))
+      expect((await send(service.origin, { headers })).status).toBe(200)
+      const other = await createKey('ES256', 'two')
+      const thawed = await thawedAfter(service, () => server.publish(other))
+      expect([401, 503]).toContain((await send(service.origin, { headers })).status)
+      const others = bearer(await tokenOf(other, server.origin))
+      expect((await send(service.origin, { headers: others })).status).toBe(200)
+      expect(performance.now() - thawed).toBeLessThan(1000)
+      await service.close()
+    })
+
+    it('FX42 answers 503 where the issuer went silent meanwhile', async () => {
+      const service = await Service.start({ ...options(), freshFor: 60, staleFor: 60, timeout: 0.5, speed })
+      const headers = bearer(await tokenOf(key, server.origin))
+      expect((await send(service.origin, { headers })).status).toBe(200)
+      const thawed = await thawedAfter(service, () => {
+        server.fault = stalls['FX22 accepts and never answers']
+      })
+      expect((await send(service.origin, { headers })).status).toBe(503)
+      expect(performance.now() - thawed).toBeLessThan(1000)
+      await service.close()
+    })
+
+    it.each(['closed', 'lost without a word'] as const)(
+      'FX42 introspects, though its connections were %s meanwhile',
+      async (fate) => {
+        const introspector = await startIntrospector(json({ active: true, sub: 'emma' }))
+        const between = await startRelay(introspector.origin)
+        const asked = {
+          endpoint: `${between.origin}/introspect`,
+          audience: null,
+          clientId: 'api',
+          clientSecret: 'secret',
+        }
+        const service = await Service.start({ asked, speed })
+        const headers = bearer('opaque')
+        expect((await send(service.origin, { headers })).status).toBe(200)
+        const thawed = await thawedAfter(service, () => between.end(fate))
+        expect((await send(service.origin, { headers })).status).toBe(200)
+        expect(performance.now() - thawed).toBeLessThan(1000 + 250)
+        expect(introspector.asked).toHaveLength(2)
+        await service.close()
+        await between.close()
+        await introspector.close()
+      },
+    )
   })
 
   it('FX42 that stood still during a fetch gives it up, and waits for no dead socket afterwards', async () => {

@@ -1,7 +1,7 @@
 /** An API of its own process, for what only a whole process shows: how it ends, how it starts again, how much it holds. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { createGate, type KeySetEvent } from '@bearergate/core'
+import { createGate, introspection, type KeySetEvent } from '@bearergate/core'
 import { bearer } from '@bearergate/express'
 import express from 'express'
 
@@ -10,11 +10,11 @@ function tell(message: object): void {
   if (process.connected) process.send?.(message)
 }
 
-const { port = 0, ...options } = JSON.parse(process.argv[2] ?? '{}')
-const gate = createGate({
-  ...options,
-  onKeySet: (event: KeySetEvent) => tell({ keySet: event.type }),
-})
+const { port = 0, asked, ...options } = JSON.parse(process.argv[2] ?? '{}')
+const gate =
+  asked === undefined
+    ? createGate({ ...options, onKeySet: (event: KeySetEvent) => tell({ keySet: event.type }) })
+    : createGate({ verifier: introspection(asked) })
 const auth = bearer(gate)
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()

@@ -43,14 +43,55 @@ export function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promi
   return exchange(url, { headers: ALONE, signal }, fetch, signal)
 }
 
-/** Posts a form, on a connection that is kept, and reads one JSON object that says that it is one; else as `fetchJson`. */
-export async function postForm(
-  url: string,
-  { headers, body }: { readonly headers: Headers; readonly body: URLSearchParams },
-  fetch: Fetch,
-  signal: AbortSignal,
-): Promise<Fetched> {
-  return exchange(url, { method: 'POST', headers, body, signal }, fetch, signal, JSON_TYPE)
+/** After how long a pause a connection may be lost without a word, as by a process that stood still, in seconds. */
+const LOST_AFTER = 60
+/** How long such a one is waited for. */
+const DOUBT = 1
+
+export interface Form {
+  readonly headers: Headers
+  readonly body: URLSearchParams
+}
+
+/** Questions by POST, on connections that are kept: after a pause, one may lead to where nobody answers any more. */
+export class KeptConnections {
+  readonly #fetch: Fetch
+  /** By the monotonic clock; `Infinity` where nothing was answered yet, or something failed since: nothing is kept then. */
+  #answeredAt: Seconds = Number.POSITIVE_INFINITY
+
+  constructor(fetch: Fetch) {
+    this.#fetch = fetch
+  }
+
+  /**
+   * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
+   * connection from before a pause is asked once more, on another.
+   */
+  async post(url: string, form: Form, signal: AbortSignal): Promise<Fetched> {
+    const pause = performance.now() / 1000 - this.#answeredAt
+    if (pause < LOST_AFTER) return this.#ask(url, form, signal)
+    try {
+      return await this.#ask(url, form, AbortSignal.any([signal, deadlineIn(DOUBT)]))
+    } catch (cause) {
+      if (cause instanceof UnusableAnswer || signal.aborted) throw cause
+      return this.#ask(url, form, signal)
+    }
+  }
+
+  async #ask(url: string, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
+    const init = { method: 'POST', headers, body, signal }
+    let isAnswered = false
+    try {
+      const answer = await exchange(url, init, this.#fetch, signal, JSON_TYPE)
+      isAnswered = true
+      return answer
+    } catch (cause) {
+      isAnswered = cause instanceof UnusableAnswer
+      throw cause
+    } finally {
+      this.#answeredAt = isAnswered ? performance.now() / 1000 : Number.POSITIVE_INFINITY
+    }
+  }
 }
 
 const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i

@@ -3,7 +3,14 @@
 import { type IntrospectionListener, notify } from '../events.ts'
 import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
 import { callback, count, number, readOptions, type Seconds, secureUrl, texts } from '../options.ts'
-import { deadlineIn, type Fetch, postForm, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
+import {
+  deadlineIn,
+  type Fetch,
+  KeptConnections,
+  raceAbort,
+  runtimeFetch,
+  UnusableAnswer,
+} from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { Breaker, type CircuitState } from './breaker.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
@@ -117,6 +124,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #read: ReadClaims<Claims>
   readonly #listener: IntrospectionListener | undefined
   readonly #fetch: Fetch
+  readonly #connections: KeptConnections
   readonly #now: () => number
   readonly #breaker: Breaker
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
@@ -151,6 +159,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       undefined,
     )
     this.#fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
+    this.#connections = new KeptConnections(this.#fetch)
     this.#now = now
   }
 
@@ -217,7 +226,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const headers = new Headers({ accept: 'application/json' })
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' })
     await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
-    const answer = await postForm(url, { headers, body }, this.#fetch, signal)
+    const answer = await this.#connections.post(url, { headers, body }, signal)
     return answer.body
   }
 
