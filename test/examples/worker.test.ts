@@ -1,21 +1,26 @@
 /** The example of a Worker on workerd itself, against a real authorization server. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   AUDIENCE,
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
+import { AuthorizationServer as SlowIssuer } from '../faults/authorization-server.ts'
+import { createKey, type TestKey } from '../support/issuer.ts'
 import { type Running, send } from '../support/server.ts'
 import { hasWorkerd, startWorker } from '../support/workerd.ts'
 
+const folder = mkdtempSync(join(tmpdir(), 'bearergate-worker-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
 describe.skipIf(!hasWorkerd)('examples/worker', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bearergate-worker-'))
   let issuer: AuthorizationServer
   let worker: Running
 
@@ -36,7 +41,6 @@ describe.skipIf(!hasWorkerd)('examples/worker', () => {
   afterAll(async () => {
     await worker?.close()
     await issuer?.close()
-    rmSync(folder, { recursive: true, force: true })
   })
 
   const sendWith = (token: string) => send(worker.origin, { headers: ['authorization', `Bearer ${token}`] })
@@ -54,5 +58,50 @@ describe.skipIf(!hasWorkerd)('examples/worker', () => {
     expect(new Set(statuses)).toEqual(new Set([200]))
     const other = await issuer.issue('read:messages', 'https://other.example.com')
     expect((await sendWith(other)).status).toBe(401)
+  })
+})
+
+describe.skipIf(!hasWorkerd)('a Worker that starts', () => {
+  let key: TestKey
+  let issuer: SlowIssuer
+  let worker: Running
+  let headers: readonly string[]
+
+  beforeAll(async () => {
+    key = await createKey('ES256')
+  })
+  beforeEach(async () => {
+    issuer = await SlowIssuer.start(key)
+    worker = await startWorker(join(folder, 'worker.js'), { ISSUER: issuer.origin, AUDIENCE })
+    const now = Math.floor(Date.now() / 1000)
+    const claims = { iss: issuer.origin, aud: AUDIENCE, scope: 'read:messages', iat: now, exp: now + 600 }
+    headers = ['authorization', `Bearer ${await key.sign(claims)}`]
+  })
+  afterEach(async () => {
+    await worker.close()
+    await issuer.down()
+  })
+
+  it('answers all that came while the keys were fetched', async () => {
+    issuer.fault = (response, keySet) => void setTimeout(() => response.end(keySet), 300)
+    const answers = await Promise.all(Array.from({ length: 30 }, () => send(worker.origin, { headers })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
+  it('FX55 answers the others, though the client that had the keys fetched has gone', async () => {
+    issuer.fault = (response, keySet) => void setTimeout(() => response.end(keySet), 500)
+    const leaving = httpRequest(worker.origin, { headers: { authorization: headers[1] } })
+    leaving.on('error', () => {})
+    leaving.end()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const others = [0, 1, 2].map(() => send(worker.origin, { headers }))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    leaving.destroy()
+    const start = performance.now()
+    const statuses = (await Promise.all(others)).map(({ status }) => status)
+    expect(performance.now() - start).toBeLessThan(11_000)
+    for (const status of statuses) expect([200, 503]).toContain(status)
+    issuer.fault = undefined
+    expect((await send(worker.origin, { headers })).status).toBe(200)
   })
 })
