@@ -66,15 +66,17 @@ export class KeptConnections {
   /**
    * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
    * connection from before a pause is asked once more, on another.
+   * @param form made anew for each time, for a server may take what is in it once only
    */
-  async post(url: string, form: Form, signal: AbortSignal): Promise<Fetched> {
+  async post(url: string, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
     const pause = performance.now() / 1000 - this.#answeredAt
-    if (pause < LOST_AFTER) return this.#ask(url, form, signal)
+    const first = await form()
+    if (pause < LOST_AFTER) return this.#ask(url, first, signal)
     try {
-      return await this.#ask(url, form, AbortSignal.any([signal, deadlineIn(DOUBT)]))
+      return await this.#ask(url, first, AbortSignal.any([signal, deadlineIn(DOUBT)]))
     } catch (cause) {
       if (cause instanceof UnusableAnswer || signal.aborted) throw cause
-      return this.#ask(url, form, signal)
+      return this.#ask(url, await form(), signal)
     }
   }
 

@@ -223,10 +223,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   async #ask(token: string, signal: AbortSignal): Promise<RawClaims> {
     const url = await this.#locate(signal)
-    const headers = new Headers({ accept: 'application/json' })
-    const body = new URLSearchParams({ token, token_type_hint: 'access_token' })
-    await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
-    const answer = await this.#connections.post(url, { headers, body }, signal)
+    const question = async () => {
+      const headers = new Headers({ accept: 'application/json' })
+      const body = new URLSearchParams({ token, token_type_hint: 'access_token' })
+      await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
+      return { headers, body }
+    }
+    const answer = await this.#connections.post(url, question, signal)
     return answer.body
   }
 
