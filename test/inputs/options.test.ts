@@ -5,11 +5,15 @@ import {
   cached,
   createGate,
   generateToken,
+  introspection,
+  issuers,
   jwt,
   opaque,
   scope,
   type TokenVerifier,
 } from '@bearergate/core'
+import { lambdaAuthorizer } from '@bearergate/core/lambda'
+import { keycloak } from '@bearergate/core/presets'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
 import { describe, expect, it } from 'vitest'
@@ -280,6 +284,42 @@ describe.each([
     it.each(allowed)('BI20 %s allows as "%s": %s', (_factory, _option, _value, create) => {
       expect(thrownBy(create)).toBe(undefined)
     })
+})
+
+describe('an option that is undefined', () => {
+  const client = { clientId: 'api', clientSecret: 'secret' }
+  const factories: Readonly<Record<string, Factory>> = {
+    ...JWT,
+    'createGate with a verifier': gate,
+    opaque: ofOpaque,
+    cached: CACHES.cached as Factory,
+    introspection: (options) =>
+      introspection({ endpoint: `${ISSUER}/introspect`, ...client, audience: null, ...options } as never),
+    issuers: (options) => issuers([described], options as never),
+    credentials: (credentials) => createGate({ ...described, credentials } as never),
+    keycloak: (options) => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, ...options } as never),
+    lambdaAuthorizer: (options) => lambdaAuthorizer(createGate(described), options as never),
+  }
+
+  it.each(Object.entries(factories))('is none, of %s, unless it must be there', (_name, create) => {
+    const [, list = ''] = /it has (.*)$/.exec(String(thrownBy(() => create({ other: 1 })))) ?? []
+    const names = list.split(', ')
+    expect(names.length).toBeGreaterThan(1)
+    const required = names.filter((name) => thrownBy(() => create({ [name]: undefined })) !== undefined)
+    const mustBeThere = [
+      'issuer',
+      'audience',
+      'verifier',
+      'lookup',
+      'ttl',
+      'clientId',
+      'clientSecret',
+      'endpoint',
+      'url',
+      'realm',
+    ]
+    expect(mustBeThere).toEqual(expect.arrayContaining([...required, 'issuer']))
+  })
 })
 
 it('BI20 never repeats a value in the message: it may be a secret', () => {

@@ -3,16 +3,36 @@
 import {
   allOf,
   type CacheOptions,
+  type ClaimsOptions,
+  type CredentialPlaces,
   cached,
   createGate,
   type Gate,
   type Identity,
+  type IntrospectionOptions,
+  type IssuerGateOptions,
+  type IssuerOptions,
+  type IssuersOptions,
   jwt,
+  type KeySetOptions,
+  type OpaqueOptions,
   opaque,
+  type PrivateKeyJwtOptions,
   scope,
   type TokenVerifier,
+  type VerifierGateOptions,
+  type WebSocketOptions,
 } from '@bearergate/core'
-import { expectType } from './assertions.ts'
+import type { LambdaAuthorizerOptions } from '@bearergate/core/lambda'
+import type {
+  Auth0Options,
+  CognitoOptions,
+  EntraOptions,
+  GoogleOptions,
+  KeycloakOptions,
+  OktaOptions,
+} from '@bearergate/core/presets'
+import { assert, expectType } from './assertions.ts'
 
 const issuer = 'https://id.example.com'
 const audience = 'https://api.example.com'
@@ -139,3 +159,14 @@ identity.claims.sub = 'mallory'
 identity.claims = {}
 // @ts-expect-error
 delete identity.confirmation
+
+// What may be left out may be undefined, also with `exactOptionalPropertyTypes`: settings come from elsewhere.
+type Optional<T> = { [K in keyof T as object extends Pick<T, K> ? K : never]-?: undefined }
+type MayBeUndefined<T> = T extends unknown ? (Optional<T> extends Partial<T> ? true : false) : never
+assert<MayBeUndefined<CacheOptions | ClaimsOptions | CredentialPlaces | IntrospectionOptions>>()
+assert<MayBeUndefined<IssuerGateOptions | IssuerOptions | IssuersOptions | KeySetOptions | OpaqueOptions>>()
+assert<MayBeUndefined<PrivateKeyJwtOptions | VerifierGateOptions | WebSocketOptions>>()
+assert<MayBeUndefined<LambdaAuthorizerOptions | Auth0Options | CognitoOptions | EntraOptions>>()
+assert<MayBeUndefined<GoogleOptions | KeycloakOptions | OktaOptions>>()
+// @ts-expect-error
+assert<MayBeUndefined<{ exact?: string }>>()

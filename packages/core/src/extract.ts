@@ -13,19 +13,19 @@ export const MAX_TOKEN_LENGTH = 8_192
 /** Where a gate looks for a token. One in more places than one is refused (RFC 6750 §2). */
 export interface CredentialPlaces {
   /** `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field that holds the token alone. Default `true`. */
-  header?: boolean | string
+  header?: boolean | string | undefined
   /**
    * The parameter `access_token` of an urlencoded form in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Express and Koa a
    * body parser must stand before the gate. Default `false`.
    */
-  form?: boolean
+  form?: boolean | undefined
   /** The parameter `access_token` of the query (RFC 6750 §2.3). URLs are logged: use it where nothing else can be. Default `false`. */
-  query?: boolean
+  query?: boolean | undefined
   /**
    * The name of a cookie. Browsers send it of their own accord: make it `SameSite`, or protect against forged requests
    * otherwise. Default: none.
    */
-  cookie?: string
+  cookie?: string | undefined
 }
 
 /** A token, and where it stood. Its syntax is `b64token`, and it has at most 8,192 characters. */

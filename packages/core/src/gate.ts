@@ -39,39 +39,39 @@ import {
 /** What every gate can be told. */
 export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
-  realm?: string
+  realm?: string | undefined
   /**
    * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
    * answer requests for it, and it is the audience where no other is given. Default: none.
    */
-  resource?: string | ResourceMetadata
+  resource?: string | ResourceMetadata | undefined
   /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
-  optional?: Anonymous
+  optional?: Anonymous | undefined
   /** Refuses a token that came over plain http, other than from and to loopback (RFC 6750 §5.3). Default `false`. */
-  requireTls?: boolean
+  requireTls?: boolean | undefined
   /** Where a token may stand. Default: in the `Authorization` field only. */
-  credentials?: CredentialPlaces
+  credentials?: CredentialPlaces | undefined
   /** What every request needs, beyond a good token. Default: nothing. */
-  requirement?: Requirement<V>
+  requirement?: Requirement<V> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
-  scopeImplies?: (granted: string, needed: string) => boolean
+  scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
-  isRevoked?: (identity: V) => boolean | Promise<boolean>
+  isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /** Told of each decision. It cannot change it, and what it throws is ignored. */
-  onDecision?: DecisionListener<Passing<V, Anonymous>>
+  onDecision?: DecisionListener<Passing<V, Anonymous>> | undefined
   /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
-  deadline?: Seconds
+  deadline?: Seconds | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /** Whether CORS preflights pass, without an identity, to where they are answered. Default `false`: stand behind what answers them. */
-  passPreflight?: Anonymous
+  passPreflight?: Anonymous | undefined
   /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
-  exposeChallenge?: boolean
+  exposeChallenge?: boolean | undefined
   /**
    * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `RefusalError` (`next`).
    */
-  onReject?: OnReject
+  onReject?: OnReject | undefined
 }
 
 export type OnReject = 'answer' | 'next'
@@ -81,7 +81,7 @@ export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = fa
   Identity<Claims>,
   Anonymous
 > & {
-  verifier?: never
+  verifier?: undefined
 } & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
 
 /** A gate for whatever tokens the verifier knows. */
@@ -90,7 +90,7 @@ export type VerifierGateOptions<
   Anonymous extends boolean = false,
 > = GateSettings<V, Anonymous> & {
   verifier: TokenVerifier<V>
-} & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: never }
+} & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
 /** Who passes a gate: with `optional` or `passPreflight` also nobody. */
 export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
@@ -407,7 +407,7 @@ export function gateOf<I extends Sender>(options: object | Gate<I>): Gate<I> {
 /** Either the verifier that is given, or one for the issuer that is described. */
 function verifierOf<V extends Identity<unknown>>(options: {
   verifier?: TokenVerifier<V> | undefined
-  resource?: string | ResourceMetadata
+  resource?: string | ResourceMetadata | undefined
 }): TokenVerifier<V> {
   const { verifier, ...others } = options
   const described: Record<string, unknown> = Object.fromEntries(
@@ -419,7 +419,7 @@ function verifierOf<V extends Identity<unknown>>(options: {
     return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<V>
   }
   delete described.now
-  const [surplus] = Object.keys(described)
+  const surplus = Object.keys(described).find((name) => described[name] !== undefined)
   if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
   return tokenVerifier('verifier', verifier)
 }

@@ -217,12 +217,12 @@ export interface LambdaAuthorizerOptions {
    * What is answered: an IAM `policy`, for REST APIs and payload format 1.0, or the `simple` response of HTTP APIs. Default:
    * `simple` for payload format 2.0, `policy` otherwise.
    */
-  response?: 'policy' | 'simple'
+  response?: 'policy' | 'simple' | undefined
   /**
    * What a policy allows: the `method` that was asked for, the default, or the whole `stage` of the API. API Gateway keeps a
    * policy for a token: with `method`, turn that off (a TTL of 0), or name the method among the identity sources.
    */
-  allow?: 'method' | 'stage'
+  allow?: 'method' | 'stage' | undefined
 }
 
 /**

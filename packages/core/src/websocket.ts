@@ -14,7 +14,7 @@ export interface WebSocketHandshake extends RequestView {
 
 export interface WebSocketOptions {
   /** What stands before the token in the subprotocol that carries it, `bearer.` by default: `new WebSocket(url, ['chat', 'bearer.' + token])`. */
-  marker?: string
+  marker?: string | undefined
 }
 
 const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/

@@ -18,10 +18,10 @@ export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scop
          * Whether the scopes are those of the claim `permissions` alone: what the roles of the subject allow (RBAC), whatever
          * the client asked for. Default `false`: they are those of `scope`.
          */
-        permissions?: false
-        scopes?: PresetOptions['scopes']
+        permissions?: false | undefined
+        scopes?: PresetOptions['scopes'] | undefined
       }
-    | { permissions: true; scopes?: never }
+    | { permissions: true; scopes?: undefined }
   )
 
 /**

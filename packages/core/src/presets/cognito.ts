@@ -12,9 +12,9 @@ export interface CognitoOptions<Claims = RawClaims> extends PresetOptions<Claims
   /** The app clients whose tokens are taken: `client_id` must be one of them. */
   clientId: string | readonly string[]
   /** The resource, where the pool binds tokens to one (RFC 8707): it must stand in `aud` then. Default: nothing is asked of `aud`. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /** How the pool names itself in `iss`: `cognito-idp.…`, or `issuer-cognito-idp.…` where it was set so. Default `original`. */
-  issuerType?: 'original' | 'updated'
+  issuerType?: 'original' | 'updated' | undefined
 }
 
 const USER_POOL_ID = /^([a-z]{2,4}(?:-[a-z]+)+-\d{1,2})_[\dA-Za-z]{1,55}$/

@@ -14,7 +14,7 @@ export interface EntraOptions<Claims = RawClaims> extends PresetOptions<Claims> 
   /** The form of the tokens, which the API's registration sets as `requestedAccessTokenVersion`; where it sets none, it is 1. */
   version: 1 | 2 | 'both'
   /** The ids of the applications that may call, compared with `azp`, or `appid` in v1.0. Default: any of the tenant's. */
-  clientId?: string | readonly string[]
+  clientId?: string | readonly string[] | undefined
 }
 
 const LOGIN = 'https://login.microsoftonline.com'

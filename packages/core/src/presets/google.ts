@@ -16,10 +16,10 @@ export type GoogleOptions<Claims = RawClaims> = PresetOptions<Claims> & {
          * where something else decides who may call: everyone can get a token for any audience.
          */
         serviceAccounts: string | readonly string[] | null
-        hostedDomain?: string
+        hostedDomain?: string | undefined
       }
     | {
-        serviceAccounts?: never
+        serviceAccounts?: undefined
         /** The domain of the Google Workspace whose accounts may call, compared with `hd`, which no service account has. */
         hostedDomain: string
       }

@@ -14,7 +14,7 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
   /** One of these must stand in `aud`. It does where the realm has an audience mapper, or roles of that client, for it. */
   audience: string | readonly string[]
   /** The clients whose roles count, besides those of the realm. Default: those named as the `audience`. */
-  clientId?: string | readonly string[]
+  clientId?: string | readonly string[] | undefined
 }
 
 /**

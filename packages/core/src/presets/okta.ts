@@ -12,9 +12,9 @@ export interface OktaOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /** The audience of the authorization server: one of these must stand in `aud`. */
   audience: string | readonly string[]
   /** The id of the custom authorization server. Default `default`. */
-  authorizationServer?: string
+  authorizationServer?: string | undefined
   /** The clients whose tokens are taken, compared with `cid`. Default: any to which the server issues. */
-  clientId?: string | readonly string[]
+  clientId?: string | readonly string[] | undefined
 }
 
 /**

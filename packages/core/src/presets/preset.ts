@@ -18,7 +18,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 export interface PresetOptions<Claims = RawClaims>
   extends Omit<JwtSettings<Claims>, 'issuer' | 'algorithms' | 'profile'> {
   /** The provider's key set itself: nothing is ever fetched. Default: it is fetched from where the provider has it. */
-  keys?: JsonWebKeySet
+  keys?: JsonWebKeySet | undefined
 }
 
 type RequiredClaims = NonNullable<ClaimsOptions['requiredClaims']>

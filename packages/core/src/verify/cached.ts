@@ -20,11 +20,11 @@ export interface CacheOptions {
   /** How long a result may be used, in seconds, up to 86,400: how long a revocation elsewhere may go unseen. */
   ttl: Seconds
   /** How long a refusal may be used, in seconds, up to 86,400. Default 0: refusals are not kept. */
-  negativeTtl?: Seconds
+  negativeTtl?: Seconds | undefined
   /** How many results are kept at most, 1 to 1,000,000. Default 10,000. Refusals have room of their own, a tenth of it. */
-  max?: number
+  max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 interface Kept<V> {

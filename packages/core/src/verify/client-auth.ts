@@ -18,9 +18,9 @@ export type SecretMethod = 'client_secret_basic' | 'client_secret_post'
 
 /** @throws TypeError where the secret, or what stands in its place, is missing or impossible */
 export function clientAuthentication(options: {
-  clientId?: string
-  clientSecret?: string
-  authenticate?: SecretMethod | ClientAuthentication
+  clientId?: string | undefined
+  clientSecret?: string | undefined
+  authenticate?: SecretMethod | ClientAuthentication | undefined
 }): ClientAuthentication {
   const { clientId, clientSecret, authenticate } = options
   if (typeof authenticate === 'function') {
@@ -56,13 +56,13 @@ export interface PrivateKeyJwtOptions {
   /** As a JWK, or imported already. */
   privateKey: JWK | CryptoKey
   /** Default: the `alg` of the JWK. A CryptoKey has none that tells: name it. */
-  algorithm?: string
+  algorithm?: string | undefined
   /** Which of the client's registered keys it is. Default: the `kid` of the JWK, if it has one. */
-  keyId?: string
+  keyId?: string | undefined
   /** For whom the assertion is. Default: the URL that is asked (RFC 7523 §3); many servers want their issuer. */
-  audience?: string
+  audience?: string | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 const LIFETIME = 60

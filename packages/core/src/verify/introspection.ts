@@ -41,43 +41,43 @@ type Server =
       /** The introspection endpoint: an https URL, or http on loopback. */
       endpoint: string
       /** With `endpoint`: what an `iss` in an answer must be. Without it the endpoint is found through the issuer's metadata. */
-      issuer?: string
+      issuer?: string | undefined
     }
-  | { issuer: string; endpoint?: never }
+  | { issuer: string; endpoint?: undefined }
 
 type Client =
   | {
       clientId: string
       clientSecret: string
       /** Where the secret is sent. Default `client_secret_basic`, in the `Authorization` field. */
-      authenticate?: SecretMethod
+      authenticate?: SecretMethod | undefined
     }
   | {
       /** Adds to each request what proves who asks, such as `privateKeyJwt` does. */
       authenticate: ClientAuthentication
-      clientId?: never
-      clientSecret?: never
+      clientId?: undefined
+      clientSecret?: undefined
     }
 
 export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions<Claims> {
   /** Who we are: one of these must stand in the answer's `aud`. Only `null`, in writing, asks nothing of it. */
   audience: string | readonly string[] | null
   /** How long one question may take, its wait for a turn included, in seconds, up to 60; then 503. Default 3. */
-  timeout?: Seconds
+  timeout?: Seconds | undefined
   /** How many questions are under way at most, 1 to 10,000. Default 64. */
-  concurrency?: number
+  concurrency?: number | undefined
   /** How many more wait for their turn at most, 0 to 100,000; others are answered 503 at once. Default 1,000. */
-  queue?: number
+  queue?: number | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
-  clockTolerance?: Seconds
+  clockTolerance?: Seconds | undefined
   /** Keeps answers, for `ttl` seconds at most: so long may a revocation go unseen. Default: every request is asked about. */
-  cache?: Omit<CacheOptions, 'now'>
+  cache?: Omit<CacheOptions, 'now'> | undefined
   /** Told of each failure to get an answer, and of the recovery. */
-  onIntrospection?: IntrospectionListener
+  onIntrospection?: IntrospectionListener | undefined
   /** The clock by which answers are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /** What to fetch with. Default: the runtime's `fetch`. */
-  fetch?: Fetch
+  fetch?: Fetch | undefined
 }
 
 const OPTIONS = [

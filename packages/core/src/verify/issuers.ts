@@ -12,19 +12,19 @@ import { type Active, allUnderWay, type TokenVerifier, type Verification } from 
 
 export interface IssuersOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
-  cache?: JwtOptions['cache']
+  cache?: JwtOptions['cache'] | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /**
    * With a function: how many issuers are held at most, 1 to 10,000, and how many are added in a minute. Default 100. More
    * tenants than that are answered 503 in part: let it be larger than their number.
    */
-  max?: number
+  max?: number | undefined
   /**
    * With a function: for how long its answer is used before it is asked again, in seconds, up to 86,400. Default 60. Keys
    * are kept where the options are still the same.
    */
-  ttl?: Seconds
+  ttl?: Seconds | undefined
 }
 
 /**

@@ -29,7 +29,7 @@ export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience &
 
 /** The same for a protected resource, which is its own audience where no other is named (RFC 9728 §7.4). */
 export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
-  Partial<ForAudience> &
+  ({ audience?: undefined } | ForAudience) &
   (FetchedKeys | GivenKeys)
 
 interface ForAudience {
@@ -42,14 +42,14 @@ interface ForAudience {
 
 interface FetchedKeys {
   /** Where the issuer's key set is: an https URL, or http on loopback. */
-  jwksUri?: string
-  keys?: never
+  jwksUri?: string | undefined
+  keys?: undefined
 }
 
 interface GivenKeys {
   /** The issuer's key set itself: nothing is ever fetched. */
   keys: JsonWebKeySet
-  jwksUri?: never
+  jwksUri?: undefined
 }
 
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
@@ -59,26 +59,26 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   issuer: string
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
-  algorithms?: readonly Algorithm[]
+  algorithms?: readonly Algorithm[] | undefined
   /**
    * `rfc9068` takes only tokens that keep to RFC 9068: `typ` is `at+jwt`, and every claim of its §2.2 is there.
    * `generic`, the default, also takes a `typ` of `JWT` or none, and still refuses what is certainly no access token.
    */
-  profile?: Profile
+  profile?: Profile | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
-  clockTolerance?: Seconds
+  clockTolerance?: Seconds | undefined
   /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
-  maxTokenAge?: Seconds
+  maxTokenAge?: Seconds | undefined
   /** The cache of good results, never used past `exp`: its size `max` (default 10,000) and a `ttl` in seconds, or `false` for none. */
-  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>)
+  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /** What to fetch with. Default: the runtime's `fetch`. */
-  fetch?: Fetch
+  fetch?: Fetch | undefined
 }
 
 /** How the tokens of one issuer among several are verified. Cache and clock are those of all of them. */
-export type IssuerOptions<Claims = RawClaims> = JwtOptions<Claims> & { cache?: never; now?: never }
+export type IssuerOptions<Claims = RawClaims> = JwtOptions<Claims> & { cache?: undefined; now?: undefined }
 
 export const JWT_OPTIONS = [
   'issuer',

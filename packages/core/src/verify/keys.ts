@@ -19,20 +19,20 @@ import { Pacing, uptime } from './pacing.ts'
 
 export interface KeySetOptions {
   /** How long fetched keys are fresh, in seconds, 60 to 86,400, where the issuer's `Cache-Control: max-age` does not say. Default 600. */
-  freshFor?: Seconds
+  freshFor?: Seconds | undefined
   /** How long the last known good keys serve after the last success, in seconds, up to 604,800; then 503. Default 3,600. */
-  staleFor?: Seconds
+  staleFor?: Seconds | undefined
   /** In how many seconds the budget of refreshes for unknown keys regains one of its two, 1 to 3,600. Default 30. */
-  cooldown?: Seconds
+  cooldown?: Seconds | undefined
   /** The deadline of one refresh, all of its requests together, in seconds, up to 60. Default 5. */
-  timeout?: Seconds
+  timeout?: Seconds | undefined
   /**
    * Where key sets are kept between processes, such as the isolates of a Worker or the instances of a function, so that a new
    * one need not fetch them. Whoever can write there decides which tokens are good. Default: nowhere.
    */
-  keySetStore?: KeySetStore
+  keySetStore?: KeySetStore | undefined
   /** Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. */
-  onKeySet?: KeySetListener
+  onKeySet?: KeySetListener | undefined
 }
 
 /** Keeps key sets. What it throws is taken for nothing being kept. */
@@ -67,9 +67,7 @@ const PATIENCE: Seconds = 1.5
 /** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
 const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
 
-export type KeyLifetimes = Readonly<
-  Required<Pick<KeySetOptions, 'freshFor' | 'staleFor' | 'cooldown' | 'timeout'>>
->
+export type KeyLifetimes = Readonly<Record<'freshFor' | 'staleFor' | 'cooldown' | 'timeout', Seconds>>
 
 export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
   const freshFor = number('freshFor', options.freshFor, { preset: 600, min: MINUTE, max: DAY })

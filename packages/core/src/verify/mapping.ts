@@ -26,21 +26,21 @@ export interface ClaimsOptions<Claims = RawClaims> {
    * A Standard Schema for the claims. What it gives is the identity's `claims`, typed; what it refuses is `invalid_claim`.
    * Default: all claims, as they are.
    */
-  claims?: StandardSchema<Claims>
+  claims?: StandardSchema<Claims> | undefined
   /**
    * Claims that must be there with this value, or one of these values, or one that the function says `true` to; a claim
    * that is an array must contain one. `missing_claim` or `invalid_claim` where it is not so. Default: none.
    */
-  requiredClaims?: Readonly<
-    Record<string, ClaimValue | readonly ClaimValue[] | ((value: unknown) => boolean)>
-  >
+  requiredClaims?:
+    | Readonly<Record<string, ClaimValue | readonly ClaimValue[] | ((value: unknown) => boolean)>>
+    | undefined
   /** The identity's scopes. Default: the first that is there of `scope` (RFC 9068 §2.2.3), `scp` and `permissions`. */
-  scopes?: (claims: RawClaims) => readonly string[]
+  scopes?: ((claims: RawClaims) => readonly string[]) | undefined
   /**
    * The identity's roles. Default: `roles` (RFC 9068 §2.2.3.1), `realm_access.roles`, and the `roles` of those of
    * `resource_access` that are named as the audience.
    */
-  roles?: (claims: RawClaims) => readonly string[]
+  roles?: ((claims: RawClaims) => readonly string[]) | undefined
 }
 
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const

@@ -24,11 +24,11 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    */
   lookup: (token: string, hash: string) => OpaqueToken<Claims> | null | Promise<OpaqueToken<Claims> | null>
   /** Takes only tokens that `generateToken(prefix)` made: anything else is refused without a lookup. Default: every token is looked up. */
-  prefix?: string
+  prefix?: string | undefined
   /** Keeps what was found, for `ttl` seconds at most: so long may a revocation go unseen. Default: every request is looked up. */
-  cache?: Omit<CacheOptions, 'now'>
+  cache?: Omit<CacheOptions, 'now'> | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 /**

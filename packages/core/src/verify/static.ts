@@ -9,7 +9,7 @@ import { inactive, type Ownership, type TokenVerifier, trusted, type Verificatio
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Partial<
   Omit<Identity<Claims>, 'kind' | 'expiresAt'>
 > &
-  ({ readonly token: string; readonly hash?: never } | { readonly hash: string; readonly token?: never })
+  ({ readonly token: string; readonly hash?: undefined } | { readonly hash: string; readonly token?: never })
 
 const MEMBERS = [
   'token',
