@@ -168,5 +168,3 @@ assert<MayBeUndefined<IssuerGateOptions | IssuerOptions | IssuersOptions | KeySe
 assert<MayBeUndefined<PrivateKeyJwtOptions | VerifierGateOptions | WebSocketOptions>>()
 assert<MayBeUndefined<LambdaAuthorizerOptions | Auth0Options | CognitoOptions | EntraOptions>>()
 assert<MayBeUndefined<GoogleOptions | KeycloakOptions | OktaOptions>>()
-// @ts-expect-error
-assert<MayBeUndefined<{ exact?: string }>>()
