@@ -1,6 +1,6 @@
 /** Key sets that outlive a process, and what a runtime that freezes between requests has to wait for. */
 
-import { createGate, type KeySetStore, type StoredKeySet } from '@bearergate/core'
+import { createGate, type KeySetEvent, type KeySetStore, type StoredKeySet } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
 
@@ -10,7 +10,12 @@ beforeAll(async () => {
   key = await createKey('ES256')
   other = await createKey('ES256', 'other')
 })
+let events: KeySetEvent[] = []
+/** What was told, without what goes with it. */
+const told = () =>
+  events.map((event) => [event.type, event.type === 'refreshed' ? event.source : undefined].join(' ').trim())
 beforeEach(() => {
+  events = []
   vi.useFakeTimers({ toFake: ['performance', 'Date'] })
   vi.advanceTimersByTime(1000)
 })
@@ -52,7 +57,8 @@ const gateFor = (server: ReturnType<typeof issuer>, keySetStore?: KeySetStore) =
     jwksUri: PLACE,
     fetch: server.fetch,
     cache: false,
-    ...(keySetStore && { keySetStore }),
+    keySetStore,
+    onKeySet: (event) => void events.push(event),
   })
 
 async function outcome(
@@ -80,6 +86,7 @@ describe('a key set store', () => {
     const second = gateFor(server, store)
     for (let turn = 0; turn < 3; turn += 1) expect(await outcome(second)).toBe('ok')
     expect([server.fetches, get.mock.calls.length]).toEqual([1, 1])
+    expect(told()).toEqual(['refreshed issuer', 'refreshed store'])
   })
 
   it('keeps no key set longer than staleFor since it was fetched, by whomever', async () => {
@@ -102,6 +109,17 @@ describe('a key set store', () => {
     expect(await outcome(gateFor(server, storeOf(kept).store))).toBe('ok')
   })
 
+  it('serves within two seconds with what is not fresh any more, where the issuer is silent', async () => {
+    const server = issuer()
+    server.mode = 'silent'
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 700_000 })
+    vi.useRealTimers()
+    const began = performance.now()
+    expect(await outcome(gateFor(server, store))).toBe('ok')
+    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(told()).toEqual(['refreshed store', 'failed'])
+  })
+
   it('is not believed for a key that it does not have: the issuer is asked', async () => {
     const server = issuer(() => [key, other])
     const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() })
@@ -118,7 +136,7 @@ describe('a key set store', () => {
     ['a set without a usable key', { keys: [{ kty: 'oct', k: 'AAAA' }] }],
     ['no list', { keys: 'keys' }],
     ['a text', 'keys'],
-  ])('FX56 that gives %s costs a fetch', async (_, given) => {
+  ])('FX56 that gives %s costs a fetch', async (what, given) => {
     const server = issuer()
     const full =
       typeof given === 'object' && given !== null
@@ -126,6 +144,9 @@ describe('a key set store', () => {
         : given
     expect(await outcome(gateFor(server, { get: () => full as never, set: () => {} }))).toBe('ok')
     expect(server.fetches).toBe(1)
+    // What is merely not there, or too old, is no failure.
+    const isFailure = !/^(?:nothing|null|too old a set|a set of the future)$/.test(what)
+    expect(told()).toEqual([...(isFailure ? ['store_failed'] : []), 'refreshed issuer'])
   })
 
   it.each<[string, () => never]>([
@@ -141,6 +162,12 @@ describe('a key set store', () => {
     expect(await outcome(gateFor(server, { get: fail, set: fail }))).toBe('ok')
     await settle()
     expect(server.fetches).toBe(1)
+    const cause = new Error('no')
+    expect(events).toMatchObject([
+      { type: 'store_failed', issuer: ISSUER, operation: 'get', cause },
+      { type: 'refreshed', source: 'issuer' },
+      { type: 'store_failed', issuer: ISSUER, operation: 'set', cause },
+    ])
   })
 
   it('keeps apart what stands in different places: a set that moved is fetched', async () => {

@@ -322,6 +322,11 @@ describe('an option that is undefined', () => {
   })
 })
 
+it('BI20 says that a store of key sets has nothing to keep where the keys are given', () => {
+  const keySetStore = { get: () => undefined, set: () => {} }
+  expect(String(thrownBy(() => withKeys({ keySetStore })))).toMatch(/"keySetStore" exclude each other/)
+})
+
 it('BI20 never repeats a value in the message: it may be a secret', () => {
   const SECRET = 'https://user:hunter2@id.example.com'
   for (const [factory, create] of Object.entries(JWT))

@@ -192,6 +192,26 @@ describe('a project that installed the tarballs', () => {
     await expect(run(process.execPath, [file])).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED')
   })
 
+  it('compiles for Workers, without the types of Node, libraries checked', async () => {
+    const directory = join(project, 'worker')
+    await mkdir(directory)
+    const compilerOptions = {
+      ...{ module: 'preserve', moduleResolution: 'bundler', target: 'ES2023', lib: ['ES2023', 'WebWorker'] },
+      ...{ types: [], strict: true, skipLibCheck: false, noEmit: true },
+    }
+    await writeFile(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
+    await writeFile(
+      join(directory, 'worker.ts'),
+      `import { createGate } from '@bearergate/core'
+      import { lambda } from '@bearergate/core/lambda'
+      import { auth0 } from '@bearergate/core/presets'
+      const gate = createGate({ verifier: auth0({ domain: 'a.eu.auth0.com', audience: 'b' }) })
+      export const handler = lambda(gate, (_event, { subject }) => ({ subject }))
+      export default { fetch: gate.protect((_request, { subject }) => Response.json({ subject })) }`,
+    )
+    await run(bin('tsc'), ['-p', directory], ROOT)
+  })
+
   const KINDS = [
     { module: 'nodenext', moduleResolution: 'nodenext', lib: ['ES2023'], type: 'module' },
     { module: 'nodenext', moduleResolution: 'nodenext', lib: ['ES2023'], type: 'commonjs' },

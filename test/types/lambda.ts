@@ -1,17 +1,30 @@
 /** Lambda handlers: the events and results of `@types/aws-lambda` fit, and the identity comes through. */
 
 import { createGate, type Identity, opaque } from '@bearergate/core'
-import { type LambdaResult, lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
+import {
+  type LambdaAuthorizerContext,
+  type LambdaResult,
+  lambda,
+  lambdaAuthorizer,
+  lambdaRequest,
+} from '@bearergate/core/lambda'
 import type {
   ALBEvent,
   ALBHandler,
+  APIGatewayAuthorizerHandler,
   APIGatewayProxyEvent,
   APIGatewayProxyEventV2,
   APIGatewayProxyHandler,
   APIGatewayProxyHandlerV2,
   APIGatewayRequestAuthorizerEvent,
   APIGatewayRequestAuthorizerEventV2,
+  APIGatewayRequestAuthorizerHandler,
+  APIGatewayRequestAuthorizerWithContextHandler,
+  APIGatewayRequestIAMAuthorizerHandlerV2,
+  APIGatewayRequestSimpleAuthorizerHandlerV2,
+  APIGatewayRequestSimpleAuthorizerHandlerV2WithContext,
   APIGatewayTokenAuthorizerEvent,
+  APIGatewayTokenAuthorizerHandler,
   Context,
   LambdaFunctionURLEvent,
 } from 'aws-lambda'
@@ -46,9 +59,26 @@ const authorizer = lambdaAuthorizer(gate, { allow: 'stage' })
 authorizer({} as APIGatewayTokenAuthorizerEvent)
 authorizer({} as APIGatewayRequestAuthorizerEvent)
 authorizer({} as APIGatewayRequestAuthorizerEventV2)
+const handlers: readonly [
+  APIGatewayAuthorizerHandler,
+  APIGatewayTokenAuthorizerHandler,
+  APIGatewayRequestAuthorizerHandler,
+  APIGatewayRequestAuthorizerWithContextHandler<LambdaAuthorizerContext>,
+  APIGatewayRequestSimpleAuthorizerHandlerV2,
+  APIGatewayRequestSimpleAuthorizerHandlerV2WithContext<LambdaAuthorizerContext>,
+  APIGatewayRequestIAMAuthorizerHandlerV2,
+] = [
+  lambdaAuthorizer(gate),
+  lambdaAuthorizer(gate),
+  lambdaAuthorizer(gate, { allow: 'stage' }),
+  lambdaAuthorizer(gate, { response: 'policy' }),
+  lambdaAuthorizer(gate),
+  lambdaAuthorizer(gate, { response: 'simple' }),
+  lambdaAuthorizer(gate, { response: 'policy' }),
+]
 // @ts-expect-error
 lambdaAuthorizer(gate, { allow: 'everything' })
 // @ts-expect-error
 lambda(gate)
 
-export { asBalancer, asHttp, asRest }
+export { asBalancer, asHttp, asRest, handlers }

@@ -16,11 +16,13 @@ export interface DecisionEvent<I extends Sender = Identity> {
 
 export type DecisionListener<I extends Sender> = (event: DecisionEvent<I>) => void
 
-/** One attempt to fetch the keys of an issuer, as told to `onKeySet`. */
+/** One attempt to fetch the keys of an issuer, or to use a `keySetStore`, as told to `onKeySet`. */
 export type KeySetEvent =
   | {
       readonly type: 'refreshed'
       readonly issuer: string
+      /** Who gave the set: the issuer, or the `keySetStore` what another process had fetched. */
+      readonly source: 'issuer' | 'store'
       /** How many keys are used now, and how many of them are new. */
       readonly keys: number
       readonly added: number
@@ -38,6 +40,12 @@ export type KeySetEvent =
       readonly retryAfter: Seconds
       /** How long the last known good keys still serve, in seconds: at 0 requests are answered 503. */
       readonly usableFor: Seconds
+    }
+  | {
+      readonly type: 'store_failed'
+      readonly issuer: string
+      readonly operation: 'get' | 'set'
+      readonly cause: unknown
     }
 
 export type KeySetListener = (event: KeySetEvent) => void

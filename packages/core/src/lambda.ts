@@ -212,6 +212,13 @@ export interface LambdaSimpleResponse {
   context: LambdaAuthorizerContext
 }
 
+/** What an event is answered with: those of payload format 2.0 have a `routeArn` in place of a `methodArn`. */
+export type LambdaAuthorization<E> = E extends { methodArn: string }
+  ? LambdaPolicy
+  : E extends { routeArn: string }
+    ? LambdaSimpleResponse
+    : LambdaPolicy | LambdaSimpleResponse
+
 export interface LambdaAuthorizerOptions {
   /**
    * What is answered: an IAM `policy`, for REST APIs and payload format 1.0, or the `simple` response of HTTP APIs. Default:
@@ -233,6 +240,18 @@ export interface LambdaAuthorizerOptions {
  * as JSON.
  * @throws TypeError where an option is unknown or impossible
  */
+export function lambdaAuthorizer<I extends Sender>(
+  gate: Gate<I>,
+  options: LambdaAuthorizerOptions & { response: 'policy' },
+): (event: LambdaAuthorizerEvent) => Promise<LambdaPolicy>
+export function lambdaAuthorizer<I extends Sender>(
+  gate: Gate<I>,
+  options: LambdaAuthorizerOptions & { response: 'simple' },
+): (event: LambdaAuthorizerEvent) => Promise<LambdaSimpleResponse>
+export function lambdaAuthorizer<I extends Sender>(
+  gate: Gate<I>,
+  options?: LambdaAuthorizerOptions,
+): <E extends LambdaAuthorizerEvent>(event: E) => Promise<LambdaAuthorization<E>>
 export function lambdaAuthorizer<I extends Sender>(
   gate: Gate<I>,
   options: LambdaAuthorizerOptions = {},

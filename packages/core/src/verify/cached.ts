@@ -78,17 +78,33 @@ export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   return cacheLimits(read)
 }
 
+/** What is used of lru-cache, whose own types ask for those of Node. */
+export interface Lru<V> {
+  readonly size: number
+  get(key: string): V | undefined
+  peek(key: string): V | undefined
+  has(key: string): boolean
+  set(key: string, value: V): unknown
+  delete(key: string): boolean
+  values(): Iterable<V>
+}
+
+export interface LruOptions<V> {
+  readonly max: number
+  readonly dispose?: (value: V, key: string, reason: string) => void
+}
+
 /** Nothing on `Object.prototype` is taken for an option. */
-export function lru<V extends object>(options: LRUCache.Options<string, V, unknown>): LRUCache<string, V> {
-  return new LRUCache(Object.assign(Object.create(null), options))
+export function lru<V extends object>(options: LruOptions<V>): Lru<V> {
+  return new LRUCache<string, V>(Object.assign(Object.create(null), options))
 }
 
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #verifier: TokenVerifier<I>
   readonly #limits: CacheLimits
   readonly #now: () => number
-  readonly #active: LRUCache<string, Kept<Active<I>>>
-  readonly #inactive: LRUCache<string, Kept<Inactive>>
+  readonly #active: Lru<Kept<Active<I>>>
+  readonly #inactive: Lru<Kept<Inactive>>
   readonly #inFlight = new InFlight<Verification<I>>(MAX_IN_FLIGHT)
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {

@@ -143,6 +143,10 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
+    if (options.keySetStore !== undefined)
+      throw new TypeError(
+        '"keys" and "keySetStore" exclude each other: nothing is fetched that could be kept',
+      )
     return new FixedKeySet(givenKeys(keys, allowed))
   }
   const load =

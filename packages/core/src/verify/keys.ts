@@ -31,11 +31,14 @@ export interface KeySetOptions {
    * one need not fetch them. Whoever can write there decides which tokens are good. Default: nowhere.
    */
   keySetStore?: KeySetStore | undefined
-  /** Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. */
+  /**
+   * Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. And of each
+   * set that came from the `keySetStore`, and each time that this failed.
+   */
   onKeySet?: KeySetListener | undefined
 }
 
-/** Keeps key sets. What it throws is taken for nothing being kept. */
+/** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */
 export interface KeySetStore {
   /**
    * What was last kept under this name, if anything was. Nobody waits for it longer than a second.
@@ -62,7 +65,9 @@ const MAX_PROBLEMS = 16
 const STORE_PATIENCE: Seconds = 1
 /** How much longer than its deadline a refresh may take to end, in seconds. */
 const GRACE: Seconds = 1
-/** How long a token with an unknown key waits for a newer set. */
+/** How much later than its deadline an attempt ends where the process stood still meanwhile, in seconds. */
+const LATE: Seconds = 0.25
+/** How long a newer set is waited for: by a token with an unknown key, and where a store has a set that is getting old. */
 const PATIENCE: Seconds = 1.5
 /** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
 const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
@@ -229,7 +234,6 @@ export class IssuerKeySet implements KeySet {
     if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
     // One that should have ended long ago, as in a process that was frozen, is given up.
     this.#abort?.abort(new Unavailable('The refresh took too long'))
-    this.#refreshingUntil = uptime() + this.#lifetimes.timeout + GRACE
     const refreshing = this.#fetch().finally(() => {
       if (this.#refreshing === refreshing) this.#refreshing = undefined
     })
@@ -243,23 +247,32 @@ export class IssuerKeySet implements KeySet {
     return new Unavailable('The keys of the issuer cannot be had', { cause, retryAfter: this.#pacing.wait })
   }
 
-  async #fetch(): Promise<void> {
+  /** @param isAgain where the process stood still during the first attempt */
+  async #fetch(isAgain = false): Promise<void> {
+    const due = uptime() + this.#lifetimes.timeout
+    this.#refreshingUntil = due + GRACE
     const abort = new AbortController()
     const deadline = deadlineIn(this.#lifetimes.timeout)
     const late = () => abort.abort(new Unavailable('The issuer did not answer in time'))
     deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
-      // What is not fresh any more is only there in case that the issuer cannot be asked.
-      if (this.#fetchedAt === undefined && (await this.#recover()) && uptime() < this.#refreshAt) return
+      if (this.#fetchedAt === undefined && (await this.#recover())) {
+        if (uptime() < this.#refreshAt) return
+        // What is not fresh any more is only there in case that the issuer cannot be asked, and then no request waits for long.
+        deadlineIn(PATIENCE).addEventListener('abort', late)
+      }
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
       const published = own(body, 'keys')
       const usable = await usableKeys(published, this.#allowed, this.#keys)
       if (this.#abort !== abort) throw this.#unavailable(this.#failure)
-      this.#succeeded(usable, maxAge)
+      this.#succeeded('issuer', usable, maxAge)
       this.#keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
     } catch (cause) {
-      throw this.#abort === abort ? this.#failed(cause) : this.#unavailable(this.#failure)
+      if (this.#abort !== abort) throw this.#unavailable(this.#failure)
+      const stoodStill = uptime() > due + LATE && this.#closed === undefined
+      if (!stoodStill || isAgain) throw this.#failed(cause)
+      await this.#fetch(true)
     } finally {
       deadline.removeEventListener('abort', late)
     }
@@ -270,15 +283,18 @@ export class IssuerKeySet implements KeySet {
     if (this.#store === undefined) return false
     try {
       const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), deadlineIn(STORE_PATIENCE))
-      const age = (Date.now() - Number(kept?.fetchedAt)) / 1000
-      if (kept === undefined || !(age >= 0 && age < this.#lifetimes.staleFor)) return false
+      if (kept === undefined || kept === null) return false
+      const age = (Date.now() - Number(kept.fetchedAt)) / 1000
+      if (!Number.isFinite(age)) throw new Unavailable('The store gave no key set as it was stored')
+      if (age < 0 || age >= this.#lifetimes.staleFor) return false
       const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
       const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
       // What was fetched meanwhile is newer.
       if (this.#fetchedAt !== undefined) return false
-      this.#succeeded(usable, maxAge, age)
+      this.#succeeded('store', usable, maxAge, age)
       return true
-    } catch {
+    } catch (cause) {
+      notify(this.#listener, { type: 'store_failed', issuer: this.#issuer, operation: 'get', cause })
       return false
     }
   }
@@ -291,19 +307,27 @@ export class IssuerKeySet implements KeySet {
       await raceAbort(Promise.resolve(store.set(this.#name, keySet)), deadlineIn(this.#lifetimes.timeout))
     })()
     const settled = storing
-      .catch(() => {})
+      .catch((cause: unknown) =>
+        notify(this.#listener, { type: 'store_failed', issuer: this.#issuer, operation: 'set', cause }),
+      )
       .finally(() => {
         if (this.#storing === settled) this.#storing = undefined
       })
     this.#storing = settled
   }
 
-  #succeeded({ keys, problems }: UsableKeys, maxAge: Seconds | undefined, age: Seconds = 0): void {
+  #succeeded(
+    source: 'issuer' | 'store',
+    { keys, problems }: UsableKeys,
+    maxAge: Seconds | undefined,
+    age: Seconds = 0,
+  ): void {
     const now = uptime() - age
     const { freshFor, staleFor } = this.#lifetimes
     const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
     const event = {
       issuer: this.#issuer,
+      source,
       keys: keys.length,
       added: keys.filter((key) => !this.#keys.includes(key)).length,
       removed: this.#keys.filter((key) => !keys.includes(key)).length,

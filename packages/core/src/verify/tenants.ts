@@ -174,7 +174,9 @@ export class Tenants<Claims> {
 function tenantsIn<Claims>(max: number) {
   return lru<Tenant<Claims>>({
     max,
-    dispose: ({ keys }, _issuer, reason) => reason === 'evict' && keys.close(),
+    dispose({ keys }, _issuer, reason) {
+      if (reason === 'evict') keys.close()
+    },
   })
 }
 
