@@ -14,6 +14,7 @@ const bearer = createMiddleware<{ Variables: { identity: Identity } }>(async (co
   if (!decision.ok) return decision.toResponse()
   context.set('identity', decision.identity)
   await next()
+  for (const [name, value] of Object.entries(decision.headers ?? {})) context.res.headers.set(name, value)
 })
 
 const app = new Hono()

@@ -7,8 +7,8 @@ const { ISSUER = 'https://id.example.com', AUDIENCE = 'https://api.example.com' 
 
 const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, requirement: scope('read:messages') })
 
-// The keys are fetched while the function starts: its first request need not wait for them.
-gate.ready().catch(() => {})
+// The keys are fetched while the function starts, and before it may be frozen: its first request need not wait for them.
+await gate.ready().catch(console.warn)
 
 export const handler = lambda(gate, async (_event, identity) => ({
   statusCode: 200,

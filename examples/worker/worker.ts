@@ -17,12 +17,18 @@ interface Cache {
   put(url: string, response: Response): Promise<void>
 }
 
+/** A URL of nobody's, so that no page of the issuer's is taken for its keys. */
+const placeOf = (name: string) => `https://key-sets.invalid/${encodeURIComponent(name)}`
+
 const keySetStore: KeySetStore = {
-  async get(issuer) {
-    return (await (await caches.default.match(issuer))?.json()) as StoredKeySet | undefined
+  async get(name) {
+    return (await (await caches.default.match(placeOf(name)))?.json()) as StoredKeySet | undefined
   },
-  set: (issuer, keySet) =>
-    caches.default.put(issuer, Response.json(keySet, { headers: { 'Cache-Control': 'max-age=3600' } })),
+  set: (name, keySet) =>
+    caches.default.put(
+      placeOf(name),
+      Response.json(keySet, { headers: { 'Cache-Control': 'max-age=3600' } }),
+    ),
 }
 
 let gate: Gate | undefined

@@ -15,6 +15,7 @@ const identity: Identity = {
   claims: {},
 }
 const gate = createGate({
+  credentials: { query: true },
   verifier: {
     verify(token: string) {
       if (token === 'unclear') throw new Unavailable('down', { retryAfter: 3 })
@@ -31,11 +32,11 @@ afterEach(async () => {
 async function onNode(): Promise<string> {
   const { origin, close } = await listen(async (request: IncomingMessage, response: ServerResponse) => {
     const decision = await gate.authenticate(nodeRequest(request))
+    for (const [name, value] of Object.entries(decision.headers ?? {})) response.setHeader(name, value)
     if (decision.ok) {
       response.end(JSON.stringify({ hello: decision.identity.subject }))
       return
     }
-    for (const [name, value] of Object.entries(decision.headers)) response.setHeader(name, value)
     response.writeHead(decision.status).end(JSON.stringify(decision.body))
   })
   closing.push(close)
@@ -47,7 +48,8 @@ async function onFastify(): Promise<string> {
   app.decorateRequest('identity')
   app.addHook('onRequest', async (request, reply) => {
     const decision = await gate.authenticate(nodeRequest(request.raw))
-    if (!decision.ok) return reply.code(decision.status).headers(decision.headers).send(decision.body)
+    reply.headers(decision.headers ?? {})
+    if (!decision.ok) return reply.code(decision.status).send(decision.body)
     request.setDecorator('identity', decision.identity)
   })
   app.get('/', async (request) => ({ hello: request.getDecorator<Identity>('identity').subject }))
@@ -79,5 +81,14 @@ describe.each([
     const unclear = await send(`${origin}/`, { headers: ['Authorization', 'Bearer unclear'] })
     expect([unclear.status, unclear.headers['retry-after'], unclear.challenges]).toEqual([503, '3', []])
     expect(JSON.parse(unclear.text)).toMatchObject({ error: 'temporarily_unavailable' })
+  })
+
+  it('A05 has nobody keep what was answered to a token in the query', async () => {
+    const { status, headers } = await send(`${await start()}/?access_token=good`)
+    expect([status, headers['cache-control'], headers['referrer-policy']]).toEqual([
+      200,
+      'private, no-store',
+      'no-referrer',
+    ])
   })
 })

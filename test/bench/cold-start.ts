@@ -1,6 +1,7 @@
 /** One cold start, as a function has it: bundled, alone in a process. Says what it took. Bundled and run by cold-starts.ts. */
 
 import type { KeySetStore, StoredKeySet } from '@bearergate/core'
+import type { JSONWebKeySet } from 'jose'
 import type { Setup } from './authority.ts'
 
 export interface ColdSetup extends Pick<Setup, 'issuer' | 'audience' | 'jwksUri'> {
@@ -49,6 +50,11 @@ export const COLD_STARTS: Readonly<Record<string, (setup: ColdSetup) => Promise<
   'bearergate, with `jwksUri`': gate(({ jwksUri }) => ({ jwksUri })),
   'bearergate, with a `keySetStore`': gate((setup) => ({ keySetStore: storeOf(setup) })),
   'bearergate, with `keys`': gate(({ jwks }) => ({ keys: jwks })),
+  'jose by hand, with the keys': async ({ issuer, audience, jwks }) => {
+    const { createLocalJWKSet, jwtVerify } = await import('jose')
+    const keys = createLocalJWKSet(jwks as JSONWebKeySet)
+    return async (token) => (await jwtVerify(token, keys, { issuer, audience })).payload.iss === issuer
+  },
   'jose by hand': async ({ issuer, audience, jwksUri }) => {
     const { createRemoteJWKSet, jwtVerify } = await import('jose')
     const keys = createRemoteJWKSet(new URL(jwksUri))
