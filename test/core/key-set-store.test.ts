@@ -270,4 +270,16 @@ describe('waitUntil', () => {
     pass(2_000)
     expect(await outcome(gate)).toBe('ok')
   })
+
+  it('FX42 who waited for a fetch of before waits for the one that took its place', async () => {
+    const server = issuer()
+    server.mode = 'silent'
+    const gate = gateFor(server)
+    const before = outcome(gate)
+    while (server.fetches === 0) await settle()
+    server.mode = 'up'
+    pass(7)
+    expect(await Promise.all([outcome(gate), before])).toEqual(['ok', 'ok'])
+    expect([server.fetches, told()]).toEqual([2, ['refreshed issuer']])
+  })
 })

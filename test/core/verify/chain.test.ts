@@ -181,6 +181,24 @@ describe('an owner that has to wait', () => {
     expect(await outcome(gateOf(chain(others[1])), 'a')).toMatch(/^401 /)
   })
 
+  it('FX56 leaves no rejection behind that nobody hears of, whichever of them fail', async () => {
+    const unheard: unknown[] = []
+    const hear = (cause: unknown) => void unheard.push(cause)
+    process.on('unhandledRejection', hear)
+    const rejects = { ...slow(true, 'a'), owns: () => Promise.reject(new Error('down')) }
+    const throws = {
+      ...slow(true, 'b'),
+      owns() {
+        throw new Error('no')
+      },
+    }
+    for (const inner of [chain(rejects, throws), chain(throws, rejects), chain(rejects, rejects)])
+      expect(await outcome(gateOf(chain(inner, slow(undefined, 'c'))), 'a')).toBe('503 unavailable')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    process.off('unhandledRejection', hear)
+    expect(unheard).toEqual([])
+  })
+
   it('is asked for nothing of a chain that is made, however it answers', async () => {
     const issuer = { ...slow(true, 'a'), issuers: ['https://a.example.com'] }
     const failing = { ...issuer, owns: () => Promise.reject(new Error('down')) }

@@ -54,10 +54,17 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   owns(token: string): Ownership | Promise<Ownership> {
-    const answers = this.#members.map((member) => ownership(member, token))
-    return answers.some(isPending)
-      ? Promise.all(answers).then(ownershipOf)
-      : ownershipOf(answers as Ownership[])
+    return this.#owns(0, false, token)
+  }
+
+  /** @param isOpen whether one before `index` may know the token */
+  #owns(index: number, isOpen: boolean, token: string): Ownership | Promise<Ownership> {
+    const member = this.#members[index]
+    if (member === undefined) return isOpen ? undefined : false
+    return after<Ownership, Ownership>(
+      ownership(member, token),
+      (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, token),
+    )
   }
 
   get issuers(): readonly string[] {
@@ -183,11 +190,6 @@ function ownership(member: TokenVerifier<Identity<unknown>>, token: string): Own
     if (answer === undefined || typeof answer === 'boolean') return answer
     throw new Unavailable('"owns" gave neither true, false nor undefined')
   })
-}
-
-function ownershipOf(answers: readonly Ownership[]): Ownership {
-  if (answers.includes(true)) return true
-  return answers.every((answer) => answer === false) ? false : undefined
 }
 
 /** The first issuer whose JWTs two members claim for themselves. */

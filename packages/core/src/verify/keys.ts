@@ -269,13 +269,19 @@ export class IssuerKeySet implements KeySet {
       this.#succeeded('issuer', usable, maxAge)
       this.#keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
     } catch (cause) {
-      if (this.#abort !== abort) throw this.#unavailable(this.#failure)
+      if (this.#abort !== abort) return this.#instead()
       const stoodStill = uptime() > due + LATE && this.#closed === undefined
       if (!stoodStill || isAgain) throw this.#failed(cause)
       await this.#fetch(true)
     } finally {
       deadline.removeEventListener('abort', late)
     }
+  }
+
+  /** Who waited for an attempt that was given up waits for the one that took its place. */
+  #instead(): Promise<void> {
+    if (this.#current === undefined) throw this.#unavailable(this.#failure)
+    return this.#current
   }
 
   /** Whether keys that another process fetched could be used. */
