@@ -202,7 +202,13 @@ describe('an owner that has to wait', () => {
   it('is asked for nothing of a chain that is made, however it answers', async () => {
     const issuer = { ...slow(true, 'a'), issuers: ['https://a.example.com'] }
     const failing = { ...issuer, owns: () => Promise.reject(new Error('down')) }
-    expect(() => chain(issuer, failing)).not.toThrow()
+    const throwing = {
+      ...issuer,
+      owns() {
+        throw new Error('no')
+      },
+    }
+    expect(() => chain(issuer, failing, throwing)).not.toThrow()
   })
 })
 
