@@ -31,6 +31,7 @@ function faster(speed: number): string {
 }
 
 export class Service {
+  static readonly #running = new Set<Service>()
   readonly #child: ChildProcess
   port = 0
   /** What came of each attempt to fetch keys. */
@@ -45,6 +46,8 @@ export class Service {
     this.#child = fork(module, [JSON.stringify(others)], {
       execArgv: [...source, '--import', 'tsx', ...clock, '--expose-gc'],
     })
+    Service.#running.add(this)
+    this.#child.once('exit', () => Service.#running.delete(this))
     this.#child.on('message', ({ keySet, trouble }: Message) => {
       if (keySet !== undefined) this.keySets.push(keySet)
       if (trouble !== undefined) this.troubles.push(trouble)
@@ -55,6 +58,11 @@ export class Service {
     const service = new Service(options)
     service.port = (await service.#next('address')).port
     return service
+  }
+
+  /** Kills those that a test which failed has left. */
+  static async killLeft(): Promise<void> {
+    await Promise.all([...Service.#running].map((service) => service.kill()))
   }
 
   get origin(): string {

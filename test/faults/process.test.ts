@@ -19,7 +19,10 @@ beforeAll(async () => {
 beforeEach(async () => {
   server = await AuthorizationServer.start(key)
 })
-afterEach(() => server.down())
+afterEach(async () => {
+  await Service.killLeft()
+  await server.down()
+})
 
 /** What the test itself, its runner and its server come and go with. The sockets are counted at the server. */
 const OTHERS = ['TickObject', 'Immediate', 'TCPSocketWrap']
