@@ -109,6 +109,27 @@ describe('a key set store', () => {
     expect(await outcome(gateFor(server, storeOf(kept).store))).toBe('ok')
   })
 
+  it('keeps a key set as long as the issuer said, where that is longer than staleFor', async () => {
+    const server = issuer()
+    server.mode = 'down'
+    const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 7_200_000, maxAge: 86_400 })
+    expect(await outcome(gateFor(server, store))).toBe('ok')
+    expect([server.fetches, told()]).toEqual([0, ['refreshed store']])
+  })
+
+  it('has kept what was fetched when ready() ends', async () => {
+    const { store, sets } = storeOf()
+    const slow: KeySetStore = {
+      get: store.get,
+      set: async (name, set) => {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        await store.set(name, set)
+      },
+    }
+    await gateFor(issuer(), slow).ready()
+    expect(sets.size).toBe(1)
+  })
+
   it('serves within two seconds with what is not fresh any more, where the issuer is silent', async () => {
     const server = issuer()
     server.mode = 'silent'

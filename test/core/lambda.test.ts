@@ -3,6 +3,7 @@
 import { createGate, type Gate, type Identity, scope, Unavailable } from '@bearergate/core'
 import { lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
 import { describe, expect, it, vi } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
 
 const identity: Identity = {
   kind: 'jwt',
@@ -431,4 +432,59 @@ describe('lambdaAuthorizer', () => {
     for (const options of [{ response: 'both' }, { allow: 'all' }, { ttl: 5 }, null, []])
       expect(() => lambdaAuthorizer(gateOf(), options as never)).toThrow(TypeError)
   })
+})
+
+describe('what goes on in the background of a function', () => {
+  async function gateWith(set: () => Promise<unknown>) {
+    const key = await createKey('ES256')
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      jwksUri: `${ISSUER}/jwks`,
+      fetch: async () => Response.json({ keys: [key.jwk] }),
+      keySetStore: { get: () => undefined, set },
+      now: () => NOW * 1000,
+    })
+    return { gate, event: { version: '2.0', headers: { authorization: `Bearer ${await key.sign()}` } } }
+  }
+
+  it('is done before the answer', async () => {
+    let isKept = false
+    const set = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      isKept = true
+    }
+    for (const handle of [lambda, lambdaAuthorizer] as const) {
+      isKept = false
+      const { gate, event } = await gateWith(set)
+      await (handle as typeof lambda)(gate, handle === lambda ? hello : ({} as never))(event)
+      expect(isKept).toBe(true)
+    }
+  })
+
+  it('delays the answer by a second at most', async () => {
+    const { gate, event } = await gateWith(() => new Promise(() => {}))
+    const start = performance.now()
+    expect(await lambda(gate, hello)(event)).toMatchObject({ statusCode: 200 })
+    expect(performance.now() - start).toBeLessThan(1_500)
+  })
+})
+
+it('J02 publishes the metadata of a resource behind a named stage of an HTTP API', async () => {
+  const gate = gateOf({ resource: 'https://api.example.com/v1' })
+  const at = (rawPath: string, stage: string) =>
+    ask(gate, { version: '2.0', rawPath, requestContext: { stage, http: { method: 'GET', path: rawPath } } })
+  const path = '/.well-known/oauth-protected-resource/v1'
+  for (const [rawPath, stage] of [
+    [`/prod${path}`, 'prod'],
+    [path, 'prod'],
+    [path, '$default'],
+  ] as const)
+    expect((await at(rawPath, stage)).statusCode).toBe(200)
+  for (const [rawPath, stage] of [
+    [`/production${path}`, 'prod'],
+    [`/prod${path}`, '$default'],
+    ['/prod', 'prod'],
+  ] as const)
+    expect((await at(rawPath, stage)).statusCode).toBe(401)
 })

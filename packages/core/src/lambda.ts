@@ -2,10 +2,12 @@
 
 import { isScopeToken } from './challenge.ts'
 import type { Decision, Refusal } from './decision.ts'
+import type { Background } from './fetch.ts'
 import type { Gate } from './gate.ts'
 import { type Identity, isObject, own, type Sender } from './identity.ts'
 import type { PublicAnswer } from './metadata.ts'
 import { oneOf, readOptions } from './options.ts'
+import { deadlineIn, raceAbort } from './outbound.ts'
 import type { RequestView } from './request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
@@ -56,10 +58,30 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
     const view = lambdaRequest(event)
     const answer = gate.metadata(view)
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
-    const decision = await gate.authenticate(view)
-    if (!decision.ok) return refusalOf(event, decision)
-    const result = await handler(event, decision.identity, ...rest)
-    return decision.headers === undefined ? result : withFields(event, result, decision.headers)
+    const background = new LambdaBackground()
+    const decision = await gate.authenticate(view, background)
+    const result = decision.ok ? await handler(event, decision.identity, ...rest) : refusalOf(event, decision)
+    await background.settled()
+    return decision.ok && decision.headers !== undefined
+      ? withFields(event, result, decision.headers)
+      : result
+  }
+}
+
+/** How long an answer waits at most for what goes on in the background, in seconds. */
+const PATIENCE = 1
+
+/** A function stands still once it has answered: what goes on in the background goes on beside the handler, or hardly at all. */
+class LambdaBackground implements Background {
+  readonly #work: Promise<unknown>[] = []
+
+  waitUntil(promise: Promise<unknown>): void {
+    this.#work.push(promise)
+  }
+
+  async settled(): Promise<void> {
+    if (this.#work.length === 0) return
+    await raceAbort(Promise.allSettled(this.#work), deadlineIn(PATIENCE)).catch(() => {})
   }
 }
 
@@ -91,7 +113,10 @@ class LambdaRequestView implements RequestView {
 
   get url(): string {
     const { rawPath, rawQueryString = '', path = '/' } = this.#event
-    if (typeof rawPath === 'string') return rawQueryString === '' ? rawPath : `${rawPath}?${rawQueryString}`
+    if (typeof rawPath === 'string') {
+      const pathname = withoutStage(rawPath, contextOf(this.#event).stage)
+      return rawQueryString === '' ? pathname : `${pathname}?${rawQueryString}`
+    }
     const query = this.#query()
     return query === '' ? path : `${path}?${query}`
   }
@@ -125,6 +150,13 @@ function valuesOf(fields: Fields | Lists | null | undefined, name: string): read
   return Object.entries(fields as Fields | Lists)
     .filter(([key, value]) => value !== undefined && value !== null && key.toLowerCase() === name)
     .flatMap(([, value]): unknown => value)
+}
+
+/** HTTP APIs put the name of a stage before the path that was asked for. */
+function withoutStage(rawPath: string, stage: unknown): string {
+  if (typeof stage !== 'string' || stage === '$default' || !`${rawPath}/`.startsWith(`/${stage}/`))
+    return rawPath
+  return rawPath.slice(stage.length + 1) || '/'
 }
 
 function contextOf(event: LambdaEvent | null | undefined): Record<string, unknown> {
@@ -261,7 +293,9 @@ export function lambdaAuthorizer<I extends Sender>(
     read.response === undefined ? undefined : oneOf('response', read.response, ['policy', 'simple'])
   const allow = oneOf<'method' | 'stage'>('allow', read.allow, ['method', 'stage'])
   return async (event) => {
-    const decision = await gate.authenticate(authorizerRequest(event))
+    const background = new LambdaBackground()
+    const decision = await gate.authenticate(authorizerRequest(event), background)
+    await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
     // API Gateway keeps what is said here for the token that came with a preflight, which nobody has looked at.
     if (decision.ok && decision.preflight) throw new Error('Unauthorized')

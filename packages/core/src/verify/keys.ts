@@ -140,7 +140,7 @@ export class IssuerKeySet implements KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     if (this.#isUsable()) return candidates(this.#keys, alg, kid)
-    return this.ready().then(() => candidates(this.#keys, alg, kid))
+    return this.#have().then(() => candidates(this.#keys, alg, kid))
   }
 
   async search(
@@ -162,7 +162,13 @@ export class IssuerKeySet implements KeySet {
     return this.#isUsable() && this.#keys.includes(key)
   }
 
+  /** And has a store kept what was fetched: a function may stand still from then on. */
   async ready(): Promise<void> {
+    await this.#have()
+    await this.#storing
+  }
+
+  async #have(): Promise<void> {
     if (this.#isUsable()) return
     await this.#wait(this.#refresh(), 'cold').catch((cause) => {
       if (!this.#isUsable()) throw cause
@@ -292,8 +298,8 @@ export class IssuerKeySet implements KeySet {
       if (kept === undefined || kept === null) return false
       const age = (Date.now() - Number(kept.fetchedAt)) / 1000
       if (!Number.isFinite(age)) throw new Unavailable('The store gave no key set as it was stored')
-      if (age < 0 || age >= this.#lifetimes.staleFor) return false
       const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
+      if (age < 0 || age >= this.#lifetimeOf(maxAge).usable) return false
       const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
       // What was fetched meanwhile is newer.
       if (this.#fetchedAt !== undefined) return false
@@ -329,8 +335,7 @@ export class IssuerKeySet implements KeySet {
     age: Seconds = 0,
   ): void {
     const now = uptime() - age
-    const { freshFor, staleFor } = this.#lifetimes
-    const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
+    const { fresh, usable } = this.#lifetimeOf(maxAge)
     const event = {
       issuer: this.#issuer,
       source,
@@ -343,10 +348,16 @@ export class IssuerKeySet implements KeySet {
     this.#keys = keys
     this.#fetchedAt = now
     this.#refreshAt = now + fresh * (0.7 + 0.2 * Math.random())
-    this.#staleAt = now + Math.max(staleFor, fresh)
+    this.#staleAt = now + usable
     this.#failure = undefined
     this.#pacing.succeeded()
     notify(this.#listener, { type: 'refreshed', ...event })
+  }
+
+  #lifetimeOf(maxAge: Seconds | undefined): { readonly fresh: Seconds; readonly usable: Seconds } {
+    const { freshFor, staleFor } = this.#lifetimes
+    const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
+    return { fresh, usable: Math.max(staleFor, fresh) }
   }
 
   #failed(cause: unknown): Unavailable {
