@@ -50,16 +50,19 @@ function storeOf(kept?: StoredKeySet) {
   return { store, sets }
 }
 
-const gateFor = (server: ReturnType<typeof issuer>, keySetStore?: KeySetStore) =>
-  createGate({
+function gateFor(server: ReturnType<typeof issuer>, keySetStore?: KeySetStore) {
+  // Those of this test, however late they come.
+  const heard = events
+  return createGate({
     issuer: ISSUER,
     audience: AUDIENCE,
     jwksUri: PLACE,
     fetch: server.fetch,
     cache: false,
     keySetStore,
-    onKeySet: (event) => void events.push(event),
+    onKeySet: (event) => void heard.push(event),
   })
+}
 
 async function outcome(
   gate: ReturnType<typeof gateFor>,
@@ -203,6 +206,18 @@ describe('a key set store', () => {
     })
     expect(await outcome(moved)).toBe('401 unknown_key')
     expect(await outcome(moved, other)).toBe('ok')
+  })
+
+  it('FX56 that never answers leaves the issuer its part of a short timeout', async () => {
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      jwksUri: PLACE,
+      fetch: issuer().fetch,
+      timeout: 0.4,
+      keySetStore: { get: () => new Promise<undefined>(() => {}), set: () => {} },
+    })
+    expect(await outcome(gate)).toBe('ok')
   })
 
   it('FX56 that never answers is waited for one second, and no longer', async () => {

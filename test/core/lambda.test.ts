@@ -488,3 +488,13 @@ it('J02 publishes the metadata of a resource behind a named stage of an HTTP API
   ] as const)
     expect((await at(rawPath, stage)).statusCode).toBe(401)
 })
+
+it('FX56 an authorizer leaves out claims that JSON cannot say', async () => {
+  const odd = { ...identity, claims: { rows: 1n } }
+  const gate = createGate({ verifier: { verify: () => ({ active: true, identity: odd }) as const } })
+  const answer = await lambdaAuthorizer(gate, { response: 'simple' })({
+    headers: { authorization: 'Bearer good' },
+  })
+  expect(answer).toMatchObject({ isAuthorized: true, context: { subject: 'emma' } })
+  expect(answer.context).not.toHaveProperty('claims')
+})

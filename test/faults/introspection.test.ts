@@ -383,15 +383,50 @@ describe('a question after a pause', () => {
     expect(server.asked).toHaveLength(2)
   })
 
-  it('of less than a minute, or of a server that was away before it, is asked once', async () => {
-    const gate = gateFor()
+  it('of less than a minute is asked once', async () => {
+    const gate = gateFor({ timeout: 1 })
     expect(await outcome(gate)).toBe('ok')
-    for (const pause of [59, 61]) {
-      pass(pause)
-      server.reply = silent
-      expect(await outcome(gate)).toBe('503 unavailable')
+    pass(59)
+    server.reply = silent
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(server.asked).toHaveLength(2)
+  })
+
+  it('FX42 is asked until it finds an answer, by as many lost connections as there may be', async () => {
+    const gate = gateFor({ timeout: 3 })
+    expect(await outcome(gate)).toBe('ok')
+    pass(60)
+    let lost = 3
+    server.reply = (asked, response) => {
+      lost -= 1
+      if (lost < 0) json(GOOD)(asked, response)
     }
-    expect(server.asked).toHaveLength(3)
+    expect(await outcome(gate)).toBe('ok')
+    expect(server.asked).toHaveLength(5)
+  })
+
+  it('of a server that takes its time is answered all the same', async () => {
+    const gate = gateFor({ timeout: 3 })
+    expect(await outcome(gate)).toBe('ok')
+    pass(60)
+    server.reply = (asked, response) => void setTimeout(() => json(GOOD)(asked, response), 700)
+    expect(await outcome(gate)).toBe('ok')
+    expect(events).toEqual([])
+  })
+
+  it('is asked twice where nobody can be reached', async () => {
+    const gone = await startIntrospector(json(GOOD))
+    const calls: string[] = []
+    const fetch = (url: string, init: RequestInit) => {
+      calls.push(url)
+      return globalThis.fetch(url, init)
+    }
+    const gate = gateFor({ endpoint: gone.endpoint, fetch, timeout: 3 })
+    expect(await outcome(gate)).toBe('ok')
+    await gone.close()
+    pass(60)
+    expect(await outcome(gate)).toBe('503 unavailable')
+    expect(calls).toHaveLength(3)
   })
 
   it('is asked no longer than the timeout', async () => {

@@ -337,6 +337,15 @@ function resourceOf(event: LambdaAuthorizerEvent, allow: 'method' | 'stage'): st
   return allow === 'method' ? arn : `${arn.split('/').slice(0, 2).join('/')}/*`
 }
 
+/** Nothing, where it is nothing that JSON can say. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
 function contextFor(identity: Identity<unknown> | undefined): LambdaAuthorizerContext {
   if (identity === undefined) return {}
   const { subject, issuer, clientId, tokenId, scopes, roles, expiresAt, claims } = identity
@@ -348,7 +357,7 @@ function contextFor(identity: Identity<unknown> | undefined): LambdaAuthorizerCo
     scopes: scopes.filter(isScopeToken).join(' '),
     roles: JSON.stringify(roles),
     expiresAt: expiresAt?.toString(),
-    claims: JSON.stringify(claims),
+    claims: jsonOf(claims),
   }
   return Object.fromEntries(
     Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined),

@@ -14,7 +14,7 @@ const MAX_BODY = 262_144
 /** The longest `Retry-After` that is heeded, in seconds. */
 const MAX_RETRY_AFTER = 60
 
-/** A connection of its own: one that was kept for minutes may lead to where nobody answers any more. */
+/** A connection that is not kept: after minutes it might lead to where nobody answers any more. */
 const ALONE = { accept: 'application/json', connection: 'close' }
 
 export interface Fetched {
@@ -43,10 +43,13 @@ export function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promi
   return exchange(url, { headers: ALONE, signal }, fetch, signal)
 }
 
-/** After how long a pause a connection may be lost without a word, as by a process that stood still, in seconds. */
-const LOST_AFTER = 60
-/** How long such a one is waited for. */
-const DOUBT = 1
+/** After how long a pause connections may be lost without a word, as by a process that stood still, in seconds. */
+const LOST_AFTER: Seconds = 60
+/** How long after such a pause: there may be as many of them as there were questions at once. */
+const IN_DOUBT_FOR: Seconds = 10
+/** How long an answer is waited for then, and how often, in seconds: after that as long as ever. */
+const DOUBT: Seconds = 0.5
+const MAX_DOUBTED = 4
 
 export interface Form {
   readonly headers: Headers
@@ -56,8 +59,9 @@ export interface Form {
 /** Questions by POST, on connections that are kept: after a pause, one may lead to where nobody answers any more. */
 export class KeptConnections {
   readonly #fetch: Fetch
-  /** By the monotonic clock; `Infinity` where nothing was answered yet, or something failed since: nothing is kept then. */
-  #answeredAt: Seconds = Number.POSITIVE_INFINITY
+  /** By the monotonic clock, like the next. */
+  #askedAt: Seconds | undefined
+  #doubtedUntil: Seconds = 0
 
   constructor(fetch: Fetch) {
     this.#fetch = fetch
@@ -65,34 +69,47 @@ export class KeptConnections {
 
   /**
    * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
-   * connection from before a pause is asked once more, on another.
+   * connection from before a pause is asked again, on another: the first is closed then.
    * @param form made anew for each time, for a server may take what is in it once only
    */
   async post(url: string, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
-    const pause = performance.now() / 1000 - this.#answeredAt
-    const first = await form()
-    if (pause < LOST_AFTER) return this.#ask(url, first, signal)
+    const now = performance.now() / 1000
+    if (this.#askedAt !== undefined && now - this.#askedAt >= LOST_AFTER)
+      this.#doubtedUntil = now + IN_DOUBT_FOR
+    this.#askedAt = now
+    const times = now < this.#doubtedUntil ? MAX_DOUBTED : 0
+    for (let time = 0; time < times; time += 1) {
+      const { answer, isLost } = await this.#askInDoubt(url, await form(), signal)
+      if (answer !== undefined) return answer
+      if (!isLost) break
+    }
+    return this.#ask(url, await form(), signal)
+  }
+
+  /** No answer where none came; lost, where nothing else did either. */
+  async #askInDoubt(
+    url: string,
+    form: Form,
+    signal: AbortSignal,
+  ): Promise<{ readonly answer?: Fetched; readonly isLost?: boolean }> {
+    // Not AbortSignal.any, by which a deadline that nobody else holds may be collected before it is due.
+    const abort = new AbortController()
+    const end = () => abort.abort(signal.reason)
+    const deadline = deadlineIn(DOUBT)
+    const sources = [signal, deadline]
+    for (const source of sources) source.addEventListener('abort', end)
     try {
-      return await this.#ask(url, first, AbortSignal.any([signal, deadlineIn(DOUBT)]))
+      return { answer: await this.#ask(url, form, abort.signal) }
     } catch (cause) {
       if (cause instanceof UnusableAnswer || signal.aborted) throw cause
-      return this.#ask(url, await form(), signal)
+      return { isLost: deadline.aborted }
+    } finally {
+      for (const source of sources) source.removeEventListener('abort', end)
     }
   }
 
-  async #ask(url: string, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
-    const init = { method: 'POST', headers, body, signal }
-    let isAnswered = false
-    try {
-      const answer = await exchange(url, init, this.#fetch, signal, JSON_TYPE)
-      isAnswered = true
-      return answer
-    } catch (cause) {
-      isAnswered = cause instanceof UnusableAnswer
-      throw cause
-    } finally {
-      this.#answeredAt = isAnswered ? performance.now() / 1000 : Number.POSITIVE_INFINITY
-    }
+  #ask(url: string, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
+    return exchange(url, { method: 'POST', headers, body, signal }, this.#fetch, signal, JSON_TYPE)
   }
 }
 

@@ -119,8 +119,6 @@ describe('turns', () => {
   it.each([
     ['expired', verifier(() => ({ active: false, reason: 'expired' })), '401 expired'],
     ['revoked', verifier(async () => ({ active: false, reason: 'revoked' })), '401 revoked'],
-    ['nothing', verifier(() => undefined as never), '503 unavailable'],
-    ['null, later', verifier(async () => null as never), '503 unavailable'],
   ])('end with %s', async (_, member, expected) => {
     expect(await outcome(gateOf(chain(unknown, member, good)), 'a')).toBe(expected)
   })
@@ -162,6 +160,23 @@ describe('turns', () => {
     const member = { ...good, owns: answer as never }
     expect(await outcome(gateOf(chain(member, good)), 'a')).toBe('503 unavailable')
   })
+})
+
+it.each([
+  undefined,
+  null,
+  'yes',
+  {},
+  { active: 'yes' },
+  { active: true },
+  { active: false },
+  { active: false, reason: 'because' },
+])('FX56 a verifier that gives %j keeps no other from telling', async (given) => {
+  const odd = { verify: () => given } as never
+  const good = { verify: () => ({ active: true, identity: identity('known') }) as const }
+  expect(await outcome(gateOf(chain(odd, good)), 'a')).toBe('ok opaque known')
+  const unknown = { verify: () => ({ active: false, reason: 'unknown_token' }) as const }
+  expect(await outcome(gateOf(chain(odd, unknown)), 'a')).toBe('503 unavailable')
 })
 
 describe('an owner that has to wait', () => {

@@ -13,6 +13,7 @@ import {
   inactive,
   isTrusted,
   type Ownership,
+  problemOf,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
@@ -135,6 +136,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       return this.#unknown(token)
     }
     const judge = (verification: Verified) => {
+      const problem = isTrusted(verification) ? undefined : problemOf(verification)
+      if (problem !== undefined) return goOn(new Unavailable(`A verifier of the chain gave ${problem}`))
       if (verification.active || verification.reason !== 'unknown_token') return verification
       return this.#askInTurn(others, token, hash, failure)
     }

@@ -41,7 +41,7 @@ export interface KeySetOptions {
 /** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */
 export interface KeySetStore {
   /**
-   * What was last kept under this name, if anything was. Nobody waits for it longer than a second.
+   * What was last kept under this name, if anything was. Nobody waits for it longer than a second, or half the `timeout`.
    * @param name where the key set is: `jwksUri`, or the issuer whose metadata tells
    */
   get(name: string): StoredKeySet | undefined | Promise<StoredKeySet | undefined>
@@ -61,7 +61,7 @@ export interface StoredKeySet {
 const MINUTE = 60
 const DAY = 86_400
 const MAX_PROBLEMS = 16
-/** How long a store is waited for, in seconds: the issuer is asked without it. */
+/** How long a store is waited for at most, in seconds: the issuer is asked without it. */
 const STORE_PATIENCE: Seconds = 1
 /** How much longer than its deadline a refresh may take to end, in seconds. */
 const GRACE: Seconds = 1
@@ -294,7 +294,8 @@ export class IssuerKeySet implements KeySet {
   async #recover(): Promise<boolean> {
     if (this.#store === undefined) return false
     try {
-      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), deadlineIn(STORE_PATIENCE))
+      const patience = deadlineIn(Math.min(STORE_PATIENCE, this.#lifetimes.timeout / 2))
+      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), patience)
       if (kept === undefined || kept === null) return false
       const age = (Date.now() - Number(kept.fetchedAt)) / 1000
       if (!Number.isFinite(age)) throw new Unavailable('The store gave no key set as it was stored')

@@ -150,7 +150,8 @@ export function checkedVerification<I extends Identity<unknown>>(
   return trusted({ ...given, active: true, identity: frozen(given.identity), expiresAt }, now)
 }
 
-function problemOf(given: unknown): string | undefined {
+/** What is wrong with what a verifier gave. */
+export function problemOf(given: unknown): string | undefined {
   if (!isObject(given)) return 'no verification'
   if (given.active === false)
     return REASONS.includes(given.reason as never) ? undefined : 'a "reason" that is not in the list'
