@@ -236,18 +236,18 @@ describe('a key set store', () => {
 })
 
 describe('waitUntil', () => {
-  it('is given a refresh in the background, and nothing where there is none', async () => {
+  it('is given the verification, for which others may wait, and a refresh in the background', async () => {
     const server = issuer()
     const gate = gateFor(server)
     const waited: Promise<unknown>[] = []
     const background = { waitUntil: (promise: Promise<unknown>) => void waited.push(promise) }
     await gate.ready()
     expect(await outcome(gate, key, background)).toBe('ok')
-    expect(waited).toEqual([])
+    expect(waited).toHaveLength(1)
     server.mode = 'slow'
     pass(550)
     expect(await outcome(gate, key, background)).toBe('ok')
-    expect(waited).toHaveLength(1)
+    expect(waited).toHaveLength(3)
     server.release()
     await Promise.all(waited)
     expect(server.fetches).toBe(2)
@@ -266,7 +266,7 @@ describe('waitUntil', () => {
     const waited: Promise<unknown>[] = []
     const background = { waitUntil: (promise: Promise<unknown>) => void waited.push(promise) }
     expect(await outcome(gateFor(issuer(), store), key, background)).toBe('ok')
-    expect(waited).toHaveLength(1)
+    expect(waited).toHaveLength(2)
     stored()
     await Promise.all(waited)
   })
@@ -282,10 +282,11 @@ describe('waitUntil', () => {
       throw new Error('no')
     }
     expect(await outcome(gate, key, { waitUntil: fail })).toBe('ok')
+    expect(await outcome(gate, key, { waitUntil: async () => fail() })).toBe('ok')
     expect(await outcome(gate, key, { waitUntil: (promise) => void waited.push(promise) })).toBe('ok')
     server.mode = 'down'
     server.release()
-    expect(waited).toHaveLength(1)
+    expect(waited).toHaveLength(2)
     await expect(Promise.all(waited)).resolves.toBeDefined()
   })
 

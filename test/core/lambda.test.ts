@@ -498,3 +498,35 @@ it('FX56 an authorizer leaves out claims that JSON cannot say', async () => {
   expect(answer).toMatchObject({ isAuthorized: true, context: { subject: 'emma' } })
   expect(answer.context).not.toHaveProperty('claims')
 })
+
+it('makes no pattern of IAM of what a client asked for', async () => {
+  const event = (path: string) => ({
+    type: 'REQUEST',
+    methodArn: `arn:aws:execute-api:eu-central-1:1:abc/prod/GET/items/${path}`,
+    headers: { authorization: 'Bearer good' },
+  })
+  const authorizer = lambdaAuthorizer(gateOf(), { response: 'policy' })
+  for (const [path, literal] of [
+    ['*', '$' + '{*}'],
+    ['a?', 'a$' + '{?}'],
+    ['$' + '{aws:username}', '$' + '{$}{aws:username}'],
+  ] as const) {
+    const { policyDocument } = await authorizer(event(path))
+    expect(policyDocument.Statement[0]?.Resource).toBe(
+      `arn:aws:execute-api:eu-central-1:1:abc/prod/GET/items/${literal}`,
+    )
+  }
+})
+
+it('a TOKEN authorizer takes the field that the gate reads, and lets no bad one pass as nobody', async () => {
+  const authorizer = lambdaAuthorizer(gateOf({ credentials: { header: 'x-api-token' }, optional: true }), {
+    response: 'policy',
+  })
+  const event = (authorizationToken: string) => ({
+    type: 'TOKEN',
+    authorizationToken,
+    methodArn: 'arn:aws:execute-api:eu-central-1:1:abc/prod/GET/',
+  })
+  expect(await authorizer(event('good'))).toMatchObject({ principalId: 'emma' })
+  await expect(authorizer(event('bad'))).rejects.toThrow('Unauthorized')
+})

@@ -409,7 +409,7 @@ describe('a question after a pause', () => {
     const gate = gateFor({ timeout: 3 })
     expect(await outcome(gate)).toBe('ok')
     pass(60)
-    server.reply = (asked, response) => void setTimeout(() => json(GOOD)(asked, response), 700)
+    server.reply = (asked, response) => void setTimeout(() => json(GOOD)(asked, response), 2_200)
     expect(await outcome(gate)).toBe('ok')
     expect(events).toEqual([])
   })

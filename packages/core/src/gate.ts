@@ -13,6 +13,7 @@ import { type PublicAnswer, protectedResource, type ResourceMetadata, resourceAu
 import {
   after,
   callback,
+  disown,
   flag,
   isPending,
   number,
@@ -241,6 +242,8 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   ): Decision<I> | Promise<Decision<I>> {
     try {
       const outcome = decide(viewOf(source))
+      // Others may wait for it: some runtimes end what is pending when the client has gone, or the answer was given.
+      if (background !== undefined && isPending(outcome)) stayAwake(background, Promise.resolve(outcome))
       const decision = isPending(outcome)
         ? deadline.within(outcome).then(settle).catch(unavailable)
         : settle(outcome)
@@ -254,7 +257,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   function keepAwake(background: Background, decision: Decision<I>): Decision<I> {
     try {
       const work = verifier.underWay
-      if (work !== undefined) background.waitUntil(work.catch(() => {}))
+      if (work !== undefined) stayAwake(background, work)
     } catch {}
     return decision
   }
@@ -395,6 +398,13 @@ function retryAfterOf(cause: unknown): Seconds {
   } catch {
     return 1
   }
+}
+
+/** What it throws, or rejects with, is the runtime's affair. */
+function stayAwake(background: Background, work: Promise<unknown>): void {
+  try {
+    disown(background.waitUntil(work.catch(() => {})))
+  } catch {}
 }
 
 /** A gate as it is, or the gate that options describe. */

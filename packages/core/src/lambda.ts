@@ -8,7 +8,7 @@ import { type Identity, isObject, own, type Sender } from './identity.ts'
 import type { PublicAnswer } from './metadata.ts'
 import { oneOf, readOptions } from './options.ts'
 import { deadlineIn, raceAbort } from './outbound.ts'
-import type { RequestView } from './request.ts'
+import { FormTooLong, MAX_FORM, type RequestView } from './request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
 export interface LambdaEvent {
@@ -54,11 +54,12 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {
   if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
+  const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
     const view = lambdaRequest(event)
     const answer = gate.metadata(view)
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
-    const background = new LambdaBackground()
+    const background = backgroundOf()
     const decision = await gate.authenticate(view, background)
     const result = decision.ok ? await handler(event, decision.identity, ...rest) : refusalOf(event, decision)
     await background.settled()
@@ -70,18 +71,23 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
 const PATIENCE = 1
+/** For how long it does not wait again where that was not enough, in milliseconds. */
+const IMPATIENT_FOR = 30_000
 
 /** A function stands still once it has answered: what goes on in the background goes on beside the handler, or hardly at all. */
-class LambdaBackground implements Background {
-  readonly #work: Promise<unknown>[] = []
-
-  waitUntil(promise: Promise<unknown>): void {
-    this.#work.push(promise)
-  }
-
-  async settled(): Promise<void> {
-    if (this.#work.length === 0) return
-    await raceAbort(Promise.allSettled(this.#work), deadlineIn(PATIENCE)).catch(() => {})
+function lambdaBackground() {
+  let waitsFrom = 0
+  return (): Background & { settled(): Promise<void> } => {
+    const work: Promise<unknown>[] = []
+    return {
+      waitUntil: (promise) => void work.push(promise),
+      async settled() {
+        if (work.length === 0 || performance.now() < waitsFrom) return
+        await raceAbort(Promise.allSettled(work), deadlineIn(PATIENCE)).catch(() => {
+          waitsFrom = performance.now() + IMPATIENT_FOR
+        })
+      },
+    }
   }
 }
 
@@ -129,7 +135,9 @@ class LambdaRequestView implements RequestView {
   form(): URLSearchParams | undefined {
     const { body, isBase64Encoded } = this.#event
     if (typeof body !== 'string') return undefined
+    if (body.length > 2 * MAX_FORM) throw new FormTooLong()
     const text = isBase64Encoded === true ? decoded(body) : body
+    if (text !== undefined && text.length > MAX_FORM) throw new FormTooLong()
     return text === undefined ? undefined : new URLSearchParams(text)
   }
 
@@ -292,8 +300,9 @@ export function lambdaAuthorizer<I extends Sender>(
   const response =
     read.response === undefined ? undefined : oneOf('response', read.response, ['policy', 'simple'])
   const allow = oneOf<'method' | 'stage'>('allow', read.allow, ['method', 'stage'])
+  const backgroundOf = lambdaBackground()
   return async (event) => {
-    const background = new LambdaBackground()
+    const background = backgroundOf()
     const decision = await gate.authenticate(authorizerRequest(event), background)
     await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
@@ -308,11 +317,15 @@ export function lambdaAuthorizer<I extends Sender>(
   }
 }
 
+/** What is asked of a request besides its token. */
+const OTHER_FIELDS =
+  /^(?:cookie|content-type|origin|access-control-.*|forwarded|via|x-forwarded-.*|x-real-ip)$/
+
 /** A TOKEN authorizer is told the value of one field, and nothing else of the request. */
 function authorizerRequest(event: LambdaAuthorizerEvent): RequestView {
   if (event?.type !== 'TOKEN') return lambdaRequest(event)
   return {
-    header: (name) => (name === 'authorization' ? event.authorizationToken : undefined),
+    header: (name) => (OTHER_FIELDS.test(name) ? undefined : event.authorizationToken),
     secure: true,
   }
 }
@@ -334,7 +347,12 @@ function policyOf<I extends Sender>(decision: Decision<I>, resource: string): La
 function resourceOf(event: LambdaAuthorizerEvent, allow: 'method' | 'stage'): string | undefined {
   const arn: unknown = event?.methodArn ?? event?.routeArn
   if (typeof arn !== 'string' || arn === '') return undefined
-  return allow === 'method' ? arn : `${arn.split('/').slice(0, 2).join('/')}/*`
+  return allow === 'method' ? literal(arn) : `${arn.split('/').slice(0, 2).join('/')}/*`
+}
+
+/** The path is what a client sent: none of it is a pattern of IAM. */
+function literal(arn: string): string {
+  return arn.replaceAll(/[*?$]/g, (character) => `\${${character}}`)
 }
 
 /** Nothing, where it is nothing that JSON can say. */

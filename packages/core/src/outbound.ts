@@ -47,9 +47,9 @@ export function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promi
 const LOST_AFTER: Seconds = 60
 /** How long after such a pause: there may be as many of them as there were questions at once. */
 const IN_DOUBT_FOR: Seconds = 10
-/** How long an answer is waited for then, and how often, in seconds: after that as long as ever. */
+/** How long an answer is waited for then before another question is asked beside, in seconds, and how many are asked at most. */
 const DOUBT: Seconds = 0.5
-const MAX_DOUBTED = 4
+const MAX_BESIDE = 4
 
 export interface Form {
   readonly headers: Headers
@@ -69,7 +69,7 @@ export class KeptConnections {
 
   /**
    * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
-   * connection from before a pause is asked again, on another: the first is closed then.
+   * connection from before a pause is asked again beside, on another: the first answer counts.
    * @param form made anew for each time, for a server may take what is in it once only
    */
   async post(url: string, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
@@ -77,34 +77,42 @@ export class KeptConnections {
     if (this.#askedAt !== undefined && now - this.#askedAt >= LOST_AFTER)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#askedAt = now
-    const times = now < this.#doubtedUntil ? MAX_DOUBTED : 0
-    for (let time = 0; time < times; time += 1) {
-      const { answer, isLost } = await this.#askInDoubt(url, await form(), signal)
-      if (answer !== undefined) return answer
-      if (!isLost) break
-    }
-    return this.#ask(url, await form(), signal)
-  }
-
-  /** No answer where none came; lost, where nothing else did either. */
-  async #askInDoubt(
-    url: string,
-    form: Form,
-    signal: AbortSignal,
-  ): Promise<{ readonly answer?: Fetched; readonly isLost?: boolean }> {
-    // Not AbortSignal.any, by which a deadline that nobody else holds may be collected before it is due.
+    if (now >= this.#doubtedUntil) return this.#ask(url, await form(), signal)
+    // Not AbortSignal.any, which on some versions of Node may be collected before it is due.
     const abort = new AbortController()
     const end = () => abort.abort(signal.reason)
-    const deadline = deadlineIn(DOUBT)
-    const sources = [signal, deadline]
-    for (const source of sources) source.addEventListener('abort', end)
+    signal.addEventListener('abort', end)
     try {
-      return { answer: await this.#ask(url, form, abort.signal) }
-    } catch (cause) {
-      if (cause instanceof UnusableAnswer || signal.aborted) throw cause
-      return { isLost: deadline.aborted }
+      return await this.#askBeside(async () => this.#ask(url, await form(), abort.signal))
     } finally {
-      for (const source of sources) source.removeEventListener('abort', end)
+      signal.removeEventListener('abort', end)
+      abort.abort()
+    }
+  }
+
+  async #askBeside(ask: () => Promise<Fetched>): Promise<Fetched> {
+    const asked = new Set<Promise<{ readonly answer?: Fetched; readonly failure?: unknown }>>()
+    let failures = 0
+    for (let left = MAX_BESIDE; ; ) {
+      if (left > 0) {
+        left -= 1
+        const one = ask().then(
+          (answer) => ({ answer }),
+          (failure: unknown) => {
+            asked.delete(one)
+            if (failure instanceof UnusableAnswer) throw failure
+            return { failure }
+          },
+        )
+        asked.add(one)
+      }
+      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [after(DOUBT)] : [])])
+      if (answer !== undefined) return answer
+      if (failure === undefined) continue
+      // One that failed by itself may have been a connection that was lost; a second one tells of the server.
+      failures += 1
+      if (failures > 1) left = 0
+      if (left === 0 && asked.size === 0) throw failure
     }
   }
 
@@ -183,6 +191,10 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
 /** A signal that aborts in so many seconds. */
 export function deadlineIn(seconds: Seconds): AbortSignal {
   return AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000)))
+}
+
+function after(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
+  return new Promise((resolve) => deadlineIn(seconds).addEventListener('abort', () => resolve({})))
 }
 
 /** Rejects when the signal aborts, even where the promise does not heed it. */

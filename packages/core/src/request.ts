@@ -111,7 +111,7 @@ export function viewOf(request: Request | RequestView): RequestView {
 }
 
 /** The longest form body of a fetch `Request` that is read for a token, in bytes. */
-const MAX_FORM = 262_144
+export const MAX_FORM = 262_144
 
 class FetchRequestView implements RequestView {
   readonly #request: Request

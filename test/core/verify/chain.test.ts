@@ -172,10 +172,10 @@ it.each([
   { active: false },
   { active: false, reason: 'because' },
 ])('FX56 a verifier that gives %j keeps no other from telling', async (given) => {
-  const odd = { verify: () => given } as never
-  const good = { verify: () => ({ active: true, identity: identity('known') }) as const }
+  const odd = { verify: () => given } as unknown as TokenVerifier
+  const good: TokenVerifier = { verify: () => ({ active: true, identity: identity('known') }) }
   expect(await outcome(gateOf(chain(odd, good)), 'a')).toBe('ok opaque known')
-  const unknown = { verify: () => ({ active: false, reason: 'unknown_token' }) as const }
+  const unknown: TokenVerifier = { verify: () => ({ active: false, reason: 'unknown_token' }) }
   expect(await outcome(gateOf(chain(odd, unknown)), 'a')).toBe('503 unavailable')
 })
 

@@ -115,6 +115,9 @@ export function introspection<Claims = RawClaims>(
   return new Cache(new Introspector(read, now), limits, now)
 }
 
+/** How much longer than its deadline a discovery may take to end, in seconds. */
+const GRACE: Seconds = 1
+
 class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #issuer: string | undefined
   readonly #audience: readonly string[] | null
@@ -133,6 +136,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #discovers: boolean
   #endpoint: string | undefined
   #discovery: Promise<string> | undefined
+  #discoveringUntil: Seconds = 0
   #isFailing = false
 
   constructor(options: IntrospectionOptions<Claims>, now: () => number) {
@@ -235,9 +239,15 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   #locate(signal: AbortSignal): Promise<string> {
     if (this.#endpoint !== undefined) return Promise.resolve(this.#endpoint)
-    this.#discovery ??= this.#discover().finally(() => {
-      this.#discovery = undefined
-    })
+    const now = performance.now() / 1000
+    // One that should have ended was let go by the runtime, with the request that it belonged to.
+    if (this.#discovery === undefined || now >= this.#discoveringUntil) {
+      this.#discoveringUntil = now + this.#timeout + GRACE
+      const discovery = this.#discover().finally(() => {
+        if (this.#discovery === discovery) this.#discovery = undefined
+      })
+      this.#discovery = discovery
+    }
     return raceAbort(this.#discovery, signal)
   }
 

@@ -268,6 +268,7 @@ export class IssuerKeySet implements KeySet {
         // What is not fresh any more is only there in case that the issuer cannot be asked, and then no request waits for long.
         deadlineIn(PATIENCE).addEventListener('abort', late)
       }
+      if (this.#closed !== undefined) throw this.#closed
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
       const published = own(body, 'keys')
       const usable = await usableKeys(published, this.#allowed, this.#keys)
