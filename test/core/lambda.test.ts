@@ -518,6 +518,16 @@ it('makes no pattern of IAM of what a client asked for', async () => {
   }
 })
 
+it('leaves the stage and the method of an ARN as they are', async () => {
+  const routeArn = 'arn:aws:execute-api:eu-central-1:1:abc/$default/GET/items/$1'
+  const answer = await lambdaAuthorizer(gateOf(), { response: 'policy' })({
+    version: '2.0',
+    routeArn,
+    headers: { authorization: 'Bearer good' },
+  })
+  expect(answer.policyDocument.Statement[0]?.Resource).toBe(routeArn)
+})
+
 it('a TOKEN authorizer takes the field that the gate reads, and lets no bad one pass as nobody', async () => {
   const authorizer = lambdaAuthorizer(gateOf({ credentials: { header: 'x-api-token' }, optional: true }), {
     response: 'policy',
@@ -529,4 +539,8 @@ it('a TOKEN authorizer takes the field that the gate reads, and lets no bad one 
   })
   expect(await authorizer(event('good'))).toMatchObject({ principalId: 'emma' })
   await expect(authorizer(event('bad'))).rejects.toThrow('Unauthorized')
+  for (const credentials of [{ header: true }, { header: false, cookie: 'session' }]) {
+    const other = lambdaAuthorizer(gateOf({ credentials, optional: true }), { response: 'policy' })
+    await expect(other(event('bad'))).rejects.toThrow('Unauthorized')
+  }
 })

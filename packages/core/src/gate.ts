@@ -243,23 +243,19 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     try {
       const outcome = decide(viewOf(source))
       // Others may wait for it: some runtimes end what is pending when the client has gone, or the answer was given.
-      if (background !== undefined && isPending(outcome)) stayAwake(background, Promise.resolve(outcome))
+      if (background !== undefined && isPending(outcome)) stayAwake(background, () => outcome)
       const decision = isPending(outcome)
         ? deadline.within(outcome).then(settle).catch(unavailable)
         : settle(outcome)
-      return background === undefined ? decision : after(decision, (made) => keepAwake(background, made))
+      if (background === undefined) return decision
+      return after(decision, (made) => {
+        // What is still under way when the decision is made, such as a refresh, goes on after the answer.
+        stayAwake(background, () => verifier.underWay)
+        return made
+      })
     } catch (cause) {
       return unavailable(cause)
     }
-  }
-
-  /** What is still under way when the decision is made goes on after the answer. */
-  function keepAwake(background: Background, decision: Decision<I>): Decision<I> {
-    try {
-      const work = verifier.underWay
-      if (work !== undefined) stayAwake(background, work)
-    } catch {}
-    return decision
   }
 
   function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
@@ -400,10 +396,11 @@ function retryAfterOf(cause: unknown): Seconds {
   }
 }
 
-/** What it throws, or rejects with, is the runtime's affair. */
-function stayAwake(background: Background, work: Promise<unknown>): void {
+/** Has a runtime wait for work, if there is any. What it throws, or rejects with, is its own affair. */
+function stayAwake(background: Background, workOf: () => PromiseLike<unknown> | undefined): void {
   try {
-    disown(background.waitUntil(work.catch(() => {})))
+    const work = workOf()
+    if (work !== undefined) disown(background.waitUntil(Promise.resolve(work).catch(() => {})))
   } catch {}
 }
 

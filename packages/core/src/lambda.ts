@@ -120,7 +120,7 @@ class LambdaRequestView implements RequestView {
   get url(): string {
     const { rawPath, rawQueryString = '', path = '/' } = this.#event
     if (typeof rawPath === 'string') {
-      const pathname = withoutStage(rawPath, contextOf(this.#event).stage)
+      const pathname = withoutStage(rawPath, own(contextOf(this.#event), 'stage'))
       return rawQueryString === '' ? pathname : `${pathname}?${rawQueryString}`
     }
     const query = this.#query()
@@ -306,8 +306,9 @@ export function lambdaAuthorizer<I extends Sender>(
     const decision = await gate.authenticate(authorizerRequest(event), background)
     await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
-    // API Gateway keeps what is said here for the token that came with a preflight, which nobody has looked at.
-    if (decision.ok && decision.preflight) throw new Error('Unauthorized')
+    // API Gateway keeps what is said here for the token that came with a preflight, or that `optional` passed by: nobody has judged it.
+    const isUnjudged = decision.ok && decision.identity === undefined && event?.type === 'TOKEN'
+    if (isUnjudged || (decision.ok && decision.preflight)) throw new Error('Unauthorized')
     const isSimple = (response ?? (event?.version === '2.0' ? 'simple' : 'policy')) === 'simple'
     if (isSimple)
       return { isAuthorized: decision.ok, context: decision.ok ? contextFor(decision.identity) : {} }
@@ -350,9 +351,11 @@ function resourceOf(event: LambdaAuthorizerEvent, allow: 'method' | 'stage'): st
   return allow === 'method' ? literal(arn) : `${arn.split('/').slice(0, 2).join('/')}/*`
 }
 
-/** The path is what a client sent: none of it is a pattern of IAM. */
+/** The path is what a client sent: none of it is a pattern or a variable of IAM. */
 function literal(arn: string): string {
-  return arn.replaceAll(/[*?$]/g, (character) => `\${${character}}`)
+  const [api = '', stage = '', method = '', ...path] = arn.split('/')
+  const escaped = path.map((part) => part.replaceAll(/[*?]|\$(?=\{)/g, (character) => `\${${character}}`))
+  return [api, stage, method, ...escaped].join('/')
 }
 
 /** Nothing, where it is nothing that JSON can say. */

@@ -106,7 +106,7 @@ export class KeptConnections {
         )
         asked.add(one)
       }
-      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [after(DOUBT)] : [])])
+      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [pause(DOUBT)] : [])])
       if (answer !== undefined) return answer
       if (failure === undefined) continue
       // One that failed by itself may have been a connection that was lost; a second one tells of the server.
@@ -193,7 +193,7 @@ export function deadlineIn(seconds: Seconds): AbortSignal {
   return AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000)))
 }
 
-function after(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
+function pause(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
   return new Promise((resolve) => deadlineIn(seconds).addEventListener('abort', () => resolve({})))
 }
 
