@@ -8,9 +8,11 @@ import { importsOf, PACKAGES, packageOf, type Source, sourcesOf } from './source
 const LAYERS = [
   ['index.ts'],
   ['attach.ts', 'lambda.ts', 'websocket.ts'],
+  ['lambda-authorizer.ts'],
   ['gate.ts'],
+  ['gate-options.ts', 'lambda-background.ts'],
   ['presets/'],
-  ['fetch.ts'],
+  ['fetch.ts', 'lambda-event.ts'],
   ['metadata.ts', 'revocation.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'deadline.ts'],
   ['challenge.ts', 'events.ts'],

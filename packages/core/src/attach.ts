@@ -2,7 +2,8 @@
 
 import type { Requirement } from './authorize.ts'
 import type { Decision, Grant } from './decision.ts'
-import type { Gate, OnReject } from './gate.ts'
+import type { Gate } from './gate.ts'
+import type { OnReject } from './gate-options.ts'
 import type { Sender } from './identity.ts'
 
 interface Attachment<I extends Sender = Sender> {

@@ -6,10 +6,18 @@ import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
 import type { Decision, Grant, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
-import { type CredentialPlaces, type Credentials, createExtract, usualToken } from './extract.ts'
+import { type Credentials, createExtract, usualToken } from './extract.ts'
 import { type Background, type ProtectedHandler, protect } from './fetch.ts'
+import {
+  GATE_OPTIONS,
+  type IssuerGateOptions,
+  type OnReject,
+  type Passing,
+  type VerifierGateOptions,
+  verifierOf,
+} from './gate-options.ts'
 import type { Identity, Sender } from './identity.ts'
-import { type PublicAnswer, protectedResource, type ResourceMetadata, resourceAudience } from './metadata.ts'
+import { type PublicAnswer, protectedResource } from './metadata.ts'
 import {
   after,
   callback,
@@ -26,77 +34,8 @@ import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'
 import { isPreflight, type RequestView, viewOf } from './request.ts'
 import { askRevoked, hashOf, type Revocation, Revocations } from './revocation.ts'
-import { jwt } from './verify/jwt.ts'
-import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt-options.ts'
 import type { RawClaims } from './verify/mapping.ts'
-import {
-  checkedVerification,
-  secondsOf,
-  type TokenVerifier,
-  tokenVerifier,
-  type Verification,
-} from './verify/verifier.ts'
-
-/** What every gate can be told. */
-export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
-  /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
-  realm?: string | undefined
-  /**
-   * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
-   * answer requests for it, and it is the audience where no other is given. Default: none.
-   */
-  resource?: string | ResourceMetadata | undefined
-  /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
-  optional?: Anonymous | undefined
-  /** Refuses a token that came over plain http, other than from and to loopback (RFC 6750 §5.3). Default `false`. */
-  requireTls?: boolean | undefined
-  /** Where a token may stand. Default: in the `Authorization` field only. */
-  credentials?: CredentialPlaces | undefined
-  /** What every request needs, beyond a good token. Default: nothing. */
-  requirement?: Requirement<V> | undefined
-  /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
-  scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
-  /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
-  isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
-  /** Told of each decision. It cannot change it, and what it throws is ignored. */
-  onDecision?: DecisionListener<Passing<V, Anonymous>> | undefined
-  /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
-  deadline?: Seconds | undefined
-  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
-  now?: (() => number) | undefined
-  /** Whether CORS preflights pass, without an identity, to where they are answered. Default `false`: stand behind what answers them. */
-  passPreflight?: Anonymous | undefined
-  /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
-  exposeChallenge?: boolean | undefined
-  /**
-   * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
-   * error handling, which gets a `RefusalError` (`next`).
-   */
-  onReject?: OnReject | undefined
-}
-
-export type OnReject = 'answer' | 'next'
-
-/** A gate for the JWT access tokens of one issuer. */
-export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
-  Identity<Claims>,
-  Anonymous
-> & {
-  verifier?: undefined
-} & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
-
-/** A gate for whatever tokens the verifier knows. */
-export type VerifierGateOptions<
-  V extends Identity<unknown> = Identity,
-  Anonymous extends boolean = false,
-> = GateSettings<V, Anonymous> & {
-  verifier: TokenVerifier<V>
-} & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
-
-/** Who passes a gate: with `optional` or `passPreflight` also nobody. */
-export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
-  ? V
-  : V | undefined
+import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Sender = Identity> {
@@ -154,22 +93,6 @@ export interface GateDescription {
   readonly verifier: object
 }
 
-const SETTINGS = [
-  'realm',
-  'resource',
-  'optional',
-  'requireTls',
-  'credentials',
-  'requirement',
-  'scopeImplies',
-  'isRevoked',
-  'onDecision',
-  'deadline',
-  'passPreflight',
-  'exposeChallenge',
-  'onReject',
-] as const
-
 const NOTHING = Object.freeze({ headers: undefined, preflight: undefined })
 const REVOKED: Rejection = { reason: 'revoked' }
 const INSECURE: Rejection = { reason: 'insecure_transport' }
@@ -195,11 +118,7 @@ export function createGate<Claims = RawClaims, Anonymous extends boolean = false
 ): Gate<Passing<Identity<Claims>, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
   type I = V | undefined
-  const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, [
-    ...SETTINGS,
-    'verifier',
-    ...JWT_OPTIONS,
-  ])
+  const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, GATE_OPTIONS)
   const verifier = verifierOf<V>(read)
   const extract = createExtract(read.credentials)
   /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
@@ -409,28 +328,4 @@ export function gateOf<I extends Sender>(options: object | Gate<I>): Gate<I> {
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
   return createGate(options as VerifierGateOptions) as Gate<Sender> as Gate<I>
-}
-
-/** Either the verifier that is given, or one for the issuer that is described. */
-function verifierOf<V extends Identity<unknown>>(options: {
-  verifier?: TokenVerifier<V> | undefined
-  resource?: string | ResourceMetadata | undefined
-}): TokenVerifier<V> {
-  const { verifier, ...others } = options
-  const described: Record<string, unknown> = Object.fromEntries(
-    Object.entries(others).filter(([name]) => !isSetting(name)),
-  )
-  if (verifier === undefined) {
-    if (described.audience === undefined && options.resource !== undefined)
-      described.audience = resourceAudience(options.resource)
-    return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<V>
-  }
-  delete described.now
-  const surplus = Object.keys(described).find((name) => described[name] !== undefined)
-  if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
-  return tokenVerifier('verifier', verifier)
-}
-
-function isSetting(name: string): boolean {
-  return (SETTINGS as readonly string[]).includes(name)
 }

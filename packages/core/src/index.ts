@@ -24,17 +24,14 @@ export type {
 } from './events.ts'
 export type { CredentialPlaces } from './extract.ts'
 export type { Background, ProtectedHandler } from './fetch.ts'
-export {
-  createGate,
-  type Gate,
-  type GateDescription,
-  type GateSettings,
-  gateOf,
-  type IssuerGateOptions,
-  type OnReject,
-  type Passing,
-  type VerifierGateOptions,
-} from './gate.ts'
+export { createGate, type Gate, type GateDescription, gateOf } from './gate.ts'
+export type {
+  GateSettings,
+  IssuerGateOptions,
+  OnReject,
+  Passing,
+  VerifierGateOptions,
+} from './gate-options.ts'
 export type { Identity, Sender } from './identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
 export type { Seconds } from './options.ts'

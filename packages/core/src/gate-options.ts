@@ -1,0 +1,116 @@
+/** What a gate is told, and the verifier that it describes. */
+
+import type { Requirement } from './authorize.ts'
+import type { DecisionListener } from './events.ts'
+import type { CredentialPlaces } from './extract.ts'
+import type { Identity } from './identity.ts'
+import { type ResourceMetadata, resourceAudience } from './metadata.ts'
+import type { Seconds } from './options.ts'
+import { jwt } from './verify/jwt.ts'
+import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt-options.ts'
+import type { RawClaims } from './verify/mapping.ts'
+import { type TokenVerifier, tokenVerifier } from './verify/verifier.ts'
+
+/** What every gate can be told. */
+export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
+  /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
+  realm?: string | undefined
+  /**
+   * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
+   * answer requests for it, and it is the audience where no other is given. Default: none.
+   */
+  resource?: string | ResourceMetadata | undefined
+  /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
+  optional?: Anonymous | undefined
+  /** Refuses a token that came over plain http, other than from and to loopback (RFC 6750 §5.3). Default `false`. */
+  requireTls?: boolean | undefined
+  /** Where a token may stand. Default: in the `Authorization` field only. */
+  credentials?: CredentialPlaces | undefined
+  /** What every request needs, beyond a good token. Default: nothing. */
+  requirement?: Requirement<V> | undefined
+  /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
+  scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
+  /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
+  isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
+  /** Told of each decision. It cannot change it, and what it throws is ignored. */
+  onDecision?: DecisionListener<Passing<V, Anonymous>> | undefined
+  /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
+  deadline?: Seconds | undefined
+  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
+  now?: (() => number) | undefined
+  /** Whether CORS preflights pass, without an identity, to where they are answered. Default `false`: stand behind what answers them. */
+  passPreflight?: Anonymous | undefined
+  /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
+  exposeChallenge?: boolean | undefined
+  /**
+   * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
+   * error handling, which gets a `RefusalError` (`next`).
+   */
+  onReject?: OnReject | undefined
+}
+
+export type OnReject = 'answer' | 'next'
+
+/** A gate for the JWT access tokens of one issuer. */
+export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
+  Identity<Claims>,
+  Anonymous
+> & {
+  verifier?: undefined
+} & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
+
+/** A gate for whatever tokens the verifier knows. */
+export type VerifierGateOptions<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+> = GateSettings<V, Anonymous> & {
+  verifier: TokenVerifier<V>
+} & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
+
+/** Who passes a gate: with `optional` or `passPreflight` also nobody. */
+export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
+  ? V
+  : V | undefined
+
+const SETTINGS = [
+  'realm',
+  'resource',
+  'optional',
+  'requireTls',
+  'credentials',
+  'requirement',
+  'scopeImplies',
+  'isRevoked',
+  'onDecision',
+  'deadline',
+  'passPreflight',
+  'exposeChallenge',
+  'onReject',
+] as const
+
+/** Every option of `createGate`. */
+export const GATE_OPTIONS = [...SETTINGS, 'verifier', ...JWT_OPTIONS] as const
+
+/** Either the verifier that is given, or one for the issuer that is described. */
+export function verifierOf<V extends Identity<unknown>>(options: {
+  verifier?: TokenVerifier<V> | undefined
+  resource?: string | ResourceMetadata | undefined
+}): TokenVerifier<V> {
+  const { verifier, ...others } = options
+  const described: Record<string, unknown> = Object.fromEntries(
+    Object.entries(others).filter(([name]) => !isSetting(name)),
+  )
+  if (verifier === undefined) {
+    if (described.audience === undefined && options.resource !== undefined)
+      described.audience = resourceAudience(options.resource)
+    return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<V>
+  }
+  delete described.now
+  const surplus = Object.keys(described).find((name) => described[name] !== undefined)
+  if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
+  return tokenVerifier('verifier', verifier)
+}
+
+function isSetting(name: string): boolean {
+  return (SETTINGS as readonly string[]).includes(name)
+}
