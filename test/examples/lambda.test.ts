@@ -7,13 +7,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   AUDIENCE,
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
+import { bundle, exampleFolder } from '../support/bundle.ts'
 
 const CLIENT = fileURLToPath(new URL('../runtimes/node_modules/aws-lambda-ric/', import.meta.url))
 const hasClient = existsSync(join(CLIENT, 'dist/rapid-client.node'))
@@ -34,14 +34,10 @@ describe.skipIf(!hasClient)('examples/lambda', () => {
 
   beforeAll(async () => {
     issuer = await startAuthorizationServer('read:messages write:messages')
-    const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['@bearergate/source']
-    await build({
-      entryPoints: [fileURLToPath(new URL('../../examples/lambda/app.ts', import.meta.url))],
+    await bundle({
+      entryPoints: [join(exampleFolder('lambda'), 'app.ts')],
       outfile: join(folder, 'app.mjs'),
-      bundle: true,
-      format: 'esm',
       platform: 'node',
-      conditions,
     })
     client = spawn(process.execPath, [join(CLIENT, 'bin/index.mjs'), 'app.handler'], {
       cwd: folder,

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   AUDIENCE,
@@ -12,6 +11,7 @@ import {
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
 
+import { bundle, exampleFolder } from '../support/bundle.ts'
 import { freePort, send } from '../support/server.ts'
 
 const RUNTIMES = fileURLToPath(new URL('../runtimes/', import.meta.url))
@@ -42,12 +42,14 @@ describe.skipIf(!isInstalled)('behind serverless-offline', () => {
     issuer = await startAuthorizationServer('read:messages write:messages')
     // Below the runtimes, where the plugin is found.
     folder = mkdtempSync(join(RUNTIMES, 'made-offline-'))
-    const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['@bearergate/source']
-    const settings = { bundle: true, format: 'esm', platform: 'node', conditions } as const
-    const example = fileURLToPath(new URL('../../examples/lambda/', import.meta.url))
-    await build({ ...settings, entryPoints: [join(example, 'app.ts')], outfile: join(folder, 'app.mjs') })
-    await build({
-      ...settings,
+    const example = exampleFolder('lambda')
+    await bundle({
+      entryPoints: [join(example, 'app.ts')],
+      outfile: join(folder, 'app.mjs'),
+      platform: 'node',
+    })
+    await bundle({
+      platform: 'node',
       stdin: { contents: AUTHORIZED, resolveDir: example },
       outfile: join(folder, 'authorized.mjs'),
     })

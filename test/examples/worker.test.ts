@@ -4,8 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   AUDIENCE,
@@ -13,6 +11,7 @@ import {
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
 import { AuthorizationServer as SlowIssuer } from '../faults/authorization-server.ts'
+import { bundle, exampleFolder } from '../support/bundle.ts'
 import { createKey, type TestKey } from '../support/issuer.ts'
 import { type Running, send } from '../support/server.ts'
 import { hasWorkerd, startWorker } from '../support/workerd.ts'
@@ -26,15 +25,12 @@ describe.skipIf(!hasWorkerd)('examples/worker', () => {
 
   beforeAll(async () => {
     issuer = await startAuthorizationServer('read:messages write:messages')
-    const conditions = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['@bearergate/source']
-    await build({
-      entryPoints: [fileURLToPath(new URL('../../examples/worker/worker.ts', import.meta.url))],
+    await bundle({
+      entryPoints: [join(exampleFolder('worker'), 'worker.ts')],
       outfile: join(folder, 'worker.js'),
-      bundle: true,
-      format: 'esm',
       platform: 'neutral',
       mainFields: ['module', 'main'],
-      conditions: [...conditions, 'workerd', 'worker', 'browser'],
+      conditions: ['workerd', 'worker', 'browser'],
     })
     worker = await startWorker(join(folder, 'worker.js'), { ISSUER: issuer.issuer, AUDIENCE })
   })

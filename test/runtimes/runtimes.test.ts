@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build, type Plugin } from 'esbuild'
 import { afterAll, describe, expect, it } from 'vitest'
+import { SOURCE } from '../support/bundle.ts'
 import { send } from '../support/server.ts'
 import { startWorker } from '../support/workerd.ts'
 import type { Report } from './suite.ts'
@@ -14,7 +15,6 @@ import type { Report } from './suite.ts'
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 const ROOT = join(FOLDER, '../..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-const FROM_DIST = process.env.BEARERGATE_TARGET === 'dist'
 const installed = (path: string) => join(FOLDER, 'node_modules', path)
 /** Within the project, where the packages that are not bundled are found. */
 const made = mkdtempSync(join(ROOT, 'test/made-'))
@@ -89,7 +89,7 @@ const names: Plugin = {
       path: join(
         ROOT,
         'packages/core',
-        FROM_DIST ? path.replace(/^#core\/(.*)\.ts$/, 'dist/$1.js') : path.replace('#core', 'src'),
+        SOURCE.length === 0 ? path.replace(/^#core\/(.*)\.ts$/, 'dist/$1.js') : path.replace('#core', 'src'),
       ),
     }))
   },
@@ -121,7 +121,7 @@ async function bundle({ name, conditions }: Runtime): Promise<string> {
     format: 'esm',
     platform: isWorker ? 'neutral' : 'node',
     mainFields: ['module', 'main'],
-    conditions: [...(FROM_DIST ? [] : ['@bearergate/source']), ...conditions],
+    conditions: [...SOURCE, ...conditions],
     external: ['node:*', ...(isWorker ? [] : OF_SERVERS)],
     plugins: [names, testsOf(files)],
     logLevel: 'error',
@@ -211,7 +211,7 @@ describe('the core', () => {
       format: 'esm',
       platform: 'neutral',
       mainFields: ['module', 'main'],
-      conditions: [...(FROM_DIST ? [] : ['@bearergate/source']), 'workerd', 'worker', 'browser'],
+      conditions: [...SOURCE, 'workerd', 'worker', 'browser'],
       external: ['node:*'],
     })
     const text = outputFiles[0]?.text ?? ''

@@ -16,7 +16,8 @@ import {
   verificationKey,
 } from './jwk.ts'
 import { FixedKeySet, type KeySet } from './jwks.ts'
-import { IssuerKeySet, type KeySetOptions, type KeySetStore, keyLifetimes } from './keys.ts'
+import type { KeySetStore } from './key-set-store.ts'
+import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */

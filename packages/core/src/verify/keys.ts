@@ -1,7 +1,7 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
 import { type KeySetListener, notify } from '../events.ts'
-import { isNumericDate, own } from '../identity.ts'
+import { own } from '../identity.ts'
 import { count, number, type Seconds } from '../options.ts'
 import { deadlineIn, raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
@@ -15,6 +15,7 @@ import {
   type UsableKeys,
   usableKeys,
 } from './jwks.ts'
+import { type KeySetStore, StoredKeySets } from './key-set-store.ts'
 import { Pacing, uptime } from './pacing.ts'
 
 export interface KeySetOptions {
@@ -38,31 +39,9 @@ export interface KeySetOptions {
   onKeySet?: KeySetListener | undefined
 }
 
-/** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */
-export interface KeySetStore {
-  /**
-   * What was last kept under this name, if anything was. Nobody waits for it longer than a second, or half the `timeout`.
-   * @param name where the key set is: `jwksUri`, or the issuer whose metadata tells
-   */
-  get(name: string): StoredKeySet | undefined | Promise<StoredKeySet | undefined>
-  /** Keeps what was just fetched. */
-  set(name: string, keySet: StoredKeySet): unknown
-}
-
-/** A fetched key set, as plain JSON. */
-export interface StoredKeySet {
-  readonly keys: readonly unknown[]
-  /** In milliseconds since the epoch, as `Date.now`. */
-  readonly fetchedAt: number
-  /** `Cache-Control: max-age`, where the issuer said it, in seconds. */
-  readonly maxAge?: Seconds | undefined
-}
-
 const MINUTE = 60
 const DAY = 86_400
 const MAX_PROBLEMS = 16
-/** How long a store is waited for at most, in seconds: the issuer is asked without it. */
-const STORE_PATIENCE: Seconds = 1
 /** How much longer than its deadline a refresh may take to end, in seconds. */
 const GRACE: Seconds = 1
 /** How much later than its deadline an attempt ends where the process stood still meanwhile, in seconds. */
@@ -99,8 +78,7 @@ export class IssuerKeySet implements KeySet {
   readonly #allowed: readonly Algorithm[]
   readonly #lifetimes: KeyLifetimes
   readonly #listener: KeySetListener | undefined
-  readonly #store: KeySetStore | undefined
-  readonly #name: string
+  readonly #stored: StoredKeySets
   readonly #pacing: Pacing
   #closed: Unavailable | undefined
   #abort: AbortController | undefined
@@ -112,7 +90,6 @@ export class IssuerKeySet implements KeySet {
   #waiting = 0
   /** Why the last attempt failed, if it did. */
   #failure: Unavailable | undefined
-  #storing: Promise<void> | undefined
   /** By then the refresh that is under way has ended, unless the runtime ended the request that it belonged to. */
   #refreshingUntil = 0
 
@@ -125,8 +102,9 @@ export class IssuerKeySet implements KeySet {
     store?: KeySetStore,
     name = issuer,
   ) {
-    this.#store = store
-    this.#name = name
+    this.#stored = new StoredKeySets(store, name, lifetimes.timeout, (operation, cause) =>
+      notify(listener, { type: 'store_failed', issuer, operation, cause }),
+    )
     this.#issuer = issuer
     this.#load = load
     this.#allowed = allowed
@@ -165,7 +143,7 @@ export class IssuerKeySet implements KeySet {
   /** And has a store kept what was fetched: a function may stand still from then on. */
   async ready(): Promise<void> {
     await this.#have()
-    await this.#storing
+    await this.#stored.underWay
   }
 
   async #have(): Promise<void> {
@@ -201,7 +179,7 @@ export class IssuerKeySet implements KeySet {
   }
 
   get underWay(): Promise<void> | undefined {
-    return this.#current?.then(() => this.#storing) ?? this.#storing
+    return this.#current?.then(() => this.#stored.underWay) ?? this.#stored.underWay
   }
 
   /** The refresh that is under way, if one is. */
@@ -274,7 +252,7 @@ export class IssuerKeySet implements KeySet {
       const usable = await usableKeys(published, this.#allowed, this.#keys)
       if (this.#abort !== abort) throw this.#unavailable(this.#failure)
       this.#succeeded('issuer', usable, maxAge)
-      this.#keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
+      this.#stored.keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
     } catch (cause) {
       if (this.#abort !== abort) return this.#instead()
       const stoodStill = uptime() > due + LATE && this.#closed === undefined
@@ -293,41 +271,18 @@ export class IssuerKeySet implements KeySet {
 
   /** Whether keys that another process fetched could be used. */
   async #recover(): Promise<boolean> {
-    if (this.#store === undefined) return false
     try {
-      const patience = deadlineIn(Math.min(STORE_PATIENCE, this.#lifetimes.timeout / 2))
-      const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), patience)
-      if (kept === undefined || kept === null) return false
-      const age = (Date.now() - Number(kept.fetchedAt)) / 1000
-      if (!Number.isFinite(age)) throw new Unavailable('The store gave no key set as it was stored')
-      const maxAge = isNumericDate(kept.maxAge) ? kept.maxAge : undefined
-      if (age < 0 || age >= this.#lifetimeOf(maxAge).usable) return false
+      const kept = await this.#stored.get()
+      if (kept === undefined || kept.age >= this.#lifetimeOf(kept.maxAge).usable) return false
       const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
       // What was fetched meanwhile is newer.
       if (this.#fetchedAt !== undefined) return false
-      this.#succeeded('store', usable, maxAge, age)
+      this.#succeeded('store', usable, kept.maxAge, kept.age)
       return true
     } catch (cause) {
-      notify(this.#listener, { type: 'store_failed', issuer: this.#issuer, operation: 'get', cause })
+      this.#stored.failed('get', cause)
       return false
     }
-  }
-
-  /** Nobody waits for it but the runtime. */
-  #keep(keySet: StoredKeySet): void {
-    if (this.#store === undefined) return
-    const store = this.#store
-    const storing = (async () => {
-      await raceAbort(Promise.resolve(store.set(this.#name, keySet)), deadlineIn(this.#lifetimes.timeout))
-    })()
-    const settled = storing
-      .catch((cause: unknown) =>
-        notify(this.#listener, { type: 'store_failed', issuer: this.#issuer, operation: 'set', cause }),
-      )
-      .finally(() => {
-        if (this.#storing === settled) this.#storing = undefined
-      })
-    this.#storing = settled
   }
 
   #succeeded(
