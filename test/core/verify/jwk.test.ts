@@ -70,6 +70,11 @@ describe('verificationKey', () => {
     expect(judge(p384)).toEqual(['ES384'])
     expect(judge(p521)).toEqual(['ES512'])
     expect(judge(ed25519)).toEqual(['EdDSA', 'Ed25519'])
+    // workerd imports it by no other alg.
+    for (const alg of ['EdDSA', 'Ed25519', undefined])
+      expect(verificationKey({ ...ed25519, alg }, DEFAULT_ALGORITHMS, 'refuse-secrets')).toMatchObject({
+        jwk: { alg: 'EdDSA' },
+      })
     expect(judge({ ...p256, crv: 'P-384', alg: 'ES256' })).toBe('it fits no allowed algorithm')
     for (const crv of ['secp256k1', 'Ed448', 'X25519', 'p-256', '__proto__'])
       expect(judge({ ...p256, crv })).toBe('it fits no allowed algorithm')
