@@ -6,6 +6,20 @@ const fromDist = process.env.BEARERGATE_TARGET === 'dist'
 const conditions = [...(fromDist ? [] : ['@bearergate/source']), 'module', 'node', 'development|production']
 const core = fileURLToPath(new URL('packages/core/', import.meta.url))
 
+/** The folders of each project. `npx pnpm test unit` runs one project; see `test/run.mjs`. */
+const PROJECTS = {
+  unit: ['core', 'vectors'],
+  hosts: ['adapters'],
+  hostile: ['inputs', 'fuzz'],
+  faults: ['faults'],
+  package: ['packaging'],
+  e2e: ['interop', 'examples'],
+  runtimes: ['runtimes'],
+}
+
+/** These change nothing outside themselves, or undo it, so their files share a process: it starts, and loads the code, once. */
+const SHARED = ['unit', 'hosts']
+
 export default defineConfig({
   resolve: {
     conditions,
@@ -14,9 +28,22 @@ export default defineConfig({
   },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
+    // Output of a test is shown only if it fails: one line per file otherwise.
+    silent: 'passed-only',
+    slowTestThreshold: Number.POSITIVE_INFINITY,
+    // Vitest leaves a core unused by default. The tests wait for events and never for each other, so all cores may work.
+    maxWorkers: '100%',
+    // Generous on purpose: these end tests that hang, on a machine that does other work with all its cores.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     unstubGlobals: true,
+    projects: Object.entries(PROJECTS).map(([name, folders]) => ({
+      extends: true,
+      test: {
+        name,
+        isolate: !SHARED.includes(name),
+        include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+      },
+    })),
   },
 })

@@ -56,6 +56,10 @@ export const vi = {
   advanceTimersByTime(milliseconds: number) {
     passed += milliseconds
   },
+  setSystemTime(milliseconds: number) {
+    const start = new RealDate(milliseconds - passed)
+    vi.useFakeTimers({ toFake: ['Date'], now: start })
+  },
   async waitFor<T>(check: () => T | Promise<T>, { timeout = 1000, interval = 50 } = {}): Promise<T> {
     for (const end = RealDate.now() + timeout; ; await new Promise((go) => setTimeout(go, interval)))
       try {

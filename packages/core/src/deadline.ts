@@ -1,5 +1,6 @@
 /** Nobody waits for a decision without end: what was asked may never answer. */
 
+import { monotonic, timeout } from './lib/clock.ts'
 import type { Seconds } from './options.ts'
 import { Unavailable } from './rejection.ts'
 
@@ -28,12 +29,12 @@ export class Deadline {
   }
 
   #together(): Set<() => void> {
-    const now = performance.now()
+    const now = monotonic()
     if (now < this.#joinableUntil) return this.#waiting
     const waiting = new Set<() => void>()
     this.#waiting = waiting
-    this.#joinableUntil = now + this.#seconds * 1000 * SHARE
-    const timer = AbortSignal.timeout(Math.ceil(this.#seconds * 1000))
+    this.#joinableUntil = now + this.#seconds * SHARE
+    const timer = timeout(this.#seconds)
     timer.addEventListener('abort', () => {
       if (this.#waiting === waiting) this.#joinableUntil = 0
       for (const expire of waiting) expire()

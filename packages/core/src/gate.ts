@@ -17,6 +17,7 @@ import {
   verifierOf,
 } from './gate-options.ts'
 import type { Identity, Sender } from './identity.ts'
+import { now as systemNow } from './lib/clock.ts'
 import { type PublicAnswer, protectedResource } from './metadata.ts'
 import {
   after,
@@ -126,7 +127,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
   const isRevoked = callback('isRevoked', read.isRevoked, undefined)
   const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
   const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
   const realm = text('realm', read.realm === undefined ? 'api' : read.realm)
   const optional = flag('optional', read.optional)

@@ -1,12 +1,13 @@
 /** What goes on in the background of a function. */
 
 import type { Background } from './fetch.ts'
-import { deadlineIn, raceAbort } from './outbound.ts'
+import { monotonic, timeout } from './lib/clock.ts'
+import { raceAbort } from './outbound.ts'
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
 const PATIENCE = 1
-/** For how long it does not wait again where that was not enough, in milliseconds. */
-const IMPATIENT_FOR = 30_000
+/** For how long it does not wait again where that was not enough, in seconds. */
+const IMPATIENT_FOR = 30
 
 /** A function stands still once it has answered: what goes on in the background goes on beside the handler, or hardly at all. */
 export function lambdaBackground() {
@@ -16,9 +17,9 @@ export function lambdaBackground() {
     return {
       waitUntil: (promise) => void work.push(promise),
       async settled() {
-        if (work.length === 0 || performance.now() < waitsFrom) return
-        await raceAbort(Promise.allSettled(work), deadlineIn(PATIENCE)).catch(() => {
-          waitsFrom = performance.now() + IMPATIENT_FOR
+        if (work.length === 0 || monotonic() < waitsFrom) return
+        await raceAbort(Promise.allSettled(work), timeout(PATIENCE)).catch(() => {
+          waitsFrom = monotonic() + IMPATIENT_FOR
         })
       },
     }

@@ -1,6 +1,7 @@
 /** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
 
 import { isObject } from './identity.ts'
+import { monotonic, now, timeout } from './lib/clock.ts'
 import { isSecureUrl, type Seconds } from './options.ts'
 import { Unavailable } from './rejection.ts'
 
@@ -73,7 +74,7 @@ export class KeptConnections {
    * @param form made anew for each time, for a server may take what is in it once only
    */
   async post(url: string, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
-    const now = performance.now() / 1000
+    const now = monotonic()
     if (this.#askedAt !== undefined && now - this.#askedAt >= LOST_AFTER)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#askedAt = now
@@ -188,13 +189,8 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
   return bytes
 }
 
-/** A signal that aborts in so many seconds. */
-export function deadlineIn(seconds: Seconds): AbortSignal {
-  return AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000)))
-}
-
 function pause(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
-  return new Promise((resolve) => deadlineIn(seconds).addEventListener('abort', () => resolve({})))
+  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
 }
 
 /** Rejects when the signal aborts, even where the promise does not heed it. */
@@ -210,7 +206,7 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 /** A number of seconds, or a date (RFC 9110 §10.2.3). */
 function retryAfter(response: Response): { retryAfter?: Seconds } {
   const value = response.headers.get('retry-after') ?? ''
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now()) / 1000
   return seconds > 0 ? { retryAfter: Math.min(seconds, MAX_RETRY_AFTER) } : {}
 }
 

@@ -1,9 +1,9 @@
 /** How often and how many at once a server may be asked: a bound on calls, a queue, and a circuit breaker. */
 
+import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../options.ts'
 import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
-import { uptime } from './pacing.ts'
 
 const MAX_FAILURES = 5
 /** How long a broken circuit stays open before one call tries again. */
@@ -27,7 +27,7 @@ export class Breaker {
   }
 
   get state(): CircuitState {
-    return this.#failures < MAX_FAILURES && this.#openUntil <= uptime() ? 'closed' : 'open'
+    return this.#failures < MAX_FAILURES && this.#openUntil <= monotonic() ? 'closed' : 'open'
   }
 
   get running(): number {
@@ -40,7 +40,7 @@ export class Breaker {
 
   /** How long until the next attempt may be made, in seconds. */
   get wait(): Seconds {
-    return Math.max(0, this.#openUntil - uptime())
+    return Math.max(0, this.#openUntil - monotonic())
   }
 
   /**
@@ -67,14 +67,14 @@ export class Breaker {
   failed(retryAfter: Seconds): void {
     this.#failures += 1
     const pause = this.#failures < MAX_FAILURES ? retryAfter : Math.max(OPEN_FOR, retryAfter)
-    if (pause > 1) this.#openUntil = Math.max(this.#openUntil, uptime() + Math.min(pause, MAX_OPEN))
+    if (pause > 1) this.#openUntil = Math.max(this.#openUntil, monotonic() + Math.min(pause, MAX_OPEN))
   }
 
   /** While the circuit is open, one call each five seconds passes, to try. */
   #admit(): boolean {
     if (this.wait > 0) throw this.#open()
     if (this.#failures < MAX_FAILURES) return false
-    this.#openUntil = uptime() + OPEN_FOR
+    this.#openUntil = monotonic() + OPEN_FOR
     return true
   }
 

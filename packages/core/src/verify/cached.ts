@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { sha256 } from '#digest'
 import type { Identity } from '../identity.ts'
+import { monotonic, now as systemNow } from '../lib/clock.ts'
 import { callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
 import { InFlight, SHARED_FOR } from './in-flight.ts'
 import {
@@ -29,7 +30,7 @@ export interface CacheOptions {
 
 interface Kept<V> {
   readonly verification: V
-  /** By the monotonic clock, in milliseconds. */
+  /** By the monotonic clock, in seconds. */
   readonly until: number
 }
 
@@ -47,7 +48,7 @@ export function cached<I extends Identity<unknown> = Identity>(
   tokenVerifier('verifier', verifier)
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
   if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
-  return new Cache(verifier, cacheLimits(read), callback('now', read.now, Date.now))
+  return new Cache(verifier, cacheLimits(read), callback('now', read.now, systemNow))
 }
 
 export interface CacheLimits {
@@ -162,12 +163,12 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
-    const began = performance.now()
+    const began = monotonic()
     const result = this.#verifier.verify(token, key)
     if (!isPending(result)) return this.#keep(key, result, began)
     const settle = (settled: Verification<I>) =>
       // So late that another one may have begun since, and ended: which is newer, nobody knows.
-      performance.now() - began < SHARED_FOR
+      monotonic() - began < SHARED_FOR
         ? this.#keep(key, settled, began)
         : checkedVerification(settled, this.#now)
     return this.#inFlight.add(key, Promise.resolve(result).then(settle))
@@ -177,12 +178,12 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     const active = this.recall(key)
     if (active !== undefined) return active
     const refused = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
-    return refused !== undefined && performance.now() < refused.until ? refused.verification : undefined
+    return refused !== undefined && monotonic() < refused.until ? refused.verification : undefined
   }
 
   #isUsable({ verification, until }: Kept<Active<I>>): boolean {
     const { expiresAt } = verification
-    if (until !== Number.POSITIVE_INFINITY && performance.now() >= until) return false
+    if (until !== Number.POSITIVE_INFINITY && monotonic() >= until) return false
     if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
     return this.holds(verification)
   }
@@ -192,7 +193,7 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     const verification = checkedVerification(given, this.#now)
     const kept = verification.active ? ttl : negativeTtl
     if (kept === 0) return verification
-    const until = began + kept * 1000
+    const until = began + kept
     if (verification.active) this.#active.set(key, { verification, until })
     else this.#inactive.set(key, { verification, until })
     return verification

@@ -1,6 +1,7 @@
 /** How we prove to an authorization server who asks it (RFC 6749 §2.3, RFC 7523 §2.2). */
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
+import { now as systemNow } from '../lib/clock.ts'
 import { callback, readOptions, text } from '../options.ts'
 import { ALGORITHMS } from './jwk.ts'
 
@@ -94,7 +95,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
   if (!ALGORITHMS.some((name) => name === algorithm && !name.startsWith('HS')))
     throw new TypeError('"algorithm" must be a signature algorithm with a private key, such as "ES256"')
   const audience = read.audience === undefined ? undefined : text('audience', read.audience)
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
   return async ({ url, body }) => {
     const issuedAt = Math.floor(now() / 1000)

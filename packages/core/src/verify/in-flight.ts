@@ -1,7 +1,10 @@
 /** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
 
-/** How long others may join, in milliseconds of the monotonic clock. */
-export const SHARED_FOR = 5_000
+import { monotonic } from '../lib/clock.ts'
+import type { Seconds } from '../options.ts'
+
+/** How long others may join, in seconds of the monotonic clock. */
+export const SHARED_FOR: Seconds = 5
 
 interface Entry<T> {
   readonly promise: Promise<T>
@@ -20,7 +23,7 @@ export class InFlight<T> {
 
   /** How many may be joined. */
   get size(): number {
-    const now = performance.now()
+    const now = monotonic()
     for (const [key, { until }] of this.#entries) {
       if (now < until) break
       this.#entries.delete(key)
@@ -30,12 +33,12 @@ export class InFlight<T> {
 
   get(key: string): Promise<T> | undefined {
     const entry = this.#entries.get(key)
-    return entry !== undefined && performance.now() < entry.until ? entry.promise : undefined
+    return entry !== undefined && monotonic() < entry.until ? entry.promise : undefined
   }
 
   /** Remembers it until it settles. The same promise, for the caller to await. */
   add(key: string, promise: Promise<T>): Promise<T> {
-    const entry: Entry<T> = { promise, until: performance.now() + SHARED_FOR }
+    const entry: Entry<T> = { promise, until: monotonic() + SHARED_FOR }
     const settled = () => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
     }

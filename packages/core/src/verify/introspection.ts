@@ -2,15 +2,9 @@
 
 import { type IntrospectionListener, notify } from '../events.ts'
 import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
+import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
 import { callback, count, number, readOptions, type Seconds, secureUrl, texts } from '../options.ts'
-import {
-  deadlineIn,
-  type Fetch,
-  KeptConnections,
-  raceAbort,
-  runtimeFetch,
-  UnusableAnswer,
-} from '../outbound.ts'
+import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { Breaker, type CircuitState } from './breaker.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
@@ -110,7 +104,7 @@ export function introspection<Claims = RawClaims>(
   options: IntrospectionOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('introspection', options, OPTIONS)
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
   const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
   return new Cache(new Introspector(read, now), limits, now)
 }
@@ -203,7 +197,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   async #inTime<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed
     const abort = new AbortController()
-    const deadline = deadlineIn(this.#timeout)
+    const deadline = timeout(this.#timeout)
     const late = () => abort.abort(new Unavailable('The authorization server did not answer in time'))
     deadline.addEventListener('abort', late)
     this.#underWay.add(abort)
@@ -239,7 +233,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   #locate(signal: AbortSignal): Promise<string> {
     if (this.#endpoint !== undefined) return Promise.resolve(this.#endpoint)
-    const now = performance.now() / 1000
+    const now = monotonic()
     // One that should have ended was let go by the runtime, with the request that it belonged to.
     if (this.#discovery === undefined || now >= this.#discoveringUntil) {
       this.#discoveringUntil = now + this.#timeout + GRACE

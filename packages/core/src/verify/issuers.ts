@@ -1,6 +1,7 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
 import type { Identity } from '../identity.ts'
+import { now as systemNow } from '../lib/clock.ts'
 import { after, callback, count, number, readOptions, type Seconds } from '../options.ts'
 import { foreignIssuer } from './claims.ts'
 import { checkText, unverifiedIssuer } from './jws.ts'
@@ -50,7 +51,7 @@ export function issuers<Claims>(
   options: IssuersOptions = {},
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('issuers', options, ['cache', 'now', 'max', 'ttl'])
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
   if (typeof trusted === 'function') {
     const max = count('max', read.max, { preset: 100, min: 1, max: 10_000 })
     const ttl = number('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })

@@ -1,6 +1,7 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
 import type { Identity } from '../identity.ts'
+import { now as systemNow } from '../lib/clock.ts'
 import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Cache, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
@@ -28,7 +29,7 @@ import {
  */
 export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readOptions('jwt', options, JWT_OPTIONS)
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
   return withCache(new JwtVerifier(read, now), read.cache, now)
 }
 

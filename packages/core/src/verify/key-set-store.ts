@@ -1,8 +1,9 @@
 /** Key sets that outlive a process, in a store of the user's. */
 
 import { isNumericDate } from '../identity.ts'
+import { now, timeout } from '../lib/clock.ts'
 import type { Seconds } from '../options.ts'
-import { deadlineIn, raceAbort } from '../outbound.ts'
+import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 
 /** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */
@@ -51,10 +52,10 @@ export class StoredKeySets {
   /** What was kept, with its age, if that can be: a set of the future is none. */
   async get(): Promise<(Omit<StoredKeySet, 'fetchedAt'> & { readonly age: Seconds }) | undefined> {
     if (this.#store === undefined) return undefined
-    const patience = deadlineIn(Math.min(PATIENCE, this.#timeout / 2))
+    const patience = timeout(Math.min(PATIENCE, this.#timeout / 2))
     const kept = await raceAbort(Promise.resolve(this.#store.get(this.#name)), patience)
     if (kept === undefined || kept === null) return undefined
-    const age = (Date.now() - Number(kept.fetchedAt)) / 1000
+    const age = (now() - Number(kept.fetchedAt)) / 1000
     if (!Number.isFinite(age)) throw new Unavailable('The store gave no key set as it was stored')
     if (age < 0) return undefined
     return { keys: kept.keys, maxAge: isNumericDate(kept.maxAge) ? kept.maxAge : undefined, age }
@@ -72,7 +73,7 @@ export class StoredKeySets {
   }
 
   async #set(store: KeySetStore, keySet: StoredKeySet): Promise<void> {
-    await raceAbort(Promise.resolve(store.set(this.#name, keySet)), deadlineIn(this.#timeout))
+    await raceAbort(Promise.resolve(store.set(this.#name, keySet)), timeout(this.#timeout))
   }
 
   /** The keeping that is under way, if one is. */

@@ -2,8 +2,9 @@
 
 import { type KeySetListener, notify } from '../events.ts'
 import { own } from '../identity.ts'
+import { monotonic, now, timeout } from '../lib/clock.ts'
 import { count, number, type Seconds } from '../options.ts'
-import { deadlineIn, raceAbort } from '../outbound.ts'
+import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import type { LoadKeys } from './issuer.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
@@ -16,7 +17,7 @@ import {
   usableKeys,
 } from './jwks.ts'
 import { type KeySetStore, StoredKeySets } from './key-set-store.ts'
-import { Pacing, uptime } from './pacing.ts'
+import { Pacing } from './pacing.ts'
 
 export interface KeySetOptions {
   /** How long fetched keys are fresh, in seconds, 60 to 86,400, where the issuer's `Cache-Control: max-age` does not say. Default 600. */
@@ -127,7 +128,7 @@ export class IssuerKeySet implements KeySet {
     tried: readonly VerificationKey[],
   ): Promise<readonly VerificationKey[]> {
     const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
-    const until = uptime() + PATIENCE
+    const until = monotonic() + PATIENCE
     // What was asked for before the token came may be older than its key: then the set is asked for once more.
     if (this.#current !== undefined) await this.#wait(this.#current, 'search', until)
     if (unseen().length > 0) return unseen()
@@ -159,7 +160,7 @@ export class IssuerKeySet implements KeySet {
   }
 
   describe(): KeySetDescription {
-    const now = uptime()
+    const now = monotonic()
     const aged = now >= this.#staleAt ? 'expired' : now >= this.#refreshAt ? 'stale' : 'fresh'
     return {
       state: this.#fetchedAt === undefined ? 'empty' : aged,
@@ -172,7 +173,7 @@ export class IssuerKeySet implements KeySet {
 
   /** Whether the set may be used; where it is getting old, a refresh is under way in the background. */
   #isUsable(): boolean {
-    const now = uptime()
+    const now = monotonic()
     if (now >= this.#staleAt) return false
     if (now >= this.#refreshAt && this.#current === undefined && this.#mayAsk) this.#refresh()
     return true
@@ -184,7 +185,7 @@ export class IssuerKeySet implements KeySet {
 
   /** The refresh that is under way, if one is. */
   get #current(): Promise<void> | undefined {
-    return uptime() < this.#refreshingUntil ? this.#refreshing : undefined
+    return monotonic() < this.#refreshingUntil ? this.#refreshing : undefined
   }
 
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
@@ -192,7 +193,7 @@ export class IssuerKeySet implements KeySet {
       throw new Unavailable('Too many requests wait for the keys of the issuer')
     this.#waiting += 1
     try {
-      await (until === undefined ? refresh : raceAbort(refresh, deadlineIn(until - uptime())))
+      await (until === undefined ? refresh : raceAbort(refresh, timeout(until - monotonic())))
     } catch (cause) {
       throw cause instanceof Unavailable
         ? cause
@@ -233,18 +234,18 @@ export class IssuerKeySet implements KeySet {
 
   /** @param isAgain where the process stood still during the first attempt */
   async #fetch(isAgain = false): Promise<void> {
-    const due = uptime() + this.#lifetimes.timeout
+    const due = monotonic() + this.#lifetimes.timeout
     this.#refreshingUntil = due + GRACE
     const abort = new AbortController()
-    const deadline = deadlineIn(this.#lifetimes.timeout)
+    const deadline = timeout(this.#lifetimes.timeout)
     const late = () => abort.abort(new Unavailable('The issuer did not answer in time'))
     deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
       if (this.#fetchedAt === undefined && (await this.#recover())) {
-        if (uptime() < this.#refreshAt) return
+        if (monotonic() < this.#refreshAt) return
         // What is not fresh any more is only there in case that the issuer cannot be asked, and then no request waits for long.
-        deadlineIn(PATIENCE).addEventListener('abort', late)
+        timeout(PATIENCE).addEventListener('abort', late)
       }
       if (this.#closed !== undefined) throw this.#closed
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
@@ -252,10 +253,10 @@ export class IssuerKeySet implements KeySet {
       const usable = await usableKeys(published, this.#allowed, this.#keys)
       if (this.#abort !== abort) throw this.#unavailable(this.#failure)
       this.#succeeded('issuer', usable, maxAge)
-      this.#stored.keep({ keys: published as readonly unknown[], fetchedAt: Date.now(), maxAge })
+      this.#stored.keep({ keys: published as readonly unknown[], fetchedAt: now(), maxAge })
     } catch (cause) {
       if (this.#abort !== abort) return this.#instead()
-      const stoodStill = uptime() > due + LATE && this.#closed === undefined
+      const stoodStill = monotonic() > due + LATE && this.#closed === undefined
       if (!stoodStill || isAgain) throw this.#failed(cause)
       await this.#fetch(true)
     } finally {
@@ -291,7 +292,7 @@ export class IssuerKeySet implements KeySet {
     maxAge: Seconds | undefined,
     age: Seconds = 0,
   ): void {
-    const now = uptime() - age
+    const now = monotonic() - age
     const { fresh, usable } = this.#lifetimeOf(maxAge)
     const event = {
       issuer: this.#issuer,
@@ -324,7 +325,7 @@ export class IssuerKeySet implements KeySet {
         : new Unavailable('The keys of the issuer cannot be had', { cause })
     this.#pacing.failed(this.#failure.retryAfter)
     const { wait } = this.#pacing
-    const usableFor = Math.max(0, this.#staleAt - uptime())
+    const usableFor = Math.max(0, this.#staleAt - monotonic())
     notify(this.#listener, {
       type: 'failed',
       issuer: this.#issuer,

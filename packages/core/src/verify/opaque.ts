@@ -3,6 +3,7 @@
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
 import { frozen, type Identity, isObject, MEMBERS, wrongMember } from '../identity.ts'
+import { now as systemNow } from '../lib/clock.ts'
 import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
@@ -45,7 +46,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   if (typeof read.lookup !== 'function') throw new TypeError('"lookup" must be a function')
   const { lookup } = read
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
-  const now = callback('now', read.now, Date.now)
+  const now = callback('now', read.now, systemNow)
 
   const judge = (found: OpaqueToken<Claims> | null) =>
     found === null ? inactive('unknown_token') : verificationOf(found, now)

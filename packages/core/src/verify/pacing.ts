@@ -1,14 +1,10 @@
 /** When an issuer may be asked for its keys: a budget for keys that nobody knows, and room to recover after a failure. */
 
+import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../options.ts'
 
 const BUDGET = 2
 const MAX_BACKOFF = 60
-
-/** The monotonic clock, which nobody sets. */
-export function uptime(): Seconds {
-  return performance.now() / 1000
-}
 
 export class Pacing {
   readonly #cooldown: Seconds
@@ -29,12 +25,12 @@ export class Pacing {
 
   /** How long the issuer is to be left alone, in seconds. */
   get wait(): Seconds {
-    return Math.max(0, this.#retryAt - uptime())
+    return Math.max(0, this.#retryAt - monotonic())
   }
 
   /** Takes one refresh out of the budget, if there is one and the issuer need not be left alone. */
   spend(): boolean {
-    const now = uptime()
+    const now = monotonic()
     const regained = Math.floor((now - this.#budgetFrom) / this.#cooldown)
     if (this.#budget + regained >= BUDGET) {
       this.#budget = BUDGET
@@ -57,6 +53,6 @@ export class Pacing {
   failed(retryAfter: Seconds): void {
     const backoff = Math.min(2 ** this.#failures, MAX_BACKOFF) * (0.75 + 0.5 * Math.random())
     this.#failures += 1
-    this.#retryAt = uptime() + Math.min(Math.max(backoff, retryAfter), MAX_BACKOFF)
+    this.#retryAt = monotonic() + Math.min(Math.max(backoff, retryAfter), MAX_BACKOFF)
   }
 }

@@ -1,6 +1,7 @@
 /** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
 
 import { frozen, isObject } from '../identity.ts'
+import { monotonic } from '../lib/clock.ts'
 import { after, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { lru } from './cached.ts'
@@ -9,7 +10,6 @@ import type { KeySet } from './jwks.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './jwt-options.ts'
 import type { RawClaims } from './mapping.ts'
-import { uptime } from './pacing.ts'
 
 /**
  * Finds the options of an issuer by the `iss` of a token, which is not verified yet; `undefined` where it is not trusted.
@@ -49,7 +49,7 @@ export class Tenants<Claims> {
   readonly #unknown = lru<{ readonly askedAt: Seconds; readonly until: Seconds }>({ max: MAX_UNKNOWN })
   readonly #asking = new InFlight<Found<Claims>>(MAX_SHARED)
   #allowance: number
-  #allowanceFrom = uptime()
+  #allowanceFrom = monotonic()
   #closed = false
 
   constructor(resolve: ResolveIssuer<Claims>, max: number, ttl: Seconds, now: () => number) {
@@ -68,13 +68,13 @@ export class Tenants<Claims> {
     const asking = this.#asking.get(issuer)
     if (asking !== undefined) return asking
     const refused = this.#unknown.get(issuer)
-    if (refused !== undefined && uptime() < refused.until) return undefined
+    if (refused !== undefined && monotonic() < refused.until) return undefined
     return this.#ask(issuer)
   }
 
   held(issuer: string): Found<Claims> {
     const tenant = this.#proven.get(issuer) ?? this.#candidates.get(issuer)
-    return tenant !== undefined && uptime() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
+    return tenant !== undefined && monotonic() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
   }
 
   /** A token of the issuer was verified: there is one. */
@@ -103,7 +103,7 @@ export class Tenants<Claims> {
     if (this.#closed) throw new Unavailable('The gate is closed')
     if (this.#asking.size >= MAX_ASKING && this.#known(issuer) === undefined)
       throw new Unavailable('The function of "issuers" is asked for too many issuers at once')
-    const askedAt = uptime()
+    const askedAt = monotonic()
     const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(this.#resolve(issuer), (options) =>
       this.#keep(issuer, options, askedAt),
     )
@@ -125,7 +125,7 @@ export class Tenants<Claims> {
       known?.keys.close()
       this.#proven.delete(issuer)
       this.#candidates.delete(issuer)
-      this.#unknown.set(issuer, { askedAt, until: uptime() + Math.min(this.#ttl, UNKNOWN_FOR) })
+      this.#unknown.set(issuer, { askedAt, until: monotonic() + Math.min(this.#ttl, UNKNOWN_FOR) })
       return undefined
     }
     const tenant = this.#tenant(issuer, options, known, askedAt)
@@ -159,7 +159,7 @@ export class Tenants<Claims> {
 
   /** Each new key set is fetched: tokens of more tenants than are held must not make it a storm. */
   #spend(): void {
-    const now = uptime()
+    const now = monotonic()
     const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max
     this.#allowance = Math.min(this.#max, this.#allowance + regained)
     this.#allowanceFrom = now

@@ -1,6 +1,7 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
 import { frozen, type Identity, isNumericDate, isObject, own, wrongMember } from '../identity.ts'
+import { now as systemNow } from '../lib/clock.ts'
 import { disown, type Seconds } from '../options.ts'
 import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 
@@ -114,7 +115,7 @@ const checked = new WeakMap<object, End | undefined>()
  */
 export function trusted<V extends Verification<Identity<unknown>>>(
   verification: V,
-  now: () => number = Date.now,
+  now: () => number = systemNow,
   tolerance: Seconds = 0,
 ): V {
   const expiresAt = verification.active ? verification.expiresAt : undefined
