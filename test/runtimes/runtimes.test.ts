@@ -1,7 +1,7 @@
-/** The tests on the runtimes themselves, chosen by each one's own conditions; and the table in the README, which says how many pass. */
+/** Runs the tests on the runtimes themselves, with each one's own export conditions. The README lists the runtimes. */
 
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -162,7 +162,7 @@ async function reportOf(runtime: Runtime): Promise<Report> {
   const command = [...(runtime.args ?? []), program, ...without]
   const { stdout } = await promisify(execFile)(installed(runtime.binary), command, {
     cwd: made,
-    timeout: 120_000,
+    timeout: 500_000,
     maxBuffer: 2 ** 26,
   })
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report
@@ -178,11 +178,7 @@ async function onWorkerd(program: string, without: readonly string[]): Promise<R
   }
 }
 
-const counts = new Map<string, string>()
-afterAll(() => {
-  rmSync(made, { recursive: true, force: true })
-  if (process.env.BEARERGATE_UPDATE !== undefined) updateReadme()
-})
+afterAll(() => rmSync(made, { recursive: true, force: true }))
 
 describe('the tests pass', () => {
   for (const runtime of RUNTIMES) {
@@ -190,13 +186,17 @@ describe('the tests pass', () => {
     const isThere = existsSync(installed(binary))
     if (!isThere)
       console.warn(`${name} is not installed: npm install --no-package-lock --prefix test/runtimes`)
-    it.skipIf(!isThere)(`on ${name}, as often as the README says`, { timeout: 150_000 }, async () => {
+    it.skipIf(!isThere)(`on ${name}`, { timeout: 600_000 }, async () => {
       const { passed, failed } = await reportOf(runtime)
       expect(failed).toEqual([])
-      counts.set(name, passed.toLocaleString('en'))
-      if (process.env.BEARERGATE_UPDATE === undefined) expect(counts.get(name)).toBe(countInReadme(name))
+      // A bundle that lost its tests would pass as well.
+      expect(passed).toBeGreaterThan(2_000)
     })
   }
+})
+
+it('names in the README the runtimes that it runs on', () => {
+  for (const { name } of RUNTIMES) expect(README).toContain(name)
 })
 
 describe('the core', () => {
@@ -219,18 +219,3 @@ describe('the core', () => {
     expect(text).not.toMatch(/(?:from|import|require\()\s*["']node:/)
   })
 })
-
-function countInReadme(name: string): string | undefined {
-  return cellsOf(/^\| passed /m)[cellsOf(/^\| runtime /m).indexOf(name)]
-}
-
-/** With `BEARERGATE_UPDATE=1`. */
-function updateReadme(): void {
-  const cells = cellsOf(/^\| runtime /m).map((name) => counts.get(name) ?? countInReadme(name) ?? '')
-  writeFileSync(join(ROOT, 'README.md'), README.replace(/^\| passed .*$/m, cells.join(' | ').trim()))
-}
-
-function cellsOf(start: RegExp): readonly string[] {
-  const line = README.slice(README.search(start)).split('\n')[0] ?? ''
-  return line.split('|').map((cell) => cell.trim())
-}
