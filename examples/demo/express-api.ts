@@ -1,7 +1,7 @@
 /** The API on Express: bodies are parsed only after their sender may send them. */
 
 import type { Gate } from '@bearergate/core'
-import { bearer, requireScope } from '@bearergate/express'
+import { bearer } from '@bearergate/express'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { echo } from './echo.ts'
 import type { Sessions } from './sessions.ts'
@@ -24,9 +24,9 @@ export function expressApi(gate: Gate, sessions: Sessions): Express {
   })
 
   app.use('/echo', auth)
-  app.get('/echo/get/json', requireScope('read'), answer)
-  app.post('/echo/post/json', requireScope('write'), json, answer)
-  app.post('/echo/post/form', requireScope('write'), form, answer)
+  app.get('/echo/get/json', auth.requireScope('read'), answer)
+  app.post('/echo/post/json', auth.requireScope('write'), json, answer)
+  app.post('/echo/post/form', auth.requireScope('write'), form, answer)
 
   app.use(failed)
   return app

@@ -1,7 +1,7 @@
 /** The API on Koa: bodies are parsed only after their sender may send them. */
 
 import type { Gate } from '@bearergate/core'
-import { bearer, requireScope } from '@bearergate/koa'
+import { bearer } from '@bearergate/koa'
 import { bodyParser } from '@koa/bodyparser'
 import { Router } from '@koa/router'
 import Koa, { type Context } from 'koa'
@@ -27,9 +27,9 @@ export function koaApi(gate: Gate, sessions: Sessions): Koa {
   })
 
   router.use('/echo', auth)
-  router.get('/echo/get/json', requireScope('read'), answer)
-  router.post('/echo/post/json', requireScope('write'), json, answer)
-  router.post('/echo/post/form', requireScope('write'), form, answer)
+  router.get('/echo/get/json', auth.requireScope('read'), answer)
+  router.post('/echo/post/json', auth.requireScope('write'), json, answer)
+  router.post('/echo/post/form', auth.requireScope('write'), form, answer)
 
   const app = new Koa()
   app.use(router.routes())

@@ -1,7 +1,7 @@
 /** An API on Express that takes the access tokens of one issuer. */
 
 import type { AddressInfo } from 'node:net'
-import { bearer, requireScope } from '@bearergate/express'
+import { bearer } from '@bearergate/express'
 import express from 'express'
 
 const { ISSUER = 'https://id.example.com', AUDIENCE = 'https://api.example.com', PORT = '3000' } = process.env
@@ -11,7 +11,7 @@ const auth = bearer({ issuer: ISSUER, audience: AUDIENCE })
 
 app.use('/api', auth)
 
-app.get('/api/messages', requireScope('read:messages'), (req, res) => {
+app.get('/api/messages', auth.requireScope('read:messages'), (req, res) => {
   res.json({ hello: auth.identity(req).subject })
 })
 

@@ -1,7 +1,7 @@
 /** An API on Koa that takes the access tokens of one issuer. */
 
 import type { AddressInfo } from 'node:net'
-import { bearer, requireScope } from '@bearergate/koa'
+import { bearer } from '@bearergate/koa'
 import { Router } from '@koa/router'
 import Koa from 'koa'
 
@@ -13,7 +13,7 @@ const auth = bearer({ issuer: ISSUER, audience: AUDIENCE })
 
 router.use(auth)
 
-router.get('/messages', requireScope('read:messages'), (ctx) => {
+router.get('/messages', auth.requireScope('read:messages'), (ctx) => {
   ctx.body = { hello: auth.identity(ctx).subject }
 })
 

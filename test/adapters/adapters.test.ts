@@ -233,7 +233,7 @@ describe.each([
   })
 
   it.each([
-    ['requireScope without a scope', () => (adapter.requireScope as () => unknown)(), /"scope"/],
+    ['requireScope without a scope', () => (adapter.requireScope as () => unknown)(), /"requireScope"/],
     ['requireScope of two scopes in one string', () => adapter.requireScope('a b'), /"scope"/],
     ['requireScope with something else than a scope', () => adapter.requireScope('a', 7 as never), /"scope"/],
     ['authorize without a requirement', () => (adapter.authorize as () => unknown)(), /"authorize"/],

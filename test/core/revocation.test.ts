@@ -36,7 +36,19 @@ describe('gate.revoke', () => {
     ['another id', { tokenId: 'on' }, {}, false],
     ['an id where it has none', { tokenId: 'undefined' }, { tokenId: undefined }, false],
     ['all of the subject until now', { subject: 'emma' }, {}, true],
-    ['all of the subject until now, for one from just now', { subject: 'emma' }, { issuedAt: NOW }, false],
+    ['all of the subject until now, for one from just now', { subject: 'emma' }, { issuedAt: NOW }, true],
+    [
+      'all of the subject until now, for one from 29 s ahead',
+      { subject: 'emma' },
+      { issuedAt: NOW + 29 },
+      true,
+    ],
+    [
+      'all of the subject until now, for one from 30 s ahead',
+      { subject: 'emma' },
+      { issuedAt: NOW + 30 },
+      false,
+    ],
     ['all of another subject', { subject: 'em' }, {}, false],
     [
       'all of the subject, of another issuer',

@@ -43,7 +43,8 @@ describe('the core', () => {
       said.push(decision)
       if (decision.ok) continue
       const response = decision.toResponse()
-      said.push(new RefusalError(decision), response, [...response.headers], await response.text())
+      if (decision.reason !== 'preflight') said.push(new RefusalError(decision))
+      said.push(response, [...response.headers], await response.text())
     }
     expect(events).toHaveLength(2)
     const told = shown([said, events, gate, logged])

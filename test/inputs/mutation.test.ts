@@ -2,12 +2,12 @@
 
 import {
   type Active,
+  type Allowed,
   allOf,
   cached,
   createGate,
   type Decision,
   type DecisionEvent,
-  type Grant,
   type Inactive,
   type JsonWebKeySet,
   nodeRequest,
@@ -96,7 +96,7 @@ function opaqueScene() {
 }
 
 interface Said {
-  readonly grant: Grant
+  readonly grant: Allowed
   readonly refusal: Refusal
 }
 type Jwt = ReturnType<typeof jwtScene>
@@ -170,7 +170,7 @@ describe.each([
       const before = await decisions(gate, tokens)
       for (const name of Object.keys(tokens).filter((token) => token !== 'good')) {
         const said: Said = {
-          grant: (await gate.authenticate(carrying(tokens.good))) as Grant,
+          grant: (await gate.authenticate(carrying(tokens.good))) as Allowed,
           refusal: (await gate.authenticate(carrying(tokens[name]))) as Refusal,
         }
         attempt(() => change(said as unknown as Loose))

@@ -13,12 +13,14 @@ const LAYERS = [
   ['gate-options.ts', 'lambda-background.ts'],
   ['presets/'],
   ['fetch.ts', 'lambda-event.ts'],
-  ['metadata.ts', 'revocation.ts'],
+  ['metadata.ts', 'revocation.ts', 'preflight.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'deadline.ts'],
   ['challenge.ts', 'events.ts'],
   ['decision.ts', 'request.ts', 'outbound.ts'],
+  ['cache-headers.ts'],
   ['identity.ts', 'rejection.ts'],
   ['options.ts', '#digest', 'digest.ts', 'digest.node.ts'],
+  ['lib/'],
 ] as const
 
 const core = sourcesOf('core')

@@ -41,6 +41,8 @@ export interface Sent {
   /** Name and value in turn: repeated names are sent as several lines. */
   readonly headers?: readonly string[]
   readonly body?: string
+  /** The request target, if it is not the path of the URL. */
+  readonly target?: string
 }
 
 export async function freePort(): Promise<number> {
@@ -50,13 +52,16 @@ export async function freePort(): Promise<number> {
 }
 
 /** Sends one request just as it is described, repeated field lines included. */
-export function send(url: string, { method = 'GET', headers = [], body }: Sent = {}): Promise<Answer> {
+export function send(
+  url: string,
+  { method = 'GET', headers = [], body, target }: Sent = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { hostname, port, pathname, search } = new URL(url)
     const host = headers.includes('Host') ? [] : ['Host', `${hostname}:${port}`]
     const lines = [...host, 'connection', 'close', ...headers]
     const sent = httpRequest(
-      { hostname, port, path: pathname + search, method, headers: lines as never },
+      { hostname, port, path: target ?? pathname + search, method, headers: lines as never },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -8,6 +8,7 @@ import {
   hashToken,
   type Identity,
   opaque,
+  type Preflight,
   type Reason,
   type Refusal,
   type RefusalError,
@@ -45,9 +46,9 @@ if (decision.ok) {
   expectType<UserIdentity>()(decision.identity)
   expectType<User>()(decision.identity.claims)
 } else {
-  expectType<Refusal>()(decision)
-  expectType<400 | 401 | 403 | 503>()(decision.status)
-  expectType<Reason | 'unavailable'>()(decision.reason)
+  expectType<Preflight | Refusal>()(decision)
+  expectType<204 | 400 | 401 | 403 | 503>()(decision.status)
+  expectType<Reason | 'unavailable' | 'preflight'>()(decision.reason)
   expectType<Response>()(decision.toResponse())
   // @ts-expect-error
   decision.identity
@@ -98,8 +99,7 @@ Router()
 app.get('/', (request) => request.identity.subject)
 // @ts-expect-error
 express.requireScope()
-// @ts-expect-error
-express.requireScope(['read'])
+express.requireScope(['read', 'write'])
 // @ts-expect-error
 express.authorize('read')
 // @ts-expect-error
@@ -145,8 +145,7 @@ stateful.use((context) => {
 })
 // @ts-expect-error
 koa.requireScope()
-// @ts-expect-error
-koa.requireScope(['read'])
+koa.requireScope(['read', 'write'])
 // @ts-expect-error
 koa.authorize('read')
 // @ts-expect-error

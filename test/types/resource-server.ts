@@ -40,7 +40,7 @@ const users = opaque<User>({ lookup: () => ({ claims: { id: 1 } }) })
 // Who may be nobody.
 expectType<Gate<Identity<User>>>()(createGate({ verifier: users, optional: false }))
 expectType<Gate<Identity<User> | undefined>>()(createGate({ verifier: users, optional: true }))
-expectType<Gate<Identity<User> | undefined>>()(createGate({ verifier: users, passPreflight: true }))
+expectType<Gate<Identity<User>>>()(createGate({ verifier: users, allowPreflight: { methods: ['GET'] } }))
 expectType<Gate<Identity<User> | undefined>>()(createGate({ verifier: users, optional: isOptional }))
 expectType<Gate<Identity | undefined>>()(createGate({ ...issuer, optional: true }))
 expectType<Gate>()(createGate({ ...issuer }))
@@ -49,7 +49,7 @@ expectType<Identity<User> | undefined>()(
 )
 expectType<Identity<User>>()(express.bearer({ verifier: users }).identity(request))
 expectType<Identity<User> | undefined>()(koa.bearer({ verifier: users, optional: true }).identity(context))
-expectType<Identity | undefined>()(koa.bearer({ ...issuer, passPreflight: true }).identity(context))
+expectType<Identity>()(koa.bearer({ ...issuer, allowPreflight: () => {} }).identity(context))
 createGate({ verifier: users, optional: true }).protect((_request, identity) => {
   expectType<Identity<User> | undefined>()(identity)
   return Response.json(identity?.claims.id)

@@ -1,14 +1,15 @@
-/** Where an adapter keeps what the gate decided, so that handlers and later middleware find it again. */
+/** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import type { Requirement } from './authorize.ts'
-import type { Decision, Grant } from './decision.ts'
+import { allOf, type Requirement, type Rule, requirement, scope } from './authorize.ts'
+import { isTargetedCacheControl, type RequiredHeaders, stricter } from './cache-headers.ts'
+import type { Decision, Passed } from './decision.ts'
 import type { Gate } from './gate.ts'
 import type { OnReject } from './gate-options.ts'
 import type { Sender } from './identity.ts'
 
 interface Attachment<I extends Sender = Sender> {
   readonly gate: Gate<I>
-  readonly grant: Grant<I>
+  readonly identity: I
   /** What another gate attached before. */
   readonly before: Attachment | undefined
 }
@@ -27,69 +28,120 @@ function attachments(): Attachments {
 
 const all = attachments()
 
-/** Remembers of a request, or of whatever lives as long, who passed which gate. */
-export function attach<I extends Sender>(carrier: object, gate: Gate<I>, grant: Grant<I>): void {
-  const attachment = { gate, grant, before: attached(carrier) }
+/** Stores whom a gate let pass for a request, or for whatever lives as long. */
+export function attach<I extends Sender>(carrier: object, gate: Gate<I>, decision: Passed<I>): void {
+  const attachment = { gate, identity: decision.identity, before: all.get(carrier) }
   all.set(carrier, attachment as unknown as Attachment)
 }
 
-function attached(carrier: object): Attachment | undefined {
-  return all.get(carrier)
-}
-
 /**
- * The identity that passed this gate, `undefined` where the gate let the request pass without one.
- * @throws TypeError where the gate's middleware did not run for this request
+ * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
+ * @throws TypeError if the gate's middleware did not run for this request
  */
 export function identityFrom<I extends Sender>(carrier: object, gate: Gate<I>): I {
-  for (let found = attached(carrier); found !== undefined; found = found.before)
-    if (found.gate === (gate as unknown)) return found.grant.identity as I
-  throw new TypeError('bearer() did not run for this request: mount it before this handler')
+  for (let found = all.get(carrier); found !== undefined; found = found.before)
+    if (found.gate === (gate as unknown)) return found.identity as I
+  throw new TypeError('this bearer() did not run for this request: mount it before this handler')
 }
 
 /**
- * Decides whether the identity that was attached last may do what is required, by the gate that let it pass.
- * @throws TypeError where no gate's middleware ran for this request
+ * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
+ * @throws TypeError if that gate did not run for this request; without a gate also if more than one ran
  */
 export function authorizeAttached(
   carrier: object,
   required: Requirement,
+  named?: Gate<Sender>,
 ): [decision: Decision<Sender>, onReject: OnReject] {
-  const attachment = attached(carrier)
-  if (attachment === undefined)
+  const gate = named ?? onlyGate(carrier)
+  return [gate.authorize(identityFrom(carrier, gate), required), gate.onReject]
+}
+
+function onlyGate(carrier: object): Gate<Sender> {
+  const first = all.get(carrier)
+  if (first === undefined)
     throw new TypeError(
       'bearer() did not run for this request: mount it before authorize() and requireScope()',
     )
-  const { gate, grant } = attachment
-  return [grant.preflight ? grant : gate.authorize(grant.identity, required), gate.onReject]
+  for (let other = first.before; other !== undefined; other = other.before)
+    if (other.gate !== first.gate)
+      throw new TypeError(
+        'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
+      )
+  return first.gate
+}
+
+/** One scope, or several in an array. */
+export type Scopes = string | readonly string[]
+
+/**
+ * Makes a requirement of scopes, all of which are needed.
+ * @throws TypeError if none is given, or one is not a scope-token
+ */
+export function scopesRequirement(scopes: readonly Scopes[]): Rule {
+  const [first, ...others] = scopes.flatMap((given) => given ?? []).map((name) => scope(name))
+  if (first === undefined)
+    throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
+  return requirement('requireScope', allOf(first, ...others))
 }
 
 /** What is used of a `node:http` response. */
 export interface NodeResponse {
+  getHeader(name: string): number | string | readonly string[] | undefined
+  getHeaderNames(): readonly string[]
   setHeader(name: string, value: string): unknown
+  removeHeader(name: string): void
   writeHead(...args: never[]): unknown
 }
 
 /**
- * Has the answer to a granted request carry what it must (`grant.headers`), whatever a handler sets: a URL with a token in
- * it is not to be kept (RFC 6750 §2.3).
+ * Makes the answer to an allowed request carry `decision.headers`, whatever the handler sets: the stricter value wins.
+ * The handler may set its headers until they are sent, so they are merged then.
  */
-export function insist(response: NodeResponse, headers: Readonly<Record<string, string>>): void {
+export function insist(response: NodeResponse, headers: RequiredHeaders): void {
   const { writeHead } = response
   const names = Object.keys(headers).map((name) => name.toLowerCase())
+  const isAffected = (name: string) => names.includes(name.toLowerCase()) || isTargetedCacheControl(name)
   response.writeHead = (...args) => {
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    return writeHead.apply(response, args.map((arg) => without(arg, names)) as never[])
+    const written = new Map<string, string>()
+    const others = args.map((arg) => without(arg, isAffected, written))
+    for (const name of response.getHeaderNames())
+      if (isTargetedCacheControl(name)) response.removeHeader(name)
+    for (const [name, value] of Object.entries(headers)) {
+      const given = written.get(name.toLowerCase()) ?? textOf(response.getHeader(name))
+      response.setHeader(name, stricter(name, value, given))
+    }
+    return writeHead.apply(response, others as never[])
   }
 }
 
-/** The headers that `writeHead` is given, as an object or as a list of names and values, without these. */
-function without(given: unknown, names: readonly string[]): unknown {
-  const isOther = (name: unknown) => !names.includes(String(name).toLowerCase())
-  if (Array.isArray(given))
-    return Array.isArray(given[0])
-      ? given.filter(([name]) => isOther(name))
-      : given.filter((_, index) => isOther(given[index - (index % 2)]))
+/**
+ * The headers that `writeHead` is given, as an object or as a list of names and values, without those that are affected,
+ * which are kept in `written`.
+ */
+function without(
+  given: unknown,
+  isAffected: (name: string) => boolean,
+  written: Map<string, string>,
+): unknown {
+  const isOther = (name: unknown, value: unknown) => {
+    if (!isAffected(String(name))) return true
+    const key = String(name).toLowerCase()
+    const before = written.get(key)
+    written.set(key, before === undefined ? (textOf(value) ?? '') : `${before}, ${textOf(value)}`)
+    return false
+  }
+  if (Array.isArray(given)) {
+    if (Array.isArray(given[0])) return given.filter(([name, value]) => isOther(name, value))
+    const pairs = Array.from({ length: Math.ceil(given.length / 2) }, (_, index) =>
+      given.slice(2 * index, 2 * index + 2),
+    )
+    return pairs.filter(([name, value]) => isOther(name, value)).flat()
+  }
   if (typeof given !== 'object' || given === null) return given
-  return Object.fromEntries(Object.entries(given).filter(([name]) => isOther(name)))
+  return Object.fromEntries(Object.entries(given).filter(([name, value]) => isOther(name, value)))
+}
+
+function textOf(value: unknown): string | undefined {
+  return value === undefined ? undefined : [value].flat().join(', ')
 }

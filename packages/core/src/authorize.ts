@@ -3,7 +3,7 @@
 import { isScopeToken } from './challenge.ts'
 import { type Identity, isObject, own } from './identity.ts'
 import { count, disown, type Seconds } from './options.ts'
-import { type Rejection, Unavailable } from './rejection.ts'
+import { isKnownRejection, type Rejection, Unavailable } from './rejection.ts'
 
 /**
  * Something that an operation requires of an identity: made by `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and
@@ -187,7 +187,10 @@ export function authorize(
   required: Rule | undefined,
   context: Context,
 ): Rejection | undefined {
-  return required?.judge(identity, context)
+  const rejection: unknown = required?.judge(identity, context)
+  if (rejection === undefined || isKnownRejection(rejection)) return rejection
+  disown(rejection)
+  throw new Unavailable('Requirement returned an invalid result: expected `undefined` or a rejection')
 }
 
 function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {

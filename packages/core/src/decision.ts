@@ -1,20 +1,46 @@
 /** What a gate decides of a request: an identity, or a complete answer that refuses it. */
 
+import type { RequiredHeaders } from './cache-headers.ts'
 import type { Identity, Sender } from './identity.ts'
 import type { Reason } from './rejection.ts'
 
 /** The outcome for one request. A decision is a value: nothing is thrown, whatever was sent. */
-export type Decision<I extends Sender = Identity> = Grant<I> | Refusal
+export type Decision<I extends Sender = Identity> = Passed<I> | Refusal | Preflight
 
-/** The request may pass. */
-export interface Grant<I extends Sender = Identity> {
+/** A request that reaches the handler: with `optional: true` also one without credentials. */
+export type Passed<I extends Sender = Identity> = I extends undefined ? Anonymous : Allowed<NonNullable<I>>
+
+/** The token is good, and meets the gate's `requirement`. */
+export interface Allowed<I extends Identity<unknown> = Identity> {
   readonly ok: true
-  /** `undefined` where `optional` lets a request pass without credentials, or `passPreflight` a CORS preflight. */
   readonly identity: I
-  /** What the answer must carry: where the token stood in the query, that it is not stored (RFC 6750 §2.3). */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Whether it is a CORS preflight, which needs no identity and meets every requirement. */
-  readonly preflight?: true | undefined
+  /**
+   * What the answer must carry, so that no shared cache serves it to another caller (RFC 9111 §3.5, RFC 6750 §2.3).
+   * Adapters merge it with what the handler sets: the stricter value wins. `undefined` if nothing is needed.
+   */
+  readonly headers?: RequiredHeaders | undefined
+}
+
+/** A request without credentials, which `optional: true` lets pass. */
+export interface Anonymous {
+  readonly ok: true
+  readonly identity: undefined
+  readonly headers?: RequiredHeaders | undefined
+}
+
+/**
+ * A CORS preflight, if `allowPreflight` is set. It reaches no handler and meets no requirement: send it as any other
+ * answer with `ok: false`, or have the CORS middleware answer that `allowPreflight` names.
+ */
+export interface Preflight {
+  readonly ok: false
+  readonly status: 204
+  readonly headers: Readonly<Record<string, string>>
+  /** Empty: 204 has no content. */
+  readonly body: Refusal['body']
+  readonly reason: 'preflight'
+  /** The answer as a new fetch `Response`. */
+  toResponse(): Response
 }
 
 /** The request may not pass, with the HTTP answer that says so. Frozen, and shared between requests. */
@@ -30,6 +56,18 @@ export interface Refusal {
   readonly reason: Reason | 'unavailable'
   /** The answer as a new fetch `Response`. */
   toResponse(): Response
+}
+
+/** What an adapter sends if a request does not reach the handler. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Refusal['headers']
+  readonly body: string
+}
+
+/** Returns the answer of a decision, its body as text. */
+export function answerOf({ status, headers, body }: Refusal | Preflight): Answer {
+  return { status, headers, body: status === 204 ? '' : JSON.stringify(body) }
 }
 
 /** A refusal as an error, for frameworks that handle errors in one place (`onReject: 'next'`). */

@@ -1,6 +1,7 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
-import { isObject, own } from './identity.ts'
+import { isObject, own, type TokenSource } from './identity.ts'
+import { isFieldName, TCHAR } from './lib/syntax.ts'
 import { flag, isPending, readOptions } from './options.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { FormTooLong, type RequestView, targetOf } from './request.ts'
@@ -31,13 +32,12 @@ export interface CredentialPlaces {
 /** A token, and where it stood. Its syntax is `b64token`, and it has at most 8,192 characters. */
 export interface Credentials {
   readonly token: string
-  readonly place: keyof CredentialPlaces
+  readonly place: TokenSource
 }
 
 type Found = Credentials | Rejection
 export type Extract = (request: RequestView) => Found | Promise<Found>
 
-const TCHAR = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
 const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
 
 /** RFC 6750 §2.1; the scheme in any case (RFC 9110 §11.1); one or more SP, never HTAB. */
@@ -48,7 +48,6 @@ const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
 const USUAL = 'Bearer '
 const TOKEN = new RegExp(`^${B64TOKEN}$`)
-const NAME = new RegExp(`^${TCHAR}+$`)
 
 const NONE: Rejection = { reason: 'no_credentials' }
 const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
@@ -84,7 +83,7 @@ export function createExtract(places: CredentialPlaces = {}): Extract {
 }
 
 function named(option: string, name: string): string {
-  if (typeof name === 'string' && NAME.test(name)) return name
+  if (typeof name === 'string' && isFieldName(name)) return name
   throw new TypeError(`"${option}" must be a name of token characters (RFC 9110 §5.6.2)`)
 }
 

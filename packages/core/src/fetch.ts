@@ -1,8 +1,10 @@
 /** Protects a fetch handler: Workers, Deno, Bun, or any framework of `Request` and `Response`. */
 
-import type { Decision } from './decision.ts'
+import { isTargetedCacheControl, type RequiredHeaders, stricter } from './cache-headers.ts'
+import type { Decision, Preflight } from './decision.ts'
 import { isObject, type Sender } from './identity.ts'
 import type { PublicAnswer } from './metadata.ts'
+import type { CorsMiddleware } from './preflight.ts'
 
 export type ProtectedHandler<I extends Sender, Rest extends unknown[] = []> = (
   request: Request,
@@ -15,22 +17,42 @@ export interface Background {
   waitUntil(promise: Promise<unknown>): void
 }
 
+/** What is used of a gate. */
+interface Authenticating<I extends Sender> {
+  readonly cors: CorsMiddleware | undefined
+  authenticate(request: Request, background?: Background): Decision<I> | Promise<Decision<I>>
+  metadata(request: Request): PublicAnswer | undefined
+}
+
 export function protect<I extends Sender, Rest extends unknown[]>(
-  authenticate: (request: Request, background?: Background) => Decision<I> | Promise<Decision<I>>,
-  metadata: (request: Request) => PublicAnswer | undefined,
+  gate: Authenticating<I>,
   handler: ProtectedHandler<I, Rest>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
   return async (request, ...rest) => {
-    const answer = metadata(request)
+    const answer = gate.metadata(request)
     if (answer !== undefined) return answer.toResponse()
-    const decision = await authenticate(request, rest.find(isBackground))
-    if (!decision.ok) return decision.toResponse()
-    const response = await handler(request, decision.identity, ...rest)
-    return decision.headers === undefined || response.status < 200
-      ? response
-      : withHeaders(response, decision.headers)
+    const decision = await gate.authenticate(request, rest.find(isBackground))
+    if (decision.ok) {
+      const response = await handler(request, decision.identity as I, ...rest)
+      return decision.headers === undefined || response.status < 200
+        ? response
+        : withHeaders(response, decision.headers)
+    }
+    if (decision.reason === 'preflight') return answerPreflight(gate.cors, decision, request, rest)
+    return decision.toResponse()
   }
+}
+
+/** A CORS middleware that answers nothing leaves the answer to the gate. */
+async function answerPreflight(
+  cors: CorsMiddleware | undefined,
+  decision: Preflight,
+  request: Request,
+  rest: readonly unknown[],
+): Promise<Response> {
+  const answer = await cors?.(...([request, ...rest] as never[]))
+  return answer instanceof Response ? answer : decision.toResponse()
 }
 
 /** The `ctx` of a Worker, or what stands for it elsewhere. */
@@ -39,8 +61,10 @@ function isBackground(value: unknown): value is Background {
 }
 
 /** A copy, for the headers of a response may be immutable. */
-function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
+function withHeaders(response: Response, headers: RequiredHeaders): Response {
   const copy = new Response(response.body, response)
-  for (const [name, value] of Object.entries(headers)) copy.headers.set(name, value)
+  for (const name of [...copy.headers.keys()]) if (isTargetedCacheControl(name)) copy.headers.delete(name)
+  for (const [name, value] of Object.entries(headers))
+    copy.headers.set(name, stricter(name, value, copy.headers.get(name) ?? undefined))
   return copy
 }

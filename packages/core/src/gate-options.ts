@@ -6,6 +6,9 @@ import type { CredentialPlaces } from './extract.ts'
 import type { Identity } from './identity.ts'
 import { type ResourceMetadata, resourceAudience } from './metadata.ts'
 import type { Seconds } from './options.ts'
+import type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
+import type { RequestView } from './request.ts'
+import type { RevocationStore } from './revocation.ts'
 import { jwt } from './verify/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt-options.ts'
 import type { RawClaims } from './verify/mapping.ts'
@@ -22,14 +25,35 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   resource?: string | ResourceMetadata | undefined
   /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
   optional?: Anonymous | undefined
-  /** Refuses a token that came over plain http, other than from and to loopback (RFC 6750 §5.3). Default `false`. */
+  /**
+   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate asks the socket, and Express and Koa
+   * if they trust a proxy. It never asks `Host` or the URL, which the client writes: for a fetch `Request`, say by
+   * `isSecure` what you know. Default `false`.
+   */
   requireTls?: boolean | undefined
+  /**
+   * With `requireTls`: whether a request came over TLS, if the socket cannot tell. Behind a proxy of yours that sets the
+   * field: `(request) => request.header('x-forwarded-proto') === 'https'`. On a platform that accepts https only, such
+   * as Workers: `() => true`. Default: only the socket and the framework decide.
+   */
+  isSecure?: ((request: RequestView) => boolean) | undefined
+  /**
+   * With `requireTls`: allows plain http if both addresses of the socket are this machine's and no proxy has added
+   * `Forwarded`, `Via` or `X-Forwarded-*`. A proxy on the same machine that adds none of them passes as well, so use it
+   * for development. Default `false`.
+   */
+  allowLoopback?: boolean | undefined
   /** Where a token may stand. Default: in the `Authorization` field only. */
   credentials?: CredentialPlaces | undefined
   /** What every request needs, beyond a good token. Default: nothing. */
   requirement?: Requirement<V> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
+  /**
+   * Where `gate.revoke` keeps revocations. Give several gates the same store, and what one of them revokes is rejected
+   * by all. Default: a store of this gate's own, in memory.
+   */
+  revocations?: RevocationStore | undefined
   /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /** Told of each decision. It cannot change it, and what it throws is ignored. */
@@ -38,8 +62,12 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   deadline?: Seconds | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** Whether CORS preflights pass, without an identity, to where they are answered. Default `false`: stand behind what answers them. */
-  passPreflight?: Anonymous | undefined
+  /**
+   * Answers CORS preflights, which never carry a token: 204 with these methods and headers, or by the CORS middleware
+   * that is named. A preflight reaches no handler. Cannot be combined with `requirement`. Default: a preflight is a
+   * request without credentials, so answer it before the gate.
+   */
+  allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
@@ -67,7 +95,7 @@ export type VerifierGateOptions<
   verifier: TokenVerifier<V>
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
-/** Who passes a gate: with `optional` or `passPreflight` also nobody. */
+/** The identity type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
 export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
   ? V
   : V | undefined
@@ -77,13 +105,16 @@ const SETTINGS = [
   'resource',
   'optional',
   'requireTls',
+  'isSecure',
+  'allowLoopback',
   'credentials',
   'requirement',
   'scopeImplies',
   'isRevoked',
   'onDecision',
   'deadline',
-  'passPreflight',
+  'allowPreflight',
+  'revocations',
   'exposeChallenge',
   'onReject',
 ] as const
@@ -91,11 +122,14 @@ const SETTINGS = [
 /** Every option of `createGate`. */
 export const GATE_OPTIONS = [...SETTINGS, 'verifier', ...JWT_OPTIONS] as const
 
-/** Either the verifier that is given, or one for the issuer that is described. */
+/**
+ * Returns the verifier that is given, or one for the issuer that is described.
+ * @returns whether the gate made it, and closes it
+ */
 export function verifierOf<V extends Identity<unknown>>(options: {
   verifier?: TokenVerifier<V> | undefined
   resource?: string | ResourceMetadata | undefined
-}): TokenVerifier<V> {
+}): { readonly verifier: TokenVerifier<V>; readonly isOwn: boolean } {
   const { verifier, ...others } = options
   const described: Record<string, unknown> = Object.fromEntries(
     Object.entries(others).filter(([name]) => !isSetting(name)),
@@ -103,12 +137,15 @@ export function verifierOf<V extends Identity<unknown>>(options: {
   if (verifier === undefined) {
     if (described.audience === undefined && options.resource !== undefined)
       described.audience = resourceAudience(options.resource)
-    return jwt(described as unknown as JwtOptions) as TokenVerifier<Identity<unknown>> as TokenVerifier<V>
+    const own = jwt(described as unknown as JwtOptions) as TokenVerifier<
+      Identity<unknown>
+    > as TokenVerifier<V>
+    return { verifier: own, isOwn: true }
   }
   delete described.now
   const surplus = Object.keys(described).find((name) => described[name] !== undefined)
   if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
-  return tokenVerifier('verifier', verifier)
+  return { verifier: tokenVerifier('verifier', verifier), isOwn: false }
 }
 
 function isSetting(name: string): boolean {

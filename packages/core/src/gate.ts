@@ -2,9 +2,10 @@
 
 import { isImmediate, sha256 } from '#digest'
 import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
+import { cacheHeaders, type RequiredHeaders } from './cache-headers.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
-import type { Decision, Grant, Refusal } from './decision.ts'
+import type { Decision, Passed, Preflight, Refusal } from './decision.ts'
 import { type DecisionListener, notify } from './events.ts'
 import { type Credentials, createExtract, usualToken } from './extract.ts'
 import { type Background, type ProtectedHandler, protect } from './fetch.ts'
@@ -16,7 +17,7 @@ import {
   type VerifierGateOptions,
   verifierOf,
 } from './gate-options.ts'
-import type { Identity, Sender } from './identity.ts'
+import { foundIn, type Identity, type Sender } from './identity.ts'
 import { now as systemNow } from './lib/clock.ts'
 import { type PublicAnswer, protectedResource } from './metadata.ts'
 import {
@@ -31,10 +32,11 @@ import {
   type Seconds,
   text,
 } from './options.ts'
+import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.ts'
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'
-import { isPreflight, type RequestView, viewOf } from './request.ts'
-import { askRevoked, hashOf, type Revocation, Revocations } from './revocation.ts'
+import { type RequestView, viewOf } from './request.ts'
+import { askRevoked, hashOf, memoryRevocations, type Revocation, revocationStore } from './revocation.ts'
 import type { RawClaims } from './verify/mapping.ts'
 import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
 
@@ -42,6 +44,8 @@ import { checkedVerification, secondsOf, type Verification } from './verify/veri
 export interface Gate<I extends Sender = Identity> {
   /** Who answers a refused request in Express and Koa. */
   readonly onReject: OnReject
+  /** The CORS middleware that answers preflights, if `allowPreflight` names one. */
+  readonly cors: CorsMiddleware | undefined
   /**
    * Decides of one request: at once where the verifier can, and never by an exception.
    * @param request a fetch `Request`, or the view of any other request
@@ -66,10 +70,10 @@ export interface Gate<I extends Sender = Identity> {
    */
   metadata(request: Request | RequestView): PublicAnswer | undefined
   /**
-   * Takes back a token, by its text (not a hash of it, and without `Bearer`) or by its `tokenId`, or all that a subject got before a point in time: from now on, in
-   * this process, cached results and verifications under way included, until the process ends.
-   * @throws TypeError where it is no revocation
-   * @throws RangeError where a million are remembered
+   * Revokes a token, or all tokens of a subject: from now on the gate rejects them, cached results and pending
+   * verifications included, and so does every gate with the same `revocations`. An entry ends with its tokens.
+   * @throws TypeError if it is not a revocation
+   * @throws RangeError if the store is full
    */
   revoke(revocation: Revocation): Promise<void>
   /**
@@ -78,7 +82,10 @@ export interface Gate<I extends Sender = Identity> {
    * @throws Unavailable where they cannot be had now
    */
   ready(): Promise<void>
-  /** Ends what is under way and fetches nothing any more. What is at hand still decides; what is not is answered 503. */
+  /**
+   * Aborts pending requests and stops fetching, if the gate made its verifier itself. Cached keys and results stay
+   * usable; everything else is answered 503. A `verifier` that was given may serve other gates: close it yourself.
+   */
   close(): void
   /** How the gate is set up and what it holds, as plain data without secrets, for operators. */
   describe(): GateDescription
@@ -94,18 +101,13 @@ export interface GateDescription {
   readonly verifier: object
 }
 
-const NOTHING = Object.freeze({ headers: undefined, preflight: undefined })
 const REVOKED: Rejection = { reason: 'revoked' }
 const INSECURE: Rejection = { reason: 'insecure_transport' }
-/** RFC 6750 §2.3: a URL with a token in it is not to be kept, nor sent on. */
-const PRIVATE = Object.freeze({ 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer' })
-const IN_QUERY = Object.freeze({ headers: PRIVATE, preflight: undefined })
-const PREFLIGHT = Object.freeze({ headers: undefined, preflight: true } as const)
 
 /**
  * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
  *
- * With `optional` or `passPreflight` the identity of a request that passes may be `undefined`.
+ * With `optional` the identity of a request that passes may be `undefined`.
  *
  * @example
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
@@ -120,7 +122,7 @@ export function createGate<Claims = RawClaims, Anonymous extends boolean = false
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
   type I = V | undefined
   const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, GATE_OPTIONS)
-  const verifier = verifierOf<V>(read)
+  const { verifier, isOwn } = verifierOf<V>(read)
   const extract = createExtract(read.credentials)
   /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
   const recalls = isImmediate && read.credentials === undefined && verifier.recall !== undefined
@@ -132,9 +134,18 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   const realm = text('realm', read.realm === undefined ? 'api' : read.realm)
   const optional = flag('optional', read.optional)
   const requireTls = flag('requireTls', read.requireTls)
-  const passPreflight = flag('passPreflight', read.passPreflight)
-  if (optional && required !== undefined)
-    throw new TypeError('"optional" and "requirement" exclude each other: who sends nothing would meet it')
+  const isSecure = callback('isSecure', read.isSecure, undefined)
+  const allowLoopback = flag('allowLoopback', read.allowLoopback)
+  if (!requireTls && (isSecure !== undefined || allowLoopback))
+    throw new TypeError(
+      '"isSecure" and "allowLoopback" need "requireTls: true": without it plain http is allowed',
+    )
+  const answerPreflight = read.allowPreflight === undefined ? undefined : preflightAnswer(read.allowPreflight)
+  for (const name of ['optional', 'allowPreflight'] as const)
+    if (required !== undefined && read[name] !== undefined && read[name] !== false)
+      throw new TypeError(
+        `"${name}" cannot be combined with "requirement": a request without an identity cannot meet it. Put the requirement on the routes, with auth.authorize(…)`,
+      )
   const scopes = required?.scopes ?? []
   const resource =
     read.resource === undefined
@@ -154,7 +165,14 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     now: () => secondsOf(now),
     implies: callback('scopeImplies', read.scopeImplies, undefined),
   }
-  const revocations = new Revocations(context.now)
+  const revocations =
+    read.revocations === undefined ? memoryRevocations({ now }) : revocationStore(read.revocations)
+  const { header, cookie } = read.credentials ?? {}
+  const caching = cacheHeaders(
+    header === false ? '' : header === true ? undefined : header,
+    cookie !== undefined,
+  )
+  const anonymous = passed<I>(undefined, caching.anonymous)
 
   function authenticate(
     source: Request | RequestView,
@@ -179,13 +197,12 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   }
 
   function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
-    if (passPreflight && isPreflight(request)) return granted<I>(undefined, PREFLIGHT)
     const text = recalls ? usualToken(request) : undefined
     const hash = text === undefined ? undefined : (sha256(text) as string)
     const known = hash === undefined ? undefined : verifier.recall?.(hash)
     if (known !== undefined) return verify(request, { token: text as string, place: 'header' }, known)
     return after<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
-      if (isRejection(found)) return isAnonymous(found) ? granted<I>(undefined) : found
+      if (isRejection(found)) return withoutCredentials(request, found)
       return verify(request, found, undefined, found.token === text ? hash : undefined)
     })
   }
@@ -197,10 +214,10 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     known?: Verification<V>,
     hash?: string,
   ): Outcome<I> | PromiseLike<Outcome<I>> {
-    if (requireTls && request.secure !== true) return INSECURE
+    if (requireTls && !cameSecurely(request)) return INSECURE
     const verification = known ?? verifier.verify(token, hash)
     const isAwaited = isPending(verification) || isRevoked !== undefined
-    return judged(verification, isAwaited || revocations.ofTokens ? hashOf(token) : undefined, place)
+    return judged(verification, isAwaited || revocations.needsHash ? hashOf(token) : undefined, place)
   }
 
   function judged(
@@ -211,8 +228,19 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     return after<Verification<V>, Outcome<I>>(verification, (given) => judge(given, hash, place))
   }
 
-  function isAnonymous({ reason }: Rejection): boolean {
-    return optional && reason === 'no_credentials'
+  function withoutCredentials(request: RequestView, rejection: Rejection): Outcome<I> {
+    if (rejection.reason !== 'no_credentials') return rejection
+    if (answerPreflight !== undefined && isPreflight(request)) return answerPreflight(request)
+    return optional ? anonymous : rejection
+  }
+
+  function cameSecurely(request: RequestView): boolean {
+    if (request.secure === true || (allowLoopback && request.loopback === true)) return true
+    if (isSecure === undefined) return false
+    const answer: unknown = isSecure(request)
+    if (typeof answer === 'boolean') return answer
+    disown(answer)
+    throw new Unavailable('"isSecure" must return true or false')
   }
 
   function judge(
@@ -229,19 +257,25 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
       if (revoked) return REVOKED
       const rejection = authorize(identity, required, context)
       if (rejection !== undefined) return rejection
-      return granted<I>(identity, place === 'query' ? IN_QUERY : NOTHING)
+      return passed<I>(foundIn(identity, place), caching.of(place))
     })
   }
 
   /** What was revoked here is asked last: so it counts also where it was revoked a moment ago. */
   function isTakenBack(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
-    if (isRevoked === undefined) return revocations.has(hash, identity)
-    return after(askRevoked(isRevoked, identity), (revoked) => revoked || revocations.has(hash, identity))
+    if (isRevoked === undefined) return isRevokedHere(identity, hash)
+    return after(
+      askRevoked(() => isRevoked(identity)),
+      (revoked) => revoked || isRevokedHere(identity, hash),
+    )
+  }
+
+  function isRevokedHere(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
+    return revocations.size === 0 ? false : askRevoked(() => revocations.isRevoked(identity, hash))
   }
 
   function settle(outcome: Outcome<I>): Decision<I> {
     if (isRejection(outcome)) return refuse(outcome)
-    if (outcome.ok !== true) throw new Unavailable('A requirement gave neither a rejection nor undefined')
     if (onDecision !== undefined) notify(onDecision, { decision: outcome })
     return outcome
   }
@@ -267,23 +301,25 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   }
 
   const gate: Gate<I> = {
+    cors: typeof read.allowPreflight === 'function' ? read.allowPreflight : undefined,
     onReject: oneOf<OnReject>('onReject', read.onReject, ['answer', 'next']),
     authenticate,
     authorize(identity: I, needed: Requirement<V>): Decision<I> {
       try {
         if (identity === undefined) return refuse({ reason: 'no_credentials' })
         const rejection = authorize(identity, requirement('authorize', needed), context)
-        return rejection === undefined ? granted(identity) : refuse(rejection)
+        return rejection === undefined ? passed<I>(identity) : refuse(rejection)
       } catch (cause) {
         return unavailable(cause)
       }
     },
-    protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) =>
-      protect(authenticate, metadata, handler),
+    protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(gate, handler),
     metadata,
-    revoke: async (revocation: Revocation) => revocations.add(revocation),
+    revoke: async (revocation: Revocation) => revocations.revoke(revocation),
     ready: async () => verifier.ready?.(),
-    close: () => verifier.close?.(),
+    close: () => {
+      if (isOwn) verifier.close?.()
+    },
     describe: () => ({
       realm,
       metadataUrl: resource?.url,
@@ -297,14 +333,11 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 /** The SHA-256 of a token, where it may be needed. */
 type Hash = string | Promise<string> | undefined
 
-type Outcome<I extends Sender> = Grant<I> | Rejection
+type Outcome<I extends Sender> = Passed<I> | Preflight | Rejection
 
-/** Every member is its own: nothing on `Object.prototype` widens a grant. */
-function granted<I extends Sender>(
-  identity: I,
-  { headers, preflight }: Pick<Grant<I>, 'headers' | 'preflight'> = NOTHING,
-): Grant<I> {
-  return Object.freeze({ ok: true, identity, headers, preflight })
+/** Every member is its own: nothing on `Object.prototype` adds to it. */
+function passed<I extends Sender>(identity: I, headers?: RequiredHeaders): Passed<I> {
+  return Object.freeze({ ok: true, identity, headers }) as Passed<I>
 }
 
 /** What was thrown may be anything, even something that cannot be looked at. */

@@ -37,7 +37,28 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly actor?: Readonly<Record<string, unknown>> | undefined
   /** `cnf`: the key to which the token is bound (RFC 7800). */
   readonly confirmation?: Readonly<Record<string, unknown>> | undefined
+  /**
+   * Who vouched for the token, and where it was found. Every verifier of this package and every gate set it. It is
+   * `undefined` only if a verifier of your own returns an instance of a class, which is not copied.
+   */
+  readonly source?: IdentitySource | undefined
 }
+
+/** Where an identity comes from. Revocation and cache headers use it. */
+export interface IdentitySource {
+  /** How the token was verified, like `kind`. */
+  readonly verifier: Identity['kind']
+  /**
+   * The issuer that the verifier trusts for this token: the `iss` that it checked, or the issuer that it was configured
+   * with if the authorization server's answer names none. `undefined` if neither is known.
+   */
+  readonly issuer: string | undefined
+  /** Where the token was found. `header` for a verifier that is used without a gate. */
+  readonly tokenFrom: TokenSource
+}
+
+/** The places where a token can be sent: a header field, a form, the query or a cookie (RFC 6750 §2). */
+export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 
 /** Who sent a request, or nobody, where a gate lets requests pass that have no identity. */
 export type Sender = Identity<unknown> | undefined
@@ -96,11 +117,34 @@ export function frozenJson<T>(value: T): T {
   return Object.freeze(value)
 }
 
-/** An identity whose members are frozen or nobody else's. */
+/** Freezes an identity whose members are frozen, or belong to nobody else. */
 export function frozenIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
   for (const name of LISTS) Object.freeze(identity[name])
+  Object.freeze(identity.source)
   made.add(Object.freeze(identity))
   return identity
+}
+
+/** Returns a frozen copy of an identity that says where it comes from. Instances of classes stay as they are. */
+export function withSource<I extends Identity<unknown>>(identity: I, given?: IdentitySource): I {
+  const copy = frozen(identity)
+  if (Object.getPrototypeOf(copy) !== Object.prototype) return copy
+  if (given === undefined && isObject(copy.source)) return copy
+  const source = given ?? { verifier: copy.kind, issuer: copy.issuer, tokenFrom: 'header' as const }
+  return frozenIdentity({ ...copy, source } as Identity<unknown>) as I
+}
+
+/** An identity at each place other than a header, made once, so that requests keep sharing it. */
+const located = new WeakMap<object, Map<TokenSource, Identity<unknown>>>()
+
+/** Returns the identity of a token that was found at this place. */
+export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: TokenSource): I {
+  if (tokenFrom === 'header' || identity.source === undefined) return identity
+  const places = located.get(identity) ?? new Map<TokenSource, Identity<unknown>>()
+  located.set(identity, places)
+  const known = places.get(tokenFrom) ?? withSource(identity, { ...identity.source, tokenFrom })
+  places.set(tokenFrom, known)
+  return known as I
 }
 
 function frozenCopy<T>(value: T, depth: number): T {

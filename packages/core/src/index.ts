@@ -1,6 +1,14 @@
 /** The public surface: explicit named exports, nothing else. */
 
-export { attach, authorizeAttached, identityFrom, insist, type NodeResponse } from './attach.ts'
+export {
+  attach,
+  authorizeAttached,
+  identityFrom,
+  insist,
+  type NodeResponse,
+  type Scopes,
+  scopesRequirement,
+} from './attach.ts'
 export {
   acr,
   allOf,
@@ -13,7 +21,18 @@ export {
   role,
   scope,
 } from './authorize.ts'
-export { type Decision, type Grant, type Refusal, RefusalError } from './decision.ts'
+export type { RequiredHeaders } from './cache-headers.ts'
+export {
+  type Allowed,
+  type Anonymous,
+  type Answer,
+  answerOf,
+  type Decision,
+  type Passed,
+  type Preflight,
+  type Refusal,
+  RefusalError,
+} from './decision.ts'
 export type {
   DecisionEvent,
   DecisionListener,
@@ -32,13 +51,19 @@ export type {
   Passing,
   VerifierGateOptions,
 } from './gate-options.ts'
-export type { Identity, Sender } from './identity.ts'
+export type { Identity, IdentitySource, Sender, TokenSource } from './identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
 export type { Seconds } from './options.ts'
 export type { Fetch } from './outbound.ts'
+export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
 export { type Reason, type Rejection, Unavailable } from './rejection.ts'
 export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request.ts'
-export type { Revocation } from './revocation.ts'
+export {
+  type MemoryRevocationsOptions,
+  memoryRevocations,
+  type Revocation,
+  type RevocationStore,
+} from './revocation.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
 export type { Profile } from './verify/claims.ts'

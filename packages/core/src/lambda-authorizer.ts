@@ -91,9 +91,9 @@ export function lambdaAuthorizer<I extends Sender>(
     const decision = await gate.authenticate(authorizerRequest(event), background)
     await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
-    // API Gateway keeps what is said here for the token that came with a preflight, or that `optional` passed by: nobody has judged it.
-    const isUnjudged = decision.ok && decision.identity === undefined && event?.type === 'TOKEN'
-    if (isUnjudged || (decision.ok && decision.preflight)) throw new Error('Unauthorized')
+    // API Gateway caches the answer for the token, which neither a preflight nor an anonymous request has had checked.
+    const isUnchecked = decision.ok && decision.identity === undefined && event?.type === 'TOKEN'
+    if (isUnchecked) throw new Error('Unauthorized')
     const isSimple = (response ?? (event?.version === '2.0' ? 'simple' : 'policy')) === 'simple'
     if (isSimple)
       return { isAuthorized: decision.ok, context: decision.ok ? contextFor(decision.identity) : {} }

@@ -65,6 +65,11 @@ class LambdaRequestView implements RequestView {
     return !isOfBalancer(this.#event) || this.header('x-forwarded-proto') === 'https'
   }
 
+  get hasBody(): boolean {
+    const { body } = this.#event
+    return typeof body === 'string' && body !== ''
+  }
+
   form(): URLSearchParams | undefined {
     const { body, isBase64Encoded } = this.#event
     if (typeof body !== 'string') return undefined

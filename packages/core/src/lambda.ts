@@ -1,11 +1,13 @@
 /** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
 
-import type { Refusal } from './decision.ts'
+import { isTargetedCacheControl, stricter } from './cache-headers.ts'
+import { answerOf, type Preflight, type Refusal } from './decision.ts'
 import type { Gate } from './gate.ts'
 import { isObject, type Sender } from './identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './lambda-event.ts'
 import type { PublicAnswer } from './metadata.ts'
+import type { CorsMiddleware } from './preflight.ts'
 
 export {
   type LambdaAuthorization,
@@ -48,7 +50,9 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
     const background = backgroundOf()
     const decision = await gate.authenticate(view, background)
-    const result = decision.ok ? await handler(event, decision.identity, ...rest) : refusalOf(event, decision)
+    const result = decision.ok
+      ? await handler(event, decision.identity as I, ...rest)
+      : await refusalOf<Result>(event, decision, gate.cors, rest)
     await background.settled()
     return decision.ok && decision.headers !== undefined
       ? withFields(event, result, decision.headers)
@@ -56,8 +60,17 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
   }
 }
 
-function refusalOf(event: LambdaEvent, { status, headers, body }: Refusal): LambdaResult {
-  return resultOf(event, status, headers as PublicAnswer['headers'], JSON.stringify(body))
+/** A CORS middleware that answers nothing leaves the answer to a preflight to the gate. */
+async function refusalOf<Result>(
+  event: LambdaEvent,
+  decision: Refusal | Preflight,
+  cors: CorsMiddleware | undefined,
+  rest: readonly unknown[],
+): Promise<Result | LambdaResult> {
+  const answer = decision.reason === 'preflight' ? await cors?.(...([event, ...rest] as never[])) : undefined
+  if (answer !== undefined) return answer as Result
+  const { status, headers, body } = answerOf(decision)
+  return resultOf(event, status, headers as PublicAnswer['headers'], body)
 }
 
 function resultOf(event: LambdaEvent, status: number, headers: Fields, body: string): LambdaResult {
@@ -83,13 +96,22 @@ function withFields<Result>(event: LambdaEvent, result: Result, fields: Fields):
     const body = typeof given === 'string' ? given : JSON.stringify(given ?? null)
     return resultOf(event, 200, { 'Content-Type': 'application/json', ...fields }, body)
   }
+  const entries = (object: unknown) => Object.entries(isObject(object) ? object : {})
+  const isAffected = (name: string) =>
+    isTargetedCacheControl(name) ||
+    Object.keys(fields).some((field) => field.toLowerCase() === name.toLowerCase())
   const others = (object: unknown) =>
-    Object.fromEntries(
-      Object.entries(isObject(object) ? object : {}).filter(
-        ([name]) => !Object.keys(fields).some((field) => field.toLowerCase() === name.toLowerCase()),
-      ),
-    )
-  const headers = { ...others(given.headers), ...fields } as Record<string, string>
+    Object.fromEntries(entries(object).filter(([name]) => !isAffected(name)))
+  const written = (field: string) =>
+    [given.headers, given.multiValueHeaders]
+      .flatMap(entries)
+      .filter(([name]) => name.toLowerCase() === field.toLowerCase())
+      .flatMap(([, value]) => value)
+  const required = Object.entries(fields).map(([name, value]) => {
+    const before = written(name)
+    return [name, stricter(name, value ?? '', before.length === 0 ? undefined : before.join(', '))]
+  })
+  const headers = { ...others(given.headers), ...Object.fromEntries(required) } as Record<string, string>
   const lists = { ...listed(event, headers).multiValueHeaders, ...others(given.multiValueHeaders) }
   const multiValueHeaders = Object.keys(lists).length > 0 ? { multiValueHeaders: lists } : {}
   return { ...given, headers, ...multiValueHeaders } as unknown as LambdaResult

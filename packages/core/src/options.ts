@@ -1,7 +1,8 @@
 /** The few checks that every factory uses at creation: a wrong option throws a `TypeError` that names it. */
 
-/** A duration or a point in time since the epoch, in seconds. */
-export type Seconds = number
+import type { Seconds } from './lib/clock.ts'
+
+export type { Seconds }
 
 /**
  * Reads the options of one factory once, own properties only.

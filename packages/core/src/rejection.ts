@@ -56,9 +56,19 @@ export interface Rejection {
   readonly maxAge?: Seconds
 }
 
-/** Whether a step refused, instead of giving its result. */
+/** Whether a value of unknown origin is a rejection with a reason from the list. */
+export function isKnownRejection(value: unknown): value is Rejection {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    isRejection(value) &&
+    (REASONS as readonly unknown[]).includes(value.reason)
+  )
+}
+
+/** Whether a step refused, instead of giving its result. The outcome `preflight` has a reason, too, but is none. */
 export function isRejection(result: object): result is Rejection {
-  return Object.hasOwn(result, 'reason')
+  return Object.hasOwn(result, 'reason') && (result as { reason: unknown }).reason !== 'preflight'
 }
 
 /**

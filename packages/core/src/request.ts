@@ -14,8 +14,12 @@ export interface RequestView {
   readonly method?: string | undefined
   /** The request target: path and query, or an absolute URL. */
   readonly url?: string | undefined
-  /** Whether it came over TLS, or from and to loopback. Default: it did not. */
+  /** Whether it came over TLS, as the socket or a framework knows. Default: it did not. Never derived from `Host` or the URL. */
   readonly secure?: boolean | undefined
+  /** Whether both addresses of its socket are this machine's, and no proxy forwarded it. Default: it is not so. */
+  readonly loopback?: boolean | undefined
+  /** Whether it has a body, if its fields do not tell (RFC 9112 §6). Default: `Content-Length` and `Transfer-Encoding` tell. */
+  readonly hasBody?: boolean | undefined
   /**
    * The fields of a form body: `URLSearchParams`, or what a body parser made of it; `undefined` where nobody parsed it.
    * Asked only where credentials may stand in a form, and the body is one.
@@ -29,7 +33,15 @@ export interface NodeRequest {
   readonly rawHeaders?: readonly string[]
   readonly method?: string | undefined
   readonly url?: string | undefined
-  readonly socket?: { readonly encrypted?: boolean; readonly remoteAddress?: string | undefined } | undefined
+  readonly socket?:
+    | {
+        readonly encrypted?: boolean
+        readonly remoteAddress?: string | undefined
+        readonly localAddress?: string | undefined
+      }
+    | undefined
+  /** HTTP/2: a body needs no `Content-Length` there. */
+  readonly stream?: { readonly endAfterHeaders?: boolean } | undefined
 }
 
 /** What a framework knows of a request besides, by the proxies that it was told to trust. */
@@ -89,12 +101,20 @@ class NodeRequestView implements RequestView {
   }
 
   get secure(): boolean {
-    const { secure, ip } = this.#framework
+    return this.#framework.secure ?? this.#request.socket?.encrypted === true
+  }
+
+  get loopback(): boolean {
     const { socket, headers } = this.#request
-    if (secure ?? socket?.encrypted === true) return true
+    const { ip = socket?.remoteAddress } = this.#framework
     if (isForwarded((name) => headers[name])) return false
-    const address = ip ?? socket?.remoteAddress
-    return address !== undefined && isLoopback(address) && isLoopback(hostname(headers.host))
+    return [ip, socket?.remoteAddress, socket?.localAddress].every(
+      (address) => typeof address === 'string' && isLoopback(address),
+    )
+  }
+
+  get hasBody(): boolean {
+    return this.#request.stream?.endAfterHeaders === false
   }
 
   form(): unknown {
@@ -132,10 +152,10 @@ class FetchRequestView implements RequestView {
     return this.#request.url
   }
 
-  get secure(): boolean {
-    const { protocol, hostname } = new URL(this.#request.url)
-    if (protocol === 'https:') return true
-    return isLoopback(hostname) && !isForwarded((name) => this.header(name))
+  /** Some hosts give every request but GET and HEAD a body, if only an empty one. A body that was sent has a type. */
+  get hasBody(): boolean {
+    const { body, headers } = this.#request
+    return body !== null && body !== undefined && headers.has('content-type')
   }
 
   /** Read from a clone: the handler finds the body as it came. */
@@ -166,24 +186,10 @@ export class FormTooLong extends Unavailable {
   }
 }
 
-/** What came through a proxy that nobody told us to trust is not from here, whatever it says besides. */
+/** Whether a proxy says that it forwarded the request. */
 function isForwarded(header: (name: string) => unknown): boolean {
   return ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'].some(
     (name) => header(name) !== undefined,
-  )
-}
-
-/** A `Host` without its port. */
-function hostname(host: string | string[] | undefined): string {
-  return typeof host === 'string' ? host.replace(/:\d*$/, '') : ''
-}
-
-/** A preflight is `OPTIONS` with `Origin` and `Access-Control-Request-Method`, nothing less (Fetch §3.3.2). */
-export function isPreflight(request: RequestView): boolean {
-  return (
-    request.method === 'OPTIONS' &&
-    typeof request.header('origin') === 'string' &&
-    typeof request.header('access-control-request-method') === 'string'
   )
 }
 

@@ -1,120 +1,306 @@
-/** What was good until somebody took it back: asked on every request, whatever is cached. */
+/** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
 import { sha256 } from '#digest'
 import { isToken } from './extract.ts'
-import { type Identity, isNumericDate } from './identity.ts'
-import { after, disown, readOptions, type Seconds, text } from './options.ts'
+import { type Identity, isNumericDate, own } from './identity.ts'
+import { monotonic, now as systemNow } from './lib/clock.ts'
+import { after, callback, count, disown, number, readOptions, type Seconds, text } from './options.ts'
 import { Unavailable } from './rejection.ts'
-import { signedText } from './verify/jws.ts'
+import { decodeObject, signedText } from './verify/jws.ts'
+import { secondsOf } from './verify/verifier.ts'
 
 /**
- * What to revoke: one token, by its text or by its `tokenId`; or all tokens of a subject that were issued before a point in
- * time, by default until now. With `issuer` only what that issuer issued.
+ * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
+ * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
+ *
+ * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
+ * JWT by its text, `exp` is used. If it is not known, the entry is kept for the store's `maxTokenLifetime`.
  */
 export type Revocation =
   | string
-  | { readonly tokenId: string; readonly issuer?: string }
-  | { readonly subject: string; readonly issuedBefore?: Seconds; readonly issuer?: string }
+  | { readonly token: string; readonly expiresAt?: Seconds | undefined }
+  | {
+      readonly tokenId: string
+      readonly issuer?: string | undefined
+      readonly expiresAt?: Seconds | undefined
+    }
+  | {
+      readonly subject: string
+      /**
+       * In seconds since the epoch: tokens with an earlier `iat` are rejected. Default: now and the clock tolerance, so
+       * that the clock of an issuer that runs ahead saves no token. For as long, new tokens of the subject are rejected, too:
+       * give the exact time if it signs in again at once. Tokens without `iat` are rejected until the entry ends.
+       */
+      readonly issuedBefore?: Seconds | undefined
+      readonly issuer?: string | undefined
+      readonly expiresAt?: Seconds | undefined
+    }
 
-/** How many revocations are remembered. None is forgotten before its time, so more are not taken. */
-const MAX_REVOCATIONS = 1_000_000
+/** Keeps revocations. Give several gates the same store, and what one of them revokes is rejected by all. */
+export interface RevocationStore {
+  /** Rejects what the revocation is about from now on. @throws TypeError if it is not a revocation */
+  revoke(revocation: Revocation): void | PromiseLike<void>
+  /**
+   * Whether a token is revoked. Called on every request. If it throws or rejects, the answer is 503.
+   * @param hash the SHA-256 of the token, or `undefined` while `needsHash` is false
+   */
+  isRevoked(
+    identity: Identity<unknown>,
+    hash: string | PromiseLike<string> | undefined,
+  ): boolean | PromiseLike<boolean>
+  /** Whether `isRevoked` needs the hash now. Hashing costs about a microsecond per request. */
+  readonly needsHash: boolean
+  /** How many entries are kept. */
+  readonly size: number
+}
 
-export class Revocations {
+export interface MemoryRevocationsOptions {
+  /** How many entries are kept at most, 1 to 10,000,000. When it is full of entries that still count, `revoke` throws. Default 1,000,000. */
+  max?: number | undefined
+  /** The longest time that any token lives, in seconds, 60 to 315,360,000. Entries without `expiresAt` end after it. Default 31,536,000 (a year). */
+  maxTokenLifetime?: Seconds | undefined
+  /** How far the issuer's clock may be ahead, in seconds, 0 to 300. Default 30. */
+  clockTolerance?: Seconds | undefined
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: (() => number) | undefined
+}
+
+/**
+ * Creates a store of revocations in the memory of this process.
+ *
+ * @example
+ * const revocations = memoryRevocations()
+ * const users = createGate({ issuer, audience: 'urn:users', revocations })
+ * const orders = createGate({ issuer, audience: 'urn:orders', revocations })
+ * await users.revoke({ subject: 'emma' }) // rejected by both
+ * @throws TypeError if an option is unknown or impossible
+ */
+export function memoryRevocations(options: MemoryRevocationsOptions = {}): RevocationStore {
+  return new MemoryRevocations(options)
+}
+
+/** How much longer than `exp` a verifier may accept a token: the largest clock tolerance. */
+const MAX_TOLERANCE: Seconds = 300
+const YEAR: Seconds = 31_536_000
+/** How many entries each new one checks for their end. Two remove expired entries faster than new ones come. */
+const CHECKED_PER_ENTRY = 2
+/** How often all entries are checked if the store is full. */
+const FULL_CHECK_EVERY: Seconds = 60
+
+interface Entry {
+  /** When the last token that it is about has expired, in seconds since the epoch. */
+  endsAt: Seconds
+  /** Of a subject: tokens issued before are rejected. */
+  readonly before: Seconds
+}
+
+/**
+ * An entry that has ended is removed when new ones come. Until then it still counts, which is harmless, since its tokens
+ * have expired, and right if the wall clock was wrong. Only a token without `iat` needs to know the end.
+ */
+class MemoryRevocations implements RevocationStore {
+  readonly #max: number
+  readonly #maxTokenLifetime: Seconds
+  readonly #clockTolerance: Seconds
   readonly #now: () => Seconds
-  /** Hashes of revoked tokens. */
-  readonly #tokens = new Set<string>()
-  readonly #tokenIds = new Set<string>()
-  readonly #subjects = new Map<string, Seconds>()
+  /** By the SHA-256 of the token. */
+  readonly #tokens = new Map<string, Entry>()
+  readonly #tokenIds = new Map<string, Entry>()
+  readonly #subjects = new Map<string, Entry>()
+  /** The same entries by their name alone, if they name an issuer: for identities whose issuer is not known. */
+  readonly #ofAnyIssuer = { tokenIds: new Map<string, Entry>(), subjects: new Map<string, Entry>() }
+  #checkedAllAt = Number.NEGATIVE_INFINITY
 
-  /** @param now the time, in seconds since the epoch */
-  constructor(now: () => Seconds) {
-    this.#now = now
+  constructor(options: MemoryRevocationsOptions) {
+    const read = readOptions('memoryRevocations', options, [
+      'max',
+      'maxTokenLifetime',
+      'clockTolerance',
+      'now',
+    ])
+    this.#max = count('max', read.max, { preset: 1_000_000, min: 1, max: 10_000_000 })
+    this.#maxTokenLifetime = number('maxTokenLifetime', read.maxTokenLifetime, {
+      preset: YEAR,
+      min: 60,
+      max: 10 * YEAR,
+    })
+    this.#clockTolerance = number('clockTolerance', read.clockTolerance, { preset: 30, min: 0, max: 300 })
+    const now = callback('now', read.now, systemNow)
+    this.#now = () => secondsOf(now)
   }
 
   get size(): number {
     return this.#tokens.size + this.#tokenIds.size + this.#subjects.size
   }
 
-  /**
-   * @throws TypeError where it is no revocation
-   * @throws RangeError where a million are remembered already
-   */
-  add(revocation: Revocation): void | PromiseLike<void> {
-    if (this.size >= MAX_REVOCATIONS)
-      throw new RangeError(`${MAX_REVOCATIONS} revocations are remembered already`)
-    if (typeof revocation === 'string')
-      return after(hashOf(token(revocation)), (hash) => void this.#tokens.add(hash))
-    const read = readOptions('revoke', revocation, ['tokenId', 'subject', 'issuedBefore', 'issuer'])
-    const issuer = read.issuer === undefined ? undefined : text('issuer', read.issuer)
-    if ('tokenId' in read === 'subject' in read)
-      throw new TypeError('"revoke" needs a token, or either "tokenId" or "subject"')
-    if ('tokenId' in read) {
-      if ('issuedBefore' in read) throw new TypeError('"issuedBefore" goes with "subject" only')
-      this.#tokenIds.add(keyOf(text('tokenId', read.tokenId), issuer))
-      return
-    }
-    const before = read.issuedBefore === undefined ? this.#now() : read.issuedBefore
-    if (!isNumericDate(before))
-      throw new TypeError('"issuedBefore" must be a date in seconds since the epoch')
-    const key = keyOf(text('subject', read.subject), issuer)
-    this.#subjects.set(key, Math.max(before, this.#subjects.get(key) ?? 0))
-  }
-
-  /** Whether any token was revoked by its text. */
-  get ofTokens(): boolean {
+  get needsHash(): boolean {
     return this.#tokens.size > 0
   }
 
-  /**
-   * Whether the token is revoked, or what it stands for.
-   * @param hash of the token; without it only the identity is looked at
-   */
-  has(
-    hash: string | PromiseLike<string> | undefined,
-    identity: Identity<unknown>,
-  ): boolean | PromiseLike<boolean> {
-    if (this.size === 0) return false
-    if (this.#hasIdentity(identity)) return true
-    if (hash === undefined || !this.ofTokens) return false
-    return after(hash, (digest) => this.#tokens.has(digest))
+  revoke(revocation: Revocation): void | PromiseLike<void> {
+    const { token, tokenId, subject, issuer, issuedBefore, expiresAt } = readRevocation(revocation)
+    if (token !== undefined) {
+      const end = expiresAt ?? expiryOf(token)
+      return after(hashOf(token), (hash) => this.#add(this.#tokens, hash, end))
+    }
+    const name = keyOf(tokenId ?? (subject as string))
+    const before = issuedBefore ?? this.#now() + this.#clockTolerance
+    const [entries, ofAnyIssuer] =
+      tokenId !== undefined
+        ? [this.#tokenIds, this.#ofAnyIssuer.tokenIds]
+        : [this.#subjects, this.#ofAnyIssuer.subjects]
+    this.#add(
+      entries,
+      issuer === undefined ? name : keyOf(tokenId ?? (subject as string), issuer),
+      expiresAt,
+      before,
+    )
+    if (issuer !== undefined) this.#add(ofAnyIssuer, name, expiresAt, before)
   }
 
-  #hasIdentity({ tokenId, subject, issuer, issuedAt }: Identity<unknown>): boolean {
-    const keys = (name: string) => (issuer === undefined ? [keyOf(name)] : [keyOf(name), keyOf(name, issuer)])
-    if (
-      this.#tokenIds.size > 0 &&
-      tokenId !== undefined &&
-      keys(tokenId).some((key) => this.#tokenIds.has(key))
-    )
-      return true
-    if (this.#subjects.size === 0 || subject === undefined) return false
-    return keys(subject).some((key) => {
-      const before = this.#subjects.get(key)
-      return before !== undefined && (issuedAt === undefined || issuedAt < before)
+  isRevoked(
+    identity: Identity<unknown>,
+    hash: string | PromiseLike<string> | undefined,
+  ): boolean | PromiseLike<boolean> {
+    const { tokenId, subject, issuedAt } = identity
+    const { tokenIds, subjects } = this.#ofAnyIssuer
+    if (this.#entriesOf(this.#tokenIds, tokenIds, tokenId, identity).length > 0) return true
+    const ofSubject = this.#entriesOf(this.#subjects, subjects, subject, identity)
+    const isTooOld = ({ before, endsAt }: Entry) =>
+      issuedAt === undefined ? this.#now() < endsAt : issuedAt < before
+    if (ofSubject.some(isTooOld)) return true
+    if (hash === undefined || !this.needsHash) return false
+    return after(hash, (digest) => {
+      const entry = this.#tokens.get(digest)
+      // The verifier knows when this one token expires: the entry need not outlive it.
+      if (entry !== undefined && identity.expiresAt !== undefined)
+        entry.endsAt = Math.min(entry.endsAt, identity.expiresAt + MAX_TOLERANCE)
+      return entry !== undefined
     })
   }
+
+  /**
+   * Returns the entries that are about an identity. If an authorization server was asked whose issuer is not known, an
+   * entry for any issuer counts: to accept a revoked token would be worse than to reject a good one.
+   */
+  #entriesOf(
+    entries: Map<string, Entry>,
+    ofAnyIssuer: Map<string, Entry>,
+    name: string | undefined,
+    { kind, issuer, source }: Identity<unknown>,
+  ): readonly Entry[] {
+    if (entries.size === 0 || name === undefined) return []
+    const from = source?.issuer ?? issuer
+    const found = [entries.get(keyOf(name))]
+    if (from !== undefined) found.push(entries.get(keyOf(name, from)))
+    else if (kind === 'introspected') found.push(ofAnyIssuer.get(keyOf(name)))
+    return found.filter((entry) => entry !== undefined)
+  }
+
+  #add(entries: Map<string, Entry>, key: string, end: Seconds | undefined, before: Seconds = 0): void {
+    const known = entries.get(key)
+    const endsAt = end === undefined ? this.#now() + this.#maxTokenLifetime : end + MAX_TOLERANCE
+    if (known === undefined) this.#makeRoom()
+    entries.set(key, {
+      endsAt: Math.max(endsAt, known?.endsAt ?? 0),
+      before: Math.max(before, known?.before ?? 0),
+    })
+  }
+
+  get #all(): readonly Map<string, Entry>[] {
+    const { tokenIds, subjects } = this.#ofAnyIssuer
+    return [this.#tokens, this.#tokenIds, this.#subjects, tokenIds, subjects]
+  }
+
+  #makeRoom(): void {
+    const now = this.#now()
+    for (const entries of this.#all)
+      for (let left = CHECKED_PER_ENTRY; left > 0; left -= 1) {
+        const [oldest] = entries
+        if (oldest === undefined) break
+        entries.delete(oldest[0])
+        // Behind all others, so that each has its turn.
+        if (now < oldest[1].endsAt) entries.set(oldest[0], oldest[1])
+      }
+    if (this.size < this.#max) return
+    if (monotonic() - this.#checkedAllAt >= FULL_CHECK_EVERY) this.#removeEnded(now)
+    if (this.size >= this.#max)
+      throw new RangeError(
+        `Failed to revoke: the store holds ${this.#max} revocations that still count. Give "expiresAt" with each, or a larger "max" to memoryRevocations()`,
+      )
+  }
+
+  #removeEnded(now: Seconds): void {
+    this.#checkedAllAt = monotonic()
+    for (const entries of this.#all)
+      for (const [key, { endsAt }] of entries) if (now >= endsAt) entries.delete(key)
+  }
 }
 
-/** The hash by which a token is known to have been revoked. */
-export function hashOf(text: string): string | Promise<string> {
-  return sha256(signedText(text))
+interface ReadRevocation {
+  readonly token?: string | undefined
+  readonly tokenId?: string | undefined
+  readonly subject?: string | undefined
+  readonly issuer?: string | undefined
+  readonly issuedBefore?: Seconds | undefined
+  readonly expiresAt?: Seconds | undefined
 }
 
-function token(value: string): string {
-  if (isToken(value)) return value
-  throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
+const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
+
+function readRevocation(revocation: Revocation): ReadRevocation {
+  const given = typeof revocation === 'string' ? { token: revocation } : revocation
+  const read: ReadRevocation = readOptions('revoke', given, MEMBERS)
+  const [named, ...others] = (['token', 'tokenId', 'subject'] as const).filter(
+    (name) => read[name] !== undefined,
+  )
+  if (named === undefined || others.length > 0)
+    throw new TypeError(
+      '"revoke" needs the text of a token, or an object with one of "token", "tokenId" and "subject"',
+    )
+  if (read.issuedBefore !== undefined && named !== 'subject')
+    throw new TypeError('"issuedBefore" can only be combined with "subject"')
+  if (read.issuer !== undefined && named === 'token')
+    throw new TypeError('"issuer" cannot be combined with "token": the text of a token is enough')
+  if (named === 'token') tokenText(read.token)
+  else text(named, read[named])
+  if (read.issuer !== undefined) text('issuer', read.issuer)
+  for (const name of ['issuedBefore', 'expiresAt'] as const)
+    if (read[name] !== undefined && !isNumericDate(read[name]))
+      throw new TypeError(`"${name}" must be a date in seconds since the epoch`)
+  return read
+}
+
+/** Checks the option of a gate that takes a store. */
+export function revocationStore(value: RevocationStore): RevocationStore {
+  if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
+  throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
+}
+
+/** Returns the hash by which a revoked token is known. */
+export function hashOf(token: string): string | Promise<string> {
+  return sha256(signedText(token))
+}
+
+function tokenText(value: unknown): void {
+  if (typeof value !== 'string' || !isToken(value))
+    throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
+}
+
+/** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */
+function expiryOf(token: string): Seconds | undefined {
+  if (signedText(token) === token) return undefined
+  const exp = own(decodeObject(token.split('.')[1] ?? '') ?? {}, 'exp')
+  return isNumericDate(exp) ? exp : undefined
 }
 
 function keyOf(name: string, issuer?: string): string {
   return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
 }
 
-/** Asks a function of the user's, which says `true` or `false`, at once or later. */
-export function askRevoked<I>(
-  isRevoked: (identity: I) => boolean | Promise<boolean>,
-  identity: I,
-): boolean | PromiseLike<boolean> {
-  return after<unknown, boolean>(isRevoked(identity), (answer) => {
+/** Calls a function of the user's that must return `true` or `false`, at once or later. */
+export function askRevoked(isRevoked: () => boolean | PromiseLike<boolean>): boolean | PromiseLike<boolean> {
+  return after<unknown, boolean>(isRevoked(), (answer) => {
     if (typeof answer === 'boolean') return answer
     disown(answer)
     throw new Unavailable('"isRevoked" gave neither true nor false')

@@ -1,6 +1,6 @@
 /** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
 
-import type { Refusal } from './decision.ts'
+import { answerOf, type Preflight, type Refusal } from './decision.ts'
 import type { Gate } from './gate.ts'
 import type { Sender } from './identity.ts'
 import { readOptions } from './options.ts'
@@ -55,6 +55,12 @@ export function webSocketHandshake(
     },
     get secure() {
       return view.secure
+    },
+    get loopback() {
+      return view.loopback
+    },
+    get hasBody() {
+      return view.hasBody
     },
     protocols,
   }
@@ -112,7 +118,7 @@ export async function authenticateUpgrade<I extends Sender>(
   if (socket.destroyed) return undefined
   const { protocols } = handshake
   offer(request, protocols)
-  return { identity: decision.identity, protocols }
+  return { identity: decision.identity as I, protocols }
 }
 
 const FIELD = 'sec-websocket-protocol'
@@ -132,10 +138,17 @@ function offer(request: NodeRequest, protocols: readonly string[]): void {
   }
 }
 
-const STATUS_TEXT = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' }
+const STATUS_TEXT = {
+  204: 'No Content',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  503: 'Service Unavailable',
+}
 
-function responseOf({ status, headers, body }: Refusal): string {
-  const content = JSON.stringify(body)
+function responseOf(decision: Refusal | Preflight): string {
+  const { status } = decision
+  const { headers, body: content } = answerOf(decision)
   const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(content.length) })
   const lines = fields.flatMap(([name, value]) => [value].flat().map((item) => `${name}: ${item}\r\n`))
   return `HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\n${lines.join('')}\r\n${content}`

@@ -1,7 +1,8 @@
 /** Express: translate in, call the core, translate out. */
 
 import {
-  allOf,
+  type Answer,
+  answerOf,
   attach,
   authorizeAttached,
   type Decision,
@@ -15,13 +16,13 @@ import {
   nodeRequest,
   type OnReject,
   type Passing,
-  type Refusal,
   RefusalError,
   type Requirement,
   type ResourceMetadata,
   requirement,
+  type Scopes,
   type Sender,
-  scope,
+  scopesRequirement,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import type { NextFunction, RequestHandler, Response } from 'express'
@@ -35,16 +36,25 @@ declare global {
   }
 }
 
-type Answer = Pick<Refusal, 'headers'> & { readonly status: number; readonly body: string }
-
 /** The middleware that `bearer` makes. */
 export interface Bearer<I extends Sender = Identity> extends RequestHandler {
   readonly gate: Gate<I>
   /**
-   * Who sent the request; `undefined` where `optional` or `passPreflight` let it pass without an identity.
-   * @throws TypeError where this middleware did not run for it
+   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
+   * @throws TypeError if this middleware did not run for the request
    */
   identity(request: Express.Request): I
+  /**
+   * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
+   * step-up otherwise. Mount it behind this middleware.
+   * @throws TypeError if it is not a requirement
+   */
+  authorize(required: Requirement<NonNullable<I>>): RequestHandler
+  /**
+   * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
+   * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
+   */
+  requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler
 }
 
 /**
@@ -68,7 +78,13 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
         request.identity = decision.identity
         if (decision.headers !== undefined) insist(response, decision.headers)
       }
-      proceed(decision, gate.onReject, response, next)
+      if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
+        proceed(decision, gate.onReject, response, next)
+      else
+        (gate.cors as RequestHandler)(request, response, (cause?: unknown) => {
+          if (cause === undefined) send(response, answerOf(decision))
+          else next(cause)
+        })
     }
     const view = nodeRequest(request)
     const answer = gate.metadata(view)
@@ -80,26 +96,25 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   return Object.assign(middleware, {
     gate,
     identity: (request: Express.Request) => identityFrom(request, gate),
+    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
 
 /**
- * Lets a request pass that does what is required, and answers 403 to any other. Stands behind `bearer()`.
- * @throws TypeError where the requirement is none
+ * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * @throws TypeError if it is not a requirement
  */
 export function authorize(required: Requirement): RequestHandler {
-  const rule = requirement('authorize', required)
-  return (request, response, next) => {
-    proceed(...authorizeAttached(request, rule), response, next)
-  }
+  return guard(required)
 }
 
 /**
- * Lets a request pass whose token has every one of the scopes. Stands behind `bearer()`.
- * @throws TypeError where no scope is given, or what is given is not a scope-token
+ * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
-export function requireScope(first: string, ...rest: readonly string[]): RequestHandler {
-  return authorize(allOf(scope(first), ...rest.map((name) => scope(name))))
+export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler {
+  return authorize(scopesRequirement([first, ...rest]))
 }
 
 /**
@@ -119,6 +134,13 @@ export function protectedResource(
   }
 }
 
+function guard(required: Requirement, gate?: Gate<Sender>): RequestHandler {
+  const rule = requirement('authorize', required)
+  return (request, response, next) => {
+    proceed(...authorizeAttached(request, rule, gate), response, next)
+  }
+}
+
 function proceed(
   decision: Decision<Sender>,
   onReject: OnReject,
@@ -126,8 +148,8 @@ function proceed(
   next: NextFunction,
 ): void {
   if (decision.ok) next()
-  else if (onReject === 'next') next(new RefusalError(decision))
-  else if (!response.headersSent) send(response, { ...decision, body: JSON.stringify(decision.body) })
+  else if (onReject === 'next' && decision.reason !== 'preflight') next(new RefusalError(decision))
+  else if (!response.headersSent) send(response, answerOf(decision))
 }
 
 /** What another middleware exposes to scripts stays exposed. */

@@ -1,7 +1,8 @@
 /** Koa: translate in, call the core, translate out. */
 
 import {
-  allOf,
+  type Answer,
+  answerOf,
   attach,
   authorizeAttached,
   type Decision,
@@ -15,13 +16,13 @@ import {
   nodeRequest,
   type OnReject,
   type Passing,
-  type Refusal,
   RefusalError,
   type Requirement,
   type ResourceMetadata,
   requirement,
+  type Scopes,
   type Sender,
-  scope,
+  scopesRequirement,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import type { Context, ExtendableContext, Middleware, Next } from 'koa'
@@ -33,16 +34,25 @@ declare module 'koa' {
   }
 }
 
-type Answer = Pick<Refusal, 'headers'> & { readonly status: number; readonly body: string }
-
 /** The middleware that `bearer` makes. */
 export interface Bearer<I extends Sender = Identity> extends Middleware {
   readonly gate: Gate<I>
   /**
-   * Who sent the request; `undefined` where `optional` or `passPreflight` let it pass without an identity.
-   * @throws TypeError where this middleware did not run for it
+   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
+   * @throws TypeError if this middleware did not run for the request
    */
   identity(context: ExtendableContext): I
+  /**
+   * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
+   * step-up otherwise. Mount it behind this middleware.
+   * @throws TypeError if it is not a requirement
+   */
+  authorize(required: Requirement<NonNullable<I>>): Middleware
+  /**
+   * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
+   * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
+   */
+  requireScope(first: Scopes, ...rest: readonly Scopes[]): Middleware
 }
 
 /**
@@ -66,6 +76,10 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
         context.state.identity = decision.identity
         if (decision.headers !== undefined) insist(context.res, decision.headers)
       }
+      if (!decision.ok && decision.reason === 'preflight' && gate.cors !== undefined) {
+        const cors = gate.cors as Middleware
+        return cors(context, async () => send(context, answerOf(decision)))
+      }
       return proceed(decision, gate.onReject, context, next)
     }
     const view = nodeRequest(context.req, context.request)
@@ -77,24 +91,25 @@ export function bearer<I extends Sender>(options: object): Bearer<I> {
   return Object.assign(middleware, {
     gate,
     identity: (context: ExtendableContext) => identityFrom(context, gate),
+    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
 
 /**
- * Lets a request pass that does what is required, and answers 403 to any other. Stands behind `bearer()`.
- * @throws TypeError where the requirement is none
+ * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * @throws TypeError if it is not a requirement
  */
 export function authorize(required: Requirement): Middleware {
-  const rule = requirement('authorize', required)
-  return (context, next) => proceed(...authorizeAttached(context, rule), context, next)
+  return guard(required)
 }
 
 /**
- * Lets a request pass whose token has every one of the scopes. Stands behind `bearer()`.
- * @throws TypeError where no scope is given, or what is given is not a scope-token
+ * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
-export function requireScope(first: string, ...rest: readonly string[]): Middleware {
-  return authorize(allOf(scope(first), ...rest.map((name) => scope(name))))
+export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Middleware {
+  return authorize(scopesRequirement([first, ...rest]))
 }
 
 /**
@@ -113,10 +128,15 @@ export function protectedResource(
   }
 }
 
+function guard(required: Requirement, gate?: Gate<Sender>): Middleware {
+  const rule = requirement('authorize', required)
+  return (context, next) => proceed(...authorizeAttached(context, rule, gate), context, next)
+}
+
 function proceed(decision: Decision<Sender>, onReject: OnReject, context: Context, next: Next): unknown {
   if (decision.ok) return next()
-  if (onReject === 'next') throw new RefusalError(decision)
-  return send(context, { ...decision, body: JSON.stringify(decision.body) })
+  if (onReject === 'next' && decision.reason !== 'preflight') throw new RefusalError(decision)
+  return send(context, answerOf(decision))
 }
 
 /** What another middleware exposes to scripts stays exposed. */

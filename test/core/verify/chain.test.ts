@@ -268,9 +268,10 @@ describe('a chain as a member', () => {
       describe: () => ({ name }),
       issuers: [name],
     })
-    const gate = createGate({ verifier: chain(member('a'), member('b'), ofIssuer()) })
+    const verifier = chain(member('a'), member('b'), ofIssuer())
+    const gate = createGate({ verifier })
     await gate.ready()
-    gate.close()
+    verifier.close?.()
     expect(called).toEqual(['ready a', 'ready b', 'close a', 'close b'])
     expect(gate.describe().verifier).toMatchObject({
       kind: 'chain',

@@ -412,10 +412,11 @@ describe('a function that knows the tenants', () => {
 
   it('FX59 is not asked after close, and what is at hand still decides', async () => {
     const resolve = vi.fn((issuer: string) => (issuer === PARTNER ? theirOptions() : ourOptions()))
-    const gate = gateOf(resolve)
+    const verifier = issuers(resolve, { now: clock })
+    const gate = createGate({ verifier, now: clock })
     const token = await theirs.sign(theirClaims)
     expect(await outcome(gate, token)).toBe('ok')
-    gate.close()
+    verifier.close?.()
     expect(await outcome(gate, await ours.sign())).toBe('503 unavailable')
     expect(await outcome(gate, token)).toBe('ok')
     expect(resolve).toHaveBeenCalledTimes(1)

@@ -1,9 +1,7 @@
-/**
- * The clock of this process. Everything that waits or ages takes its time from here, so that tests can replace all of it
- * at once: wall time, monotonic time and deadlines never disagree.
- */
+/** The clock of this process: everything that waits or ages takes its time from here, so tests can replace it as a whole. */
 
-import type { Seconds } from '../options.ts'
+/** A duration or a point in time since the epoch, in seconds. */
+export type Seconds = number
 
 export interface Clock {
   /** The wall time in milliseconds since the epoch, like `Date.now`. Only token dates are compared with it. */

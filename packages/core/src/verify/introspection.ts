@@ -150,7 +150,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       count('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
       count('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
     )
-    this.#read = claimsReader('introspected', options, this.#audience)
+    this.#read = claimsReader('introspected', options, this.#audience, this.#issuer)
     this.#listener = callback<IntrospectionListener, undefined>(
       'onIntrospection',
       options.onIntrospection,

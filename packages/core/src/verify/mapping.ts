@@ -50,22 +50,28 @@ export type ReadClaims<Claims> = (
   claims: RawClaims,
 ) => Identity<Claims> | Inactive | Promise<Identity<Claims> | Inactive>
 
-/** @param audience who we are, by which our part of `resource_access` is found */
+/**
+ * @param audience who we are, by which our part of `resource_access` is found
+ * @param issuer who vouches for claims without `iss`: the issuer of the authorization server that was asked
+ */
 export function claimsReader<Claims = RawClaims>(
   kind: 'jwt' | 'introspected',
   options: ClaimsOptions<Claims>,
   audience: readonly string[] | null,
+  issuer?: string,
 ): ReadClaims<Claims> {
   const required = requirements(options.requiredClaims)
   const scopesOf = callback('scopes', options.scopes, scopes)
   const rolesOf = callback('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
+  const issuerOf = (raw: RawClaims) => textOf(raw, 'iss') ?? issuer
+
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
     return frozenIdentity<Claims>({
       kind,
       subject: textOf(raw, 'sub'),
-      issuer: textOf(raw, 'iss'),
+      issuer: issuerOf(raw),
       clientId: textOf(raw, 'client_id') ?? textOf(raw, 'azp') ?? textOf(raw, 'appid') ?? textOf(raw, 'cid'),
       audience: audienceOf(own(raw, 'aud')),
       scopes: listFrom('scopes', scopesOf(raw)),
@@ -78,6 +84,7 @@ export function claimsReader<Claims = RawClaims>(
       claims,
       actor: own(raw, 'act') as RawClaims | undefined,
       confirmation: own(raw, 'cnf') as RawClaims | undefined,
+      source: { verifier: kind, issuer: issuerOf(raw), tokenFrom: 'header' },
     })
   }
 

@@ -2,7 +2,7 @@
 
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
-import { frozen, type Identity, isObject, MEMBERS, wrongMember } from '../identity.ts'
+import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
@@ -99,7 +99,7 @@ function hasMembers(found: object): boolean {
 }
 
 function identityOf<Claims>(found: OpaqueToken<Claims>): Identity<Claims> {
-  return frozen<Identity<Claims>>({
+  return withSource<Identity<Claims>>({
     kind: 'opaque',
     subject: found.subject,
     issuer: found.issuer,

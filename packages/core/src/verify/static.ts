@@ -1,7 +1,7 @@
 /** A few fixed tokens, such as those of services and of tests, compared in constant time. */
 
 import { sha256 } from '#digest'
-import { frozen, type Identity, wrongMember } from '../identity.ts'
+import { type Identity, withSource, wrongMember } from '../identity.ts'
 import { after, disown, isPending, readOptions } from '../options.ts'
 import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
@@ -90,7 +90,7 @@ interface Entry<Claims> {
 
 function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claims> {
   const { token, hash, ...known } = readOptions(`tokens[${index}]`, entry, MEMBERS)
-  const identity = frozen({
+  const identity = withSource({
     audience: [],
     scopes: [],
     roles: [],

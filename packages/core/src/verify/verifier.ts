@@ -1,6 +1,6 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import { frozen, type Identity, isNumericDate, isObject, own, wrongMember } from '../identity.ts'
+import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { disown, type Seconds } from '../options.ts'
 import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
@@ -148,7 +148,7 @@ export function checkedVerification<I extends Identity<unknown>>(
   if (!given.active) return trusted({ ...given, active: false, reason: given.reason })
   const expiresAt = given.expiresAt ?? (own(given.identity, 'expiresAt') as Seconds | undefined)
   if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return trusted({ ...given, active: true, identity: frozen(given.identity), expiresAt }, now)
+  return trusted({ ...given, active: true, identity: withSource(given.identity), expiresAt }, now)
 }
 
 /** What is wrong with what a verifier gave. */

@@ -1,0 +1,77 @@
+/** Keeps shared caches from serving one caller's answer to another (RFC 9111 §3.5, RFC 9110 §12.5.5, RFC 6750 §2.3). */
+
+import type { TokenSource } from './identity.ts'
+
+export type RequiredHeaders = Readonly<Record<string, string>>
+
+/**
+ * The headers that the answer to an allowed request must carry, by the place of its token. Caches protect answers to
+ * requests with `Authorization` by themselves (RFC 9111 §3.5), but know nothing of any other place.
+ */
+export interface CacheHeaders {
+  /** `undefined` if the token was in `Authorization`. */
+  of(source: TokenSource): RequiredHeaders | undefined
+  /** For a request without credentials: a stored answer must not be served to a caller who has some. */
+  readonly anonymous: RequiredHeaders
+}
+
+/** @param fields the header fields that may hold a token, such as `Authorization` and `Cookie` */
+export function cacheHeaders(header: string | undefined, cookie: boolean): CacheHeaders {
+  const isUsual = header === undefined || header.toLowerCase() === 'authorization'
+  const places: Readonly<Record<TokenSource, RequiredHeaders | undefined>> = {
+    header: isUsual ? undefined : Object.freeze({ 'Cache-Control': 'private', Vary: header }),
+    cookie: Object.freeze({ 'Cache-Control': 'private', Vary: 'Cookie' }),
+    form: Object.freeze({ 'Cache-Control': 'private' }),
+    query: Object.freeze({ 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer' }),
+  }
+  const fields = [...(header === '' ? [] : [header ?? 'Authorization']), ...(cookie ? ['Cookie'] : [])]
+  return {
+    of: (source) => places[source],
+    anonymous: Object.freeze(fields.length === 0 ? {} : { Vary: fields.join(', ') }),
+  }
+}
+
+/** Returns the value that a header must have, given the value that the handler set: the stricter one wins. */
+export function stricter(name: string, required: string, given: string | undefined): string {
+  if (given === undefined || given.trim() === '') return required
+  switch (name.toLowerCase()) {
+    case 'cache-control':
+      return cacheControl(required, given)
+    case 'vary':
+      return vary(required, given)
+    default:
+      return required
+  }
+}
+
+/** Headers that tell some caches to ignore `Cache-Control` (RFC 9213). */
+export function isTargetedCacheControl(name: string): boolean {
+  return /(?:^|-)cdn-cache-control$|^surrogate-control$/i.test(name)
+}
+
+/** One directive, whose argument may be a quoted string with commas in it (RFC 9111 §5.2). */
+const DIRECTIVE = /(?:[^,"]|"(?:\\.|[^"\\])*"?)+/g
+/** What allows a shared cache to store or to reuse an answer. */
+const SHARED = /^(?:public|s-maxage(?:=.*)?|private=.*)$/i
+
+function cacheControl(required: string, given: string): string {
+  const wanted = required.split(', ')
+  if (wanted.includes('no-store')) return required
+  const kept = (given.match(DIRECTIVE) ?? [])
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '' && !SHARED.test(directive))
+  const names = kept.map((directive) => directive.toLowerCase())
+  const isStrict = names.includes('no-store')
+  const missing = wanted.filter(
+    (directive) => !names.includes(directive) && !(isStrict && directive === 'private'),
+  )
+  return [...missing, ...kept].join(', ')
+}
+
+function vary(required: string, given: string): string {
+  const names = given.split(',').map((name) => name.trim())
+  if (names.includes('*')) return '*'
+  const known = names.map((name) => name.toLowerCase())
+  const missing = required.split(', ').filter((name) => !known.includes(name.toLowerCase()))
+  return [...names.filter((name) => name !== ''), ...missing].join(', ')
+}

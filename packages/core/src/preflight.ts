@@ -1,0 +1,107 @@
+/** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
+
+import type { Preflight } from './decision.ts'
+import { isFieldName } from './lib/syntax.ts'
+import { count, readOptions, type Seconds, texts } from './options.ts'
+import type { RequestView } from './request.ts'
+
+/** How the gate answers preflights. The answers to the real requests need `Access-Control-Allow-Origin` as well: set it there. */
+export interface PreflightPolicy {
+  /** The methods that may be used, such as `['GET', 'POST']`. */
+  methods: readonly string[]
+  /** The header fields that may be sent. Default `['Authorization', 'Content-Type']`. */
+  headers?: readonly string[] | undefined
+  /** The origins that may ask, such as `['https://app.example.com']`. Default `'*'`: all of them. */
+  origins?: '*' | readonly string[] | undefined
+  /** How long a browser may remember the answer, in seconds, 0 to 86,400. Default 600. */
+  maxAge?: Seconds | undefined
+}
+
+/**
+ * A CORS middleware of the host: `(req, res, next)` on Express, `(ctx, next)` on Koa, `(request) => Response` for
+ * `protect`, `(event) => result` on Lambda.
+ */
+export type CorsMiddleware = (...args: never[]) => unknown
+
+/** Answers one preflight. */
+export type AnswerPreflight = (request: RequestView) => Preflight
+
+/** @throws TypeError if a member is unknown, missing or impossible */
+export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): AnswerPreflight {
+  if (typeof option === 'function') {
+    const empty = preflight({})
+    return () => empty
+  }
+  const read = readOptions('allowPreflight', option, ['methods', 'headers', 'origins', 'maxAge'])
+  const methods = names('allowPreflight.methods', read.methods)
+  const headers = names('allowPreflight.headers', read.headers ?? ['Authorization', 'Content-Type'])
+  const origins = read.origins === undefined || read.origins === '*' ? '*' : originsOf(read.origins)
+  const maxAge = count('allowPreflight.maxAge', read.maxAge, { preset: 600, min: 0, max: 86_400 })
+  const allowed = {
+    'Access-Control-Allow-Methods': methods,
+    'Access-Control-Allow-Headers': headers,
+    'Access-Control-Max-Age': String(maxAge),
+  }
+  if (origins === '*') {
+    const open = preflight({ 'Access-Control-Allow-Origin': '*', ...allowed })
+    return () => open
+  }
+  const other = preflight({ Vary: 'Origin' })
+  const byOrigin = new Map(
+    origins.map((origin) => [
+      origin,
+      preflight({ 'Access-Control-Allow-Origin': origin, ...allowed, Vary: 'Origin' }),
+    ]),
+  )
+  return (request) => byOrigin.get(String(request.header('origin'))) ?? other
+}
+
+function preflight(fields: Readonly<Record<string, string>>): Preflight {
+  const headers = Object.freeze({ ...fields })
+  return Object.freeze({
+    ok: false as const,
+    status: 204 as const,
+    headers,
+    body: Object.freeze({}),
+    reason: 'preflight' as const,
+    toResponse: () => new Response(null, { status: 204, headers }),
+  })
+}
+
+function names(option: string, value: unknown): string {
+  const list = texts(option, value)
+  if (!list.every(isFieldName))
+    throw new TypeError(`"${option}" must be an array of names, such as ['GET', 'POST'] (RFC 9110 §5.6.2)`)
+  return list.join(', ')
+}
+
+function originsOf(value: unknown): readonly string[] {
+  const list = texts('allowPreflight.origins', value)
+  for (const origin of list)
+    if (origin.includes('*') || !URL.canParse(origin) || new URL(origin).origin !== origin)
+      throw new TypeError(
+        `"allowPreflight.origins" must be "*" or an array of origins, such as "https://app.example.com", not ${JSON.stringify(origin)}`,
+      )
+  return list
+}
+
+/**
+ * Whether a request is a preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method`, and nothing that a
+ * browser leaves out of a preflight: credentials, cookies and a body (Fetch §4.8).
+ */
+export function isPreflight(request: RequestView): boolean {
+  return (
+    request.method === 'OPTIONS' &&
+    typeof request.header('origin') === 'string' &&
+    typeof request.header('access-control-request-method') === 'string' &&
+    request.header('authorization') === undefined &&
+    request.header('cookie') === undefined &&
+    !hasBody(request)
+  )
+}
+
+function hasBody(request: RequestView): boolean {
+  if (request.hasBody === true || request.header('transfer-encoding') !== undefined) return true
+  const length = request.header('content-length')
+  return length !== undefined && length !== '0'
+}

@@ -1,0 +1,283 @@
+/** Revocations end with their tokens, tolerate clocks that are ahead, and can be shared by gates (ATK04, ATK12, ATK13). */
+
+import {
+  chain,
+  createGate,
+  type Identity,
+  introspection,
+  jwt,
+  memoryRevocations,
+  opaque,
+  type RevocationStore,
+  type TokenVerifier,
+} from '@bearergate/core'
+import { describe, expect, it, vi } from 'vitest'
+import { pass, stopClock } from '../support/clock.ts'
+import { json, startIntrospector } from '../support/introspector.ts'
+import { AUDIENCE, createKey, ISSUER } from '../support/issuer.ts'
+
+stopClock()
+
+const seconds = () => Date.now() / 1000
+const request = (token = 'a-token') => ({
+  header: (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined),
+})
+const verifierOf = (members: Partial<Identity> = {}): TokenVerifier => ({
+  verify: () => ({
+    active: true,
+    identity: {
+      kind: 'opaque',
+      subject: 'emma',
+      audience: [],
+      scopes: [],
+      roles: [],
+      claims: {},
+      ...members,
+    },
+  }),
+})
+
+describe('a store of revocations', () => {
+  it('takes new ones for ever, since each ends with its token (ATK12)', async () => {
+    const revocations = memoryRevocations({ max: 1_000 })
+    for (let round = 0; round < 20; round += 1) {
+      for (let index = 0; index < 1_000; index += 1)
+        revocations.revoke({ tokenId: `${round}-${index}`, expiresAt: seconds() + 600 })
+      expect(revocations.size).toBeLessThanOrEqual(1_000)
+      pass(901)
+    }
+  })
+
+  it('forgets a JWT that was revoked by its text when its exp and the largest clock tolerance have passed (ATK12)', async () => {
+    const key = await createKey('ES256')
+    const revocations = memoryRevocations({ max: 1 })
+    await revocations.revoke(await key.sign({ exp: seconds() + 60 }))
+    const next = await key.sign({ exp: seconds() + 7_200, jti: 'two' })
+    pass(359)
+    expect(() => revocations.revoke(next)).toThrow(RangeError)
+    pass(61)
+    await revocations.revoke(next)
+    expect(revocations.size).toBe(1)
+  })
+
+  it('keeps an entry whose end it does not know for maxTokenLifetime (ATK12)', () => {
+    const revocations = memoryRevocations({ max: 1, maxTokenLifetime: 3_600 })
+    revocations.revoke({ tokenId: 'one' })
+    pass(3_599)
+    expect(() => revocations.revoke({ tokenId: 'two' })).toThrow(/holds 1 revocations that still count/)
+    pass(61)
+    revocations.revoke({ tokenId: 'two' })
+  })
+
+  it('learns the end of a token that it rejects from its identity (ATK12)', async () => {
+    const revocations = memoryRevocations({ max: 1 })
+    const gate = createGate({ verifier: verifierOf({ expiresAt: seconds() + 60 }), revocations })
+    await gate.revoke('a-token')
+    expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    pass(361)
+    await gate.revoke('b-token')
+    expect(revocations.size).toBe(1)
+  })
+
+  it('keeps rejecting for as long as its tokens could be accepted', async () => {
+    const gate = createGate({ verifier: verifierOf({ tokenId: 'one' }) })
+    await gate.revoke({ tokenId: 'one', expiresAt: seconds() + 60 })
+    for (const step of [59, 1, 29, 1, 269]) {
+      pass(step)
+      expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    }
+  })
+})
+
+describe('revoking a subject', () => {
+  it.each([
+    [-60, true],
+    [0, true],
+    [20, true],
+    [29, true],
+    [31, false],
+  ])('by default rejects a token issued %i s from now: %s (ATK13)', async (offset, revoked) => {
+    const gate = createGate({ verifier: verifierOf({ issuedAt: seconds() + offset }) })
+    await gate.revoke({ subject: 'emma' })
+    expect((await gate.authenticate(request())).ok).toBe(!revoked)
+  })
+
+  it('is exact if issuedBefore is given', async () => {
+    const gate = createGate({ verifier: verifierOf({ issuedAt: seconds() }) })
+    await gate.revoke({ subject: 'emma', issuedBefore: seconds() })
+    expect(await gate.authenticate(request())).toMatchObject({ ok: true })
+  })
+
+  it('rejects a token without iat until the entry ends, and then no longer (ATK13)', async () => {
+    const gate = createGate({ verifier: verifierOf({ issuedAt: undefined }) })
+    await gate.revoke({ subject: 'emma', expiresAt: seconds() + 60 })
+    expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    pass(361)
+    expect(await gate.authenticate(request())).toMatchObject({ ok: true })
+  })
+})
+
+describe('gates that share a store', () => {
+  it('reject what any of them revokes, whatever verifier they have (ATK13)', async () => {
+    const revocations = memoryRevocations()
+    const verifier = verifierOf({ tokenId: 'one' })
+    const [one, other] = [createGate({ verifier, revocations }), createGate({ verifier, revocations })]
+    const alone = createGate({ verifier })
+    await one.revoke({ tokenId: 'one' })
+    expect(await other.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    expect(await alone.authenticate(request())).toMatchObject({ ok: true })
+    expect(other.describe().revocations).toBe(1)
+  })
+
+  it('answer 503 if a store of the application throws, rejects or returns no boolean', async () => {
+    const store = (isRevoked: () => unknown): RevocationStore => ({
+      revoke: () => {},
+      isRevoked: isRevoked as never,
+      needsHash: true,
+      size: 1,
+    })
+    const failures = [
+      () => {
+        throw new Error('down')
+      },
+      () => Promise.reject(new Error('down')),
+      () => 'yes',
+      () => undefined,
+    ]
+    for (const isRevoked of failures) {
+      const gate = createGate({ verifier: verifierOf(), revocations: store(isRevoked) })
+      expect(await gate.authenticate(request())).toMatchObject({ status: 503 })
+    }
+    const later = createGate({ verifier: verifierOf(), revocations: store(async () => true) })
+    expect(await later.authenticate(request())).toMatchObject({ reason: 'revoked' })
+  })
+
+  it('throw a TypeError for an option that is not a store', () => {
+    for (const revocations of [true, {}, [], 'memory', null])
+      expect(() => createGate({ verifier: verifierOf(), revocations } as never)).toThrow(/"revocations"/)
+  })
+
+  it.each([
+    [{ max: 0 }, 'max'],
+    [{ max: 1.5 }, 'max'],
+    [{ maxTokenLifetime: 1 }, 'maxTokenLifetime'],
+    [{ clockTolerance: 301 }, 'clockTolerance'],
+    [{ ttl: 5 }, 'ttl'],
+  ])('throw a TypeError for a store with %j', (options, name) => {
+    expect(() => memoryRevocations(options as never)).toThrow(new RegExp(`"${name}"`))
+  })
+})
+
+describe('the source of an identity', () => {
+  const ofIntrospection = async (options: object, answer: object = {}) => {
+    const server = await startIntrospector(json({ active: true, sub: 'emma', jti: 'one', ...answer }))
+    const verifier = introspection({
+      endpoint: `${server.origin}/introspect`,
+      audience: null,
+      clientId: 'api',
+      clientSecret: 'secret',
+      ...options,
+    })
+    return { gate: createGate({ verifier }), close: () => server.close() }
+  }
+
+  it('names the configured issuer if the answer of its server names none, so revocations with an issuer match (ATK04)', async () => {
+    for (const revocation of [
+      { tokenId: 'one', issuer: ISSUER },
+      { subject: 'emma', issuer: ISSUER },
+    ]) {
+      const { gate, close } = await ofIntrospection({ issuer: ISSUER })
+      expect(await gate.authenticate(request())).toMatchObject({
+        identity: {
+          issuer: ISSUER,
+          source: { verifier: 'introspected', issuer: ISSUER, tokenFrom: 'header' },
+        },
+      })
+      await gate.revoke(revocation)
+      expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+      await close()
+    }
+  })
+
+  it('rejects by a revocation for any issuer if nobody knows which one issued the token (ATK04)', async () => {
+    const { gate, close } = await ofIntrospection({})
+    await gate.revoke({ tokenId: 'one', issuer: ISSUER })
+    expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    await close()
+  })
+
+  it('does not reject by a revocation for another issuer (ATK04)', async () => {
+    const { gate, close } = await ofIntrospection({ issuer: ISSUER })
+    await gate.revoke({ tokenId: 'one', issuer: 'https://other.example.com' })
+    expect(await gate.authenticate(request())).toMatchObject({ ok: true })
+    await close()
+  })
+
+  it('says where the token was found, and is one frozen object for each place (ATK04)', () => {
+    const places = { cookie: 'session', query: true }
+    const gate = createGate({
+      verifier: opaque({ lookup: () => ({ subject: 'emma' }), cache: { ttl: 60 } }),
+      credentials: places,
+    })
+    const from = (request: object) => {
+      const decision = gate.authenticate({ header: () => undefined, ...request })
+      if (decision instanceof Promise || !decision.ok) throw new Error('not allowed')
+      return decision.identity
+    }
+    const header = from(request())
+    const cookie = from({ header: (name: string) => (name === 'cookie' ? 'session=a-token' : undefined) })
+    const query = from({ url: '/?access_token=a-token' })
+    expect([header, cookie, query].map(({ source }) => source?.tokenFrom)).toEqual([
+      'header',
+      'cookie',
+      'query',
+    ])
+    expect(from(request())).toBe(header)
+    expect(from({ url: '/?access_token=a-token' })).toBe(query)
+    for (const identity of [header, cookie, query]) {
+      expect(Object.isFrozen(identity) && Object.isFrozen(identity.source)).toBe(true)
+      expect(identity.source).toMatchObject({ verifier: 'opaque', issuer: undefined })
+    }
+  })
+
+  it('is kept if a verifier of the application hands on an identity of another one', async () => {
+    const key = await createKey('ES256')
+    const inner = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] } })
+    const outer: TokenVerifier = {
+      async verify(token) {
+        const result = await inner.verify(token)
+        return result.active ? { ...result, identity: { ...result.identity, roles: ['admin'] } } : result
+      },
+    }
+    const token = await key.sign({ exp: seconds() + 60, iat: seconds() })
+    expect(await createGate({ verifier: outer }).authenticate(request(token))).toMatchObject({
+      identity: { roles: ['admin'], source: { verifier: 'jwt', issuer: ISSUER } },
+    })
+  })
+})
+
+describe('closing a gate', () => {
+  it('leaves a verifier open that was given to it, and closes one that it made (ATK19)', async () => {
+    const close = vi.fn()
+    const verifier = { ...verifierOf(), close }
+    const [one, other] = [createGate({ verifier }), createGate({ verifier: chain(verifier as never) })]
+    one.close()
+    other.close()
+    expect(close).not.toHaveBeenCalled()
+    const fetch = vi.fn(async () => Response.json({ keys: [] }))
+    const own = createGate({ issuer: ISSUER, audience: AUDIENCE, jwksUri: `${ISSUER}/jwks`, fetch })
+    own.close()
+    await expect(own.ready()).rejects.toThrow('closed')
+    expect(fetch).not.toHaveBeenCalled()
+  })
+
+  it('of two gates with one verifier leaves the other able to verify (ATK19)', async () => {
+    const key = await createKey('ES256')
+    const fetch = vi.fn(async () => Response.json({ keys: [key.jwk] }))
+    const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, jwksUri: `${ISSUER}/jwks`, fetch })
+    const [one, other] = [createGate({ verifier }), createGate({ verifier })]
+    one.close()
+    const token = await key.sign({ exp: seconds() + 60, iat: seconds() })
+    expect(await other.authenticate(request(token))).toMatchObject({ ok: true })
+  })
+})
