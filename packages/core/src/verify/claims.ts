@@ -25,18 +25,51 @@ const REQUIRED = {
 const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
 const STRINGS = ['sub', 'client_id', 'jti'] as const
 const DATES = ['exp', 'nbf', 'iat', 'auth_time'] as const
-/** A JWT without a type of its own that has one of these is an ID token, a logout token, an event or an introspection answer. */
-const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection'] as const
-
 /** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
 export function checkType(header: RawClaims, claims: RawClaims, profile: Profile): Inactive | undefined {
   const typ = own(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
     return inactive('wrong_type', 'typ')
-  if (type === 'at+jwt') return undefined
-  const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name)) ?? foreignUse(claims)
-  return foreign === undefined ? undefined : inactive('wrong_type', `the claim "${foreign}"`)
+  // The type is signed, and says it all (RFC 9068 §2.1).
+  return type === 'at+jwt' ? undefined : checkKind(claims)
+}
+
+/**
+ * Claims that mark another kind of token, whatever its source (RFC 8725 §3.12): ID tokens (OpenID Connect Core §2 and
+ * §3.3.2.11), logout tokens and security events (RFC 8417 §2.2), introspection answers (RFC 9701 §5), verifiable
+ * credentials and presentations, SD-JWTs (RFC 9901 §4.1), and DPoP proofs (RFC 9449 §4.2), which have all of theirs.
+ */
+const MARKS: readonly (readonly string[])[] = [
+  ['nonce'],
+  ['at_hash'],
+  ['c_hash'],
+  ['s_hash'],
+  ['events'],
+  ['token_introspection'],
+  ['vc'],
+  ['vp'],
+  ['_sd'],
+  ['_sd_alg'],
+  ['htm', 'htu'],
+]
+
+/** How issuers say in `typ` (Keycloak) or `token_use` (Cognito, Hydra) that a token is an access token, and that it is not. */
+const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+jwt)$/i
+const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
+
+/**
+ * Checks that the claims are not those of another kind of token. A claim that names the kind decides; only without one do
+ * the marks count, since some issuers put the `nonce` of an authorization request into its access token.
+ */
+function checkKind(claims: RawClaims): Inactive | undefined {
+  const uses = ['typ', 'token_use'].filter((name) => typeof own(claims, name) === 'string')
+  const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
+  const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
+  if (other !== undefined) return inactive('wrong_type', `the claim "${other}"`)
+  if (uses.some(isAccess)) return undefined
+  const mark = MARKS.find((names) => names.every((name) => Object.hasOwn(claims, name)))
+  return mark === undefined ? undefined : inactive('wrong_type', `the claim "${mark[0]}"`)
 }
 
 /** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
@@ -67,24 +100,13 @@ export function checkIntrospected(
   )
 }
 
-/** How servers mark, in `typ` or `token_use`, what is active or signed as well, and is no access token. */
-const FOREIGN_USE = /^(?:id|refresh|offline|logout)(?:_token)?$/i
-
-function foreignUse(claims: RawClaims): string | undefined {
-  return ['typ', 'token_use'].find((name) => {
-    const use = own(claims, name)
-    return typeof use === 'string' && FOREIGN_USE.test(use)
-  })
-}
-
 function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = own(claims, 'token_type')
   const name = typeof type === 'string' ? type.toLowerCase() : type
   if (name !== undefined && name !== 'bearer' && name !== 'dpop') return inactive('wrong_type', 'token_type')
   if (name === 'dpop' && !Object.hasOwn(claims, 'cnf'))
     return inactive('wrong_type', 'token_type without cnf')
-  const foreign = foreignUse(claims)
-  return foreign === undefined ? undefined : inactive('wrong_type', foreign)
+  return checkKind(claims)
 }
 
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
