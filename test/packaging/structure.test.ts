@@ -15,9 +15,11 @@ const LAYERS = [
   ['fetch.ts', 'lambda-event.ts'],
   ['metadata.ts', 'revocation.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'deadline.ts'],
+  ['net/'],
   ['challenge.ts', 'events.ts'],
   ['decision.ts', 'request.ts', 'outbound.ts'],
   ['identity.ts', 'rejection.ts'],
+  ['lib/'],
   ['options.ts', '#digest', 'digest.ts', 'digest.node.ts'],
 ] as const
 
@@ -42,6 +44,7 @@ function isInternal(specifier: string): boolean {
 }
 
 function isBuiltin(specifier: string): boolean {
+  if (isInternal(specifier)) return false
   return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
 }
 
