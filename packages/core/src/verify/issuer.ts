@@ -2,6 +2,7 @@
 
 import { own } from '../identity.ts'
 import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../lib/url.ts'
+import { isPublicHost } from '../net/address.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../outbound.ts'
 
 /** Loads the key set document of an issuer. */
@@ -83,6 +84,7 @@ function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
   const url = readUrl(value)
   if (url === undefined) return undefined
   const home = new URL(issuer).hostname
+  if (!isPublicHost(url.hostname) && isPublicHost(home)) return undefined
   if (url.protocol === 'http:' && !(isLoopback(url.hostname) && isLoopback(home))) return undefined
   return url.href as SecureUrl
 }
