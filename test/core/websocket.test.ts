@@ -55,6 +55,10 @@ describe('an item of Sec-WebSocket-Protocol', () => {
   )
 })
 
+it('is malformed if a space stands between the prefix and the token (ATK17)', async () => {
+  expect(await outcomeOf('bearer. good')).toEqual({ outcome: 'malformed_credentials', protocols: [] })
+})
+
 describe('a list of subprotocols', () => {
   it('may have 64 items, the token among them (ATK17)', async () => {
     expect(await outcomeOf([...items(63), 'bearer.good'].join(', '))).toEqual({

@@ -46,9 +46,9 @@ export function webSocketHandshake(
     header(name) {
       const value = view.header(name)
       if (name !== 'authorization' || carried?.length === 0) return value
-      // Not searched for a token, so it counts as a malformed one.
+      // The list was not searched. A scheme without a token is malformed: 400.
       if (carried === undefined) return 'Bearer'
-      const lines = carried.map((protocol) => `Bearer ${protocol.slice(marker.length)}`)
+      const lines = carried.map((protocol) => credentialsOf(protocol.slice(marker.length)))
       return value === undefined ? lines : [value, ...lines].flat()
     },
     get method() {
@@ -62,6 +62,11 @@ export function webSocketHandshake(
     },
     protocols,
   }
+}
+
+/** `Authorization` allows several spaces before a token. A subprotocol has none. */
+function credentialsOf(token: string): string {
+  return token.startsWith(' ') ? 'Bearer' : `Bearer ${token}`
 }
 
 /** How many items of `Sec-WebSocket-Protocol` are read. Browsers and servers use one or two. */
