@@ -118,10 +118,14 @@ const URLS = {
 const URL_OPTIONS: readonly Row[] = [
   ...rowsOf(JWT, 'issuer', { ...URLS, undefined: undefined, query: 'https://id.example.com?a' }),
   ...rowsOf(JWT, 'jwksUri', URLS),
-  // With keys of its own nothing is fetched, and the issuer is a name: any text but one that plain http could forge.
+  // With keys of its own nothing is fetched, and the issuer is a name: any text in the characters of a URI.
   ...rowsOf({ 'jwt with keys': withKeys }, 'issuer', URLS, [
+    'http',
+    'http in upper case',
+    'http on a host that begins like loopback',
+    'http on an address that begins like loopback',
+    'http to every address',
     'file',
-    'data',
     'ftp',
     'javascript',
     'blob',

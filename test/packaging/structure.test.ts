@@ -15,6 +15,7 @@ const LAYERS = [
   ['fetch.ts', 'lambda-event.ts'],
   ['metadata.ts', 'revocation.ts', 'preflight.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'deadline.ts'],
+  ['net/'],
   ['challenge.ts', 'events.ts'],
   ['decision.ts', 'request.ts', 'outbound.ts'],
   ['cache-headers.ts'],
@@ -44,6 +45,7 @@ function isInternal(specifier: string): boolean {
 }
 
 function isBuiltin(specifier: string): boolean {
+  if (isInternal(specifier)) return false
   return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
 }
 

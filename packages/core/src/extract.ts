@@ -1,7 +1,7 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
 import { isObject, own, type TokenSource } from './identity.ts'
-import { isFieldName, TCHAR } from './lib/syntax.ts'
+import { isFieldName, TCHAR, withoutSpace } from './lib/syntax.ts'
 import { flag, isPending, readOptions } from './options.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { FormTooLong, type RequestView, targetOf } from './request.ts'
@@ -183,24 +183,13 @@ function inCookie(request: RequestView, name: string): Found {
   const values: string[] = []
   for (const pair of text.split(';')) {
     const equals = pair.indexOf('=')
+    // SP and HTAB only (RFC 6265 §5.2): by `trim`, a name after other white space would equal one with a `__Host-` prefix.
     if (equals !== -1 && withoutSpace(pair.slice(0, equals)) === name)
       values.push(unquoted(withoutSpace(pair.slice(equals + 1))))
   }
   if (values.length > 1) return MULTIPLE
   const [value = ''] = values
   return value === '' ? NONE : tokenOf(decoded(value), 'cookie')
-}
-
-/** RFC 6265 §5.2: SP and HTAB alone. To `trim`, a name behind any other white space would pass for one with a `__Host-` prefix. */
-function withoutSpace(text: string): string {
-  let [start, end] = [0, text.length]
-  while (start < end && isSpace(text[start])) start += 1
-  while (end > start && isSpace(text[end - 1])) end -= 1
-  return text.slice(start, end)
-}
-
-function isSpace(character: string | undefined): boolean {
-  return character === ' ' || character === '\t'
 }
 
 function unquoted(value: string): string {

@@ -2,14 +2,15 @@
 
 import { askedFor } from './challenge.ts'
 import type { CredentialPlaces } from './extract.ts'
-import { readOptions, secureUrl, text } from './options.ts'
+import { isIssuer, parseIssuer, secureUrl } from './lib/url.ts'
+import { readOptions, text } from './options.ts'
 import { type RequestView, targetOf } from './request.ts'
 
 /** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
 export interface ResourceMetadata {
   /** The URL by which clients know the resource: https, or http on loopback, without query and fragment. */
   readonly resource: string
-  /** Default: the issuers whose tokens the gate takes. */
+  /** The issuers from which clients get tokens: https URLs (http on loopback only) without query. Default: the issuers of the gate that have this form. */
   readonly authorization_servers?: readonly string[]
   /** Default: the scopes that every request needs. `offline_access` is left out. */
   readonly scopes_supported?: readonly string[]
@@ -145,7 +146,7 @@ function metadataOf(given: ResourceMetadata): ResourceMetadata {
       throw new TypeError(`"${name}" must be a non-empty array of strings`)
   }
   for (const server of (read.authorization_servers as readonly string[] | undefined) ?? [])
-    secureUrl('authorization_servers', server)
+    parseIssuer('authorization_servers', server)
   return read as unknown as ResourceMetadata
 }
 
@@ -169,7 +170,8 @@ function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Def
   ].filter((name) => typeof name === 'string')
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {
-    authorization_servers: issuers,
+    // Clients fetch the metadata of each. An issuer that is only a name is not for them.
+    authorization_servers: issuers.filter(isIssuer),
     bearer_methods_supported: methods,
     ...metadata,
     scopes_supported: supported,

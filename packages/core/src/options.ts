@@ -83,29 +83,6 @@ export function oneOf<T extends string>(name: string, value: unknown, choices: r
   return value as T
 }
 
-/** An absolute https URL, or http on loopback, without credentials and fragment (RFC 6750 §5.3). */
-export function secureUrl(name: string, value: unknown): string {
-  if (!isSecureUrl(value))
-    throw new TypeError(
-      `"${name}" must be an https URL (http on loopback only) without user name and fragment`,
-    )
-  return value
-}
-
-const LOOPBACK = /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|\[?::1\]?)$/i
-
-/** Whether a host name or an address is this machine's own. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(host)
-}
-
-export function isSecureUrl(value: unknown): value is string {
-  if (typeof value !== 'string' || !URL.canParse(value) || value.includes('#')) return false
-  const { protocol, hostname, username, password } = new URL(value)
-  if (username !== '' || password !== '') return false
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
-}
-
 /** A promise where none is due: nobody waits for it, so nobody is to hear that it was rejected. */
 export function disown(result: unknown): void {
   if (result instanceof Promise) result.catch(() => {})

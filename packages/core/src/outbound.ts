@@ -2,7 +2,8 @@
 
 import { isObject } from './identity.ts'
 import { monotonic, now, timeout } from './lib/clock.ts'
-import { isSecureUrl, type Seconds } from './options.ts'
+import type { SecureUrl } from './lib/url.ts'
+import type { Seconds } from './options.ts'
 import { Unavailable } from './rejection.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -40,7 +41,7 @@ export class UnusableAnswer extends Unavailable {
  * @throws UnusableAnswer where an answer came but cannot be used
  * @throws Unavailable where none came in time
  */
-export function fetchJson(url: string, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
+export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
   return exchange(url, { headers: ALONE, signal }, fetch, signal)
 }
 
@@ -73,7 +74,7 @@ export class KeptConnections {
    * connection from before a pause is asked again beside, on another: the first answer counts.
    * @param form made anew for each time, for a server may take what is in it once only
    */
-  async post(url: string, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
+  async post(url: SecureUrl, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
     const now = monotonic()
     if (this.#askedAt !== undefined && now - this.#askedAt >= LOST_AFTER)
       this.#doubtedUntil = now + IN_DOUBT_FOR
@@ -117,7 +118,7 @@ export class KeptConnections {
     }
   }
 
-  #ask(url: string, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
+  #ask(url: SecureUrl, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
     return exchange(url, { method: 'POST', headers, body, signal }, this.#fetch, signal, JSON_TYPE)
   }
 }
@@ -125,13 +126,12 @@ export class KeptConnections {
 const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i
 
 async function exchange(
-  url: string,
+  url: SecureUrl,
   init: RequestInit,
   fetch: Fetch,
   signal: AbortSignal,
   type?: RegExp,
 ): Promise<Fetched> {
-  if (!isSecureUrl(url)) throw new UnusableAnswer('The issuer names a URL that is not https')
   try {
     const response = await raceAbort(fetch(url, { ...init, redirect: 'manual' }), signal)
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')

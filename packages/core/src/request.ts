@@ -1,6 +1,6 @@
 /** The little that a gate reads of any HTTP request, lazily. */
 
-import { isLoopback } from './options.ts'
+import { isLoopback } from './lib/url.ts'
 import { Unavailable } from './rejection.ts'
 
 /**

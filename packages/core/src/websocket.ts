@@ -3,6 +3,7 @@
 import { answerOf, type Preflight, type Refusal } from './decision.ts'
 import type { Gate } from './gate.ts'
 import type { Sender } from './identity.ts'
+import { withoutSpace } from './lib/syntax.ts'
 import { readOptions } from './options.ts'
 import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request.ts'
 
@@ -21,7 +22,8 @@ const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
  * The view of a WebSocket handshake, for `gate.authenticate`: a subprotocol that starts with the marker counts as
- * `Authorization: Bearer`. Both at once are refused, as any token in two places is.
+ * `Authorization: Bearer`. Both at once are refused, as any token in two places is. So is a list of more than 64 subprotocols:
+ * the gate answers 400.
  *
  * @example
  * const handshake = webSocketHandshake(request) // a fetch Request, in Deno, Bun or a Worker
@@ -38,13 +40,15 @@ export function webSocketHandshake(
   const view = viewOf(request)
   const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))
   const offered = isUpgrade ? listOf(view.header('sec-websocket-protocol')) : []
-  const carried = offered.filter((name) => name.startsWith(marker))
-  const protocols = offered.filter((name) => !name.startsWith(marker))
+  const carried = offered?.filter((name) => name.startsWith(marker))
+  const protocols = offered?.filter((name) => !name.startsWith(marker)) ?? []
   return {
     header(name) {
       const value = view.header(name)
-      if (name !== 'authorization' || carried.length === 0) return value
-      const lines = carried.map((protocol) => `Bearer ${protocol.slice(marker.length)}`)
+      if (name !== 'authorization' || carried?.length === 0) return value
+      // The list was not searched. A scheme without a token is malformed: 400.
+      if (carried === undefined) return 'Bearer'
+      const lines = carried.map((protocol) => credentialsOf(protocol.slice(marker.length)))
       return value === undefined ? lines : [value, ...lines].flat()
     },
     get method() {
@@ -66,12 +70,22 @@ export function webSocketHandshake(
   }
 }
 
-function listOf(value: string | readonly string[] | undefined): readonly string[] {
-  return [value ?? []]
+/** `Authorization` allows several spaces before a token. A subprotocol has none. */
+function credentialsOf(token: string): string {
+  return token.startsWith(' ') ? 'Bearer' : `Bearer ${token}`
+}
+
+/** How many items of `Sec-WebSocket-Protocol` are read. Browsers and servers use one or two. */
+const MAX_ITEMS = 64
+
+/** Reads a comma-separated list (RFC 9110 §5.6.1). Returns `undefined` if it has more than `MAX_ITEMS` items. */
+function listOf(value: string | readonly string[] | undefined): readonly string[] | undefined {
+  const items = [value ?? []]
     .flat()
-    .flatMap((line) => line.split(','))
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+    .join(',')
+    .split(',', MAX_ITEMS + 1)
+  if (items.length > MAX_ITEMS) return undefined
+  return items.map(withoutSpace).filter((item) => item !== '')
 }
 
 /** What is used of the socket of a `node:http` upgrade. */

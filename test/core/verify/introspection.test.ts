@@ -276,8 +276,8 @@ describe('BI20 impossible options', () => {
   it.each<[string, object, RegExp]>([
     ['neither endpoint nor issuer', { endpoint: undefined }, /"endpoint"/],
     ['A15 an endpoint over http', { endpoint: 'http://id.example.com/' }, /"endpoint"/],
-    ['an issuer over http', { issuer: 'http://id.example.com/' }, /"issuer"/],
-    ['an issuer with a query', { issuer: 'https://id.example.com/?a' }, /"issuer"/],
+    ['an issuer over http', { endpoint: undefined, issuer: 'http://id.example.com/' }, /"issuer"/],
+    ['an issuer with a query', { endpoint: undefined, issuer: 'https://id.example.com/?a' }, /"issuer"/],
     ['no audience', { audience: undefined }, /"audience"/],
     ['an empty audience', { audience: [] }, /"audience"/],
     ['no client', { clientId: undefined }, /"clientId"/],

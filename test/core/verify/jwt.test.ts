@@ -573,7 +573,6 @@ describe('jwt, at creation', () => {
     ['issuer', { issuer: '' }],
     ['issuer', { issuer: 'id.example.com' }],
     ['issuer', { issuer: 'http://id.example.com' }],
-    ['issuer', { issuer: 'http://id.example.com', jwksUri: 'https://id.example.com/keys' }],
     ['issuer', { issuer: 'https://user:pass@id.example.com' }],
     ['issuer', { issuer: 'https://id.example.com#a' }],
     ['issuer', { issuer: 'https://id.example.com?a' }],

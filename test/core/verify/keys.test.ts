@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createGate, type Decision, type Gate, type JwtSettings } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Issuer } from '#core/lib/url.ts'
 import { metadataUrls } from '#core/verify/issuer.ts'
 import { AUDIENCE, createKey, type TestKey } from '../../support/issuer.ts'
 import { listen, type Running } from '../../support/server.ts'
@@ -73,11 +74,11 @@ const settled = () =>
 
 describe('discovery', () => {
   it('I01 asks RFC 8414 before the path of the issuer, then OpenID Connect behind it', () => {
-    expect(metadataUrls('https://as.example.com/tenant1')).toEqual([
+    expect(metadataUrls('https://as.example.com/tenant1' as Issuer)).toEqual([
       'https://as.example.com/.well-known/oauth-authorization-server/tenant1',
       'https://as.example.com/tenant1/.well-known/openid-configuration',
     ])
-    expect(metadataUrls('https://as.example.com/')).toEqual([
+    expect(metadataUrls('https://as.example.com/' as Issuer)).toEqual([
       'https://as.example.com/.well-known/oauth-authorization-server',
       'https://as.example.com/.well-known/openid-configuration',
     ])

@@ -1,6 +1,6 @@
-/** The grammar that several RFCs share, once. */
+/** Syntax that several header fields share (RFC 9110 §5.6). */
 
-/** RFC 9110 §5.6.2: a character of a token, such as a header field's name. */
+/** A character of a token, such as a header field's name (RFC 9110 §5.6.2). */
 export const TCHAR = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
 
 const FIELD_NAME = new RegExp(`^${TCHAR}+$`)
@@ -8,4 +8,16 @@ const FIELD_NAME = new RegExp(`^${TCHAR}+$`)
 /** Whether a text can be the name of a header field, a method, a cookie or a scheme (RFC 9110 §5.6.2). */
 export function isFieldName(value: string): boolean {
   return FIELD_NAME.test(value)
+}
+
+/** Removes SP and HTAB at both ends (RFC 9110 §5.6.3). `trim` also removes NBSP and other characters, which belong to a value. */
+export function withoutSpace(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && isSpace(text[start])) start += 1
+  while (end > start && isSpace(text[end - 1])) end -= 1
+  return text.slice(start, end)
+}
+
+function isSpace(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }

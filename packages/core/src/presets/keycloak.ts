@@ -1,13 +1,14 @@
 /** Access tokens of a realm of Keycloak. */
 
 import { type Identity, own } from '../identity.ts'
-import { callback, secureUrl, text, texts } from '../options.ts'
+import { parseIssuer } from '../lib/url.ts'
+import { callback, text, texts } from '../options.ts'
 import { member, namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** Where Keycloak is, as its tokens have it: an https URL, or http on loopback, with the path up to `/realms`, if there is one. */
+  /** The URL of Keycloak as its tokens have it, with the path before `/realms` if there is one: https (http on loopback only) in canonical form. */
   url: string
   /** The name of the realm. */
   realm: string
@@ -43,8 +44,7 @@ export function keycloak<Claims = RawClaims>(
 }
 
 function baseUrl(url: unknown): string {
-  const base = secureUrl('url', url)
-  if (base.includes('?')) throw new TypeError('"url" must be a URL without query')
+  const base = parseIssuer('url', url)
   if (/\/realms(?:\/|$)/.test(base)) throw new TypeError('"url" must end before "/realms"')
   return base.replace(/\/$/, '')
 }

@@ -82,14 +82,14 @@ function both(ours: RequiredClaims, theirs: ClaimsOptions['requiredClaims']): Re
   return { ...theirs, ...ours }
 }
 
-const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a-z\d-]{0,61}[a-z\d])$/
+const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a-z\d-]{0,61}[a-z\d])$/i
 
 /** The check of an option that takes a domain name, and nothing of a URL besides; in lower case, as issuers write it. */
 export function domainName(name: string, value: unknown): string {
-  const domain = text(name, value).toLowerCase()
+  const domain = text(name, value)
   if (!DOMAIN.test(domain))
     throw new TypeError(`"${name}" must be a domain name without scheme, port and path`)
-  return domain
+  return domain.toLowerCase()
 }
 
 /** Whether a claim names something. */

@@ -2,6 +2,7 @@
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { now as systemNow } from '../lib/clock.ts'
+import { uriText } from '../lib/url.ts'
 import { callback, readOptions, text } from '../options.ts'
 import { ALGORITHMS } from './jwk.ts'
 
@@ -60,7 +61,7 @@ export interface PrivateKeyJwtOptions {
   algorithm?: string | undefined
   /** Which of the client's registered keys it is. Default: the `kid` of the JWK, if it has one. */
   keyId?: string | undefined
-  /** For whom the assertion is. Default: the URL that is asked (RFC 7523 §3); many servers want their issuer. */
+  /** The audience of the assertion, any URI or name. Default: the URL of the endpoint (RFC 7523 §3). Many servers want their issuer. */
   audience?: string | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
@@ -94,7 +95,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
   const algorithm = text('algorithm', read.algorithm ?? alg)
   if (!ALGORITHMS.some((name) => name === algorithm && !name.startsWith('HS')))
     throw new TypeError('"algorithm" must be a signature algorithm with a private key, such as "ES256"')
-  const audience = read.audience === undefined ? undefined : text('audience', read.audience)
+  const audience = read.audience === undefined ? undefined : uriText('audience', read.audience)
   const now = callback('now', read.now, systemNow)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
   return async ({ url, body }) => {

@@ -3,7 +3,8 @@
 import { type IntrospectionListener, notify } from '../events.ts'
 import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
 import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
-import { callback, count, number, readOptions, type Seconds, secureUrl, texts } from '../options.ts'
+import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../lib/url.ts'
+import { callback, count, number, readOptions, type Seconds, texts } from '../options.ts'
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { Breaker, type CircuitState } from './breaker.ts'
@@ -32,12 +33,20 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 
 type Server =
   | {
-      /** The introspection endpoint: an https URL, or http on loopback. */
+      /** The URL of the introspection endpoint: https (http on loopback only), without user name and fragment. */
       endpoint: string
-      /** With `endpoint`: what an `iss` in an answer must be. Without it the endpoint is found through the issuer's metadata. */
+      /** The issuer that an `iss` in an answer must name. Any URI or name, since nothing is fetched from it. Default: not checked. */
       issuer?: string | undefined
     }
-  | { issuer: string; endpoint?: undefined }
+  | {
+      /**
+       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that an `iss` in an
+       * answer must name: an https URL (http on loopback only) in canonical form, without user name, query and fragment.
+       * The endpoint must not be a private or loopback address unless the issuer is one.
+       */
+      issuer: string
+      endpoint?: undefined
+    }
 
 type Client =
   | {
@@ -128,8 +137,8 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #underWay = new Set<AbortController>()
   #closed: Unavailable | undefined
   readonly #discovers: boolean
-  #endpoint: string | undefined
-  #discovery: Promise<string> | undefined
+  #endpoint: SecureUrl | undefined
+  #discovery: Promise<SecureUrl> | undefined
   #discoveringUntil: Seconds = 0
   #isFailing = false
 
@@ -139,8 +148,10 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       throw new TypeError('"endpoint" must be given, or "issuer", whose metadata names it')
     this.#endpoint = endpoint === undefined ? undefined : secureUrl('endpoint', endpoint)
     this.#discovers = endpoint === undefined
-    this.#issuer = issuer === undefined ? undefined : secureUrl('issuer', issuer)
-    if (issuer?.includes('?')) throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
+    if (issuer !== undefined)
+      this.#issuer = this.#discovers
+        ? parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it')
+        : uriText('issuer', issuer)
     if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
     this.#audience = audience === null ? null : texts('audience', audience)
     this.#authenticate = clientAuthentication(options)
@@ -231,7 +242,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     return answer.body
   }
 
-  #locate(signal: AbortSignal): Promise<string> {
+  #locate(signal: AbortSignal): Promise<SecureUrl> {
     if (this.#endpoint !== undefined) return Promise.resolve(this.#endpoint)
     const now = monotonic()
     // One that should have ended was let go by the runtime, with the request that it belonged to.
@@ -245,9 +256,9 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     return raceAbort(this.#discovery, signal)
   }
 
-  async #discover(): Promise<string> {
+  async #discover(): Promise<SecureUrl> {
     const endpoint = await this.#inTime((signal) =>
-      discover(this.#issuer as string, 'introspection_endpoint', this.#fetch, signal),
+      discover(this.#issuer as Issuer, 'introspection_endpoint', this.#fetch, signal),
     )
     this.#endpoint = endpoint
     return endpoint

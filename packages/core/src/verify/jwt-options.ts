@@ -2,7 +2,8 @@
 
 import type { KeySetListener } from '../events.ts'
 import { isObject } from '../identity.ts'
-import { callback, number, oneOf, type Seconds, secureUrl, text, texts } from '../options.ts'
+import { type Issuer, parseIssuer, secureUrl, uriText } from '../lib/url.ts'
+import { callback, number, oneOf, type Seconds, texts } from '../options.ts'
 import { type Fetch, runtimeFetch } from '../outbound.ts'
 import type { CacheOptions } from './cached.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
@@ -42,7 +43,10 @@ interface ForAudience {
 }
 
 interface FetchedKeys {
-  /** Where the issuer's key set is: an https URL, or http on loopback. */
+  /**
+   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
+   * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
+   */
   jwksUri?: string | undefined
   keys?: undefined
 }
@@ -55,8 +59,10 @@ interface GivenKeys {
 
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /**
-   * The issuer, compared with `iss` character by character. Its key set is found through its metadata
-   * (RFC 8414, then OpenID Connect Discovery), for which it must be an https URL, unless `jwksUri` or `keys` is given.
+   * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
+   * OpenID Connect Discovery). For that it must be an https URL (http on loopback only) in canonical form, without user
+   * name, query and fragment. If `jwksUri` or `keys` is given, nothing is fetched from it, and it may be any URI or name in
+   * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
    */
   issuer: string
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
@@ -107,12 +113,8 @@ export const ISSUER_OPTIONS = JWT_OPTIONS.filter((name) => name !== 'cache' && n
 const YEAR = 31_536_000
 
 export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
-  const { issuer, audience, jwksUri, keys, profile, clockTolerance, maxTokenAge } = options
-  if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  if ((jwksUri === undefined && keys === undefined) || /^http:/i.test(text('issuer', issuer)))
-    secureUrl('issuer', issuer)
-  if (jwksUri === undefined && keys === undefined && issuer.includes('?'))
-    throw new TypeError('"issuer" must be a URL without query (RFC 8414 §2)')
+  const { audience, profile, clockTolerance, maxTokenAge } = options
+  const issuer = issuerOf(options)
   if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
   return {
     issuer,
@@ -124,6 +126,16 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
         ? undefined
         : number('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
   }
+}
+
+/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
+function issuerOf({ issuer, jwksUri, keys }: JwtOptions<unknown>): string {
+  if (issuer === undefined) throw new TypeError('"issuer" must be given')
+  return jwksUri === undefined && keys === undefined ? discoveredIssuer(issuer) : uriText('issuer', issuer)
+}
+
+function discoveredIssuer(issuer: string): Issuer {
+  return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
 }
 
 export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
@@ -150,10 +162,13 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
       )
     return new FixedKeySet(givenKeys(keys, allowed))
   }
-  const load =
-    jwksUri === undefined ? discoveredKeys(issuer, fetch) : keysAt(secureUrl('jwksUri', jwksUri), fetch)
   const store = storeOf(options.keySetStore)
-  return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, store, jwksUri)
+  if (jwksUri === undefined) {
+    const load = discoveredKeys(discoveredIssuer(issuer), fetch)
+    return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, store)
+  }
+  const place = secureUrl('jwksUri', jwksUri)
+  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onKeySet, store, place)
 }
 
 function storeOf(store: KeySetStore | undefined): KeySetStore | undefined {

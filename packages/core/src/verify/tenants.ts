@@ -2,6 +2,7 @@
 
 import { frozen, isObject } from '../identity.ts'
 import { monotonic } from '../lib/clock.ts'
+import { isIssuer } from '../lib/url.ts'
 import { after, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { lru } from './cached.ts'
@@ -12,8 +13,13 @@ import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './jwt-options.ts'
 import type { RawClaims } from './mapping.ts'
 
 /**
- * Finds the options of an issuer by the `iss` of a token, which is not verified yet; `undefined` where it is not trusted.
- * Anybody can have it asked for anything. What it throws is answered 503, and so are options of another issuer.
+ * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another
+ * issuer, the answer is 503.
+ *
+ * The issuer is the `iss` of a token that is not verified yet, so anybody can have the function called with any issuer. It
+ * is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
+ * RFC 3986 does not allow, and a host that `new URL` reads the same. Tokens with any other `iss` are answered 401 without
+ * a call.
  */
 export type ResolveIssuer<Claims = RawClaims> = (
   issuer: string,
@@ -69,7 +75,7 @@ export class Tenants<Claims> {
     if (asking !== undefined) return asking
     const refused = this.#unknown.get(issuer)
     if (refused !== undefined && monotonic() < refused.until) return undefined
-    return this.#ask(issuer)
+    return isIssuer(issuer) ? this.#ask(issuer) : undefined
   }
 
   held(issuer: string): Found<Claims> {
@@ -89,9 +95,9 @@ export class Tenants<Claims> {
     return [...this.#proven.values(), ...this.#candidates.values()].map(({ verifier }) => verifier)
   }
 
-  /** Whether it is one, only the function can tell: whatever is a signed JWT is asked for. */
-  owns(): boolean {
-    return true
+  /** The function may know any issuer that has the form of one. */
+  owns(issuer: string): boolean {
+    return isIssuer(issuer)
   }
 
   close(): void {

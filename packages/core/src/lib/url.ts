@@ -1,0 +1,108 @@
+/** URLs of the configuration and of tokens, each read once into the text that is compared and fetched (RFC 3986, RFC 8414 §2). */
+
+declare const secure: unique symbol
+declare const issuer: unique symbol
+
+/** An absolute https URL, or http on loopback, without user name and fragment. `fetch` reads it as it is written. */
+export type SecureUrl = string & { readonly [secure]: true }
+
+/**
+ * An issuer whose metadata may be fetched: a `SecureUrl` without query, in canonical form (RFC 8414 §2).
+ * The same text is compared with `iss`, fetched from, and passed to callbacks.
+ */
+export type Issuer = SecureUrl & { readonly [issuer]: true }
+
+/** What RFC 3986 allows in a path and a query. */
+const CHARACTER = "(?:[\\w\\-.~!$&'()*+,;=:@/]|%[\\dA-Fa-f]{2})"
+/** Without user name and fragment. `new URL` also reads `https:a`, `https:\\a`, tabs and spaces, but not always as a pattern does. */
+const SYNTAX = new RegExp(`^https?://[\\w\\-.~:[\\]]+(?:/${CHARACTER}*)?(?:\\?(?:${CHARACTER}|\\?)*)?$`, 'i')
+const WELL_KNOWN = /\/\.well-known\/(?:openid-configuration|oauth-authorization-server)(?=\/|$)/
+const NAME = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/
+
+/** Reads an http or https URL that has only characters of RFC 3986, and neither user name nor fragment. */
+export function readUrl(text: unknown): URL | undefined {
+  return typeof text === 'string' && SYNTAX.test(text) && URL.canParse(text) ? new URL(text) : undefined
+}
+
+/**
+ * Checks an option that is a URL to fetch from or to publish.
+ * @throws TypeError if it is no `SecureUrl`
+ */
+export function secureUrl(name: string, value: unknown): SecureUrl {
+  const url = readUrl(value)
+  if (url === undefined || !isSecure(url) || !String(value).startsWith('http'))
+    throw new TypeError(
+      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}`,
+    )
+  return (url.href === `${value}/` ? value : url.href) as SecureUrl
+}
+
+/**
+ * Checks an option that is an issuer to fetch metadata from.
+ * @param alternative another way to configure it, for the error message
+ * @throws TypeError if it is no `Issuer`
+ */
+export function parseIssuer(name: string, value: unknown, alternative?: string): Issuer {
+  if (isIssuer(value)) return value
+  const message = [
+    `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
+  ]
+  const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
+  if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
+  if (alternative !== undefined) message.push(`or ${alternative}`)
+  throw new TypeError(message.join(', '))
+}
+
+/** Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. */
+export function isIssuer(value: unknown): value is Issuer {
+  const url = readUrl(value)
+  if (url === undefined || !isSecure(url)) return false
+  const text = value as string
+  return (url.href === text || url.href === `${text}/`) && !text.includes('?') && !WELL_KNOWN.test(text)
+}
+
+/**
+ * Checks an option that is compared with a claim and never fetched: any URI, or another name in the characters of one.
+ * @throws TypeError if it has any other character
+ */
+export function uriText(name: string, value: unknown): string {
+  if (typeof value === 'string' && NAME.test(value)) return value
+  throw new TypeError(
+    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}`,
+  )
+}
+
+const LOOPBACK = /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|\[?::1\]?)$/i
+
+/** Whether a host name or an address is this machine's own. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host)
+}
+
+function isSecure({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || isLoopback(hostname)
+}
+
+/** How many characters of a value an error message has at most. */
+const MAX_SHOWN = 200
+
+/** The issuer that was probably meant, if there is one. */
+function canonicalIssuer(text: string): Issuer | undefined {
+  const bare = text.trim()
+  const absolute = /^[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:\/|$)/.test(bare) ? `https://${bare}` : bare
+  if (!URL.canParse(absolute)) return undefined
+  const { origin, pathname } = new URL(absolute)
+  const path = pathname.replace(WELL_KNOWN, '')
+  const meant = origin + (path === '/' && !/\/(?:[?#]|$)/.test(bare) ? '' : path)
+  return meant.length <= MAX_SHOWN && isIssuer(meant) ? meant : undefined
+}
+
+/** A value for an error message. What stands before an `@` or in a query may be a secret; a character that looks like another one is escaped. */
+export function shown(value: unknown): string {
+  if (typeof value !== 'string') return value === null ? 'null' : typeof value
+  const text = value.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
+  return JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text).replace(
+    /[^ -~…]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,344 @@
+/** From an issuer to the URLs that are fetched: what its metadata may name, and which `iss` reaches the function of `issuers`. */
+
+import { chain, createGate, type IssuerOptions, introspection, issuers, jwt } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../../support/issuer.ts'
+
+const key = await createKey()
+const keys = { keys: [key.jwk as Record<string, unknown>] }
+const now = () => NOW * 1000
+
+interface Asked {
+  readonly reason: string
+  /** The URLs that were fetched, without those of the metadata. */
+  readonly urls: readonly string[]
+  readonly cause: string
+}
+
+/** Sends a good token to a gate whose issuer publishes metadata with this member. */
+async function ask(
+  member: 'jwks_uri' | 'introspection_endpoint',
+  value: unknown,
+  issuer: string,
+): Promise<Asked> {
+  const urls: string[] = []
+  const fetch = async (url: string) => {
+    if (url.includes('/.well-known/')) return Response.json({ issuer, [member]: value })
+    urls.push(url)
+    return Response.json(member === 'jwks_uri' ? keys : { active: true, aud: AUDIENCE, sub: 'emma' })
+  }
+  let cause: unknown
+  const settings = {
+    onDecision: (event: { readonly cause?: unknown }) => {
+      cause = event.cause
+    },
+  }
+  const client = { clientId: 'api', clientSecret: 'secret' }
+  const gate =
+    member === 'jwks_uri'
+      ? createGate({ issuer, audience: AUDIENCE, fetch, now, ...settings })
+      : createGate({ verifier: introspection({ issuer, ...client, audience: AUDIENCE, fetch }), ...settings })
+  const decision = await gate.authenticate(requestWith(await key.sign({ iss: issuer })))
+  const causes: string[] = []
+  for (let error = cause; error instanceof Error; error = error.cause) causes.push(error.message)
+  return { reason: decision.ok ? 'ok' : decision.reason, urls, cause: causes.join('; ') }
+}
+
+const requestWith = (token: string) =>
+  new Request('https://api.example.com/', { headers: { authorization: `Bearer ${token}` } })
+
+/** What the metadata of `https://id.example.com` must not name. */
+const REFUSED: readonly unknown[] = [
+  // Not https.
+  'http://id.example.com/keys',
+  'http://127.0.0.1:8080/admin',
+  'http://localhost:8080/admin',
+  'http://[::1]/admin',
+  'http://8.8.8.8/keys',
+  'ftp://id.example.com/keys',
+  'file:///etc/passwd',
+  'data:application/json,{"keys":[]}',
+  'blob:https://id.example.com/a',
+  'javascript:alert(1)',
+  'wss://id.example.com/keys',
+  // Loopback, by name and in every spelling.
+  'https://localhost/keys',
+  'https://LOCALHOST/keys',
+  'https://localhost./keys',
+  'https://localhost../keys',
+  'https://keys.localhost/keys',
+  'https://keys.localhost.:8443/keys',
+  'https://127.0.0.1/keys',
+  'https://127.0.0.1./keys',
+  'https://127.1/keys',
+  'https://127.255.255.254/keys',
+  'https://2130706433/keys',
+  'https://0x7f000001/keys',
+  'https://0x7f.0.0.1/keys',
+  'https://0177.0.0.1/keys',
+  'https://017700000001/keys',
+  'https://[::1]/keys',
+  'https://[0:0:0:0:0:0:0:1]/keys',
+  'https://[::ffff:127.0.0.1]/keys',
+  'https://[::ffff:7f00:1]/keys',
+  'https://[::127.0.0.1]/keys',
+  // Unspecified.
+  'https://0.0.0.0/keys',
+  'https://0/keys',
+  'https://[::]/keys',
+  // Private.
+  'https://10.0.0.1/keys',
+  'https://10.1/keys',
+  'https://172.16.0.1/keys',
+  'https://172.31.255.255/keys',
+  'https://192.168.1.1/keys',
+  'https://0xc0.0xa8.1.1/keys',
+  'https://3232235777/keys',
+  'https://100.64.0.1/keys',
+  'https://100.127.255.255/keys',
+  'https://[fc00::1]/keys',
+  'https://[fd12:3456:789a::1]/keys',
+  'https://[fec0::1]/keys',
+  // Link-local, with the metadata services of clouds.
+  'https://169.254.169.254/latest/meta-data',
+  'https://169.254.43518/keys',
+  'https://2852039166/keys',
+  'https://[fe80::1]/keys',
+  'https://[febf::1]/keys',
+  'https://[fe80::1%25eth0]/keys',
+  'https://[fd00:ec2::254]/keys',
+  'https://[::ffff:169.254.169.254]/keys',
+  'https://[::ffff:a9fe:a9fe]/keys',
+  // IPv6 addresses that contain an IPv4 address.
+  'https://[::ffff:8.8.8.8]/keys',
+  'https://[64:ff9b::7f00:1]/keys',
+  'https://[64:ff9b::169.254.169.254]/keys',
+  'https://[64:ff9b:1::1]/keys',
+  'https://[2002:7f00:1::]/keys',
+  'https://[2002:a9fe:a9fe::1]/keys',
+  'https://[2001:0:7f00:1::]/keys',
+  'https://[2001::1]/keys',
+  // Multicast, reserved, broadcast, documentation, benchmarks.
+  'https://224.0.0.1/keys',
+  'https://239.255.255.255/keys',
+  'https://240.0.0.1/keys',
+  'https://255.255.255.255/keys',
+  'https://4294967295/keys',
+  'https://192.0.0.1/keys',
+  'https://192.0.2.1/keys',
+  'https://192.88.99.1/keys',
+  'https://198.18.0.1/keys',
+  'https://198.19.255.255/keys',
+  'https://198.51.100.1/keys',
+  'https://203.0.113.1/keys',
+  'https://[ff02::1]/keys',
+  'https://[100::1]/keys',
+  'https://[2001:db8::1]/keys',
+  'https://[3fff::1]/keys',
+  'https://[4000::1]/keys',
+  // Hosts that only some parsers read.
+  'https://１２７.0.0.1/keys',
+  'https://127。0。0。1/keys',
+  'https://ⓛocalhost/keys',
+  'https://loc%61lhost/keys',
+  'https://%31%32%37.0.0.1/keys',
+  'https://id.example.com\\@127.0.0.1/keys',
+  'https://127.0.0.1\\@id.example.com/keys',
+  'https://id.example.com@127.0.0.1/keys',
+  'https://id.example.com:443@127.0.0.1/keys',
+  'https://127.0.0.1#@id.example.com/keys',
+  'https://id.example.com#/keys',
+  'https:127.0.0.1/keys',
+  'https:///127.0.0.1/keys',
+  'https:\\\\127.0.0.1\\keys',
+  'https://127.0.0.1\t/keys',
+  '\nhttps://id.example.com/keys',
+  'https://id.example.com/keys ',
+  'https://id.exam\nple.com/keys',
+  'https://user:hunter2@id.example.com/keys',
+  'https://256.256.256.256/keys',
+  'https://[::1/keys',
+  '//id.example.com/keys',
+  '/keys',
+  '',
+  null,
+  5,
+  true,
+  ['https://id.example.com/keys'],
+  { href: 'https://id.example.com/keys' },
+  undefined,
+]
+
+/** What it may name, and the URL that is fetched then. */
+const ACCEPTED: readonly (readonly [value: string, fetched: string])[] = [
+  ['https://id.example.com/keys', 'https://id.example.com/keys'],
+  ['https://keys.example.net/keys?v=2', 'https://keys.example.net/keys?v=2'],
+  ['https://id.example.com:8443/keys', 'https://id.example.com:8443/keys'],
+  ['HTTPS://ID.Example.com:443/a/../keys', 'https://id.example.com/keys'],
+  ['https://id.example.com/%2e%2e/keys', 'https://id.example.com/keys'],
+  ['https://notlocalhost/keys', 'https://notlocalhost/keys'],
+  ['https://localhost.example.com/keys', 'https://localhost.example.com/keys'],
+  ['https://10.example.com/keys', 'https://10.example.com/keys'],
+  ['https://8.8.8.8/keys', 'https://8.8.8.8/keys'],
+  ['https://134744072/keys', 'https://8.8.8.8/keys'],
+  ['https://9.255.255.255/keys', 'https://9.255.255.255/keys'],
+  ['https://11.0.0.0/keys', 'https://11.0.0.0/keys'],
+  ['https://100.63.255.255/keys', 'https://100.63.255.255/keys'],
+  ['https://100.128.0.0/keys', 'https://100.128.0.0/keys'],
+  ['https://172.15.255.255/keys', 'https://172.15.255.255/keys'],
+  ['https://172.32.0.0/keys', 'https://172.32.0.0/keys'],
+  ['https://192.167.255.255/keys', 'https://192.167.255.255/keys'],
+  ['https://223.255.255.255/keys', 'https://223.255.255.255/keys'],
+  ['https://[2606:4700::1111]/keys', 'https://[2606:4700::1111]/keys'],
+  ['https://[2001:4860:4860:0:0:0:0:8888]/keys', 'https://[2001:4860:4860::8888]/keys'],
+]
+
+describe.each(['jwks_uri', 'introspection_endpoint'] as const)('the %s of metadata', (member) => {
+  it.each(REFUSED)('is not fetched from a public issuer as %j (ATK11)', async (value) => {
+    const { reason, urls, cause } = await ask(member, value, ISSUER)
+    expect({ reason, urls }).toEqual({ reason: 'unavailable', urls: [] })
+    expect(cause).toContain(`"${member}"`)
+    expect(cause).not.toContain('hunter2')
+  })
+
+  it.each(ACCEPTED)('is fetched from a public issuer as %j from %j (ATK11)', async (value, expected) => {
+    const { reason, urls } = await ask(member, value, ISSUER)
+    expect({ reason, urls }).toEqual({ reason: 'ok', urls: [expected] })
+  })
+
+  it.each([
+    ['http://localhost:8080', 'http://localhost:8080/keys'],
+    ['http://localhost:8080', 'http://127.0.0.1:9090/keys'],
+    ['http://127.0.0.1:8080', 'http://[::1]:9090/keys'],
+    ['http://[::1]:8080', 'https://localhost/keys'],
+    ['https://127.0.0.1', 'http://localhost:8080/keys'],
+    ['https://10.0.0.5', 'https://10.0.0.5/keys'],
+    ['https://10.0.0.5', 'https://192.168.1.1/keys'],
+    ['https://[fd12::5]', 'https://[fd12::6]/keys'],
+    ['https://auth.localhost', 'https://auth.localhost/keys'],
+    ['https://10.0.0.5', 'https://id.example.com/keys'],
+  ])(
+    'is fetched for the issuer %j, which is on the same kind of network, from %j (ATK11)',
+    async (issuer, url) => {
+      expect(await ask(member, url, issuer)).toMatchObject({ reason: 'ok', urls: [url] })
+    },
+  )
+
+  it.each([
+    ['http://localhost:8080', 'http://id.example.com/keys'],
+    ['http://localhost:8080', 'http://10.0.0.5/keys'],
+    ['https://10.0.0.5', 'http://10.0.0.5/keys'],
+    ['https://10.0.0.5', 'http://127.0.0.1/keys'],
+    ['https://10.0.0.5', 'http://localhost/keys'],
+  ])('is not fetched for the issuer %j over http from %j (ATK11)', async (issuer, url) => {
+    expect(await ask(member, url, issuer)).toMatchObject({ reason: 'unavailable', urls: [] })
+  })
+})
+
+it('says which issuer the metadata names instead of the configured one', async () => {
+  const fetch = async () => Response.json({ issuer: `${ISSUER}/`, jwks_uri: `${ISSUER}/keys` })
+  let message = ''
+  const gate = createGate({
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    fetch,
+    now,
+    onKeySet: (event) => {
+      if (event.type === 'failed') message = event.cause.message
+    },
+  })
+  await gate.authenticate(requestWith(await key.sign()))
+  expect(message).toContain(`must name the issuer "${ISSUER}", but names "${ISSUER}/"`)
+})
+
+/** Texts that a careless pattern or another parser takes for an issuer at okta.com or example.com. */
+const FOREIGN: readonly string[] = [
+  'https://evil.example\\.okta.com',
+  'https://evil.example/.okta.com?',
+  'https://evil.example?.okta.com',
+  'https://evil.example#.okta.com',
+  'https://evil.example#@acme.okta.com',
+  'https://evil.example\\@acme.okta.com',
+  'https://acme.okta.com@evil.example',
+  'https://user@acme.okta.com',
+  'https://acme.okta.com\n',
+  ' https://acme.okta.com',
+  'https://acme.okta.com ',
+  'https://acme.okta.com\t',
+  'https://acme\u0000.okta.com',
+  'https://evil.example\u00a0.okta.com',
+  'https://evil.example,acme.okta.com',
+  'https://evil.example;acme.okta.com',
+  'https://evil.example%2f.okta.com',
+  'https://evil.example%5c.okta.com',
+  'https://evil.example／.okta.com',
+  'https://evil.example＼.okta.com',
+  'https:acme.okta.com',
+  'https:/acme.okta.com',
+  'https:///acme.okta.com',
+  'https:\\\\acme.okta.com',
+  'HTTPS://acme.okta.com',
+  'https://ACME.okta.com',
+  'https://acme.okta.com:443',
+  'https://acme.okta.com/tenants/../admin',
+  'https://acme.okta.com/%2e%2e/admin',
+  'https://acme.okta.com/"',
+  'https://acme.okta.com/.well-known/openid-configuration',
+  'http://acme.okta.com',
+  'http://0x7f.1',
+  'ftp://acme.okta.com',
+  'acme.okta.com',
+  'joe',
+  '',
+]
+
+describe('the function of issuers', () => {
+  const gateOf = (seen: string[], fetched: string[]) =>
+    createGate({
+      verifier: issuers(
+        (issuer): IssuerOptions => {
+          seen.push(issuer)
+          return { issuer, audience: AUDIENCE, fetch }
+          async function fetch(url: string) {
+            fetched.push(url)
+            return Response.json(url.endsWith('/keys') ? keys : { issuer, jwks_uri: `${ISSUER}/keys` })
+          }
+        },
+        { now },
+      ),
+    })
+
+  it.each(FOREIGN)(
+    'is not called for a token with the iss %j, which is answered 401 (ATK02)',
+    async (iss) => {
+      const [seen, fetched]: [string[], string[]] = [[], []]
+      const decision = await gateOf(seen, fetched).authenticate(requestWith(await key.sign({ iss })))
+      expect(decision).toMatchObject({ ok: false, status: 401, reason: 'wrong_issuer' })
+      expect({ seen, fetched }).toEqual({ seen: [], fetched: [] })
+    },
+  )
+
+  it.each([
+    'https://acme.okta.com',
+    'https://acme.okta.com/',
+    'https://acme.okta.com/oauth2/default',
+    'http://localhost:8080',
+  ])('is called with the iss %j, and the identity has the same issuer (ATK02)', async (iss) => {
+    const [seen, fetched]: [string[], string[]] = [[], []]
+    const decision = await gateOf(seen, fetched).authenticate(requestWith(await key.sign({ iss })))
+    expect(decision).toMatchObject({ ok: true, identity: { issuer: iss } })
+    expect(seen).toEqual([iss])
+    expect(new URL(fetched[0] ?? '').origin).toBe(new URL(iss).origin)
+  })
+
+  it('leaves a token whose iss is only a name to the next verifier of a chain (ATK02)', async () => {
+    const named = jwt({ issuer: 'joe', audience: AUDIENCE, keys, now })
+    const gate = createGate({
+      verifier: chain(
+        issuers(() => undefined),
+        named,
+      ),
+    })
+    expect(await gate.authenticate(requestWith(await key.sign({ iss: 'joe' })))).toMatchObject({ ok: true })
+  })
+})
