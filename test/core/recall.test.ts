@@ -133,10 +133,10 @@ describe('a verifier of the user, where digests come at once', () => {
     const hash = await hashToken('abc')
     for (const authorization of ['Bearer abc', 'Bearer  abc', 'bearer abc'])
       await gate.authenticate(view({ authorization }))
-    expect(verify.mock.calls).toEqual([
+    expect(verify.mock.calls.map(([token, presented]) => [token, presented?.hash])).toEqual([
       ['abc', hash],
-      ['abc', undefined],
-      ['abc', undefined],
+      ['abc', hash],
+      ['abc', hash],
     ])
   })
 
@@ -157,6 +157,8 @@ describe('a verifier of the user, where digests come at once', () => {
     const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
     const gate = createGate({ verifier: cached({ verify }, { ttl: 60 }) })
     for (let turn = 0; turn < 3; turn += 1) await gate.authenticate(withToken('abc'))
-    expect(verify.mock.calls).toEqual([['abc', await hashToken('abc')]])
+    expect(verify.mock.calls.map(([token, presented]) => [token, presented?.hash])).toEqual([
+      ['abc', await hashToken('abc')],
+    ])
   })
 })

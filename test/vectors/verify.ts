@@ -8,7 +8,7 @@ import {
   verificationKey,
 } from '../../packages/core/src/verify/jwk.ts'
 import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/jwks.ts'
-import { checkText, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
+import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
 import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
@@ -37,7 +37,8 @@ export async function verifyByFetched(token: string, jwks: readonly unknown[]): 
 }
 
 async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]): Promise<Outcome> {
-  const jws = checkText(token) ?? parseJws(token, allowed)
+  const decoded = decodeJws(token)
+  const jws = 'active' in decoded ? decoded : parseJws(decoded, allowed)
   if ('active' in jws) return jws.reason
   try {
     const candidates = await keys.find(jws.alg, jws.kid)

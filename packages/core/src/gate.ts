@@ -36,8 +36,9 @@ import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.t
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
-import { askRevoked, hashOf, memoryRevocations, type Revocation, revocationStore } from './revocation.ts'
+import { askRevoked, memoryRevocations, type Revocation, revocationStore } from './revocation.ts'
 import type { RawClaims } from './verify/mapping.ts'
+import { PresentedToken } from './verify/presented.ts'
 import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
@@ -215,9 +216,11 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     hash?: string,
   ): Outcome<I> | PromiseLike<Outcome<I>> {
     if (requireTls && !cameSecurely(request)) return INSECURE
-    const verification = known ?? verifier.verify(token, hash)
+    const presented = new PresentedToken(token, hash)
+    const verification = known ?? verifier.verify(token, presented)
     const isAwaited = isPending(verification) || isRevoked !== undefined
-    return judged(verification, isAwaited || revocations.needsHash ? hashOf(token) : undefined, place)
+    const revocationHash = isAwaited || revocations.needsHash ? presented.revocationHash : undefined
+    return judged(verification, revocationHash, place)
   }
 
   function judged(
@@ -282,7 +285,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   function refuse(rejection: Rejection): Refusal {
     const refusal = challenger.refuse(rejection)
-    notify(onDecision, { decision: refusal, detail: rejection.detail })
+    if (onDecision !== undefined) notify(onDecision, { decision: refusal, detail: detailOf(rejection) })
     return refusal
   }
 
@@ -338,6 +341,15 @@ type Outcome<I extends Sender> = Passed<I> | Preflight | Rejection
 /** Every member is its own: nothing on `Object.prototype` adds to it. */
 function passed<I extends Sender>(identity: I, headers?: RequiredHeaders): Passed<I> {
   return Object.freeze({ ok: true, identity, headers }) as Passed<I>
+}
+
+/** Reads the detail of a rejection, which may be a getter of the user's that throws. */
+function detailOf(rejection: Rejection): string | undefined {
+  try {
+    return rejection.detail
+  } catch {
+    return undefined
+  }
 }
 
 /** What was thrown may be anything, even something that cannot be looked at. */

@@ -46,8 +46,11 @@ export const REASONS = [
 /** A refusal that is the client's to mend. */
 export interface Rejection {
   readonly reason: Reason
-  /** For operators: which claim or header parameter, and what was wrong with it. Never a value from the token. */
-  readonly detail?: string
+  /**
+   * For operators: which claim or header parameter, and what was wrong with it. Never a value from the token. It is read
+   * only if `onDecision` is set, so one that is costly to make should be a getter.
+   */
+  readonly detail?: string | undefined
   /** With `insufficient_scope` and `insufficient_user_authentication`: every scope that the operation needs. */
   readonly scopes?: readonly string[]
   /** With `insufficient_user_authentication`: the authentication context classes of which one will do (RFC 9470 §3). */

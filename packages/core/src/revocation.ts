@@ -1,13 +1,12 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
-import { sha256 } from '#digest'
 import { isToken } from './extract.ts'
 import { type Identity, isNumericDate, own } from './identity.ts'
 import { monotonic, now as systemNow } from './lib/clock.ts'
 import { after, callback, count, disown, number, readOptions, type Seconds, text } from './options.ts'
 import { Unavailable } from './rejection.ts'
-import { decodeObject, signedText } from './verify/jws.ts'
-import { secondsOf } from './verify/verifier.ts'
+import { PresentedToken } from './verify/presented.ts'
+import { isInactive, secondsOf } from './verify/verifier.ts'
 
 /**
  * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
@@ -140,8 +139,9 @@ class MemoryRevocations implements RevocationStore {
   revoke(revocation: Revocation): void | PromiseLike<void> {
     const { token, tokenId, subject, issuer, issuedBefore, expiresAt } = readRevocation(revocation)
     if (token !== undefined) {
-      const end = expiresAt ?? expiryOf(token)
-      return after(hashOf(token), (hash) => this.#add(this.#tokens, hash, end))
+      const presented = new PresentedToken(token)
+      const end = expiresAt ?? expiryOf(presented)
+      return after(presented.revocationHash, (hash) => this.#add(this.#tokens, hash, end))
     }
     const name = keyOf(tokenId ?? (subject as string))
     const before = issuedBefore ?? this.#now() + this.#clockTolerance
@@ -277,20 +277,14 @@ export function revocationStore(value: RevocationStore): RevocationStore {
   throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
 }
 
-/** Returns the hash by which a revoked token is known. */
-export function hashOf(token: string): string | Promise<string> {
-  return sha256(signedText(token))
-}
-
 function tokenText(value: unknown): void {
   if (typeof value !== 'string' || !isToken(value))
     throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
 }
 
 /** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */
-function expiryOf(token: string): Seconds | undefined {
-  if (signedText(token) === token) return undefined
-  const exp = own(decodeObject(token.split('.')[1] ?? '') ?? {}, 'exp')
+function expiryOf({ jws }: PresentedToken): Seconds | undefined {
+  const exp = isInactive(jws) ? undefined : own(jws.claims ?? {}, 'exp')
   return isNumericDate(exp) ? exp : undefined
 }
 

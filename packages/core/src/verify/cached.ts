@@ -1,11 +1,11 @@
 /** An LRU cache around any verifier, with one verification in flight for each token. */
 
 import { LRUCache } from 'lru-cache'
-import { sha256 } from '#digest'
 import type { Identity } from '../identity.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
-import { callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
+import { after, callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
 import { InFlight, SHARED_FOR } from './in-flight.ts'
+import { PresentedToken } from './presented.ts'
 import {
   type Active,
   checkedVerification,
@@ -116,19 +116,16 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
   }
 
-  owns(token: string): Ownership | Promise<Ownership> {
-    return this.#verifier.owns?.(token)
+  owns(token: string, presented?: PresentedToken): Ownership | Promise<Ownership> {
+    return this.#verifier.owns?.(token, presented)
   }
 
   get issuers(): readonly string[] {
     return this.#verifier.issuers ?? []
   }
 
-  verify(token: string, hash?: string): Verification<I> | Promise<Verification<I>> {
-    const key = hash ?? sha256(token)
-    return typeof key === 'string'
-      ? this.#verify(key, token)
-      : key.then((digest) => this.#verify(digest, token))
+  verify(token: string, presented = new PresentedToken(token)): Verification<I> | Promise<Verification<I>> {
+    return after(presented.hash, (hash) => this.#verify(hash, presented))
   }
 
   recall(hash: string): Active<I> | undefined {
@@ -160,11 +157,11 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return { ...this.#verifier.describe?.(), cache }
   }
 
-  #verify(key: string, token: string): Verification<I> | Promise<Verification<I>> {
+  #verify(key: string, presented: PresentedToken): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
     const began = monotonic()
-    const result = this.#verifier.verify(token, key)
+    const result = this.#verifier.verify(presented.text, presented)
     if (!isPending(result)) return this.#keep(key, result, began)
     const settle = (settled: Verification<I>) =>
       // So late that another one may have begun since, and ended: which is newer, nobody knows.

@@ -5,12 +5,13 @@ import type { Identity } from '../identity.ts'
 import { after, disown, isPending } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { foreignIssuer } from './claims.ts'
-import { checkText, unverifiedIssuer } from './jws.ts'
+import { PresentedToken } from './presented.ts'
 import {
   type Active,
   allUnderWay,
   type Inactive,
   inactive,
+  isInactive,
   isTrusted,
   type Ownership,
   problemOf,
@@ -54,17 +55,17 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     this.#members = members
   }
 
-  owns(token: string): Ownership | Promise<Ownership> {
-    return this.#owns(0, false, token)
+  owns(token: string, presented = new PresentedToken(token)): Ownership | Promise<Ownership> {
+    return this.#owns(0, false, presented)
   }
 
   /** @param isOpen whether one before `index` may know the token */
-  #owns(index: number, isOpen: boolean, token: string): Ownership | Promise<Ownership> {
+  #owns(index: number, isOpen: boolean, presented: PresentedToken): Ownership | Promise<Ownership> {
     const member = this.#members[index]
     if (member === undefined) return isOpen ? undefined : false
     return after<Ownership, Ownership>(
-      ownership(member, token),
-      (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, token),
+      ownership(member, presented),
+      (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, presented),
     )
   }
 
@@ -81,8 +82,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return undefined
   }
 
-  verify(token: string, hash?: string): Verified | Promise<Verified> {
-    return this.#choose(0, [], token, hash) as Verified | Promise<Verified>
+  verify(token: string, presented = new PresentedToken(token)): Verified | Promise<Verified> {
+    return this.#choose(0, [], presented) as Verified | Promise<Verified>
   }
 
   holds(verification: Active<Identity<unknown>>): boolean {
@@ -110,41 +111,41 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #choose(
     index: number,
     others: readonly TokenVerifier<Identity<unknown>>[],
-    token: string,
-    hash: string | undefined,
+    presented: PresentedToken,
   ): Verified | PromiseLike<Verified> {
     const member = this.#members[index]
     if (member === undefined) {
-      if (others.length > 0) return this.#askInTurn(others, token, hash)
-      return checkText(token) ?? foreignIssuer(unverifiedIssuer(token), this.issuers)
+      if (others.length > 0) return this.#askInTurn(others, presented)
+      return isInactive(presented.jws)
+        ? presented.jws
+        : foreignIssuer(presented.unverifiedIssuer, this.issuers)
     }
-    return after<Ownership, Verified>(ownership(member, token), (answer) =>
+    return after<Ownership, Verified>(ownership(member, presented), (answer) =>
       answer === true
-        ? this.#ask(member, token, hash)
-        : this.#choose(index + 1, answer === undefined ? [...others, member] : others, token, hash),
+        ? this.#ask(member, presented)
+        : this.#choose(index + 1, answer === undefined ? [...others, member] : others, presented),
     )
   }
 
   #askInTurn(
     [member, ...others]: readonly TokenVerifier<Identity<unknown>>[],
-    token: string,
-    hash: string | undefined,
+    presented: PresentedToken,
     failure?: { readonly cause: unknown },
   ): Verified | PromiseLike<Verified> {
     if (member === undefined) {
       if (failure !== undefined) throw failure.cause
-      return this.#unknown(token)
+      return this.#unknown(presented)
     }
     const judge = (verification: Verified) => {
       const problem = isTrusted(verification) ? undefined : problemOf(verification)
       if (problem !== undefined) return goOn(new Unavailable(`A verifier of the chain gave ${problem}`))
       if (verification.active || verification.reason !== 'unknown_token') return verification
-      return this.#askInTurn(others, token, hash, failure)
+      return this.#askInTurn(others, presented, failure)
     }
-    const goOn = (cause: unknown) => this.#askInTurn(others, token, hash, failure ?? { cause })
+    const goOn = (cause: unknown) => this.#askInTurn(others, presented, failure ?? { cause })
     let answer: Verified | PromiseLike<Verified>
     try {
-      answer = this.#ask(member, token, hash)
+      answer = this.#ask(member, presented)
     } catch (cause) {
       return goOn(cause)
     }
@@ -152,18 +153,17 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   /** Nobody knows it; of a JWT there is more to say to operators. */
-  #unknown(token: string): Inactive {
-    const iss = unverifiedIssuer(token)
+  #unknown(presented: PresentedToken): Inactive {
+    const iss = presented.unverifiedIssuer
     if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
-    return inactive('unknown_token', foreignIssuer(iss, this.issuers).detail)
+    return inactive('unknown_token', () => foreignIssuer(iss, this.issuers).detail)
   }
 
   #ask(
     member: TokenVerifier<Identity<unknown>>,
-    token: string,
-    hash: string | undefined,
+    presented: PresentedToken,
   ): Verified | PromiseLike<Verified> {
-    return after<Verified, Verified>(member.verify(token, hash), (verification) => {
+    return after<Verified, Verified>(member.verify(presented.text, presented), (verification) => {
       if (member.holds === undefined || !verification?.active) return verification
       // One that is not checked yet is copied when it is: the copy keeps what it carries.
       if (!isTrusted(verification)) {
@@ -188,8 +188,11 @@ function recalled(
   }
 }
 
-function ownership(member: TokenVerifier<Identity<unknown>>, token: string): Ownership | Promise<Ownership> {
-  return after(member.owns?.(token), (answer: unknown) => {
+function ownership(
+  member: TokenVerifier<Identity<unknown>>,
+  presented: PresentedToken,
+): Ownership | Promise<Ownership> {
+  return after(member.owns?.(presented.text, presented), (answer: unknown) => {
     if (answer === undefined || typeof answer === 'boolean') return answer
     throw new Unavailable('"owns" gave neither true, false nor undefined')
   })
@@ -198,7 +201,7 @@ function ownership(member: TokenVerifier<Identity<unknown>>, token: string): Own
 /** Whether it says so at once: what it says of a token that nobody sent is otherwise its own affair. */
 function isOwner(member: TokenVerifier<Identity<unknown>>, token: string): boolean {
   try {
-    const answer = ownership(member, token)
+    const answer = ownership(member, new PresentedToken(token))
     disown(answer)
     return answer === true
   } catch {

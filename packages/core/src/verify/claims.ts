@@ -133,8 +133,20 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
 /** The refusal of an `iss` that is none of ours. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('wrong_issuer', 'iss is not a string')
-  const near = ours.map((issuer) => nearMiss(iss, issuer)).find((miss) => miss !== undefined)
-  return inactive('wrong_issuer', `iss ${near ?? 'is another issuer'}`)
+  return inactive('wrong_issuer', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
+}
+
+/** How many values of a token, and of the configuration, are compared for a diagnosis, and how long they may be. */
+const MAX_COMPARED = 8
+const MAX_COMPARED_LENGTH = 256
+
+function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
+  for (const value of actual.slice(0, MAX_COMPARED))
+    for (const ours of expected.slice(0, MAX_COMPARED)) {
+      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
+      if (miss !== undefined) return miss
+    }
+  return undefined
 }
 
 /** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */
@@ -147,6 +159,9 @@ function nearMiss(actual: string, expected: string): string | undefined {
   return undefined
 }
 
+/** How many entries of `aud` are looked at. An issuer that puts more into a token would make each check cost more than it should. */
+const MAX_AUDIENCES = 16
+
 function checkAudience(
   claims: RawClaims,
   { audience }: Pick<ClaimsPolicy, 'audience'>,
@@ -156,10 +171,12 @@ function checkAudience(
     return inactive('invalid_claim', 'aud')
   if (audience === null) return undefined
   if (aud === undefined) return inactive('missing_claim', 'aud')
-  const named = audienceOf(aud)
+  const named = audienceOf(aud).slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
-  const near = named.flatMap((name) => audience.map((ours) => nearMiss(name, ours))).find(Boolean)
-  return inactive('wrong_audience', near && `aud ${near}`)
+  return inactive('wrong_audience', () => {
+    const near = nearestMiss(named, audience)
+    return near && `aud ${near}`
+  })
 }
 
 function checkDates(

@@ -4,12 +4,12 @@ import type { Identity } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { after, callback, count, number, readOptions, type Seconds } from '../options.ts'
 import { foreignIssuer } from './claims.ts'
-import { checkText, unverifiedIssuer } from './jws.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './jwt-options.ts'
 import type { RawClaims } from './mapping.ts'
+import { PresentedToken } from './presented.ts'
 import { type ResolveIssuer, Tenants } from './tenants.ts'
-import { type Active, allUnderWay, type TokenVerifier, type Verification } from './verifier.ts'
+import { type Active, allUnderWay, isInactive, type TokenVerifier, type Verification } from './verifier.ts'
 
 export interface IssuersOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
@@ -88,8 +88,8 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#source = source
   }
 
-  owns(token: string): boolean {
-    const issuer = unverifiedIssuer(token)
+  owns(token: string, presented = new PresentedToken(token)): boolean {
+    const issuer = presented.unverifiedIssuer
     return issuer !== undefined && this.#source.owns(issuer)
   }
 
@@ -97,14 +97,16 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
     return this.#source.names
   }
 
-  verify(token: string): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
-    const refusal = checkText(token)
-    if (refusal !== undefined) return refusal
-    const issuer = unverifiedIssuer(token)
+  verify(
+    token: string,
+    presented = new PresentedToken(token),
+  ): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
+    if (isInactive(presented.jws)) return presented.jws
+    const issuer = presented.unverifiedIssuer
     if (issuer === undefined) return foreignIssuer(issuer, this.issuers)
     return after<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
       if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
-      return this.#proving(issuer, verifier.verify(token))
+      return this.#proving(issuer, verifier.verify(token, presented))
     })
   }
 

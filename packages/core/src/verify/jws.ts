@@ -4,7 +4,7 @@ import { base64url, compactVerify, errors } from 'jose'
 import { isNestedTooDeeply, isObject, own } from '../identity.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
-import { type Inactive, inactive } from './verifier.ts'
+import { type Inactive, inactive } from './verification.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
@@ -13,10 +13,39 @@ const MAX_KID_LENGTH = 256
 /** How many keys are tried for a token that does not name its key (OpenID Connect Core §10.1 wants it to). */
 const MAX_UNNAMED_KEYS = 4
 
-/** What is wrong with the text of a token, before anything is decoded: each token has just one spelling that passes. */
-export function checkText(token: string): Inactive | undefined {
-  if (isCompactJws(token)) return undefined
-  return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
+/** A token whose text is a compact JWS, and what it says. Nothing is verified. Whoever reads it first has it decoded. */
+export class DecodedJws {
+  readonly text: string
+  readonly header: Readonly<Record<string, unknown>>
+  #claims: Readonly<Record<string, unknown>> | undefined | null = null
+
+  constructor(text: string, header: Readonly<Record<string, unknown>>) {
+    this.text = text
+    this.header = header
+  }
+
+  /** `undefined` if the payload is not a JSON object in strict UTF-8, or nested too deeply. */
+  get claims(): Readonly<Record<string, unknown>> | undefined {
+    if (this.#claims === null) {
+      const start = this.text.indexOf('.') + 1
+      this.#claims = decodeObject(this.text.slice(start, this.text.indexOf('.', start)))
+    }
+    return this.#claims
+  }
+
+  /** What the signature is about (RFC 7515 §5.1). By ECDSA there are two valid signatures of it, so it names the token. */
+  get signedText(): string {
+    return this.text.slice(0, this.text.lastIndexOf('.'))
+  }
+}
+
+/** Decodes the text of a token, or says what is wrong with it. One spelling is accepted of header, payload and signature each. */
+export function decodeJws(token: string): DecodedJws | Inactive {
+  if (!isCompactJws(token)) return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
+  const header = decodeObject(token.slice(0, token.indexOf('.')))
+  return header === undefined
+    ? inactive('malformed_token', 'the header is not a JSON object in UTF-8, or nested too deeply')
+    : new DecodedJws(token, header)
 }
 
 function isCompactJws(token: string): boolean {
@@ -40,18 +69,13 @@ function isCanonical(token: string, start: number, end: number): boolean {
 
 export interface CompactJws {
   readonly text: string
-  readonly payload: string
   readonly header: Readonly<Record<string, unknown>>
   readonly alg: Algorithm
   readonly kid: string | undefined
 }
 
-/** Takes a token apart whose text was checked, and checks its header. */
-export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJws | Inactive {
-  const [encodedHeader = '', payload = ''] = token.split('.', 2)
-  const header = decodeObject(encodedHeader)
-  if (header === undefined)
-    return inactive('malformed_token', 'the header is not a JSON object in UTF-8, or nested too deeply')
+/** Checks the header of a token. */
+export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorithm[]): CompactJws | Inactive {
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
   const alg = own(header, 'alg')
   if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
@@ -62,7 +86,7 @@ export function parseJws(token: string, allowed: readonly Algorithm[]): CompactJ
   const kid = own(header, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
     return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
-  return { text: token, payload, header, alg: alg as Algorithm, kid }
+  return { text, header, alg: alg as Algorithm, kid }
 }
 
 /**
@@ -86,28 +110,11 @@ export async function signingKey(
   return undefined
 }
 
-/**
- * The text by which a token is known whatever its signature: of the same JWT there are two that are valid by ECDSA. A token
- * that is no signed JWT is its own.
- */
-export function signedText(token: string): string {
-  if (isCompactJws(token) && typeof own(decodeObject(token.split('.')[0] ?? '') ?? {}, 'alg') === 'string')
-    return token.slice(0, token.lastIndexOf('.'))
-  return token
-}
-
-/** The `iss` that a token claims for itself, if it is a signed JWT. It is good for choosing who is to verify it, nothing else. */
-export function unverifiedIssuer(token: string): string | undefined {
-  if (checkText(token) !== undefined) return undefined
-  const iss = own(decodeObject(token.split('.')[1] ?? '') ?? {}, 'iss')
-  return typeof iss === 'string' ? iss : undefined
-}
-
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A JSON object from a segment of a text that was checked, or `undefined`. */
-export function decodeObject(segment: string): Record<string, unknown> | undefined {
+function decodeObject(segment: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(decodeText(segment))
     return isObject(value) && !isNestedTooDeeply(value) ? value : undefined

@@ -7,9 +7,10 @@ import { Cache, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import type { KeySet, KeySetDescription } from './jwks.ts'
-import { type CompactJws, checkText, decodeObject, parseJws, signingKey, unverifiedIssuer } from './jws.ts'
+import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './jwt-options.ts'
 import { claimsReader, type RawClaims, type ReadClaims } from './mapping.ts'
+import { PresentedToken } from './presented.ts'
 import {
   type Active,
   type Inactive,
@@ -72,8 +73,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#now = now
   }
 
-  owns(token: string): boolean {
-    return unverifiedIssuer(token) === this.#policy.issuer
+  owns(token: string, presented = new PresentedToken(token)): boolean {
+    return presented.unverifiedIssuer === this.#policy.issuer
   }
 
   get issuers(): readonly string[] {
@@ -81,12 +82,15 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
-  verify(token: string): Inactive | Promise<Signed<Identity<Claims>> | Inactive> {
-    const refusal = checkText(token)
-    if (refusal !== undefined) return refusal
-    const jws = parseJws(token, this.#algorithms)
+  verify(
+    token: string,
+    presented = new PresentedToken(token),
+  ): Inactive | Promise<Signed<Identity<Claims>> | Inactive> {
+    const decoded = presented.jws
+    if (isInactive(decoded)) return decoded
+    const jws = parseJws(decoded, this.#algorithms)
     if (isInactive(jws)) return jws
-    const claims = decodeObject(jws.payload)
+    const { claims } = decoded
     if (claims === undefined)
       return inactive('malformed_token', 'the payload is not a JSON object in UTF-8, or nested too deeply')
     return (

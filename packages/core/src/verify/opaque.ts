@@ -7,6 +7,7 @@ import { now as systemNow } from '../lib/clock.ts'
 import { callback, isPending, readOptions, type Seconds } from '../options.ts'
 import { Unavailable } from '../rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
+import { PresentedToken } from './presented.ts'
 import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** What a lookup knows of a token. */
@@ -56,8 +57,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
     return isPending(found) ? Promise.resolve(found).then(judge) : judge(found)
   }
 
-  function verify(token: string, known?: string): Verified<Claims> {
-    const hash = known ?? sha256(token)
+  function verify(token: string, { hash } = new PresentedToken(token)): Verified<Claims> {
     return typeof hash === 'string' ? find(token, hash) : hash.then((digest) => find(token, digest))
   }
 
@@ -68,7 +68,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   return {
     ...(looked.recall !== undefined && { recall: (hash) => looked.recall?.(hash) }),
     owns,
-    verify: (token, hash) => (owns(token) ? looked.verify(token, hash) : inactive('unknown_token')),
+    verify: (token, presented) => (owns(token) ? looked.verify(token, presented) : inactive('unknown_token')),
   }
 }
 

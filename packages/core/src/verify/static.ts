@@ -3,6 +3,7 @@
 import { sha256 } from '#digest'
 import { type Identity, withSource, wrongMember } from '../identity.ts'
 import { after, disown, isPending, readOptions } from '../options.ts'
+import { PresentedToken } from './presented.ts'
 import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 
 /** One fixed token, by its text or by its SHA-256, and what it stands for. It is good until it is taken out of the list. */
@@ -58,16 +59,19 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
     return found === undefined ? inactive('unknown_token') : trusted({ active: true, identity: found })
   }
 
-  function verify(token: string, hash: string | Promise<string> = sha256(token)) {
+  function verify(token: string, { hash } = new PresentedToken(token)) {
     if (typeof hash === 'string' && !isPending(known)) return find(hash, known)
     return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
   }
 
   return {
     /** So that in a chain nobody else gets to see it. */
-    owns: (token) =>
-      after<Verification<Identity<Claims>>, Ownership>(verify(token), ({ active }) => active || undefined),
-    verify: (token, hash) => verify(token, hash),
+    owns: (token, presented) =>
+      after<Verification<Identity<Claims>>, Ownership>(
+        verify(token, presented),
+        ({ active }) => active || undefined,
+      ),
+    verify: (token, presented) => verify(token, presented),
     async ready() {
       await known
     },

@@ -3,7 +3,9 @@
 import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { disown, type Seconds } from '../options.ts'
-import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
+import { REASONS, Unavailable } from '../rejection.ts'
+import type { PresentedToken } from './presented.ts'
+import { type Active, inactive, isMade, type Verification } from './verification.ts'
 
 /**
  * Tells what a token is worth. Whatever it throws or rejects with means that it could not tell: 503, never 401.
@@ -21,9 +23,10 @@ import { REASONS, type Rejection, Unavailable } from '../rejection.ts'
 export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /**
    * @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1)
-   * @param hash its SHA-256 as base64url, as `hashToken` makes it, where it is known already
+   * @param presented what is known of the token, such as its `hash`. Hand it on if you wrap another verifier: it saves
+   *   decoding the token again
    */
-  verify(token: string, hash?: string): Verification<I> | Promise<Verification<I>>
+  verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>>
   /**
    * What is at hand for the token with this SHA-256, and may still be used. Asked before the text of the token is looked
    * at: only a token that was verified may be known. Default: nothing is at hand.
@@ -33,7 +36,7 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
    * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
    * this one at all; `undefined`, the default: it may be. A verifier that has to wait for that gives a promise.
    */
-  owns?(token: string): Ownership | Promise<Ownership>
+  owns?(token: string, presented?: PresentedToken): Ownership | Promise<Ownership>
   /** The issuers whose tokens it takes, for the metadata of a protected resource (RFC 9728 §2). Default: none is named. */
   readonly issuers?: readonly string[]
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
@@ -67,29 +70,7 @@ export function tokenVerifier<I extends Identity<unknown>>(
   return value
 }
 
-export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive
-
-/** The token is good. */
-export interface Active<I extends Identity<unknown> = Identity> {
-  readonly active: true
-  readonly identity: I
-  /** From when on the result must not be used any more, in seconds since the epoch. Default: the identity's `expiresAt`. */
-  readonly expiresAt?: Seconds | undefined
-}
-
-/** The token is bad, and asking again will not change that. */
-export interface Inactive extends Rejection {
-  readonly active: false
-}
-
-export function inactive(reason: Rejection['reason'], detail?: string): Inactive {
-  return detail === undefined ? { active: false, reason } : { active: false, reason, detail }
-}
-
-/** Whether a step gave a refusal instead of its result. */
-export function isInactive(result: object): result is Inactive {
-  return Object.hasOwn(result, 'active')
-}
+export { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
 
 /** The time by the given clock. A clock that does not tell a time leaves nothing to decide by. */
 export function secondsOf(now: () => number): Seconds {
@@ -128,7 +109,7 @@ export function trusted<V extends Verification<Identity<unknown>>>(
 
 /** Whether a result is of a verifier of our own: then it is the same object wherever it is used. */
 export function isTrusted(verification: object): boolean {
-  return checked.has(verification)
+  return checked.has(verification) || isMade(verification)
 }
 
 /**
@@ -141,7 +122,7 @@ export function checkedVerification<I extends Identity<unknown>>(
 ): Verification<I> {
   const end = checked.get(given)
   if (end !== undefined && secondsOf(end.now) >= end.at) return inactive('expired')
-  if (end !== undefined || checked.has(given)) return given
+  if (end !== undefined || isTrusted(given)) return given
   const problem = problemOf(given)
   if (problem !== undefined) throw new Unavailable(`The verifier gave ${problem}`)
   // A copy has own members only: these may be a getter's.

@@ -1,0 +1,50 @@
+/** The token of one request, and what is computed from its text: each at most once, by whoever needs it first. */
+
+import { sha256 } from '#digest'
+import { own } from '../identity.ts'
+import { after } from '../options.ts'
+import { type DecodedJws, decodeJws } from './jws.ts'
+import { type Inactive, isInactive } from './verification.ts'
+
+export class PresentedToken {
+  readonly text: string
+  #hash: string | Promise<string> | undefined
+  #jws: DecodedJws | Inactive | undefined
+
+  /** @param hash the SHA-256 of the text, if it is known already */
+  constructor(text: string, hash?: string) {
+    this.text = text
+    this.#hash = hash
+  }
+
+  /** The SHA-256 of the text as base64url. A promise on runtimes without `node:crypto`. */
+  get hash(): string | Promise<string> {
+    if (this.#hash === undefined) {
+      const hash = sha256(this.text)
+      this.#hash = hash
+      return after(hash, (digest) => {
+        this.#hash = digest
+        return digest
+      })
+    }
+    return this.#hash
+  }
+
+  /** The decoded token, or why it is not a signed JWT. A chain, and a list of issuers, decode it once for all of them. */
+  get jws(): DecodedJws | Inactive {
+    this.#jws ??= decodeJws(this.text)
+    return this.#jws
+  }
+
+  /** The `iss` that the token claims. It may choose the verifier, and nothing else. */
+  get unverifiedIssuer(): string | undefined {
+    const iss = isInactive(this.jws) ? undefined : own(this.jws.claims ?? {}, 'iss')
+    return typeof iss === 'string' ? iss : undefined
+  }
+
+  /** The hash by which a revoked token is known: of what was signed, so that a second valid signature does not matter. */
+  get revocationHash(): string | Promise<string> {
+    const { jws } = this
+    return isInactive(jws) || typeof own(jws.header, 'alg') !== 'string' ? this.hash : sha256(jws.signedText)
+  }
+}
