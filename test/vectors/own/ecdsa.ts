@@ -119,6 +119,9 @@ export function ecdsaVectors(): VectorFile {
 
 const P256_PRIME = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
 
+/** The smallest multiples of the base point whose x begins with a zero byte; with two of them for P-521. */
+const NONCE_OF_SHORT_R = { ES256: 379n, ES384: 197n, ES512: 273n } as const
+
 function flipLastBit(bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes)
   changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
@@ -201,22 +204,27 @@ function addCurve(curve: Curve, secret: JsonWebKey, add: ReturnType<typeof colle
     BAD,
   )
 
-  // Of P-521 the first byte holds one bit only, so that the second byte is the one to look at.
-  const limit = 1n << BigInt(8 * (bytes - (curve === P521 ? 2 : 1)))
-  for (const member of ['r', 's'] as const) {
+  // Both by keys that are made for the signature: r depends on the nonce alone, and s may be chosen.
+  for (const [member, nonce, value] of [
+    ['r', NONCE_OF_SHORT_R[alg], n / 3n],
+    ['s', 7n, n >> 16n],
+  ] as const) {
     const padded = signingInput(alg, `ecdsa-${name}-${member}`)
-    const short = signEcdsa(curve, d, padded, (signature) => signature[member] < limit)
-    const whole = p1363(short, bytes)
+    const { jwk, signature } = keyForSignature(curve, padded, nonce, value)
+    const whole = p1363(signature, bytes)
     const start = member === 'r' ? 0 : bytes
+    if (whole[start] !== 0) throw new Error(`${member} does not begin with a zero byte`)
     const cut = Buffer.concat([whole.subarray(0, start), whole.subarray(start + 1)])
-    check(`${member}-leading-zero`, `${member} begins with a zero byte`, whole, padded)
-    check(
-      `${member}-leading-zero-cut`,
-      `the zero byte that ${member} begins with is missing`,
-      cut,
-      padded,
-      BAD,
-    )
+    const given = { key: jwk, algorithms: [alg] }
+    add(`${name}-${member}-leading-zero`, `${member} begins with a zero byte`, {
+      ...given,
+      token: `${padded}.${encode(whole)}`,
+    })
+    add(`${name}-${member}-leading-zero-cut`, `the zero byte that ${member} begins with is missing`, {
+      ...given,
+      token: `${padded}.${encode(cut)}`,
+      reason: BAD,
+    })
   }
 
   for (const [id, nonce, value, comment] of [

@@ -5,9 +5,9 @@
  *
  * They depend on keys.json alone, so that each run writes the same bytes, and the tests check that they are what is
  * committed. PKCS #1 and Ed25519 signatures are deterministic anyway. PSS gets a fixed salt. ECDSA gets a nonce that is
- * an HMAC of what is signed under the private key: not RFC 6979's, because some vectors need the next nonce, and the
- * next, until r or s has the wanted form. `arithmetic.ts` makes both from node:crypto's point multiplication, its raw
- * RSA operation, and BigInt.
+ * an HMAC of what is signed under the private key. It is not the nonce of RFC 6979, because a vector may need the next
+ * one, and the next, until the signature has the wanted form. `arithmetic.ts` makes both from BigInt, and from the
+ * point multiplication and the raw RSA operation of node:crypto.
  *
  * A vector is `{ id, comment, key, algorithms, token, result, reason? }`: a verifier with this one key and these
  * algorithms accepts or rejects the token. `result` follows the RFCs, `reason` is this library's. Issuer, audience and
