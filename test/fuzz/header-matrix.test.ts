@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { createGate, type Decision, type Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
-import './run.ts'
+import { AGAIN, sampled, scaled } from './run.ts'
 import { createSigner, encoded } from './signer.ts'
 
 const signer = createSigner('ES256', 'right')
@@ -30,12 +30,11 @@ interface Header {
 }
 
 /** Own members only, as JSON has them. */
-function* headers(): Generator<Header> {
-  for (const kid of KIDS)
-    for (const alg of ALGS)
-      for (const crit of CRITS)
-        for (const b64 of B64S) for (const typ of TYPES) yield { alg, crit, b64, typ, kid }
-}
+const HEADERS: readonly Header[] = KIDS.flatMap((kid) =>
+  ALGS.flatMap((alg) =>
+    CRITS.flatMap((crit) => B64S.flatMap((b64) => TYPES.map((typ) => ({ alg, crit, b64, typ, kid })))),
+  ),
+)
 
 const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
   generic: [ABSENT, 'JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt'],
@@ -91,7 +90,10 @@ describe('the header of a token', () => {
     const wrong: unknown[] = []
     const passed = gates.map(() => 0)
     let count = 0
-    for (const header of headers()) {
+    const isRight = (header: Header) => expected(header, 'generic')[0] === '200'
+    const right = HEADERS.filter(isRight)
+    const others = HEADERS.filter((header) => !isRight(header))
+    for (const header of [...right, ...sampled(others)]) {
       const value = `Bearer ${signer.token(header, claims)}`
       count += 1
       for (const [index, [profile, gate]] of gates.entries()) {
@@ -101,10 +103,10 @@ describe('the header of a token', () => {
           wrong.push([profile, outcome, { ...header, kid: String(header.kid).slice(0, 30) }])
       }
     }
-    expect(wrong).toEqual([])
+    expect(wrong, AGAIN).toEqual([])
     // Five types, or three, with the right kid and without.
     expect(passed).toEqual([10, 10, 6])
-    expect(count).toBeGreaterThanOrEqual(13_860)
+    expect(count).toBeGreaterThanOrEqual(scaled(13_860))
     expect(fetches).toBe(0)
   })
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { createExtract } from '#core/extract.ts'
 import { authorizationValues } from './authorization.ts'
 import { readCredentials } from './credentials.ts'
-import { fuzz } from './run.ts'
+import { AGAIN, fuzz, scaled } from './run.ts'
 
 const extract = createExtract()
 
@@ -48,10 +48,10 @@ describe('the Authorization header', () => {
       outcomes.set(status, (outcomes.get(status) ?? 0) + 1)
       return rightStatuses(value).includes(status)
     })
-    expect(await fuzz('BI01', property, 200_000)).toBeGreaterThanOrEqual(200_000)
+    expect(await fuzz('BI01', property, 200_000)).toBeGreaterThanOrEqual(scaled(200_000))
     // The mutations reach every outcome, and often.
-    expect([...outcomes.keys()].sort()).toEqual([200, 400, 401])
-    expect(Math.min(...outcomes.values())).toBeGreaterThan(10_000)
+    expect([...outcomes.keys()].sort(), AGAIN).toEqual([200, 400, 401])
+    expect(Math.min(...outcomes.values()), AGAIN).toBeGreaterThanOrEqual(scaled(10_000))
   })
 
   it('BI01 decides right of every octet at the start, in the middle and at the end', () => {
@@ -80,7 +80,7 @@ describe('the Authorization header', () => {
     const property = fc.property(around, around, (before, behind) =>
       isRight(`${before}Bearer ${GOOD}${behind}`),
     )
-    expect(await fuzz('BI01 around', property, 20_000)).toBeGreaterThanOrEqual(20_000)
+    expect(await fuzz('BI01 around', property, 20_000)).toBeGreaterThanOrEqual(scaled(20_000))
 
     const octets = fc.string({ unit: fc.nat(255).map((octet) => String.fromCharCode(octet)), maxLength: 8 })
     const fetched = fc.property(octets, octets, (before, behind) => {
@@ -93,7 +93,7 @@ describe('the Authorization header', () => {
       const decision = gate.authenticate(new Request('https://api.example.com', { headers })) as Decision
       return rightStatuses(headers.get('authorization') ?? '').includes(decision.ok ? 200 : decision.status)
     })
-    expect(await fuzz('BI01 fetch', fetched, 5_000)).toBeGreaterThanOrEqual(5_000)
+    expect(await fuzz('BI01 fetch', fetched, 5_000)).toBeGreaterThanOrEqual(scaled(5_000))
   })
 
   it('BI02 takes no token out of any value that is no string', async () => {
@@ -112,6 +112,6 @@ describe('the Authorization header', () => {
         ? lines.length === 1 && typeof lines[0] === 'string'
         : 'reason' in extracted && extracted.reason !== undefined
     })
-    expect(await fuzz('BI02', property, 20_000)).toBeGreaterThanOrEqual(20_000)
+    expect(await fuzz('BI02', property, 20_000)).toBeGreaterThanOrEqual(scaled(20_000))
   })
 })

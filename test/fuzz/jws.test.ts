@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
 import { decoded, faultOfToken } from './oracle.ts'
-import { fuzz } from './run.ts'
+import { AGAIN, fuzz, scaled } from './run.ts'
 import { createSigner, encoded, type Signer } from './signer.ts'
 
 const trusted = ['ES256', 'Ed25519', 'RS256'].map((alg) => createSigner(alg))
@@ -167,9 +167,9 @@ describe('a signed token', () => {
           throw new Error(`answered ${decision.status}`)
       }
     })
-    expect(await fuzz('F04', property, 25_000)).toBeGreaterThanOrEqual(25_000)
+    expect(await fuzz('F04', property, 25_000)).toBeGreaterThanOrEqual(scaled(25_000))
     // The mutations come as far as each of the checks.
-    expect([...reasons.keys()]).toEqual(
+    expect([...reasons.keys()], AGAIN).toEqual(
       expect.arrayContaining([
         'passed',
         'malformed_token',

@@ -3,6 +3,7 @@
 import { createGate, type Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
+import { AGAIN, sampled, scaled } from './run.ts'
 import { ALGORITHMS, createSigner } from './signer.ts'
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -71,12 +72,13 @@ describe('the text of a token', () => {
         now: () => NOW * 1000,
       }),
     )
-    const texts = [token, ...lastCharacters(token), ...insertions(token), ...replacements(token)]
-    for (const gate of gates) expect(await wronglyDecided(gate, token, texts)).toEqual([])
+    const others = [...lastCharacters(token), ...insertions(token), ...replacements(token)]
+    const texts = [token, ...sampled(others)]
+    for (const gate of gates) expect(await wronglyDecided(gate, token, texts), AGAIN).toEqual([])
     count += texts.length
   })
 
   it('BI04 was held against at least 90,000 texts', () => {
-    expect(count).toBeGreaterThanOrEqual(90_000)
+    expect(count).toBeGreaterThanOrEqual(scaled(90_000))
   })
 })
