@@ -3,6 +3,7 @@
 import { createGate, type Decision, Unavailable } from '@bearergate/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isDenied } from '../support/denied.ts'
 import { fuzz, scaled } from './run.ts'
 
 const identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} } as const
@@ -61,7 +62,7 @@ function mayPass(value: unknown): boolean {
 }
 
 function isDefinite(decision: Decision): boolean {
-  return decision.ok || [400, 401, 403, 503].includes(decision.status)
+  return decision.ok || isDenied(decision)
 }
 
 const request = { header: () => 'Bearer good' }
