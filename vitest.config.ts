@@ -43,6 +43,7 @@ export default defineConfig({
         name,
         isolate: !SHARED.includes(name),
         include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+        ...(folders.includes('vectors') && { globalSetup: 'test/support/vectors-notice.ts' }),
       },
     })),
   },

@@ -13,7 +13,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 const PROJECTS = ['unit', 'hosts', 'hostile', 'faults', 'package', 'e2e', 'runtimes']
-/** Every fifth input of the fuzz tests, and of the slower projects one file each: the public types and the demo. */
+/** Every twentieth input of the fuzz tests, and of the slower projects one file each: the public types and the demo. */
 const QUICK = ['test/core', 'test/vectors', 'test/adapters', 'test/inputs', 'test/fuzz']
 const QUICK_FILES = ['test/packaging/types.test.ts', 'test/interop/demo.test.ts']
 const QUICK_FUZZ_RUNS = '0.05'

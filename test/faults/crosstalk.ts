@@ -9,23 +9,13 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createGate, introspection } from '@bearergate/core'
+import { randomFrom } from '../support/sample.ts'
 
 export interface CrossTalk {
   readonly calls: number
   readonly right: number
   readonly wrong: number
   readonly unanswered: number
-}
-
-/** A generator of numbers from 0 to 1 (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 /** An authorization server that holds questions back and answers them in random order. */

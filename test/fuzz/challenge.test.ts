@@ -12,7 +12,7 @@ import {
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseChallenges } from '../support/challenge-parser.ts'
-import { fuzz } from './run.ts'
+import { AGAIN, fuzz, sampled, scaled } from './run.ts'
 
 const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
 const REASONS: readonly Reason[] = [
@@ -93,8 +93,12 @@ describe('a gate', () => {
       `${character}"`,
       `\\${character}`,
     ])
-    expect(texts.flatMap((text) => faults(text, [text]).map((fault) => [text, fault]))).toEqual([])
-    expect(texts.length).toBeGreaterThanOrEqual(768)
+    const tried = sampled(texts)
+    expect(
+      tried.flatMap((text) => faults(text, [text]).map((fault) => [text, fault])),
+      AGAIN,
+    ).toEqual([])
+    expect(tried.length).toBeGreaterThanOrEqual(scaled(768))
   })
 
   it('BI13 answers with one strict challenge for 10,000 random realms and scopes', async () => {
@@ -114,7 +118,7 @@ describe('a gate', () => {
       const [fault] = faults(name, scopes)
       if (fault !== undefined) throw new Error(fault)
     })
-    expect(await fuzz('BI13', property, 10_000)).toBeGreaterThanOrEqual(10_000)
+    expect(await fuzz('BI13', property, 10_000)).toBeGreaterThanOrEqual(scaled(10_000))
   })
 
   it('BI13 refuses a realm that is no text at creation, and a scope that is no scope-token', async () => {
@@ -126,7 +130,7 @@ describe('a gate', () => {
       // Today `null` passes for absent.
       if (realm !== null) expect(() => createGate({ verifier, realm: realm as string })).toThrow(/"realm"/)
     })
-    expect(await fuzz('BI13 realm', realms, 2_000)).toBeGreaterThanOrEqual(2_000)
+    expect(await fuzz('BI13 realm', realms, 2_000)).toBeGreaterThanOrEqual(scaled(2_000))
     const taken = CODE_POINTS.filter((character) => {
       try {
         return scope(character).scopes[0] === character

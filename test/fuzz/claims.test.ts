@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
 import { decoded, faultOfToken, type Profile } from './oracle.ts'
-import { fuzz } from './run.ts'
+import { AGAIN, fuzz, scaled } from './run.ts'
 import { createSigner } from './signer.ts'
 
 const signer = createSigner('Ed25519')
@@ -149,22 +149,26 @@ describe('the claims of a signed token', () => {
           throw new Error(`another identity: ${JSON.stringify(decision.identity)}`)
       }
     })
-    expect(await fuzz('D01', property, 10_000)).toBeGreaterThanOrEqual(10_000)
-    // Which of the rare ones come up is up to the seed.
-    expect(reasons.size).toBeGreaterThanOrEqual(8)
-    expect([
-      '401 expired',
+    expect(await fuzz('D01', property, 10_000)).toBeGreaterThanOrEqual(scaled(10_000))
+    const often = [
       '401 invalid_claim',
-      '401 issued_in_future',
       '401 malformed_token',
       '401 missing_claim',
+      '401 wrong_type',
+      'passed',
+    ]
+    // These need a certain claim with a certain value, so that a short run may miss them.
+    const rare = [
+      '401 expired',
+      '401 issued_in_future',
       '401 not_yet_valid',
       '401 unproven_binding',
       '401 wrong_audience',
       '401 wrong_issuer',
-      '401 wrong_type',
-      'passed',
-    ]).toEqual(expect.arrayContaining([...reasons.keys()]))
-    expect(reasons.get('passed')).toBeGreaterThan(1_000)
+    ]
+    expect([...often, ...rare], AGAIN).toEqual(expect.arrayContaining([...reasons.keys()]))
+    expect(Math.min(...often.map((outcome) => reasons.get(outcome) ?? 0)), AGAIN).toBeGreaterThanOrEqual(
+      scaled(1_000),
+    )
   })
 })

@@ -8,10 +8,14 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const B64TOKEN = new Set(`${LETTERS}0123456789-._~+/`)
 const TCHAR = new Set(`${LETTERS}0123456789!#$%&'*+-.^_\`|~`)
 
-/** `bearer` with its token, `other` for another scheme, whose parameters are not read, or `malformed`. */
+/**
+ * `bearer` with its token, `other` for another scheme, whose parameters are not read, `joined` if a comma follows the
+ * first credentials, or `malformed`.
+ */
 export type Credentials =
   | { readonly kind: 'bearer'; readonly token: string }
   | { readonly kind: 'other' }
+  | { readonly kind: 'joined' }
   | { readonly kind: 'malformed' }
 
 const MALFORMED = { kind: 'malformed' } as const
@@ -22,8 +26,8 @@ export function readCredentials(value: string): Credentials {
   while (TCHAR.has(value.charAt(end))) end += 1
   const scheme = value.slice(0, end)
   if (scheme === '' || (end < value.length && value.charAt(end) !== ' ')) return MALFORMED
-  if (!isBearer(scheme)) return { kind: 'other' }
   while (value.charAt(end) === ' ') end += 1
+  if (!isBearer(scheme)) return { kind: isFollowedByComma(value.slice(end)) ? 'joined' : 'other' }
   const token = value.slice(end)
   return token.length <= MAX_TOKEN && isB64Token(token) ? { kind: 'bearer', token } : MALFORMED
 }
@@ -35,6 +39,14 @@ function isBearer(scheme: string): boolean {
     const code = scheme.charCodeAt(index)
     return code === letter.charCodeAt(0) || code === letter.charCodeAt(0) + 32
   })
+}
+
+/** `Basic YTpi, …`: a host has joined two field lines, or a client sent a list (RFC 9110 §5.3, §11.6.2). */
+function isFollowedByComma(text: string): boolean {
+  const [first = '', ...others] = text.split(',')
+  let end = first.length
+  while (first.charAt(end - 1) === ' ' || first.charAt(end - 1) === '\t') end -= 1
+  return others.length > 0 && isB64Token(first.slice(0, end))
 }
 
 function isB64Token(text: string): boolean {

@@ -72,8 +72,12 @@ const ODD: readonly (readonly [name: string, value: unknown, status: number])[] 
   ['a revoked Proxy', revoked.proxy, 503],
 ]
 
+/** Headers join these two into one value, in which the second reads like one more parameter of the first. */
+const JOINED_INTO_PARAMETERS: readonly (readonly string[])[] = [['Digest username="a", realm="b"', GOOD]]
+
 /** Two to a hundred lines. */
 const REPEATED: readonly (readonly string[])[] = [
+  ...JOINED_INTO_PARAMETERS,
   [GOOD, GOOD],
   [GOOD, 'Bearer other'],
   ['Bearer other', GOOD],
@@ -87,7 +91,6 @@ const REPEATED: readonly (readonly string[])[] = [
   [GOOD, 'Bearer'],
   ['Negotiate', GOOD],
   [GOOD, 'Digest username="a", realm="b"'],
-  ['Digest username="a", realm="b"', GOOD],
   [`${GOOD}, ${GOOD}`],
   [`${GOOD},`],
   [`,${GOOD}`],
@@ -115,16 +118,17 @@ describe.each(all)('Authorization through $name', (host) => {
       })
     ).status
 
-  it('BI03 refuses what is repeated or joined with 400, or 401 where no bearer token is meant', async () => {
-    const passed: unknown[] = []
+  it('BI03 answers 400 to what is repeated or joined', async () => {
+    const wrong: unknown[] = []
     let count = 0
     for (const lines of REPEATED)
       for (const names of [NAMES, ['authorization']]) {
         const status = await answer(lines, names)
         count += 1
-        if (status !== 400 && status !== 401) passed.push([status, lines])
+        const right = host.name === 'fetch' && JOINED_INTO_PARAMETERS.includes(lines) ? 401 : 400
+        if (status !== right) wrong.push([status, lines])
       }
-    expect(passed).toEqual([])
+    expect(wrong).toEqual([])
     expect(count * all.length).toBeGreaterThanOrEqual(60)
     expect(await answer([GOOD])).toBe(200)
   })

@@ -4,9 +4,10 @@ import type { JsonWebKey } from 'node:crypto'
 import { createGate, type Gate } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { expectDenied } from '../support/denied.ts'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
 import { faultOfToken, type TrustedKey } from './oracle.ts'
-import { fuzz } from './run.ts'
+import { AGAIN, fuzz, scaled } from './run.ts'
 import { createSigner, publicKeyOf } from './signer.ts'
 
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'ES512', 'Ed25519']
@@ -146,9 +147,11 @@ async function ask(gate: Gate, keys: readonly unknown[], tally: Tally): Promise<
       tally.passed += 1
       const fault = faultOfToken(token, trusted)
       if (fault !== undefined) throw new Error(`passed, but: ${fault}`)
-    } else if (decision.status === 503) tally.unavailable += 1
-    else if (decision.status === 401) tally.refused += 1
-    else throw new Error(`answered ${decision.status}`)
+      continue
+    }
+    // A random set may hold no usable key at all (503), or none for this token (401).
+    expectDenied(decision)
+    tally[decision.status === 503 ? 'unavailable' : 'refused'] += 1
   }
 }
 
@@ -159,8 +162,8 @@ describe('a key set', () => {
       const fetch = async () => Response.json({ keys })
       await ask(createGate({ ...settings, jwksUri: 'https://id.example.com/jwks', fetch }), keys, tally)
     })
-    expect(await fuzz('E02 fetched', property, 1_000)).toBeGreaterThanOrEqual(1_000)
-    expect(Math.min(...Object.values(tally))).toBeGreaterThan(500)
+    expect(await fuzz('E02 fetched', property, 1_000)).toBeGreaterThanOrEqual(scaled(1_000))
+    expect(Math.min(...Object.values(tally)), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
   it('C18 keeps its good keys whatever stands next to them, and whatever order they are in', async () => {
@@ -178,7 +181,7 @@ describe('a key set', () => {
         return decision.ok
       },
     )
-    expect(await fuzz('C18', property, 1_000)).toBeGreaterThanOrEqual(1_000)
+    expect(await fuzz('C18', property, 1_000)).toBeGreaterThanOrEqual(scaled(1_000))
   })
 
   it('E02 C17 is refused at creation, or lets pass what one of its keys has signed, given inline', async () => {
@@ -195,8 +198,8 @@ describe('a key set', () => {
       }
       await ask(gate, keys, tally)
     })
-    expect(await fuzz('E02 inline', property, 5_000)).toBeGreaterThanOrEqual(5_000)
-    expect([tally.passed > 500, refusedSets > 500]).toEqual([true, true])
+    expect(await fuzz('E02 inline', property, 5_000)).toBeGreaterThanOrEqual(scaled(5_000))
+    expect(Math.min(tally.passed, refusedSets), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
   it('FX05 FX08 FX10 FX15 is taken from an answer of 200 in whole, and from no other', async () => {
@@ -219,7 +222,7 @@ describe('a key set', () => {
       if (decision.ok) passed += 1
       return status === 200 && text === whole ? decision.ok : !decision.ok && decision.status === 503
     })
-    expect(await fuzz('FX10', property, 2_000)).toBeGreaterThanOrEqual(2_000)
-    expect(passed).toBeGreaterThan(50)
+    expect(await fuzz('FX10', property, 2_000)).toBeGreaterThanOrEqual(scaled(2_000))
+    expect(passed, AGAIN).toBeGreaterThanOrEqual(scaled(50))
   })
 })

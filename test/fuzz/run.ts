@@ -1,28 +1,15 @@
 /**
- * Sizes and seeds the fuzz tests. `BEARERGATE_FUZZ_SEED=7 BEARERGATE_FUZZ_RUNS=20 npx pnpm test hostile` tries twenty
- * times the inputs from the seed 7. Without them each test tries its own number of inputs from a new seed, which it
- * reports if it fails. `BEARERGATE_FUZZ_RUNS` may be below 1.
+ * Runs the fuzz tests. `BEARERGATE_FUZZ_SEED=7 BEARERGATE_FUZZ_RUNS=20 npx pnpm test hostile` tries twenty times the
+ * inputs from the seed 7. Without them each test tries its own number of inputs from a new seed, which it reports if it
+ * fails. `BEARERGATE_FUZZ_RUNS` may be below 1: see `../support/sample.ts`.
  */
 
 import fc from 'fast-check'
 import { vi } from 'vitest'
+import { multiplier, scaled, seed } from '../support/sample.ts'
 import { KEPT } from './seeds.ts'
 
-function fromEnvironment(name: string, preset: number): number {
-  const value = Number(process.env[name] ?? preset)
-  if (!Number.isFinite(value)) throw new TypeError(`${name} must be a number`)
-  return value
-}
-
-/** Of 32 bits with a sign, as fast-check counts them. */
-const seed = Math.trunc(fromEnvironment('BEARERGATE_FUZZ_SEED', (Math.random() - 0.5) * 2 ** 32))
-const multiplier = fromEnvironment('BEARERGATE_FUZZ_RUNS', 1)
-if (multiplier <= 0) throw new TypeError('BEARERGATE_FUZZ_RUNS must be greater than 0')
-
-/** Returns how many inputs to try: the number given, times `BEARERGATE_FUZZ_RUNS`, and never none. */
-export function scaled(runs: number): number {
-  return Math.max(1, Math.ceil(runs * multiplier))
-}
+export { AGAIN, sampled, scaled } from '../support/sample.ts'
 
 // Bounded by their runs; the time is for a busy machine.
 vi.setConfig({ testTimeout: 120_000 * Math.max(1, multiplier) })

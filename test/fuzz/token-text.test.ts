@@ -3,6 +3,8 @@
 import { createGate, type Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
+import { readCredentials } from './credentials.ts'
+import { AGAIN, sampled, scaled } from './run.ts'
 import { ALGORITHMS, createSigner } from './signer.ts'
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -28,20 +30,25 @@ function replacements(token: string): readonly string[] {
   ).flat()
 }
 
-/** What passes with another text than the issued one, or is refused with another status than 400 and 401. */
+/** Returns the right status for a text: 200 as it was issued, 401 for another token, 400 for what is no token at all. */
+function rightStatus(token: string, text: string): number {
+  const credentials = readCredentials(`Bearer ${text}`)
+  if (credentials.kind !== 'bearer') return 400
+  // RFC 9110 §11.4: any number of spaces comes before the token, so that one more is not a part of it.
+  return credentials.token === token ? 200 : 401
+}
+
 async function wronglyDecided(
   gate: Gate,
   token: string,
   texts: readonly string[],
-): Promise<readonly string[]> {
-  const wrong: string[] = []
+): Promise<readonly (readonly [status: number, text: string])[]> {
+  const wrong: (readonly [number, string])[] = []
   for (const text of texts) {
     const pending = gate.authenticate({ header: () => `Bearer ${text}` })
     const decision = pending instanceof Promise ? await pending : pending
-    // RFC 9110 §11.4: any number of spaces stands before the token, so that one more is none of its text.
-    const issued = text === token || text === ` ${token}`
-    if (decision.ok ? !issued : issued || (decision.status !== 400 && decision.status !== 401))
-      wrong.push(text)
+    const status = decision.ok ? 200 : decision.status
+    if (status !== rightStatus(token, text)) wrong.push([status, text])
   }
   return wrong
 }
@@ -71,12 +78,13 @@ describe('the text of a token', () => {
         now: () => NOW * 1000,
       }),
     )
-    const texts = [token, ...lastCharacters(token), ...insertions(token), ...replacements(token)]
-    for (const gate of gates) expect(await wronglyDecided(gate, token, texts)).toEqual([])
+    const others = [...insertions(token), ...replacements(token)]
+    const texts = [token, ...lastCharacters(token), ...sampled(others)]
+    for (const gate of gates) expect(await wronglyDecided(gate, token, texts), AGAIN).toEqual([])
     count += texts.length
   })
 
   it('BI04 was held against at least 90,000 texts', () => {
-    expect(count).toBeGreaterThanOrEqual(90_000)
+    expect(count).toBeGreaterThanOrEqual(scaled(90_000))
   })
 })

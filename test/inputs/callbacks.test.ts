@@ -117,7 +117,7 @@ describe('a requirement', () => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     for (const requirement of [required, allOf(scope('read'), required)]) {
       const gate: Gate = createGate({ verifier, requirement })
-      expect(await outcome(gate, 'token')).toMatch(/^(?:403|503) /)
+      expect(await outcome(gate, 'token')).toBe('503 unavailable')
       expect(createGate({ verifier }).authorize(identity, requirement).ok).toBe(false)
     }
   })

@@ -135,13 +135,56 @@ const REQUESTS: readonly (readonly [name: string, line: string, ...rest: string[
   ],
 ]
 
+/** node:http closes the connection of these without an answer, or answers 400 itself. */
+const UNANSWERED = ['the authority form']
+const BAD_REQUEST = [
+  'an unknown method',
+  'a method in lower case',
+  'the token twice',
+  'the token in a folded line',
+  'a space before the colon',
+]
+
+/** The path of these does not begin like the mount, whoever compares: no gate and no route is there. */
+const NOT_BELOW = [
+  'an encoded letter in the mount',
+  'two slashes at the start',
+  'a dot segment',
+  'a double dot segment',
+  'an encoded double dot segment',
+  'the asterisk form',
+  'a rewritten path',
+]
+/** Express compares whole segments, in any case. */
+const NOT_BELOW_IN_EXPRESS = [
+  ...NOT_BELOW,
+  'a path parameter in the mount',
+  'an encoded slash within',
+  'a backslash',
+  'a broken escape in the mount',
+]
+/** The test's own comparison in Koa is one of characters. */
+const NOT_BELOW_IN_KOA = [...NOT_BELOW, 'upper case', 'mixed case']
+
+/** Bun's own parser rejects this one. */
+const BAD_REQUEST_TO_BUN = 'the asterisk form'
+/** Deno closes the connection, whose other half the client has closed, before Express answers that nothing is there. */
+const NOT_FOUND_IN_EXPRESS = 'Deno' in globalThis ? '' : '404'
+
+/** Returns the status of an answer to a request without a token, or an empty text if there is none. */
+function expected(name: string, notBelow: readonly string[], notFound: string): string {
+  if (UNANSWERED.includes(name)) return ''
+  if (BAD_REQUEST.includes(name) || ('Bun' in globalThis && name === BAD_REQUEST_TO_BUN)) return '400'
+  return notBelow.includes(name) ? notFound : '401'
+}
+
 describe.each([
-  ['Express 5, mounted', expressMounted],
-  ['Express 5, in a router', expressRouter],
-  ['Express 5, before everything', expressGlobal],
-  ['Koa 3, by the path', koaByPath],
-  ['Koa 3, before everything', koaGlobal],
-])('%s', (_name, create) => {
+  ['Express 5, mounted', expressMounted, NOT_BELOW_IN_EXPRESS, NOT_FOUND_IN_EXPRESS],
+  ['Express 5, in a router', expressRouter, NOT_BELOW_IN_EXPRESS, NOT_FOUND_IN_EXPRESS],
+  ['Express 5, before everything', expressGlobal, [], ''],
+  ['Koa 3, by the path', koaByPath, NOT_BELOW_IN_KOA, '404'],
+  ['Koa 3, before everything', koaGlobal, [], ''],
+])('%s', (_name, create, notBelow, notFound) => {
   let server: Running
   beforeAll(async () => {
     server = await listen(create())
@@ -157,13 +200,12 @@ describe.each([
     expect(reached).toEqual(['GET /api/admin'])
   })
 
-  it.each(REQUESTS)('BI14 never reaches the route without a token by %s', async (_by, line, ...rest) => {
+  it.each(REQUESTS)('BI14 never reaches the route without a token by %s', async (by, line, ...rest) => {
     for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
       const answer = await raw(server, [`${line} ${version}`, ...rest])
       expect(reached).toEqual([])
       expect(answer).not.toContain('reached')
-      // Without an answer the connection was closed: node:http does so with CONNECT.
-      if (answer !== '') expect(answer).toMatch(/^HTTP\/1\.1 (?:400|401|404|405) /)
+      expect(/^HTTP\/1\.1 (\d+) |^$/.exec(answer)?.[1] ?? answer).toBe(expected(by, notBelow, notFound))
     }
   })
 

@@ -4,6 +4,7 @@ import { createGate, type Gate, hashToken, opaque } from '@bearergate/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { claimsText, createForge, FORGED_HEADER, gateOfForge, requestWith } from '../support/forge.ts'
 import { AUDIENCE, ISSUER, NOW } from '../support/issuer.ts'
+import { sampled } from '../support/sample.ts'
 import { listen, type Running } from '../support/server.ts'
 
 const forge = createForge()
@@ -125,19 +126,22 @@ describe.each(Object.entries(GATES))('a gate with %s', (_name, prepare) => {
     ...MORE.map((name) => [name, ['x']] as const),
   ]
 
-  it.each(rows)('BI15 decides alike with %s on Object.prototype, being %j', async (name, value) => {
-    const [create, tokens] = prepare()
-    const clean = await decisions(await create(), tokens)
-    expect(clean.good).toContain('"ok":true')
-    expect(clean.tampered).toContain('"ok":false')
+  it.each(sampled(rows, 12))(
+    'BI15 decides alike with %s on Object.prototype, being %j',
+    async (name, value) => {
+      const [create, tokens] = prepare()
+      const clean = await decisions(await create(), tokens)
+      expect(clean.good).toContain('"ok":true')
+      expect(clean.tampered).toContain('"ok":false')
 
-    const before = await create()
-    const polluted = await whilePolluted(name, value, async () => [
-      await decisions(before, tokens),
-      await decisions(await create(), tokens),
-    ])
-    expect(polluted).toEqual([clean, clean])
-  })
+      const before = await create()
+      const polluted = await whilePolluted(name, value, async () => [
+        await decisions(before, tokens),
+        await decisions(await create(), tokens),
+      ])
+      expect(polluted).toEqual([clean, clean])
+    },
+  )
 })
 
 /** jose and WebCrypto look for these in objects of their own making: nothing can be verified then, and nothing passes. */

@@ -1,4 +1,4 @@
-/** Public test vectors, kept outside of the project: where they are absent, their tests are skipped, and say so. */
+/** Reads the public test vectors. They are kept outside of the repository, and never copied into it. */
 
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,13 +6,12 @@ import { fileURLToPath } from 'node:url'
 const directory =
   process.env.BEARERGATE_VECTORS ?? fileURLToPath(new URL('../../../shared/vectors', import.meta.url))
 
-/** Whether the vectors are there. */
+/** Whether the vectors exist. Without them their tests are skipped, and `vectors-notice.ts` says so. */
 export const hasVectors = existsSync(directory)
 
-if (!hasVectors)
-  console.warn(`Skipped: no test vectors in ${directory}; name their directory in BEARERGATE_VECTORS.`)
+export const VECTORS_NOTICE = `Skipped the public test vectors: ${directory} does not exist. Set BEARERGATE_VECTORS to their directory.`
 
-// biome-ignore lint/suspicious/noExplicitAny: the vectors are what they are
+// biome-ignore lint/suspicious/noExplicitAny: the vectors have many forms
 export function vectors(file: string): any {
   return JSON.parse(readFileSync(`${directory}/${file}`, 'utf8'))
 }

@@ -1,0 +1,120 @@
+/** Our own vectors, through the verifier that an application makes (BI05 in small; RFC 7515, RFC 7518, RFC 8037). */
+
+import { readFileSync } from 'node:fs'
+import { createGate, type JwtOptions, jwt } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { createKey } from '../support/issuer.ts'
+import { generate } from './own/generate.ts'
+import { SETTING, type Vector, type VectorFile } from './own/vector.ts'
+
+const { issuer, audience, now } = SETTING
+
+/** The number of vectors of each file, and of those that are valid: a lost vector is noticed. */
+const COUNTS: Readonly<Record<string, readonly [all: number, valid: number]>> = {
+  ecdsa: [122, 24],
+  rsa: [99, 10],
+  hmac: [51, 6],
+  eddsa: [45, 3],
+  text: [71, 1],
+  json: [85, 7],
+  confusion: [73, 4],
+}
+
+/**
+ * Accepted today, because OpenSSL accepts them, although the RFCs do not. A test that begins to pass is reported by
+ * `it.fails`: then the id has to leave this list.
+ */
+const ACCEPTED_TODAY: readonly string[] = [
+  // RFC 8017 §8.1.2, step 1: a PSS signature is exactly as long as the modulus.
+  'rsa-ps256-leading-zero-cut',
+  // Everybody can sign for a key of small order. WebCrypto's Ed25519 wants such keys to verify nothing.
+  'eddsa-key-order-1',
+  'eddsa-key-order-2',
+  'eddsa-key-order-4',
+  'eddsa-key-order-8',
+  'eddsa-key-order-1-not-canonical',
+]
+
+function read(name: string): string {
+  return readFileSync(new URL(`own/${name}.json`, import.meta.url), 'utf8')
+}
+
+function optionsFor({ algorithms }: Vector) {
+  return {
+    issuer,
+    audience,
+    algorithms: algorithms as NonNullable<JwtOptions['algorithms']>,
+    now: () => now * 1000,
+  }
+}
+
+/** Returns the outcome with the key given at creation: `valid`, or the reason of the rejection. */
+async function outcomeByGiven(vector: Vector): Promise<string> {
+  const options = { ...optionsFor(vector), keys: { keys: [vector.key] } } as JwtOptions
+  try {
+    jwt(options)
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes('"keys"')) return 'unusable_key'
+    throw error
+  }
+  const decision = await createGate({ verifier: jwt(options) }).authenticate({
+    header: () => `Bearer ${vector.token}`,
+  })
+  const verifier = jwt(options)
+  try {
+    const verified = await verifier.verify(vector.token)
+    expect(decision.ok).toBe(verified.active)
+    return verified.active ? 'valid' : verified.reason
+  } catch {
+    expect(decision).toMatchObject({ ok: false, status: 503 })
+    return 'unavailable'
+  }
+}
+
+/** Checks the token against a fetched set that holds the key and a good one. Such a set may not be used for HMAC. */
+async function isAcceptedByFetched(vector: Vector, other: object): Promise<boolean> {
+  const body = JSON.stringify({ keys: [vector.key, other] })
+  const options = optionsFor(vector)
+  const gate = createGate({
+    verifier: jwt({
+      ...options,
+      algorithms: options.algorithms.filter((alg) => !alg.startsWith('HS')),
+      jwksUri: `${issuer}/jwks`,
+      fetch: async () => new Response(body, { headers: { 'content-type': 'application/json' } }),
+    }),
+  })
+  const decision = await gate.authenticate({ header: () => `Bearer ${vector.token}` })
+  gate.close()
+  return decision.ok
+}
+
+const generated = generate()
+
+describe.each([...generated.keys()].map((file) => file.replace('.json', '')))(
+  'own vectors: %s',
+  async (name) => {
+    const { vectors }: VectorFile = JSON.parse(read(name))
+    const other = (await createKey('ES256', 'other')).jwk
+
+    it(`are what the generator writes: ${name}`, () => {
+      expect(read(name)).toBe(generated.get(`${name}.json`))
+    })
+
+    it(`have distinct ids, and their number is known: ${name}`, () => {
+      expect(new Set(vectors.map(({ id }) => id)).size).toBe(vectors.length)
+      expect([vectors.length, vectors.filter(({ result }) => result === 'valid').length]).toEqual(
+        COUNTS[name],
+      )
+    })
+
+    for (const vector of vectors) {
+      const { id, comment, result, reason, algorithms } = vector
+      const test = ACCEPTED_TODAY.includes(id) ? it.fails : it
+      test(`${id} is ${reason === undefined ? 'valid' : `invalid (${reason})`}: ${comment}`, async () => {
+        expect(await outcomeByGiven(vector)).toBe(reason ?? 'valid')
+        if (algorithms.every((alg) => alg.startsWith('HS'))) return
+        expect(await isAcceptedByFetched(vector, other)).toBe(result === 'valid')
+      })
+    }
+  },
+)
