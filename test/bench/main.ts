@@ -12,12 +12,13 @@ import { chart } from './chart.ts'
 import { coldStarts } from './cold-starts.ts'
 import { costs } from './costs.ts'
 import { floods } from './floods.ts'
+import type { Rejected } from './rejections.ts'
 import { requests } from './requests.ts'
 import { type Results, resultsPage } from './results.ts'
 import { ALL_CORES, messageOf, pinSelf, startScript } from './servers.ts'
 import type { Task, Verified } from './verify.ts'
 
-const PARTS = ['requests', 'verifications', 'cold', 'costs', 'floods'] as const
+const PARTS = ['requests', 'verifications', 'rejections', 'cold', 'costs', 'floods'] as const
 
 const { values } = parseArgs({
   options: {
@@ -44,6 +45,7 @@ const results: Results = {
   plan,
   requests: isWanted('requests') ? await requests(authority, plan, progress) : [],
   verified: isWanted('verifications') ? await verifications() : [],
+  rejected: isWanted('rejections') ? await rejections() : [],
   cold: isWanted('cold') ? await coldStarts(authority, values.quick, progress) : [],
   costs: isWanted('costs') ? await costs(values.quick, progress) : undefined,
   floods: isWanted('floods') ? await floods(authority, plan, progress) : undefined,
@@ -72,6 +74,13 @@ async function verifications(): Promise<Verified[]> {
   const child = startScript('./verify.ts', ALL_CORES)
   child.send(task)
   return messageOf<Verified[]>(child, 600)
+}
+
+async function rejections(): Promise<readonly Rejected[]> {
+  progress('rejections')
+  const child = startScript('./rejections.ts', ALL_CORES)
+  child.send({ seconds: plan.isQuick ? 0.1 : 0.5 })
+  return messageOf<Rejected[]>(child, 600)
 }
 
 function progress(text: string): void {

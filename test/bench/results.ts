@@ -7,6 +7,7 @@ import type { Floods } from './floods.ts'
 import { goals } from './goals.ts'
 import { GENERATOR } from './load.ts'
 import { type Host, PEERS, type PeerId } from './peers.ts'
+import type { Rejected } from './rejections.ts'
 import { machine, median, spread, table, versions } from './report.ts'
 import type { Measured, Plan } from './requests.ts'
 import { isPinned } from './servers.ts'
@@ -16,6 +17,7 @@ export interface Results {
   readonly plan: Plan
   readonly requests: readonly Measured[]
   readonly verified: readonly Verified[]
+  readonly rejected: readonly Rejected[]
   readonly cold: readonly ColdStarts[]
   readonly costs: Costs | undefined
   readonly floods: Floods | undefined
@@ -47,7 +49,7 @@ const HOSTS = [
 ] as const satisfies readonly { host: Host; title: string; bare: PeerId; noop: PeerId | undefined }[]
 
 export function resultsPage(results: Results): string {
-  const { plan, requests, verified, cold, costs, floods } = results
+  const { plan, requests, verified, rejected, cold, costs, floods } = results
   const ids = [...new Set(requests.map(({ id }) => id))]
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
@@ -79,6 +81,7 @@ export function resultsPage(results: Results): string {
     ...(verified.length === 0 ? [] : verifications(verified)),
     ...(cold.length === 0 ? [] : coldPages(cold)),
     ...(costs === undefined ? [] : costPages(costs)),
+    ...(rejected.length === 0 ? [] : rejectionPages(rejected)),
     ...(floods === undefined ? [] : floodPages(floods)),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
@@ -205,4 +208,20 @@ function floodPages({ cold, forged, garbage }: Floods): readonly string[] {
 /** What a request among garbage has of the throughput that it had among good ones. */
 export function garbageShare(garbage: Floods['garbage']): number {
   return median(garbage.map(({ good, mixed }) => mixed / good))
+}
+
+/** The first row is the forged signature, which everything else is compared with. */
+function rejectionPages(rejected: readonly Rejected[]): readonly string[] {
+  const columns = ['one', 'audiences', 'chained', 'listed'] as const
+  const [forged] = rejected
+  const cell = (row: Rejected, column: (typeof columns)[number]) =>
+    `${row[column].toFixed(1)} (${(row[column] / (forged?.[column] ?? 1)).toFixed(2)})`
+  return [
+    '## Rejections',
+    'Microseconds of the event loop for one token, 64 at a time, RS256, no listener; in brackets as a share of a forged signature in the same column.',
+    table(
+      ['token', 'reason', 'one issuer', '10 audiences', 'chain of 20', 'list of 1,000 issuers'],
+      rejected.map((row) => [row.kind, row.reason, ...columns.map((column) => cell(row, column))]),
+    ),
+  ]
 }
