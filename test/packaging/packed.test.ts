@@ -41,9 +41,11 @@ beforeAll(async () => {
   await run(bin('tsc'), ['-b'], ROOT)
   project = await realpath(await mkdtemp(join(tmpdir(), 'bearergate-packed-')))
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
+  const { packageManager } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+  const [pnpm] = packageManager.split('+')
   for (const name of PACKAGES) {
     const destination = ['--pack-destination', project]
-    await run('npx', ['--yes', 'pnpm', '-C', `packages/${name}`, 'pack', ...destination], ROOT)
+    await run('npx', ['--yes', pnpm, '-C', `packages/${name}`, 'pack', ...destination], ROOT)
     const { version } = JSON.parse(await readFile(join(ROOT, 'packages', name, 'package.json'), 'utf8'))
     tarballs[name] = join(project, `bearergate-${name}-${version}.tgz`)
     await mkdir(unpacked(name), { recursive: true })
