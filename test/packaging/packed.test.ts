@@ -176,7 +176,7 @@ describe('a project that installed the tarballs', () => {
 
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
-    const names = [...PACKAGES, 'core/presets', 'core/lambda'].map(
+    const names = [...PACKAGES, 'core/presets', 'core/lambda', 'core/node'].map(
       (name) => `import.meta.resolve('@bearergate/${name}')`,
     )
     await writeFile(file, `console.log([${names}].join())`)
@@ -185,6 +185,7 @@ describe('a project that installed the tarballs', () => {
       ...PACKAGES.map((name) => `@bearergate/${name}/dist/index.js`),
       '@bearergate/core/dist/presets/index.js',
       '@bearergate/core/dist/lambda.js',
+      '@bearergate/core/dist/node.js',
     ])
   })
 
