@@ -34,7 +34,7 @@ afterAll(() => issuer.close())
 
 describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
   if (!existsSync(runtime)) {
-    it.skip('needs a runtime that is not installed: npm install --no-package-lock --prefix test/runtimes')
+    it.skip('needs a runtime that is not installed: npm ci --prefix test/runtimes')
     return
   }
 

@@ -17,8 +17,7 @@ import { bundle, exampleFolder } from '../support/bundle.ts'
 
 const CLIENT = fileURLToPath(new URL('../runtimes/node_modules/aws-lambda-ric/', import.meta.url))
 const hasClient = existsSync(join(CLIENT, 'dist/rapid-client.node'))
-if (!hasClient)
-  console.warn('aws-lambda-ric is not installed: npm install --no-package-lock --prefix test/runtimes')
+if (!hasClient) console.warn('aws-lambda-ric is not installed: npm ci --prefix test/runtimes')
 
 interface Answer {
   readonly statusCode: number

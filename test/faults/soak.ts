@@ -1,6 +1,6 @@
 /**
  * Good and bad traffic for minutes while faults rotate, and the checker's verdict with the vitals of the service:
- * `npx pnpm soak --minutes 10 --rate 1000 --seed 7`. It exits with 1 where anything was lost.
+ * `npx pnpm@12.21.0 soak --minutes 10 --rate 1000 --seed 7`. It exits with 1 where anything was lost.
  */
 
 import { Agent, request, type ServerResponse } from 'node:http'

@@ -184,8 +184,7 @@ describe('the tests pass', () => {
   for (const runtime of RUNTIMES) {
     const { name, binary } = runtime
     const isThere = existsSync(installed(binary))
-    if (!isThere)
-      console.warn(`${name} is not installed: npm install --no-package-lock --prefix test/runtimes`)
+    if (!isThere) console.warn(`${name} is not installed: npm ci --prefix test/runtimes`)
     it.skipIf(!isThere)(`on ${name}`, { timeout: 600_000 }, async () => {
       const { passed, failed } = await reportOf(runtime)
       expect(failed).toEqual([])

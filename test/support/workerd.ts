@@ -1,4 +1,4 @@
-/** A Worker on workerd, where that is installed (`npm install --no-package-lock --prefix test/runtimes`). */
+/** A Worker on workerd, where that is installed (`npm ci --prefix test/runtimes`). */
 
 import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -11,8 +11,7 @@ const WORKERD = fileURLToPath(
 )
 
 export const hasWorkerd = existsSync(WORKERD)
-if (!hasWorkerd)
-  console.warn('workerd is not installed: npm install --no-package-lock --prefix test/runtimes')
+if (!hasWorkerd) console.warn('workerd is not installed: npm ci --prefix test/runtimes')
 
 /** @param program a module in one file; the configuration is written beside it */
 export async function startWorker(
