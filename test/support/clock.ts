@@ -40,6 +40,14 @@ export function pass(seconds: number): void {
   moveTo(until)
 }
 
+/**
+ * Lets time pass while the process stands still, as a suspended process or a frozen function does. No deadline aborts
+ * meanwhile. The next `pass`, also `pass(0)`, aborts those that are overdue.
+ */
+export function freeze(seconds: number): void {
+  moveTo(passed + seconds)
+}
+
 /** Returns how many seconds have passed since the test began. */
 export function time(): number {
   return passed - 1
