@@ -98,9 +98,11 @@ export function described(keys: readonly VerificationKey[]): KeySetDescription['
   return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
 }
 
+/** How many entries a published set may have, and how many keys of it are used. */
+const MAX_ENTRIES = 1_000
 const MAX_KEYS = 64
-/** For how long keys are imported in one go, in seconds: one on P-521 takes more than a millisecond. */
-const MAX_STALL: Seconds = 0.005
+/** How long and how many entries are checked until the event loop turns. Importing a key on P-521 takes over a millisecond. */
+const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
 export interface UsableKeys {
   readonly keys: readonly VerificationKey[]
@@ -109,9 +111,9 @@ export interface UsableKeys {
 }
 
 /**
- * The first 64 usable keys of a published set, each entry judged by itself.
- * @param known the keys of an earlier set: what stands in both stays the same object
- * @throws UnusableAnswer where there is none
+ * Finds the first 64 usable keys of a published set. Each entry is checked by itself.
+ * @param known the keys of an earlier set: a key that is in both stays the same object
+ * @throws UnusableAnswer if there is none, or the set has more than 1,000 entries
  */
 export async function usableKeys(
   jwks: unknown,
@@ -119,19 +121,21 @@ export async function usableKeys(
   known: readonly VerificationKey[],
 ): Promise<UsableKeys> {
   if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
-  const keys: VerificationKey[] = []
+  if (jwks.length > MAX_ENTRIES)
+    throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
+  const knownById = new Map(known.map((key) => [key.id, key]))
+  const usable = new Map<string, VerificationKey>()
   const problems: string[] = []
   let since = monotonic()
   for (const [index, jwk] of jwks.entries()) {
-    const key = await usableKey(jwk, allowed, known, keys.length)
-    if (typeof key === 'string') problems.push(`keys[${index}]: ${key}`)
-    else keys.push(key)
-    if (monotonic() - since < MAX_STALL) continue
+    const problem = await addUsable(jwk, allowed, knownById, usable)
+    if (problem !== undefined) problems.push(`keys[${index}]: ${problem}`)
+    if ((index + 1) % SLICE.entries !== 0 && monotonic() - since < SLICE.time) continue
     await pause()
     since = monotonic()
   }
-  if (keys.length === 0) throw new UnusableAnswer('The key set has no usable key')
-  return { keys, problems }
+  if (usable.size === 0) throw new UnusableAnswer('The key set has no usable key')
+  return { keys: [...usable.values()], problems }
 }
 
 /** Lets the event loop turn, without a timer: work of another thread keeps the process alive as well. */
@@ -139,18 +143,20 @@ async function pause(): Promise<void> {
   await crypto.subtle.digest('SHA-256', new Uint8Array())
 }
 
-async function usableKey(
+/** Adds an entry to the usable keys, or returns what is wrong with it. */
+async function addUsable(
   jwk: unknown,
   allowed: readonly Algorithm[],
-  known: readonly VerificationKey[],
-  before: number,
-): Promise<VerificationKey | string> {
-  if (before === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
+  known: ReadonlyMap<string, VerificationKey>,
+  usable: Map<string, VerificationKey>,
+): Promise<string | undefined> {
+  if (usable.size === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
   const key = verificationKey(jwk, allowed, 'refuse-secrets')
   if (typeof key === 'string') return key
-  const kept = known.find(({ id }) => id === key.id) ?? key
+  if (usable.has(key.id)) return 'it is there twice'
+  const kept = known.get(key.id) ?? key
   return importKey(kept).then(
-    () => kept,
+    () => void usable.set(key.id, kept),
     () => 'the runtime does not take it',
   )
 }
