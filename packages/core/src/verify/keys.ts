@@ -20,9 +20,16 @@ import { type KeySetStore, StoredKeySets } from './key-set-store.ts'
 import { Pacing } from './pacing.ts'
 
 export interface KeySetOptions {
-  /** How long fetched keys are fresh, in seconds, 60 to 86,400, where the issuer's `Cache-Control: max-age` does not say. Default 600. */
+  /**
+   * How long fetched keys are fresh. They are fetched again, in the background, when 70 to 90 % of that has passed. In
+   * seconds, 60 to 86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
+   * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleFor`.
+   */
   freshFor?: Seconds | undefined
-  /** How long the last known good keys serve after the last success, in seconds, up to 604,800; then 503. Default 3,600. */
+  /**
+   * How long keys are used after they were fetched, if the issuer is unavailable. After that the answer is 503. In seconds,
+   * from 60 or `freshFor` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is longer.
+   */
   staleFor?: Seconds | undefined
   /** In how many seconds the budget of refreshes for unknown keys regains one of its two, 1 to 3,600. Default 30. */
   cooldown?: Seconds | undefined
@@ -52,20 +59,34 @@ const PATIENCE: Seconds = 1.5
 /** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
 const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
 
-export type KeyLifetimes = Readonly<Record<'freshFor' | 'staleFor' | 'cooldown' | 'timeout', Seconds>>
+export interface KeyLifetimes {
+  /** Of these two, what the user did not set is `undefined`. */
+  readonly freshFor: Seconds | undefined
+  readonly staleFor: Seconds | undefined
+  readonly cooldown: Seconds
+  readonly timeout: Seconds
+}
 
 export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
-  const freshFor = number('freshFor', options.freshFor, { preset: 600, min: MINUTE, max: DAY })
+  const { freshFor, staleFor } = options
+  number('freshFor', freshFor, { preset: 600, min: MINUTE, max: DAY })
+  number('staleFor', staleFor, { preset: 3600, min: freshFor ?? MINUTE, max: 7 * DAY })
   return {
     freshFor,
-    staleFor: number('staleFor', options.staleFor, {
-      preset: Math.max(3600, freshFor),
-      min: freshFor,
-      max: 7 * DAY,
-    }),
+    staleFor,
     cooldown: count('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
     timeout: number('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
   }
+}
+
+/** How long keys are fresh and usable after their fetch. The issuer's `max-age` never exceeds what the user set. */
+function lifetimeOf(
+  { freshFor, staleFor }: KeyLifetimes,
+  maxAge: Seconds | undefined,
+): { readonly fresh: Seconds; readonly usable: Seconds } {
+  const said = maxAge === undefined ? (freshFor ?? 600) : Math.max(maxAge, MINUTE)
+  const fresh = Math.min(said, freshFor ?? DAY, staleFor ?? DAY)
+  return { fresh, usable: staleFor ?? Math.max(3600, freshFor ?? fresh) }
 }
 
 /**
@@ -274,7 +295,7 @@ export class IssuerKeySet implements KeySet {
   async #recover(): Promise<boolean> {
     try {
       const kept = await this.#stored.get()
-      if (kept === undefined || kept.age >= this.#lifetimeOf(kept.maxAge).usable) return false
+      if (kept === undefined || kept.age >= lifetimeOf(this.#lifetimes, kept.maxAge).usable) return false
       const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
       // What was fetched meanwhile is newer.
       if (this.#fetchedAt !== undefined) return false
@@ -293,7 +314,7 @@ export class IssuerKeySet implements KeySet {
     age: Seconds = 0,
   ): void {
     const now = monotonic() - age
-    const { fresh, usable } = this.#lifetimeOf(maxAge)
+    const { fresh, usable } = lifetimeOf(this.#lifetimes, maxAge)
     const event = {
       issuer: this.#issuer,
       source,
@@ -310,12 +331,6 @@ export class IssuerKeySet implements KeySet {
     this.#failure = undefined
     this.#pacing.succeeded()
     notify(this.#listener, { type: 'refreshed', ...event })
-  }
-
-  #lifetimeOf(maxAge: Seconds | undefined): { readonly fresh: Seconds; readonly usable: Seconds } {
-    const { freshFor, staleFor } = this.#lifetimes
-    const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
-    return { fresh, usable: Math.max(staleFor, fresh) }
   }
 
   #failed(cause: unknown): Unavailable {
