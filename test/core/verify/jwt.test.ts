@@ -180,13 +180,14 @@ describe('the header', () => {
     expect(await outcome(await key.sign({}, { kid: 'es256-1' }))).toBe('unknown_key')
   })
 
-  it('verifies a token without kid by the keys that fit, four at most', async () => {
+  it('verifies a token without kid by the keys that fit', async () => {
     expect(await outcome(await key.sign({}, { kid: undefined }))).toBe('active')
     const others = await Promise.all(['a', 'b', 'c', 'd'].map((kid) => createKey('ES256', kid)))
     const jwks = (...list: TestKey[]) => ({ keys: { keys: list.map(({ jwk }) => jwk) } })
     const unnamed = await key.sign({}, { kid: undefined })
     expect(await outcome(unnamed, jwks(...others.slice(0, 3), key))).toBe('active')
-    expect(await outcome(unnamed, jwks(...others, key))).toBe('invalid_signature')
+    expect(await outcome(unnamed, jwks(...others, key))).toBe('active')
+    expect(await outcome(unnamed, jwks(...others))).toBe('invalid_signature')
   })
 })
 

@@ -5,10 +5,13 @@ import type { Seconds } from '../options.ts'
 import { UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import { type TryBudgets, tryBudgets } from './key-tries.ts'
+import { type CallerKind, KnownCallers } from './known-callers.ts'
 
 export interface KeySet {
   /**
-   * The keys that may have made a signature with this algorithm, at once where the set is at hand.
+   * The keys that may have made a signature with this algorithm, at once where the set is at hand. Those that verified a
+   * token most recently come first.
    * @throws Unavailable where there is no set to look in
    */
   find(
@@ -16,16 +19,21 @@ export interface KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
   /**
-   * Such keys besides those that were tried, for which the set is fetched again if the budget allows it.
-   * @throws Unavailable where a newer set would tell, and cannot be had within 1.5 s
+   * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
+   * @throws Unavailable if a newer set could have the key, but is not available within 1.5 s
    */
   search(
     alg: Algorithm,
     kid: string | undefined,
     tried: readonly VerificationKey[],
+    caller: CallerKind,
   ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
   holds(key: VerificationKey): boolean
+  /** The callers whose tokens its keys verified. */
+  readonly callers: KnownCallers
+  /** The budgets of tokens that try many of its keys. */
+  readonly tries: TryBudgets
   /** What goes on in the background, if anything does. */
   readonly underWay?: Promise<void> | undefined
   /** Has the keys at hand. @throws Unavailable where they cannot be had */
@@ -53,6 +61,8 @@ export interface KeySetDescription {
 
 /** Keys that are given and never change. */
 export class FixedKeySet implements KeySet {
+  readonly callers = new KnownCallers()
+  readonly tries = tryBudgets()
   readonly #keys: readonly VerificationKey[]
 
   constructor(keys: readonly VerificationKey[]) {
@@ -85,13 +95,15 @@ export class FixedKeySet implements KeySet {
   }
 }
 
-/** The keys that may have made a signature with this algorithm. */
+/** Returns the keys that may have made a signature with this algorithm, the most recent success first. */
 export function candidates(
   keys: readonly VerificationKey[],
   alg: Algorithm,
   kid: string | undefined,
 ): readonly VerificationKey[] {
-  return keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+  return keys
+    .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+    .sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
 }
 
 export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
