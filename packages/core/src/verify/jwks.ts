@@ -139,11 +139,14 @@ export async function usableKeys(
   const usable = new Map<string, VerificationKey>()
   const problems: string[] = []
   let since = monotonic()
+  let inSlice = 0
   for (const [index, jwk] of jwks.entries()) {
     const problem = await addUsable(jwk, allowed, knownById, usable)
     if (problem !== undefined) problems.push(`keys[${index}]: ${problem}`)
-    if ((index + 1) % SLICE.entries !== 0 && monotonic() - since < SLICE.time) continue
+    inSlice += 1
+    if (monotonic() - since < SLICE.time && inSlice < SLICE.entries) continue
     await pause()
+    inSlice = 0
     since = monotonic()
   }
   if (usable.size === 0) throw new UnusableAnswer('The key set has no usable key')
