@@ -15,7 +15,7 @@ const LAYERS = [
   ['fetch.ts', 'lambda-event.ts'],
   ['metadata.ts', 'revocation.ts'],
   ['extract.ts', 'verify/', 'prove/', 'authorize.ts', 'deadline.ts'],
-  ['challenge.ts', 'events.ts'],
+  ['challenge.ts', 'events.ts', 'net/'],
   ['decision.ts', 'request.ts', 'outbound.ts'],
   ['identity.ts', 'rejection.ts'],
   ['options.ts', '#digest', 'digest.ts', 'digest.node.ts'],
@@ -42,6 +42,7 @@ function isInternal(specifier: string): boolean {
 }
 
 function isBuiltin(specifier: string): boolean {
+  if (isInternal(specifier)) return false // Such as `net/semaphore.ts`, which is not Node's `net`.
   return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
 }
 

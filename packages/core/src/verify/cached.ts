@@ -92,12 +92,15 @@ export interface Lru<V> {
 
 export interface LruOptions<V> {
   readonly max: number
+  /** Allocates memory as entries arrive, instead of for `max` of them at once. */
+  readonly grows?: true
   readonly dispose?: (value: V, key: string, reason: string) => void
 }
 
 /** Nothing on `Object.prototype` is taken for an option. */
-export function lru<V extends object>(options: LruOptions<V>): Lru<V> {
-  return new LRUCache<string, V>(Object.assign(Object.create(null), options))
+export function lru<V extends object>({ max, grows, dispose }: LruOptions<V>): Lru<V> {
+  const bounds = grows ? { maxSize: max, sizeCalculation: () => 1 } : { max }
+  return new LRUCache<string, V>(Object.assign(Object.create(null), bounds, dispose && { dispose }))
 }
 
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
