@@ -45,7 +45,7 @@ function isInternal(specifier: string): boolean {
 }
 
 function isBuiltin(specifier: string): boolean {
-  if (isInternal(specifier)) return false
+  if (isInternal(specifier)) return false // Such as `net/semaphore.ts`, which is not Node's `net`.
   return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
 }
 
