@@ -1,10 +1,14 @@
-/** FX51 in small: `pnpm crosstalk` makes a million calls. */
+/** Runs FX51 with 20,000 calls. `pnpm crosstalk` makes a million. */
 
 import { expect, it } from 'vitest'
+import { stopClock } from '../support/clock.ts'
 import { crossTalk, startShuffler } from './crosstalk.ts'
 
-it('FX51 20,000 introspection calls, 64 at once, answered in random order: each gets its own subject', async () => {
-  const seed = Number(process.env.BEARERGATE_FUZZ_SEED ?? Date.now() % 2 ** 31)
+// No deadline ends a call, however busy the machine is.
+stopClock()
+
+it('gives each of 20,000 introspection calls its own subject, answered in random order, 64 at once (FX51)', async () => {
+  const seed = Number(process.env.BEARERGATE_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
   console.info(`FX51 seed ${seed}`)
   const server = await startShuffler(64, seed)
   try {
