@@ -27,6 +27,11 @@ export function pass(seconds: number): void {
   clock.pass(seconds, (passed) => vi.setSystemTime(Date.now() + Math.round(passed * 1000)))
 }
 
+/** Forgets the pending deadlines, as a runtime does that ends a request with everything that belongs to it. */
+export function dropDeadlines(): void {
+  clock.drop()
+}
+
 /** Returns how many seconds have passed since the test began. */
 export function time(): number {
   return clock.time

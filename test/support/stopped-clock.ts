@@ -61,6 +61,11 @@ export class StoppedClock implements Clock {
     moveTo(until)
   }
 
+  /** Forgets the pending deadlines: they never abort. */
+  drop(): void {
+    this.#deadlines = []
+  }
+
   #next(until: number): Deadline | undefined {
     return this.#deadlines
       .filter(({ due }) => due <= until)
