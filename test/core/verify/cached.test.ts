@@ -10,16 +10,12 @@ import {
   type TokenVerifier,
   type Verification,
 } from '@bearergate/core'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { eventually, pass, setWallClock, stopClock } from '../../support/clock.ts'
 import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
+import { isPending } from '../../support/pending.ts'
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'Date'] })
-})
-afterEach(() => {
-  vi.useRealTimers()
-})
-const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
+stopClock()
 const now = () => Date.now() / 1000
 
 const identity = (subject: string): Identity => ({
@@ -45,13 +41,13 @@ function counting(
 }
 
 describe('cached', () => {
-  it('verifies a token once in its ttl', async () => {
+  it('verifies a token once within "ttl"', async () => {
     const { verify, cache } = counting(async (token) => active(token))
     const first = await cache.verify('a')
-    pass(59.9)
+    pass(59.75)
     expect(await cache.verify('a')).toEqual(first)
     expect(verify).toHaveBeenCalledOnce()
-    pass(0.1)
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
   })
@@ -65,24 +61,28 @@ describe('cached', () => {
   it('G05 never uses a result past its expiresAt', async () => {
     const { verify, cache } = counting(async () => active('a', now() + 10))
     await cache.verify('a')
-    pass(9.9)
+    pass(9.75)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledOnce()
-    pass(0.1)
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
   it('FX41 measures its ttl by the monotonic clock, and expiresAt by the wall clock', async () => {
-    let wall = 1_000_000
-    const { verify, cache } = counting(async () => active('a', 2_000), { now: () => wall })
+    const { verify, cache } = counting(async () => active('a', now() + 30))
+    const start = Date.now()
     await cache.verify('a')
-    wall -= 900_000
+    setWallClock(start - 86_400_000)
+    pass(59.75)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledOnce()
-    wall = 2_000_000
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
+    setWallClock(start + 30_000)
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(3)
   })
 
   it('shares one verification among concurrent requests with the same token', async () => {
@@ -118,7 +118,10 @@ describe('cached', () => {
     await cache.verify('bad99')
     await cache.verify('good')
     expect(verify).toHaveBeenCalledTimes(101)
-    pass(5)
+    pass(4.75)
+    await cache.verify('bad99')
+    expect(verify).toHaveBeenCalledTimes(101)
+    pass(0.25)
     await cache.verify('bad99')
     expect(verify).toHaveBeenCalledTimes(102)
   })
@@ -201,12 +204,14 @@ describe('the cache of jwt', () => {
     const ask = () =>
       gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
     expect(await ask()).toMatchObject({ ok: true })
-    pass(59)
-    expect(await ask()).toMatchObject({ ok: true })
-    pass(1)
+    pass(59.75)
+    expect(ask()).toMatchObject({ ok: true })
+    pass(0.25)
     expect(ask()).toBeInstanceOf(Promise)
     expect(await ask()).toMatchObject({ ok: true })
-    pass(30)
+    pass(29.75)
+    expect(await ask()).toMatchObject({ ok: true })
+    pass(0.25)
     expect(await ask()).toMatchObject({ ok: false, reason: 'expired' })
   })
 
@@ -223,31 +228,62 @@ describe('the cache of jwt', () => {
     const ask = () =>
       gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
     expect(await ask()).toMatchObject({ ok: true })
-    pass(59)
+    pass(59.75)
     expect(await ask()).toMatchObject({ ok: true })
-    pass(1)
+    pass(0.25)
     expect(await ask()).toMatchObject({ ok: false, reason: 'too_old' })
   })
 })
 
-it('FX53 keeps no answer that came so late that a newer one may have gone before', async () => {
-  const answers: ((result: Verification) => void)[] = []
-  const verifier: TokenVerifier = {
-    verify: () => new Promise((resolve) => void answers.push(resolve)),
+describe('a verification that takes long', () => {
+  function pendingVerifier() {
+    const answers: ((result: Verification) => void)[] = []
+    const verifier: TokenVerifier = {
+      verify: () => new Promise((resolve) => void answers.push(resolve)),
+    }
+    return { answers, cache: cached(verifier, { ttl: 60 }) }
   }
-  const cache = cached(verifier, { ttl: 60 })
-  const asked = async (times: number) => {
-    while (answers.length < times) await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  const first = cache.verify('a')
-  await asked(1)
-  pass(6)
-  const second = cache.verify('a')
-  await asked(2)
-  answers[1]?.({ active: false, reason: 'revoked' })
-  expect(await second).toMatchObject({ active: false })
-  answers[0]?.(active('emma'))
-  expect(await first).toMatchObject({ active: true })
-  void cache.verify('a')
-  await asked(3)
+
+  it('is shared by requests that come within 5 s, and by none later', async () => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(4.75)
+    const joined = cache.verify('a') as Promise<Verification>
+    expect(await isPending(joined)).toBe(true)
+    expect(answers).toHaveLength(1)
+    pass(0.25)
+    void cache.verify('a')
+    await eventually(() => answers.length === 2)
+    answers[0]?.(active('emma'))
+    expect(await Promise.all([first, joined])).toMatchObject([{ active: true }, { active: true }])
+  })
+
+  it.each([
+    [4.75, true],
+    [5, false],
+  ])('for %d s is kept: %s, because a newer answer may have come since (FX53)', async (seconds, isKept) => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(seconds)
+    answers[0]?.(active('emma'))
+    expect(await first).toMatchObject({ active: true })
+    expect(cache.verify('a') instanceof Promise).toBe(!isKept)
+  })
+
+  it('does not replace the result of a newer one (FX53)', async () => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(5)
+    const second = cache.verify('a')
+    await eventually(() => answers.length === 2)
+    answers[1]?.({ active: false, reason: 'revoked' })
+    expect(await second).toMatchObject({ active: false })
+    answers[0]?.(active('emma'))
+    expect(await first).toMatchObject({ active: true })
+    void cache.verify('a')
+    await eventually(() => answers.length === 3)
+  })
 })

@@ -209,7 +209,7 @@ describe('an owner that has to wait', () => {
     }
     for (const inner of [chain(rejects, throws), chain(throws, rejects), chain(rejects, rejects)])
       expect(await outcome(gateOf(chain(inner, slow(undefined, 'c'))), 'a')).toBe('503 unavailable')
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setImmediate(resolve))
     process.off('unhandledRejection', hear)
     expect(unheard).toEqual([])
   })
