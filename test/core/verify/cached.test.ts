@@ -1,4 +1,4 @@
-/** The cache around a verifier: what is kept, for how long, and what is never kept. */
+/** The cache around a verifier: which results are cached, for how long, and which never. */
 
 import {
   type Active,
@@ -52,13 +52,13 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('answers a hit at once, without a promise', async () => {
+  it('answers a cache hit at once, without a promise', async () => {
     const { cache } = counting(async () => active('a'))
     await cache.verify('a')
     expect(cache.verify('a')).not.toBeInstanceOf(Promise)
   })
 
-  it('G05 never uses a result past its expiresAt', async () => {
+  it('does not use a result after its "expiresAt" (RFC 7662 §4, G05)', async () => {
     const { verify, cache } = counting(async () => active('a', now() + 10))
     await cache.verify('a')
     pass(9.75)
@@ -69,7 +69,7 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('FX41 measures its ttl by the monotonic clock, and expiresAt by the wall clock', async () => {
+  it('measures "ttl" by the monotonic clock and "expiresAt" by the wall clock (FX41)', async () => {
     const { verify, cache } = counting(async () => active('a', now() + 30))
     const start = Date.now()
     await cache.verify('a')
@@ -94,7 +94,7 @@ describe('cached', () => {
     )
   })
 
-  it('never keeps that the verifier could not tell', async () => {
+  it('does not cache failures of the verifier', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(async () => {
       throw new Error('down')
     })
@@ -105,7 +105,7 @@ describe('cached', () => {
     expect(await cache.verify('a')).toMatchObject({ active: true })
   })
 
-  it('keeps refusals only where negativeTtl says so, and apart from the good results', async () => {
+  it('caches rejections only for "negativeTtl", separately from valid results', async () => {
     const refuse = async (token: string): Promise<Verification> =>
       token.startsWith('bad') ? { active: false, reason: 'unknown_token' } : active(token)
     const without = counting(refuse)
@@ -126,7 +126,7 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(102)
   })
 
-  it('keeps no more than max results, the most recently used ones', async () => {
+  it('keeps the "max" most recently used results', async () => {
     const { verify, cache } = counting(async (token) => active(token), { max: 2 })
     for (const token of ['a', 'b', 'a', 'c', 'a']) await cache.verify(token)
     expect(verify).toHaveBeenCalledTimes(3)
@@ -134,7 +134,7 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(4)
   })
 
-  it('BI16 freezes what requests share', async () => {
+  it('freezes the identities that requests share (BI16)', async () => {
     const { cache } = counting(async () => ({
       active: true,
       identity: { ...identity('a'), claims: { list: [{}] } },
@@ -146,7 +146,7 @@ describe('cached', () => {
     expect(() => (result.identity.claims.list as object[]).push({})).toThrow(TypeError)
   })
 
-  it('asks the verifier whether a kept result still holds', async () => {
+  it('verifies again if the verifier says that a cached result is no longer valid', async () => {
     let holds = true
     const verify = vi.fn(async () => active('a'))
     const cache = cached({ verify, holds: () => holds }, { ttl: 60 })
@@ -158,14 +158,14 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('takes a thenable for a promise', async () => {
+  it('awaits a thenable returned by the verifier', async () => {
     // biome-ignore lint/suspicious/noThenProperty: this is what is tested
     const thenable = { then: (resolve: (value: Verification) => void) => resolve(active('a')) }
     const cache = cached({ verify: () => thenable as Promise<Verification> }, { ttl: 60 })
     expect(await cache.verify('a')).toMatchObject({ active: true })
   })
 
-  it('M05 holds no token, or part of one, in its keys', async () => {
+  it('has no part of a token in its keys (M05)', async () => {
     const key = await createKey('ES256')
     const token = await key.sign({ iat: undefined, exp: now() + 60 })
     const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
@@ -190,14 +190,14 @@ describe('cached', () => {
     ['max', { verify: () => active('a') }, { ttl: 1, max: 2 ** 53 }],
     ['now', { verify: () => active('a') }, { ttl: 1, now: 7 }],
     ['size', { verify: () => active('a') }, { ttl: 1, size: 7 }],
-  ])('BI20 names "%s" in a TypeError at creation', (name, verifier, options) => {
+  ])('throws a TypeError that names "%s" at creation (BI20)', (name, verifier, options) => {
     expect(() => cached(verifier as never, options as never)).toThrow(TypeError)
     expect(() => cached(verifier as never, options as never)).toThrow(`"${name}"`)
   })
 })
 
 describe('the cache of jwt', () => {
-  it('never uses a result past exp, and verifies within the tolerance anew', async () => {
+  it('does not use a result after "exp", and verifies again within the clock tolerance', async () => {
     const key = await createKey('ES256')
     const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
     const token = await key.sign({ iat: undefined, exp: now() + 60 })
@@ -215,7 +215,7 @@ describe('the cache of jwt', () => {
     expect(await ask()).toMatchObject({ ok: false, reason: 'expired' })
   })
 
-  it('D06 never uses a result past maxTokenAge', async () => {
+  it('does not use a result after "maxTokenAge" (D06)', async () => {
     const key = await createKey('ES256')
     const gate = createGate({
       issuer: ISSUER,
