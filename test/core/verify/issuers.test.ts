@@ -283,17 +283,19 @@ describe('a function that knows the tenants', () => {
     },
   )
 
-  it('is not asked again about an unknown issuer for 5 s', async () => {
+  it.each([
+    ['5 s', 300, 5],
+    ['"ttl", if that is shorter', 2, 2],
+  ])('is not asked again about an unknown issuer for %s', async (_, ttl, unknownFor) => {
     const resolve = vi.fn(() => undefined)
-    const gate = gateOf(resolve)
+    const gate = gateOf(resolve, { ttl })
     const token = await ours.sign()
-    for (let index = 0; index < 20; index += 1) {
+    for (let quarter = 0; quarter < 4 * unknownFor; quarter += 1) {
       expect(await outcome(gate, token)).toBe('401 wrong_issuer')
-      pass(index < 19 ? 0.25 : 0)
+      expect(resolve).toHaveBeenCalledTimes(1)
+      pass(0.25)
     }
-    expect(resolve).toHaveBeenCalledTimes(1)
-    pass(0.25)
-    await outcome(gate, token)
+    expect(await outcome(gate, token)).toBe('401 wrong_issuer')
     expect(resolve).toHaveBeenCalledTimes(2)
   })
 
@@ -383,7 +385,13 @@ describe('a function that knows the tenants', () => {
     pass(1)
     expect(await outcome(gate, good)).toBe('ok')
     expect(resolve).toHaveBeenCalledTimes(1 + 64 + 1)
-    pass(9)
+    // Those that have not answered for 5 s make room for others.
+    pass(4)
+    const other = outcome(gate, forged[199] as string)
+    expect(await isPending(other)).toBe(true)
+    expect(resolve).toHaveBeenCalledTimes(1 + 64 + 2)
+    pass(10)
+    expect(await other).toBe('503 unavailable')
     await Promise.all(all)
     expect(outcomes).toEqual(Array(200).fill('503 unavailable'))
   })
@@ -401,6 +409,25 @@ describe('a function that knows the tenants', () => {
     answers[0]?.(theirOptions())
     expect(await first).toBe('401 wrong_issuer')
     expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+  })
+
+  it.each([
+    ['removes it', () => undefined],
+    ['has other options', () => theirOptions({ audience: 'urn:old' })],
+  ])('keeps the options of a newer answer if a late one %s (M01)', async (_, late) => {
+    const answers: ((options: IssuerOptions | undefined) => void)[] = []
+    const resolve = () => new Promise<IssuerOptions | undefined>((settle) => void answers.push(settle))
+    const gate = gateOf(resolve as ResolveIssuer)
+    const token = await theirs.sign(theirClaims)
+    const first = outcome(gate, token)
+    pass(5)
+    const second = outcome(gate, token)
+    answers[1]?.(theirOptions())
+    expect(await second).toBe('ok')
+    answers[0]?.(late())
+    expect(await first).toBe('ok')
+    expect(await outcome(gate, await theirs.sign({ ...theirClaims, jti: 'another' }))).toBe('ok')
+    expect(answers).toHaveLength(2)
   })
 
   it('holds verified tenants though others are made up', async () => {
