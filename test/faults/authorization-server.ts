@@ -192,11 +192,19 @@ export async function startDeaf(): Promise<{
   }
 }
 
-/** Relays connections to a server. `end` closes or silently drops the open ones; later connections work. */
-export async function startRelay(
-  to: string,
-): Promise<{ origin: string; end(fate: 'closed' | 'lost without a word'): void; close(): Promise<void> }> {
+export interface Relay {
+  readonly origin: string
+  /** How often something was sent on connections that were lost. */
+  readonly lost: number
+  /** Ends the connections that there are. New ones are carried. */
+  end(fate: 'closed' | 'lost without a word'): void
+  close(): Promise<void>
+}
+
+/** Carries the connections between a client and a server, and can end them. */
+export async function startRelay(to: string): Promise<Relay> {
   const pairs = new Set<readonly [Socket, Socket]>()
+  let lost = 0
   const server = createTcpServer((client) => {
     const upstream = connect(Number(new URL(to).port), '127.0.0.1')
     const pair = [client, upstream] as const
@@ -207,10 +215,16 @@ export async function startRelay(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get lost() {
+      return lost
+    },
     end(fate) {
       for (const [client, upstream] of pairs) {
         client.unpipe()
         upstream.unpipe()
+        client.once('data', () => {
+          lost += 1
+        })
         client.resume()
         if (fate === 'closed') client.destroy()
       }

@@ -246,7 +246,7 @@ console.log({
   heapSlope: `${slopeOf(warm).toFixed(2)} MiB/h over ${warm.length} samples`,
   loopDelayP99: `${Math.max(...warm.map(({ vitals }) => vitals.delayP99)).toFixed(1)} ms at worst in a phase`,
 })
-const { code } = await service.close()
+const code = await service.close()
 if (isUp) await server.down()
 const isGood = passes(verdict) && service.troubles.length === 0 && code === 0
 console.log(isGood ? 'Nothing lost.' : 'SOMETHING WAS LOST.')

@@ -493,10 +493,8 @@ describe('a pending result', () => {
     const promise = flight.add('a', new Promise(() => {}))
     pass(5 - TICK)
     expect(flight.get('a')).toBe(promise)
-    expect(flight.size).toBe(1)
     pass(TICK)
     expect(flight.get('a')).toBe(undefined)
-    expect(flight.size).toBe(0)
   })
 
   it('removes a pending result when it settles, but not a later one with the same key', async () => {
@@ -523,11 +521,7 @@ describe('a pending result', () => {
   it('drops the oldest pending result beyond the limit', () => {
     const flight = new InFlight<number>(2)
     for (const name of ['a', 'b', 'c']) flight.add(name, new Promise(() => {}))
-    expect([flight.get('a') === undefined, flight.get('b') === undefined, flight.size]).toEqual([
-      true,
-      false,
-      2,
-    ])
+    expect(['a', 'b', 'c'].map((name) => flight.get(name) === undefined)).toEqual([true, false, false])
   })
 
   it('shares a pending verification among requests with the same token for 5 s (FX53)', async () => {
