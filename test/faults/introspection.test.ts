@@ -1,7 +1,7 @@
 /** Introspection while the authorization server fails in every way: answers 503, never a verdict, never a storm (FX43–FX53). */
 
 import { createGate, type Gate, type IntrospectionEvent, introspection } from '@bearergate/core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventually, pass, pendingDeadlines, stopClock, time } from '../support/clock.ts'
 import { type Introspector, json, type Reply, startIntrospector } from '../support/introspector.ts'
 import { AUDIENCE } from '../support/issuer.ts'
@@ -17,23 +17,22 @@ let server: Introspector
 let events: IntrospectionEvent[]
 
 stopClock()
-beforeAll(async () => {
+beforeEach(async () => {
+  // One for each test: what a test has sent last may reach the server after it.
   server = await startIntrospector(json(GOOD))
-})
-afterAll(() => server.close())
-beforeEach(() => {
-  server.reply = json(GOOD)
-  server.asked.length = 0
   events = []
 })
+afterEach(() => server.close())
 
 function gateFor(options: object = {}): Gate {
+  // The events of this test: a call that it leaves pending fails after it.
+  const heard = events
   const verifier = introspection({
     endpoint: server.endpoint,
     clientId: 'api',
     clientSecret: SECRET,
     audience: AUDIENCE,
-    onIntrospection: (event: IntrospectionEvent) => events.push(event),
+    onIntrospection: (event: IntrospectionEvent) => heard.push(event),
     ...options,
   } as never)
   return createGate({ verifier })
