@@ -19,10 +19,11 @@ if (stopped) {
   const { setClock } = await import(new URL(`../../packages/core/${folder}`, import.meta.url).href)
   setClock(clock)
 }
+const verifier = asked === undefined ? undefined : introspection(asked)
 const gate =
-  asked === undefined
+  verifier === undefined
     ? createGate({ ...options, onKeySet: (event: KeySetEvent) => tell({ keySet: event.type }) })
-    : createGate({ verifier: introspection(asked) })
+    : createGate({ verifier })
 const auth = bearer(gate)
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
@@ -57,6 +58,8 @@ async function close(): Promise<void> {
   server.close()
   server.closeAllConnections()
   gate.close()
+  // A gate closes only a verifier that it made itself.
+  verifier?.close?.()
   // A socket is gone a few turns after it was destroyed. Nothing here waits for a timer.
   for (let turn = 0; turn < TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve))
   tell({ closed: process.getActiveResourcesInfo() })

@@ -44,7 +44,9 @@ type Options = IntrospectionOptions
 
 function gateFor(options: Partial<Options> = {}): Gate {
   const given = { endpoint: server.endpoint, ...CLIENT, audience: AUDIENCE, now: () => NOW * 1000 }
-  return createGate({ verifier: introspection({ ...given, ...options } as Options), now: () => NOW * 1000 })
+  const verifier = introspection({ ...given, ...options } as Options)
+  // A gate closes only a verifier that it made itself.
+  return { ...createGate({ verifier, now: () => NOW * 1000 }), close: () => verifier.close?.() }
 }
 
 const ask = (gate: Gate, token = 'opaque-token') =>
