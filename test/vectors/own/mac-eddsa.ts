@@ -211,8 +211,8 @@ export function eddsaVectors(): VectorFile {
   // A key that is the negated point, or one with the wrong length.
   check('key-negated', 'the key is the negated point', good, BAD, { ...jwk, x: encode(flipSign(publicKey)) })
   const short = publicKey.subarray(1)
-  check('key-short', 'the key is one byte short', good, 'unavailable', { ...jwk, x: encode(short) })
-  check('key-long', 'the key is one byte long', good, 'unavailable', {
+  check('key-short', 'the key is one byte short', good, 'unusable_key', { ...jwk, x: encode(short) })
+  check('key-long', 'the key is one byte long', good, 'unusable_key', {
     ...jwk,
     x: encode(Buffer.concat([publicKey, Buffer.alloc(1)])),
   })
@@ -234,7 +234,7 @@ export function eddsaVectors(): VectorFile {
       key: { ...jwk, x: encode(x) },
       algorithms,
       token: `${text}.${encode(signature)}`,
-      reason: BAD,
+      reason: 'unusable_key',
     })
   }
   return { about: 'Ed25519 signatures and keys at the edges of RFC 8032 §5.1', vectors }

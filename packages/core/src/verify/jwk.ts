@@ -37,6 +37,11 @@ export interface VerificationKey {
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
   readonly jwk: JWK
+  /**
+   * How many bytes its signatures have, for RSA: as many as the modulus (RFC 8017 §8.1.2 and §8.2.2). OpenSSL accepts a PSS
+   * signature whose leading zero is cut off, which would be a second text for the same token.
+   */
+  readonly signatureLength: number | undefined
   /** The key as the runtime's crypto wants it, once it was imported. */
   imported?: CryptoKey | Uint8Array
   /** Larger than that of each key that verified a token less recently, once it verified one. */
@@ -90,6 +95,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
+    signatureLength: kty === 'RSA' ? integer(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: {
       ...material,
@@ -152,11 +158,39 @@ function weaknessOf(
     if (last % 2 === 0 || (exponent.length === 1 && last === 1) || exponent.length > MAX_EXPONENT_BYTES)
       return 'its public exponent is 1, even, or longer than 64 bits'
   }
+  if (kty === 'OKP') {
+    const point = bytesOf(material.x)
+    if (point?.length !== ED25519_BYTES) return `its "x" is not of ${ED25519_BYTES} bytes`
+    if (isOfSmallOrder(point)) return 'it is a point of small order, for which everybody can sign'
+  }
   if (kty === 'oct') {
     const bytes = Number(alg?.slice(2)) / 8
     if ((bytesOf(material.k)?.length ?? 0) < bytes) return `it is shorter than ${bytes} bytes`
   }
   return undefined
+}
+
+const ED25519_BYTES = 32
+
+/**
+ * The y coordinates of the points of Ed25519 whose order divides 8, in little-endian hex, with those that are not reduced:
+ * 0, 1, p - 1, p, p + 1, and the two of order 8 (RFC 7748 §6.1 and RFC 8032 §5.1.7 leave the check to the application).
+ */
+const SMALL_ORDER: readonly string[] = [
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+]
+
+/** The last bit is the sign of x, which makes no difference. */
+function isOfSmallOrder(point: Uint8Array): boolean {
+  const bytes = [...point]
+  bytes[ED25519_BYTES - 1] = (bytes[ED25519_BYTES - 1] ?? 0) & 0x7f
+  return SMALL_ORDER.includes(bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(''))
 }
 
 /** Base64url as bytes; `undefined` where it is none, or nothing. */

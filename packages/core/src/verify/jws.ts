@@ -98,7 +98,10 @@ export async function signingKey(
   tries: KeyTries,
 ): Promise<VerificationKey | undefined> {
   let failure: unknown
+  // Base64url without padding: four characters are three bytes.
+  const signatureLength = Math.floor(((text.length - text.lastIndexOf('.') - 1) * 3) / 4)
   for (const key of keys) {
+    if (key.signatureLength !== undefined && key.signatureLength !== signatureLength) continue
     tries.begin()
     try {
       await compactVerify(text, key.imported ?? (await importKey(key)), { algorithms: [alg] })
