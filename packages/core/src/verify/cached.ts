@@ -1,8 +1,8 @@
 /** An LRU cache around any verifier, with one verification in flight for each token. */
 
-import { LRUCache } from 'lru-cache'
 import type { Identity } from '../identity.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
+import { type Lru, lru } from '../lib/lru.ts'
 import { after, callback, count, isPending, number, readOptions, type Seconds } from '../options.ts'
 import { InFlight, SHARED_FOR } from './in-flight.ts'
 import { PresentedToken } from './presented.ts'
@@ -77,32 +77,6 @@ export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
   if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
   return cacheLimits(read)
-}
-
-/** What is used of lru-cache, whose own types ask for those of Node. */
-export interface Lru<V> {
-  readonly size: number
-  get(key: string): V | undefined
-  peek(key: string): V | undefined
-  has(key: string): boolean
-  set(key: string, value: V): unknown
-  delete(key: string): boolean
-  values(): Iterable<V>
-}
-
-export interface LruOptions<V> {
-  readonly max: number
-  readonly dispose?: (value: V, key: string, reason: string) => void
-}
-
-/**
- * Creates an LRU map. It grows as it is filled: with lru-cache's own `max`, 10,000 places would take 220 KB at once.
- * Nothing on `Object.prototype` counts as an option.
- */
-export function lru<V extends object>({ max, ...rest }: LruOptions<V>): Lru<V> {
-  return new LRUCache<string, V>(
-    Object.assign(Object.create(null), rest, { maxSize: max, sizeCalculation: () => 1 }),
-  )
 }
 
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {

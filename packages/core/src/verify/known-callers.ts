@@ -2,7 +2,7 @@
 
 import { sha256 } from '#digest'
 import { own } from '../identity.ts'
-import { lru } from './cached.ts'
+import { lru } from '../lib/lru.ts'
 
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'

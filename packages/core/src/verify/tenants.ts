@@ -2,12 +2,12 @@
 
 import { frozen, isObject } from '../identity.ts'
 import { monotonic, timeout } from '../lib/clock.ts'
+import { lru } from '../lib/lru.ts'
 import { isIssuer } from '../lib/url.ts'
 import { Semaphore } from '../net/semaphore.ts'
 import { after, isPending, readOptions, type Seconds } from '../options.ts'
 import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
-import { lru } from './cached.ts'
 import { InFlight } from './in-flight.ts'
 import type { KeySet } from './jwks.ts'
 import { JwtVerifier } from './jwt.ts'
