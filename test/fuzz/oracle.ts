@@ -95,7 +95,27 @@ const FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
   // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
   cnf: () => false,
 }
-const FOREIGN = ['nonce', 'at_hash', 'c_hash', 'events', 'token_introspection']
+const FOREIGN = [
+  'nonce',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'events',
+  'token_introspection',
+  'vc',
+  'vp',
+  '_sd',
+  '_sd_alg',
+]
+const ACCESS = new Set([
+  'bearer',
+  'dpop',
+  'access',
+  'access_token',
+  'access-token',
+  'at+jwt',
+  'application/at+jwt',
+])
 
 function faultOfClaims(claims: Members, type: string | undefined, profile: Profile): string | undefined {
   for (const name of REQUIRED[profile]) if (!Object.hasOwn(claims, name)) return `no "${name}"`
@@ -106,12 +126,16 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
     if (profile === 'rfc9068' && Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
       return `no string as "${name}"`
   if (type !== 'at+jwt') {
-    const foreign = FOREIGN.find((name) => Object.hasOwn(claims, name))
-    if (foreign !== undefined) return `another kind of token, with "${foreign}"`
+    let isSaidToBeAccess = false
     for (const name of ['typ', 'token_use']) {
       const use = Object.hasOwn(claims, name) ? claims[name] : undefined
-      if (typeof use === 'string' && NOT_ACCESS.has(use.toLowerCase())) return `"${name}" is ${use}`
+      if (typeof use !== 'string') continue
+      if (NOT_ACCESS.has(use.toLowerCase())) return `"${name}" is ${use}`
+      isSaidToBeAccess ||= ACCESS.has(use.toLowerCase())
     }
+    // A claim that names the kind decides before the marks of other kinds.
+    const foreign = isSaidToBeAccess ? undefined : FOREIGN.find((name) => Object.hasOwn(claims, name))
+    if (foreign !== undefined) return `another kind of token, with "${foreign}"`
   }
   return depthOf(claims) > 32 ? 'nested too deeply' : undefined
 }
