@@ -74,11 +74,26 @@ const name = fc.oneof(
   fc.string({ maxLength: 4 }).map((text) => quoted(text).slice(1, -1)),
 )
 
+/** A member with any value, or with one that it may have and the values next to that. */
+const member = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(name, json) },
+  fc.tuple(fc.constantFrom('exp', 'nbf', 'iat', 'auth_time'), fc.constantFrom(...NUMBERS)),
+  fc.tuple(fc.constant('aud'), fc.integer({ min: 14, max: 18 }).map(audiences)),
+  fc.tuple(
+    fc.constantFrom('typ', 'token_use', 'token_type', 'iss', 'aud'),
+    fc.constantFrom(...TEXTS).map(quoted),
+  ),
+  fc.tuple(
+    fc.constantFrom('roles', 'realm_access', 'resource_access', 'cnf', 'act'),
+    fc.constantFrom(...OTHERS),
+  ),
+)
+
 /** The members of a good answer, some of them removed, others added before or behind: the last of two with one name counts. */
 const members = fc
   .tuple(
     fc.subarray(Object.entries(GOOD), { minLength: 8 }),
-    fc.array(fc.tuple(name, json), { maxLength: 3 }),
+    fc.array(member, { maxLength: 3 }),
     fc.boolean(),
   )
   .map(([good, added, behind]) => {
