@@ -6,7 +6,7 @@ const fromDist = process.env.BEARERGATE_TARGET === 'dist'
 const conditions = [...(fromDist ? [] : ['@bearergate/source']), 'module', 'node', 'development|production']
 const core = fileURLToPath(new URL('packages/core/', import.meta.url))
 
-/** The folders of each project. `npx pnpm test unit` runs one project; see `test/run.mjs`. */
+/** The folders of each project. `npx pnpm@12.21.0 test unit` runs one project; see `test/run.mjs`. */
 const PROJECTS = {
   unit: ['core', 'vectors'],
   hosts: ['adapters'],

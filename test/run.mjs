@@ -2,10 +2,10 @@
  * Runs the tests: what proves the product, within a minute (the default); `all` of them; or the projects and files that
  * are named. Options are those of Vitest.
  *
- *     npx pnpm test
- *     npx pnpm test unit
- *     npx pnpm test test/core/gate.test.ts -t preflight
- *     npx pnpm test:all
+ *     npx pnpm@12.21.0 test
+ *     npx pnpm@12.21.0 test unit
+ *     npx pnpm@12.21.0 test test/core/gate.test.ts -t preflight
+ *     npx pnpm@12.21.0 test:all
  */
 
 import { spawnSync } from 'node:child_process'

@@ -54,7 +54,7 @@ export function resultsPage(results: Results): string {
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
     '# Results',
-    `Written by \`npx pnpm bench${plan.isQuick ? ' --quick' : ''}\`. Only the ratios within one run mean anything: absolute figures are the machine’s.`,
+    `Written by \`npx pnpm@12.21.0 bench${plan.isQuick ? ' --quick' : ''}\`. Only the ratios within one run mean anything: absolute figures are the machine’s.`,
     [
       `- Machine: ${machine()}`,
       `- Load: ${GENERATOR}, 32 connections, a small JSON answer; every answer must be 200`,

@@ -1,4 +1,4 @@
-/** Each example runs as a process of its own, against a real authorization server. */
+/** Runs each example as a process, against a real authorization server. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
@@ -34,7 +34,7 @@ afterAll(() => issuer.close())
 
 describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
   if (!existsSync(runtime)) {
-    it.skip('needs a runtime that is not installed: npm install --no-package-lock --prefix test/runtimes')
+    it.skip('needs a runtime that is not installed: npm ci --prefix test/runtimes')
     return
   }
 
@@ -52,7 +52,7 @@ describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
     if (built !== undefined) rmSync(built, { recursive: true, force: true })
   })
 
-  it('answers 401 with a bare challenge where no token is sent', async () => {
+  it('answers 401 with a challenge without an error code if no token is sent (RFC 6750 §3)', async () => {
     const { status, challenges } = await send(messages)
     expect(status).toBe(401)
     expect(challenges).toHaveLength(1)
@@ -60,19 +60,19 @@ describe.each(EXAMPLES)('examples/%s', (name, runtime) => {
     expect(challenges[0]).not.toContain('error')
   })
 
-  it('answers 200 where the token has the scope', async () => {
+  it('answers 200 if the token has the scope', async () => {
     const { status, text } = await sendWith(await issuer.issue('read:messages'))
     expect(status).toBe(200)
     expect(JSON.parse(text)).toEqual({ hello: 'demo-client' })
   })
 
-  it('answers 403 and names the scope where the token lacks it', async () => {
+  it('answers 403 with the required scope if the token lacks it', async () => {
     const { status, challenges } = await sendWith(await issuer.issue('write:messages'))
     expect(status).toBe(403)
     expect(challenges[0]).toMatch(/error="insufficient_scope".*scope="read:messages"/)
   })
 
-  it('answers 401 where the token is for another audience', async () => {
+  it('answers 401 if the token is for another audience', async () => {
     const { status, challenges } = await sendWith(
       await issuer.issue('read:messages', 'https://other.example.com'),
     )
@@ -99,12 +99,13 @@ function start(name: string, runtime: string, cwd: string): ChildProcess {
   })
 }
 
-/** The address that an example prints, within ten seconds. */
+/** Returns the address that an example prints. */
 function originOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let printed = ''
     const fail = (why: string) => reject(new Error(`The example ${why}: ${printed}`))
-    const deadline = setTimeout(fail, 10_000, 'printed no address in time')
+    // Before the time of the test is up, so that what it printed is told.
+    const deadline = setTimeout(fail, 50_000, 'printed no address in 50 s')
     const read = (chunk: Buffer) => {
       printed += chunk
       const origin = /(?:Listening on|Local:) +(http:\/\/127\.0\.0\.1:\d+)/.exec(printed)?.[1]

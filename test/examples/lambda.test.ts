@@ -1,4 +1,4 @@
-/** The example of a Lambda function under AWS's own runtime interface client, against a runtime API of the test's. */
+/** Runs the example of a Lambda function with AWS's runtime interface client, against a runtime API of this test. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -17,8 +17,7 @@ import { bundle, exampleFolder } from '../support/bundle.ts'
 
 const CLIENT = fileURLToPath(new URL('../runtimes/node_modules/aws-lambda-ric/', import.meta.url))
 const hasClient = existsSync(join(CLIENT, 'dist/rapid-client.node'))
-if (!hasClient)
-  console.warn('aws-lambda-ric is not installed: npm install --no-package-lock --prefix test/runtimes')
+if (!hasClient) console.warn('aws-lambda-ric is not installed: npm ci --prefix test/runtimes')
 
 interface Answer {
   readonly statusCode: number
@@ -77,7 +76,7 @@ describe.skipIf(!hasClient)('examples/lambda', () => {
     requestContext: { stage: 'prod' },
   })
 
-  it('answers events of HTTP and REST APIs, with a token and without', async () => {
+  it('answers events of HTTP and REST APIs with 200, 401 and 403', async () => {
     const good = `Bearer ${await issuer.issue('read:messages')}`
     for (const event of [http(good), rest(good)])
       expect(await api.invoke(event)).toMatchObject({ statusCode: 200, body: '{"hello":"demo-client"}' })
@@ -90,12 +89,12 @@ describe.skipIf(!hasClient)('examples/lambda', () => {
     expect([little.statusCode, JSON.parse(little.body)]).toMatchObject([403, { error: 'insufficient_scope' }])
   })
 
-  it('BI02 answers what is no event', async () => {
+  it('answers 401 to an event that is none (BI02)', async () => {
     for (const event of [null, 7, [], {}]) expect((await api.invoke(event)).statusCode).toBe(401)
   })
 })
 
-/** The runtime API of Lambda: hands out one event at a time, and takes what the handler gives. */
+/** The runtime API of Lambda: delivers one event at a time, and receives what the handler returns. */
 function runtimeApi() {
   let waiting: ServerResponse | undefined
   let queued: { event: unknown; resolve(answer: Answer): void; reject(cause: Error): void } | undefined
@@ -106,7 +105,7 @@ function runtimeApi() {
     current = queued
     queued = undefined
     waiting.setHeader('Lambda-Runtime-Aws-Request-Id', crypto.randomUUID())
-    waiting.setHeader('Lambda-Runtime-Deadline-Ms', String(Date.now() + 10_000))
+    waiting.setHeader('Lambda-Runtime-Deadline-Ms', String(Date.now() + 60_000))
     waiting.setHeader(
       'Lambda-Runtime-Invoked-Function-Arn',
       'arn:aws:lambda:eu-central-1:1:function:messages',

@@ -17,8 +17,7 @@ import { freePort, send } from '../support/server.ts'
 const RUNTIMES = fileURLToPath(new URL('../runtimes/', import.meta.url))
 const COMMAND = join(RUNTIMES, 'node_modules/serverless/bin/serverless.js')
 const isInstalled = existsSync(COMMAND) && existsSync(join(RUNTIMES, 'node_modules/serverless-offline'))
-if (!isInstalled)
-  console.warn('serverless-offline is not installed: npm install --no-package-lock --prefix test/runtimes')
+if (!isInstalled) console.warn('serverless-offline is not installed: npm ci --prefix test/runtimes')
 
 const AUTHORIZED = `
 import { createGate } from '@bearergate/core'

@@ -1,7 +1,8 @@
-/** The example of a Worker on workerd itself, against a real authorization server. */
+/** Runs the example of a Worker on workerd, against a real authorization server. */
 
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -12,6 +13,7 @@ import {
 } from '../../examples/demo/authorization-server.ts'
 import { AuthorizationServer as SlowIssuer } from '../faults/authorization-server.ts'
 import { bundle, exampleFolder } from '../support/bundle.ts'
+import { eventually } from '../support/clock.ts'
 import { createKey, type TestKey } from '../support/issuer.ts'
 import { type Running, send } from '../support/server.ts'
 import { hasWorkerd, startWorker } from '../support/workerd.ts'
@@ -41,14 +43,14 @@ describe.skipIf(!hasWorkerd)('examples/worker', () => {
 
   const sendWith = (token: string) => send(worker.origin, { headers: ['authorization', `Bearer ${token}`] })
 
-  it('answers 401 where no token is sent, 200 where it has the scope, and 403 where it lacks it', async () => {
+  it('answers 401 without a token, 200 to a token with the scope, and 403 to one without it', async () => {
     expect((await send(worker.origin)).status).toBe(401)
     const { status, text } = await sendWith(await issuer.issue('read:messages'))
     expect([status, text]).toEqual([200, '{"hello":"demo-client"}'])
     expect((await sendWith(await issuer.issue('write:messages'))).status).toBe(403)
   })
 
-  it('answers 50 at once, and refuses another audience', async () => {
+  it('answers 200 to 50 concurrent requests, and 401 to a token for another audience', async () => {
     const tokens = await Promise.all(Array.from({ length: 50 }, () => issuer.issue('read:messages')))
     const statuses = await Promise.all(tokens.map(async (token) => (await sendWith(token)).status))
     expect(new Set(statuses)).toEqual(new Set([200]))
@@ -57,7 +59,7 @@ describe.skipIf(!hasWorkerd)('examples/worker', () => {
   })
 })
 
-describe.skipIf(!hasWorkerd)('a Worker that starts', () => {
+describe.skipIf(!hasWorkerd)('a Worker that is fetching its keys', () => {
   let key: TestKey
   let issuer: SlowIssuer
   let worker: Running
@@ -78,23 +80,48 @@ describe.skipIf(!hasWorkerd)('a Worker that starts', () => {
     await issuer.down()
   })
 
-  it('answers all that came while the keys were fetched', async () => {
-    issuer.fault = (response, keySet) => void setTimeout(() => response.end(keySet), 300)
-    const answers = await Promise.all(Array.from({ length: 30 }, () => send(worker.origin, { headers })))
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  /** Keeps the key set back until the returned function is called. */
+  function holdKeySet(): () => void {
+    const held: (() => void)[] = []
+    issuer.fault = (response, keySet) => void held.push(() => response.end(keySet))
+    return () => {
+      issuer.fault = undefined
+      for (const release of held) release()
+    }
+  }
+
+  /** Sends a request on a connection of its own. Once this resolves, the Worker has it in its hands. */
+  async function begin(): Promise<{ socket: Socket; status: Promise<number> }> {
+    const socket = connect(Number(new URL(worker.origin).port), '127.0.0.1')
+    socket.on('error', () => {})
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk
+    })
+    const status = once(socket, 'close').then(() => Number(text.split(' ')[1]))
+    const request = `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: ${headers[1]}\r\n\r\n`
+    await new Promise<void>((resolve) => socket.write(request, () => resolve()))
+    return { socket, status }
+  }
+
+  it('answers 200 to all requests that came before the keys', async () => {
+    const release = holdKeySet()
+    const requests = await Promise.all(Array.from({ length: 30 }, begin))
+    await eventually(() => issuer.fetches > 0)
+    release()
+    const statuses = await Promise.all(requests.map(({ status }) => status))
+    expect(new Set(statuses)).toEqual(new Set([200]))
   })
 
-  it('FX55 answers the others, though the client that had the keys fetched has gone', async () => {
-    issuer.fault = (response, keySet) => void setTimeout(() => response.end(keySet), 500)
-    const leaving = connect(Number(new URL(worker.origin).port), '127.0.0.1')
-    leaving.on('error', () => {})
-    leaving.write(`GET / HTTP/1.1\r\nHost: a\r\nAuthorization: ${headers[1]}\r\n\r\n`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    const others = [0, 1, 2].map(() => send(worker.origin, { headers }))
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    leaving.resetAndDestroy()
-    expect((await Promise.all(others)).map(({ status }) => status)).toEqual([200, 200, 200])
-    issuer.fault = undefined
+  it('answers 200 to the others if the client whose request began the fetch leaves (FX55)', async () => {
+    const release = holdKeySet()
+    const leaving = await begin()
+    await eventually(() => issuer.fetches === 1)
+    const others = await Promise.all([begin(), begin(), begin()])
+    leaving.socket.resetAndDestroy()
+    await leaving.status
+    release()
+    expect(await Promise.all(others.map(({ status }) => status))).toEqual([200, 200, 200])
     expect((await send(worker.origin, { headers })).status).toBe(200)
   })
 })

@@ -1,4 +1,4 @@
-/** A hostile authorization server on loopback: it serves metadata and a key set, and fails in every way of FAULTS.md. */
+/** An authorization server on loopback. Serves metadata and a key set, and fails in every way of FAULTS.md. */
 
 import {
   createServer,
@@ -10,7 +10,7 @@ import {
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
-/** What is published of a key. */
+/** The published part of a key. */
 export interface Published {
   readonly jwk: object
 }
@@ -28,7 +28,7 @@ function status(code: number, headers: Record<string, string> = {}): Respond {
   return (response) => void response.writeHead(code, headers).end(code === 204 ? undefined : '{"keys":[]}')
 }
 
-/** The faults of an endpoint that answers, by their names in FAULTS.md. */
+/** Faults of an endpoint that answers, by id and name in FAULTS.md. */
 export const answers = {
   'FX05 500': status(500),
   'FX06 429': status(429, { 'retry-after': '3600' }),
@@ -63,7 +63,7 @@ export const answers = {
   },
 } as const satisfies Record<string, Respond>
 
-/** The faults of an endpoint that takes its time, by their names in FAULTS.md. */
+/** Faults of an endpoint that does not complete its answer, by id and name in FAULTS.md. */
 export const stalls = {
   'FX22 accepts and never answers': () => {},
   'FX23 sends headers, then nothing': (response) => response.writeHead(200).flushHeaders(),
@@ -77,18 +77,25 @@ export const stalls = {
   },
 } satisfies Record<string, Respond>
 
+/** Returns the faults as rows for `it.each`: what the endpoint does, the id in FAULTS.md, and the fault itself. */
+export function rows(
+  faults: Readonly<Record<string, Respond>>,
+): [what: string, id: string, fault: Respond][] {
+  return Object.entries(faults).map(([name, fault]) => [name.slice(5), name.slice(0, 4), fault])
+}
+
 export class AuthorizationServer {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #port = 0
   #keySet = '{"keys":[]}'
-  /** Replaces the answer of the key set's endpoint, until it is `undefined` again. */
+  /** Replaces the answer of the key set endpoint while it is set. */
   fault: Respond | undefined
-  /** Replaces members of the metadata. */
+  /** Overrides members of the metadata. */
   metadata: Record<string, unknown> = {}
-  /** The path of each request, in turn. */
+  /** The path of each request, in order. */
   paths: string[] = []
-  /** How many connections there were. */
+  /** The number of connections so far. */
   connections = 0
 
   private constructor() {
@@ -116,7 +123,7 @@ export class AuthorizationServer {
     return `${this.origin}/jwks`
   }
 
-  /** How often the key set was asked for. */
+  /** The number of requests for the key set so far. */
   get fetches(): number {
     return this.paths.filter((path) => path === '/jwks').length
   }
@@ -129,18 +136,18 @@ export class AuthorizationServer {
     this.publishEntries(keys.map(({ jwk }) => jwk))
   }
 
-  /** Publishes entries of any kind. */
+  /** Publishes a key set with these entries, valid or not. */
   publishEntries(entries: readonly unknown[]): void {
     this.#keySet = JSON.stringify({ keys: entries })
   }
 
-  /** Listens again, at the same port. */
+  /** Listens on the same port as before. */
   async up(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve))
     this.#port = (this.#server.address() as AddressInfo).port
   }
 
-  /** Refuses connections from now on, and resets those that are open. */
+  /** Refuses new connections and resets open ones. */
   async down(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve))
     for (const socket of this.#sockets) socket.resetAndDestroy()
@@ -159,8 +166,13 @@ export class AuthorizationServer {
   }
 }
 
-/** FX27: takes connections and reads nothing from them, as a host that went away. */
-export async function startDeaf(): Promise<{ origin: string; close(): Promise<void> }> {
+/** Accepts connections and never reads from them, like a host that disappeared (FX27). */
+export async function startDeaf(): Promise<{
+  origin: string
+  /** The number of connections so far. */
+  readonly connections: number
+  close(): Promise<void>
+}> {
   const sockets: Socket[] = []
   const server = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {})
@@ -169,6 +181,9 @@ export async function startDeaf(): Promise<{ origin: string; close(): Promise<vo
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get connections() {
+      return sockets.length
+    },
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()
@@ -177,11 +192,19 @@ export async function startDeaf(): Promise<{ origin: string; close(): Promise<vo
   }
 }
 
-/** What lies between a client and a server, and ends the connections that there are; those that come are carried. */
-export async function startRelay(
-  to: string,
-): Promise<{ origin: string; end(fate: 'closed' | 'lost without a word'): void; close(): Promise<void> }> {
+export interface Relay {
+  readonly origin: string
+  /** How often something was sent on connections that were lost. */
+  readonly lost: number
+  /** Ends the connections that there are. New ones are carried. */
+  end(fate: 'closed' | 'lost without a word'): void
+  close(): Promise<void>
+}
+
+/** Carries the connections between a client and a server, and can end them. */
+export async function startRelay(to: string): Promise<Relay> {
   const pairs = new Set<readonly [Socket, Socket]>()
+  let lost = 0
   const server = createTcpServer((client) => {
     const upstream = connect(Number(new URL(to).port), '127.0.0.1')
     const pair = [client, upstream] as const
@@ -192,10 +215,16 @@ export async function startRelay(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get lost() {
+      return lost
+    },
     end(fate) {
       for (const [client, upstream] of pairs) {
         client.unpipe()
         upstream.unpipe()
+        client.once('data', () => {
+          lost += 1
+        })
         client.resume()
         if (fate === 'closed') client.destroy()
       }

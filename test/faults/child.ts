@@ -1,6 +1,6 @@
-/** Starts `service.ts` as a process and listens to what it says. */
+/** Starts `service.ts` as a process and reads its messages. */
 
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -18,39 +18,43 @@ interface Message {
   readonly keySet?: 'refreshed' | 'failed'
   readonly trouble?: string
   readonly vitals?: Vitals
+  readonly request?: 'came' | 'left'
+  readonly passed?: number
+  /** What kept the process alive just after it was closed. */
+  readonly closed?: readonly string[]
 }
 
-/** Those of `createGate` that JSON can carry, or `asked`, those of `introspection`; and what the process is told besides. */
-export type Options = Readonly<Record<string, unknown>> & { readonly speed?: number }
+export type Options = Readonly<Record<string, unknown>> & {
+  /** The options of `introspection`. Without it the others are those of `createGate`. */
+  readonly asked?: object
+  /** Its clock moves by `pass` only, and it reports its requests. */
+  readonly stopped?: boolean
+}
 
 const source = process.env.BEARERGATE_TARGET === 'dist' ? [] : ['--conditions=@bearergate/source']
-
-/** Has the monotonic clock run so many times as fast; timers and deadlines do not. */
-function faster(speed: number): string {
-  return `const now = performance.now.bind(performance); performance.now = () => now() * ${speed}`
-}
 
 export class Service {
   static readonly #running = new Set<Service>()
   readonly #child: ChildProcess
   port = 0
-  /** What came of each attempt to fetch keys. */
+  /** The result of each attempt to fetch keys. */
   readonly keySets: string[] = []
-  /** Rejections that nobody handled, exceptions that nobody caught, warnings. */
+  /** Unhandled rejections, uncaught exceptions and warnings. */
   readonly troubles: string[] = []
+  /** How many requests have come, and from how many the client has left before the answer. With `stopped` only. */
+  readonly requests = { came: 0, left: 0 }
 
   private constructor(options: Options) {
-    const { speed, ...others } = options
-    const clock = speed === undefined ? [] : ['--import', `data:text/javascript,${faster(speed)}`]
     const module = fileURLToPath(new URL('service.ts', import.meta.url))
-    this.#child = fork(module, [JSON.stringify(others)], {
-      execArgv: [...source, '--import', 'tsx', ...clock, '--expose-gc'],
+    this.#child = fork(module, [JSON.stringify(options)], {
+      execArgv: [...source, '--import', 'tsx', '--expose-gc'],
     })
     Service.#running.add(this)
     this.#child.once('exit', () => Service.#running.delete(this))
-    this.#child.on('message', ({ keySet, trouble }: Message) => {
+    this.#child.on('message', ({ keySet, trouble, request }: Message) => {
       if (keySet !== undefined) this.keySets.push(keySet)
       if (trouble !== undefined) this.troubles.push(trouble)
+      if (request !== undefined) this.requests[request] += 1
     })
   }
 
@@ -60,7 +64,7 @@ export class Service {
     return service
   }
 
-  /** Kills those that a test which failed has left. */
+  /** Kills those that a failed test has left behind. */
   static async killLeft(): Promise<void> {
     await Promise.all([...Service.#running].map((service) => service.kill()))
   }
@@ -75,17 +79,42 @@ export class Service {
     return vitals
   }
 
-  /** Closes its server and its gate. How long the process lived on, in milliseconds, and its exit code. */
-  async close(): Promise<{ elapsed: number; code: number | null }> {
-    const ended = once(this.#child, 'exit')
-    const start = performance.now()
-    this.#child.send('close')
-    const [code] = await ended
-    return { elapsed: performance.now() - start, code }
+  /** Advances its clock by so many seconds. While it is stopped, the message waits for it. */
+  async pass(seconds: number): Promise<void> {
+    const passed = this.#next('passed')
+    this.#child.send({ pass: seconds })
+    await passed
   }
 
-  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child.kill(name)
+  /** Closes its server and its gate, and returns what it still holds just after that, and its exit code once it has ended. */
+  async beginClose(): Promise<{ resources: readonly string[]; code: Promise<number | null> }> {
+    const code = once(this.#child, 'exit').then(([code]) => code)
+    const resources = this.#next('closed')
+    this.#child.send('close')
+    return { resources: await resources, code }
+  }
+
+  /** Closes its server and its gate, and waits until it ends by itself. Returns its exit code. */
+  async close(): Promise<number | null> {
+    const { code } = await this.beginClose()
+    return code
+  }
+
+  /** Stops the process with SIGSTOP. Once it continues, so many seconds of its own clock have passed at once. */
+  async standStill(seconds: number, meanwhile: () => void = () => {}): Promise<void> {
+    this.#child.kill('SIGSTOP')
+    while (!this.#isStopped) await new Promise((go) => setTimeout(go, 5))
+    // It reads this message when it continues, and before whatever reaches its sockets later.
+    const passed = this.pass(seconds)
+    meanwhile()
+    this.#child.kill('SIGCONT')
+    await passed
+  }
+
+  get #isStopped(): boolean {
+    return execFileSync('ps', ['-o', 'state=', '-p', String(this.#child.pid)], {
+      encoding: 'utf8',
+    }).startsWith('T')
   }
 
   async kill(): Promise<void> {
@@ -94,7 +123,7 @@ export class Service {
     await ended
   }
 
-  #next<K extends 'address' | 'vitals'>(name: K): Promise<NonNullable<Message[K]>> {
+  #next<K extends 'address' | 'vitals' | 'passed' | 'closed'>(name: K): Promise<NonNullable<Message[K]>> {
     return new Promise((resolve, reject) => {
       const ended = (code: number | null) => reject(new Error(`The service ended with ${code}`))
       const hear = (message: Message) => {

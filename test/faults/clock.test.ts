@@ -1,10 +1,11 @@
-/** Clocks that jump, and processes that stand still: lifetimes follow the monotonic clock, expiry the wall clock. */
+/** Wall clocks that jump and processes that stand still. Key lifetimes follow the monotonic clock, `exp` the wall clock. */
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { eventually, freeze, pass, setWallClock, stopClock } from '../support/clock.ts'
 import { createKey, type TestKey } from '../support/issuer.ts'
 import { AuthorizationServer, stalls } from './authorization-server.ts'
-import { observe, tokenOf } from './client.ts'
-import { pass, settled, stoppedClock } from './clock.ts'
+import { type ObserveOptions, tokenOf } from './client.ts'
+import { fixJitter, TICK, timeline } from './timeline.ts'
 
 const MINUTE = 60
 const DAY = 86_400
@@ -15,32 +16,71 @@ let server: AuthorizationServer
 beforeAll(async () => {
   key = await createKey('ES256', 'one')
 })
-stoppedClock()
+stopClock()
+fixJitter()
 beforeEach(async () => {
   server = await AuthorizationServer.start(key)
 })
 afterEach(() => server.down())
 
-describe('a wall clock that jumps', () => {
-  it.each([10 * MINUTE, -10 * MINUTE, DAY, -DAY, 365 * DAY])(
-    'FX41 by %d s changes the life of no key',
-    async (jump) => {
+interface WallClock {
+  readonly options: ObserveOptions
+  /** In milliseconds since the epoch. */
+  now(): number
+  /** Sets the clock forward or back, in seconds. */
+  jump(seconds: number): void
+}
+
+/** The two clocks that a gate can compare tokens with. */
+const wallClocks: [string, () => WallClock][] = [
+  [
+    'the system clock',
+    () => ({
+      options: {},
+      now: () => Date.now(),
+      jump: (seconds) => setWallClock(Date.now() + seconds * 1000),
+    }),
+  ],
+  [
+    'the clock of the "now" option',
+    () => {
       let skew = 0
-      const { ask, events, gate } = observe(server, { now: () => Date.now() + skew * 1000 })
-      const asked = () => ask(key, { iat: undefined, exp: Math.floor(Date.now() / 1000) + skew + 600 })
-      expect(await asked()).toBe('ok')
-      skew = jump
+      const now = () => Date.now() + skew * 1000
+      return {
+        options: { now },
+        now,
+        jump: (seconds) => {
+          skew += seconds
+        },
+      }
+    },
+  ],
+]
+
+describe.each(wallClocks)('%s', (_name, create) => {
+  it.each([10 * MINUTE, -10 * MINUTE, DAY, -DAY, 365 * DAY])(
+    'keeps the age and the refresh time of the keys when the clock jumps by %d s (FX41)',
+    async (jump) => {
+      const wall = create()
+      const { ask, gate, moments, settled } = timeline(server, wall.options)
+      const outcome = () => ask(key, { iat: undefined, exp: Math.floor(wall.now() / 1000) + 600 })
+      expect(await outcome()).toBe('ok')
+      wall.jump(jump)
       for (let step = 0; step < 10; step += 1) {
-        expect(await asked()).toBe('ok')
+        expect(await outcome()).toBe('ok')
         pass(40)
       }
-      expect(events).toHaveLength(1)
       expect(gate.describe()).toMatchObject({
         verifier: { keySet: { state: 'fresh', age: 400, usableFor: 3200 } },
       })
-      pass(150)
-      expect(await asked()).toBe('ok')
-      await settled(() => events.length === 2)
+      pass(80 - TICK)
+      expect(await outcome()).toBe('ok')
+      await settled()
+      expect(moments).toEqual([0])
+      pass(TICK)
+      expect(await outcome()).toBe('ok')
+      await settled()
+      expect(moments).toEqual([0, 480])
     },
   )
 
@@ -49,67 +89,106 @@ describe('a wall clock that jumps', () => {
     [-10 * MINUTE, 'issued_in_future'],
     [DAY, 'expired'],
     [-DAY, 'issued_in_future'],
-  ])('FX41 by %d s decides whether a token is in its time: %s', async (jump, reason) => {
-    let skew = 0
-    const { send } = observe(server, { now: () => Date.now() + skew * 1000 })
-    const token = await tokenOf(key, server.origin)
-    expect(await send(token)).toBe('ok')
-    skew = jump
-    expect(await send(token)).toBe(reason)
-    skew = 0
-    expect(await send(token)).toBe('ok')
-  })
+  ])(
+    'rejects a token when the clock jumps by %d s, as %s, until it jumps back (FX41)',
+    async (jump, reason) => {
+      const wall = create()
+      const { send } = timeline(server, wall.options)
+      const token = await tokenOf(key, server.origin)
+      expect(await send(token)).toBe('ok')
+      wall.jump(jump)
+      expect(await send(token)).toBe(reason)
+      wall.jump(-jump)
+      expect(await send(token)).toBe('ok')
+    },
+  )
 
-  it('FX41 backwards keeps no result of the cache beyond its exp', async () => {
-    let skew = 0
-    const { send, events } = observe(server, { cache: { ttl: 100 }, now: () => Date.now() + skew * 1000 })
-    const token = await tokenOf(key, server.origin, { iat: undefined })
-    expect(await send(token)).toBe('ok')
-    skew = -DAY
-    pass(50)
-    expect(await send(token)).toBe('ok')
-    skew = 0
-    pass(581)
-    expect(await send(token)).toBe('expired')
-    expect(events.length).toBeLessThanOrEqual(2)
-  })
+  it.each([100, 1000])(
+    'uses no cached result past exp when the clock jumps back and forth, with a ttl of %d s (FX41)',
+    async (ttl) => {
+      const wall = create()
+      const { send, moments, settled } = timeline(server, { cache: { ttl }, ...wall.options })
+      const token = await tokenOf(key, server.origin, { iat: undefined })
+      expect(await send(token)).toBe('ok')
+      wall.jump(-DAY)
+      pass(50)
+      expect(await send(token)).toBe('ok')
+      wall.jump(DAY)
+      // `exp` is 600 s after the start, and the tolerance is 30 s.
+      pass(580 - TICK)
+      expect(await send(token)).toBe('ok')
+      await settled()
+      pass(TICK)
+      expect(await send(token)).toBe('expired')
+      expect(moments).toEqual([0, 630 - TICK])
+    },
+  )
 })
 
-describe('a process that was frozen for 15 minutes', () => {
-  it('FX42 serves with the keys it has, and refreshes them', async () => {
-    const { ask, events } = observe(server)
+describe('a process that stood still for 15 minutes', () => {
+  it('accepts a token at once after a freeze of 15 minutes, and refreshes the keys in the background (FX42)', async () => {
+    const { ask, events, moments, settled } = timeline(server)
     expect(await ask(key)).toBe('ok')
-    pass(15 * MINUTE)
+    freeze(15 * MINUTE)
     expect(await ask(key)).toBe('ok')
-    await settled(() => events.length === 2)
+    await settled()
     expect(events[1]).toMatchObject({ type: 'refreshed', keys: 1, added: 0, removed: 0 })
+    expect(moments).toEqual([0, 900])
   })
 
-  it('FX42 uses no key set that is older than the limit', async () => {
-    const { ask, events } = observe(server, { staleFor: 600 })
+  it('uses no key set that is older than "staleFor" after a freeze (FX42)', async () => {
+    const { ask, events, moments } = timeline(server, { staleFor: 600 })
     expect(await ask(key)).toBe('ok')
     const other = await createKey('ES256', 'two')
     server.publish(other)
-    pass(15 * MINUTE)
+    freeze(15 * MINUTE)
     expect(await ask(key)).toBe('unknown_key')
     expect(events[1]).toMatchObject({ type: 'refreshed', added: 1, removed: 1 })
+    expect(moments.slice(0, 2)).toEqual([0, 900])
     expect(await ask(other)).toBe('ok')
   })
 
-  it('FX42 does not wait on a connection of before', async () => {
-    const { ask, events } = observe(server, { timeout: 0.3 })
+  it.each(['request', 'deadline'] as const)(
+    'does not wait for a connection from before a freeze if the %s is processed first (FX42)',
+    async (first) => {
+      const { ask, events, moments, settled } = timeline(server)
+      expect(await ask(key)).toBe('ok')
+      server.fault = stalls['FX22 accepts and never answers']
+      pass(480)
+      expect(await ask(key)).toBe('ok')
+      await eventually(() => server.fetches === 2)
+      freeze(15 * MINUTE)
+      server.fault = undefined
+      // The deadline of the old attempt is overdue. The new attempt needs no time and reports no failure.
+      if (first === 'deadline') pass(0)
+      expect(await ask(key)).toBe('ok')
+      await settled()
+      pass(0)
+      await settled()
+      expect(server.fetches).toBe(3)
+      expect(events.map(({ type }) => type)).toEqual(['refreshed', 'refreshed'])
+      expect(moments).toEqual([0, 480 + 900])
+    },
+  )
+
+  it('accepts good tokens if the issuer hangs before and after a freeze, and recovers after one backoff (FX42)', async () => {
+    const { ask, events, moments, settled } = timeline(server)
     expect(await ask(key)).toBe('ok')
     server.fault = stalls['FX22 accepts and never answers']
-    pass(541)
+    pass(480)
     expect(await ask(key)).toBe('ok')
-    await settled(() => server.fetches === 2)
-    pass(15 * MINUTE)
+    await eventually(() => server.fetches === 2)
+    freeze(15 * MINUTE)
     expect(await ask(key)).toBe('ok')
-    await settled(() => events.length === 2)
+    await eventually(() => server.fetches === 3)
+    pass(5)
+    await settled()
+    expect(await ask(key)).toBe('ok')
     server.fault = undefined
-    pass(2)
+    pass(1)
     expect(await ask(key)).toBe('ok')
-    await settled(() => events.length === 3)
+    await settled()
     expect(events.map(({ type }) => type)).toEqual(['refreshed', 'failed', 'refreshed'])
+    expect(moments).toEqual([0, 1385, 1386])
   })
 })

@@ -84,7 +84,7 @@ export async function crossTalk(
     }
   }
   await Promise.all(Array.from({ length: parallel }, caller))
-  gate.close()
+  verifier.close?.()
   return count
 }
 

@@ -1,5 +1,5 @@
 /**
- * What good requests keep of their throughput beside forged key ids: `npx pnpm flood`. Good ones come 500 a second, for
+ * What good requests keep of their throughput beside forged key ids: `npx pnpm@12.21.0 flood`. Good ones come 500 a second, for
  * ten seconds alone and for sixty beside 100,000 forged ones, at a service of its own process.
  */
 

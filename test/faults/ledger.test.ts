@@ -1,4 +1,4 @@
-/** The checker itself: it sees each kind of loss, and passes a run without any. */
+/** Checks the checker: it finds each kind of loss, and passes a run without any. */
 
 import { describe, expect, it } from 'vitest'
 import { Ledger, type Outcome, passes, type TokenClass } from './ledger.ts'
@@ -9,7 +9,7 @@ function verdictOf(token: TokenClass, outcome: Outcome, mayFail = false) {
   return ledger.verdict()
 }
 
-describe('the checker of "Nothing lost"', () => {
+describe('the checker of "nothing lost"', () => {
   it.each<[TokenClass, Outcome, boolean]>([
     ['good', 200, false],
     ['good', 200, true],
@@ -20,7 +20,7 @@ describe('the checker of "Nothing lost"', () => {
     ['new key', 200, true],
     ['none', 401, false],
     ['good', 'aborted', false],
-  ])('passes %s → %s', (token, outcome, mayFail) => {
+  ])('passes a request with token "%s" and outcome %s (fault: %s)', (token, outcome, mayFail) => {
     expect(passes(verdictOf(token, outcome, mayFail))).toBe(true)
   })
 
@@ -35,14 +35,14 @@ describe('the checker of "Nothing lost"', () => {
     ['garbage', 500, true, 'odd'],
     ['expired', 400, false, 'odd'],
     ['good', 'lost', false, 'lost'],
-  ])('fails %s → %s', (token, outcome, mayFail, why) => {
+  ])('fails a request with token "%s" and outcome %s (fault: %s) as %s', (token, outcome, mayFail, why) => {
     const verdict = verdictOf(token, outcome, mayFail)
     expect(verdict).toMatchObject({ [why]: 1 })
     expect(verdict.examples).toHaveLength(1)
     expect(passes(verdict)).toBe(false)
   })
 
-  it('fails where a request was sent and nothing came', () => {
+  it('fails if a request was sent and never answered, and if no request was sent', () => {
     const ledger = new Ledger()
     ledger.sent()
     expect(ledger.verdict()).toMatchObject({ sent: 1, lost: 1 })

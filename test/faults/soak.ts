@@ -1,6 +1,6 @@
 /**
  * Good and bad traffic for minutes while faults rotate, and the checker's verdict with the vitals of the service:
- * `npx pnpm soak --minutes 10 --rate 1000 --seed 7`. It exits with 1 where anything was lost.
+ * `npx pnpm@12.21.0 soak --minutes 10 --rate 1000 --seed 7`. It exits with 1 where anything was lost.
  */
 
 import { Agent, request, type ServerResponse } from 'node:http'
@@ -246,7 +246,7 @@ console.log({
   heapSlope: `${slopeOf(warm).toFixed(2)} MiB/h over ${warm.length} samples`,
   loopDelayP99: `${Math.max(...warm.map(({ vitals }) => vitals.delayP99)).toFixed(1)} ms at worst in a phase`,
 })
-const { code } = await service.close()
+const code = await service.close()
 if (isUp) await server.down()
 const isGood = passes(verdict) && service.troubles.length === 0 && code === 0
 console.log(isGood ? 'Nothing lost.' : 'SOMETHING WAS LOST.')

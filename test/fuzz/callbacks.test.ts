@@ -1,4 +1,4 @@
-/** Whatever the callbacks of the user return, throw or reject with, a gate decides, and never by a pass (FX56). */
+/** Whatever callbacks return, throw or reject with, a gate decides, and never accepts the token for it (FX56). */
 
 import { createGate, type Decision, Unavailable } from '@bearergate/core'
 import fc from 'fast-check'
@@ -69,7 +69,7 @@ const request = { header: () => 'Bearer good' }
 const hostile = Proxy.revocable({}, {})
 hostile.revoke()
 
-describe('the callbacks of a gate', () => {
+describe('a gate and its callbacks', () => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => unhandled.push(reason)
   beforeEach(() => {
@@ -79,21 +79,22 @@ describe('the callbacks of a gate', () => {
   afterEach(() => {
     process.off('unhandledRejection', listener)
   })
-  const settled = () => new Promise((resolve) => setTimeout(resolve, 5))
+  /** Node reports an unhandled rejection before the next turn of its event loop. */
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-  it('FX56 a verifier may return, throw or reject with anything: a gate decides', async () => {
+  it('decides whatever a verifier returns, throws or rejects with (FX56)', async () => {
     const property = fc.asyncProperty(wayOut, async (verify) => {
       const decision = await createGate({ verifier: { verify: verify as never } }).authenticate(request)
       if (!isDefinite(decision)) return false
       if (!decision.ok) return decision.toResponse().status === decision.status
       return mayPass(await (verify as () => unknown)())
     })
-    expect(await fuzz('FX56', property, 20_000)).toBeGreaterThanOrEqual(scaled(20_000))
+    expect(await fuzz('FX56', property, 20_000)).toBe(scaled(20_000))
     await settled()
     expect(unhandled).toEqual([])
   })
 
-  it('FX56 a listener may throw or return anything, and another requirement may too', async () => {
+  it('decides whatever a listener or a requirement returns or throws (FX56)', async () => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     const property = fc.asyncProperty(result, thrown, async (value, error) => {
       for (const callback of [
@@ -110,25 +111,25 @@ describe('the callbacks of a gate', () => {
       }
       return true
     })
-    expect(await fuzz('FX56 others', property, 5_000)).toBeGreaterThanOrEqual(scaled(5_000))
+    expect(await fuzz('FX56 others', property, 5_000)).toBe(scaled(5_000))
     await settled()
     expect(unhandled).toEqual([])
   })
 
-  it('FX56 a verifier may throw an object that cannot be looked at', async () => {
+  it('answers 503 if a verifier throws a revoked proxy (FX56)', async () => {
     const verify = () => {
       throw hostile.proxy
     }
     expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
   })
 
-  it('FX56 a verifier may reject with an object that cannot be looked at', async () => {
+  it('answers 503 if a verifier rejects with a revoked proxy (FX56)', async () => {
     const verify = () => Promise.reject(hostile.proxy)
     expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
   })
 
   it.each([[1n], [Symbol('soon')], [{ valueOf: 7, toString: 7 }]])(
-    'FX56 a verifier may throw an Unavailable whose retryAfter is no number',
+    'answers 503 if a verifier throws an Unavailable whose retryAfter is not a number (FX56)',
     async (retryAfter) => {
       const verify = () => {
         throw new Unavailable('later', { retryAfter: retryAfter as unknown as number })
@@ -137,7 +138,7 @@ describe('the callbacks of a gate', () => {
     },
   )
 
-  it('FX56 a listener may be async and reject', async () => {
+  it('allows the request if an async listener rejects (FX56)', async () => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     const onDecision = () => Promise.reject(new Error('the log is full'))
     expect(await createGate({ verifier, onDecision }).authenticate(request)).toMatchObject({ ok: true })
@@ -149,9 +150,9 @@ describe('the callbacks of a gate', () => {
     ['a promise of false', async () => false],
     ['a text', () => 'false'],
     ['an object', () => ({})],
-  ])('FX56 a requirement is not met by %s', async (_, isMet) => {
+  ])('answers 503 if a requirement returns %s (FX56)', async (_, isMet) => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     const requirement = isMet as unknown as () => boolean
-    expect(await createGate({ verifier, requirement }).authenticate(request)).toMatchObject({ ok: false })
+    expect(await createGate({ verifier, requirement }).authenticate(request)).toMatchObject({ status: 503 })
   })
 })

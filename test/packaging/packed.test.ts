@@ -41,9 +41,11 @@ beforeAll(async () => {
   await run(bin('tsc'), ['-b'], ROOT)
   project = await realpath(await mkdtemp(join(tmpdir(), 'bearergate-packed-')))
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
+  const { packageManager } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+  const [pnpm] = packageManager.split('+')
   for (const name of PACKAGES) {
     const destination = ['--pack-destination', project]
-    await run('npx', ['--yes', 'pnpm', '-C', `packages/${name}`, 'pack', ...destination], ROOT)
+    await run('npx', ['--yes', pnpm, '-C', `packages/${name}`, 'pack', ...destination], ROOT)
     const { version } = JSON.parse(await readFile(join(ROOT, 'packages', name, 'package.json'), 'utf8'))
     tarballs[name] = join(project, `bearergate-${name}-${version}.tgz`)
     await mkdir(unpacked(name), { recursive: true })
@@ -174,7 +176,7 @@ describe('a project that installed the tarballs', () => {
 
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
-    const names = [...PACKAGES, 'core/presets', 'core/lambda'].map(
+    const names = [...PACKAGES, 'core/presets', 'core/lambda', 'core/node'].map(
       (name) => `import.meta.resolve('@bearergate/${name}')`,
     )
     await writeFile(file, `console.log([${names}].join())`)
@@ -183,6 +185,7 @@ describe('a project that installed the tarballs', () => {
       ...PACKAGES.map((name) => `@bearergate/${name}/dist/index.js`),
       '@bearergate/core/dist/presets/index.js',
       '@bearergate/core/dist/lambda.js',
+      '@bearergate/core/dist/node.js',
     ])
   })
 

@@ -7,7 +7,7 @@ import { importsOf, PACKAGES, packageOf, type Source, sourcesOf } from './source
 /** The core from top to bottom: each unit, a file or a folder, imports from lower lines only. */
 const LAYERS = [
   ['index.ts'],
-  ['attach.ts', 'lambda.ts', 'websocket.ts'],
+  ['attach.ts', 'lambda.ts', 'node.ts', 'websocket.ts'],
   ['lambda-authorizer.ts'],
   ['gate.ts'],
   ['gate-options.ts', 'lambda-background.ts'],
@@ -45,7 +45,7 @@ function isInternal(specifier: string): boolean {
 }
 
 function isBuiltin(specifier: string): boolean {
-  if (isInternal(specifier)) return false
+  if (isInternal(specifier)) return false // Such as `net/semaphore.ts`, which is not Node's `net`.
   return specifier.startsWith('node:') || builtinModules.includes(packageOf(specifier))
 }
 
@@ -158,6 +158,14 @@ describe('the core', () => {
       if (!imports.some(isBuiltin)) continue
       expect(path).toMatch(/\.node\.ts$/)
     }
+  })
+
+  it('imports what has no portable twin in node.ts only, which is an entry point of its own', () => {
+    const special = 'net/public-fetch.node.ts'
+    expect(core.filter(({ imports }) => imports.includes(special)).map(({ path }) => path)).toEqual([
+      'node.ts',
+    ])
+    expect(core.filter(({ imports }) => imports.includes('node.ts'))).toEqual([])
   })
 
   it('names no global of Node’s own outside those files', () => {

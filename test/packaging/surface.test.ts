@@ -2,6 +2,7 @@
 
 import * as core from '@bearergate/core'
 import * as lambda from '@bearergate/core/lambda'
+import * as node from '@bearergate/core/node'
 import * as presets from '@bearergate/core/presets'
 import * as express from '@bearergate/express'
 import * as koa from '@bearergate/koa'
@@ -165,7 +166,7 @@ describe('the public surface', () => {
     expect(all).toEqual([...CORE, ...CORE_TYPES].sort())
   })
 
-  it.each(['index.ts', 'presets/index.ts'])(
+  it.each(['index.ts', 'presets/index.ts', 'node.ts'])(
     'of the core is explicit: %s re-exports by name, and does nothing else',
     (index) => {
       const code = sourcesOf('core').find(({ path }) => path === index)?.code
@@ -182,6 +183,10 @@ describe('the public surface', () => {
 
   it('of lambda is what is listed here', () => {
     expect(Object.keys(lambda).sort()).toEqual(['lambda', 'lambdaAuthorizer', 'lambdaRequest'])
+  })
+
+  it('of node is what is listed here', () => {
+    expect(Object.keys(node)).toEqual(['publicFetch'])
   })
 
   it('of both adapters is the same', () => {

@@ -67,7 +67,7 @@ const RUNTIMES: readonly Runtime[] = [
     without: {
       'does not import a point off its curve': 'it does, and finds no signature of it valid',
       'is told which of them is unusable': 'as above',
-      'FX56 that rejects does not end the process': 'the test starts a process with flags of Node',
+      'that rejects does not end the process': 'the test starts a process with flags of Node',
       'does not keep a token for the next request of its connection':
         'its node:http drops a request that was sent before an answer',
     },
@@ -184,8 +184,7 @@ describe('the tests pass', () => {
   for (const runtime of RUNTIMES) {
     const { name, binary } = runtime
     const isThere = existsSync(installed(binary))
-    if (!isThere)
-      console.warn(`${name} is not installed: npm install --no-package-lock --prefix test/runtimes`)
+    if (!isThere) console.warn(`${name} is not installed: npm ci --prefix test/runtimes`)
     it.skipIf(!isThere)(`on ${name}`, { timeout: 600_000 }, async () => {
       const { passed, failed } = await reportOf(runtime)
       expect(failed).toEqual([])

@@ -28,25 +28,30 @@ const realNow = performance.now
 
 interface FakeTimers {
   toFake: readonly ('Date' | 'performance')[]
-  now?: Date
+  now?: Date | number
 }
 
 /** Milliseconds since the clocks were stopped. */
 let passed = 0
+/** The wall time at which they were stopped, or that was set since, less what has passed. */
+let start = 0
+
+const wallTime = () => start + passed
 
 export const vi = {
   fn,
   spyOn,
   restoreAllMocks,
   setConfig() {},
-  useFakeTimers({ toFake, now = new RealDate() }: FakeTimers) {
+  useFakeTimers({ toFake, now = RealDate.now() }: FakeTimers) {
     passed = 0
+    start = Number(now)
     if (toFake.includes('performance')) performance.now = () => passed
     if (!toFake.includes('Date')) return
-    const time = () => now.getTime() + passed
     globalThis.Date = new Proxy(RealDate, {
-      construct: (target, values: []) => (values.length === 0 ? new target(time()) : new target(...values)),
-      get: (target, name) => (name === 'now' ? time : Reflect.get(target, name)),
+      construct: (target, values: []) =>
+        values.length === 0 ? new target(wallTime()) : new target(...values),
+      get: (target, name) => (name === 'now' ? wallTime : Reflect.get(target, name)),
     })
   },
   useRealTimers() {
@@ -56,9 +61,9 @@ export const vi = {
   advanceTimersByTime(milliseconds: number) {
     passed += milliseconds
   },
+  /** Sets the wall clock of stopped clocks. */
   setSystemTime(milliseconds: number) {
-    const start = new RealDate(milliseconds - passed)
-    vi.useFakeTimers({ toFake: ['Date'], now: start })
+    start = milliseconds - passed
   },
   async waitFor<T>(check: () => T | Promise<T>, { timeout = 1000, interval = 50 } = {}): Promise<T> {
     for (const end = RealDate.now() + timeout; ; await new Promise((go) => setTimeout(go, interval)))

@@ -2,26 +2,19 @@
 
 import { afterEach, beforeEach, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
+import { StoppedClock } from './stopped-clock.ts'
 
 /** 2026-01-01T00:00:00Z. */
 const START = Date.UTC(2026, 0, 1)
 
-interface Deadline {
-  readonly due: number
-  readonly abort: AbortController
-}
-
-/** Seconds since the test began. */
-let passed = 0
-let deadlines: Deadline[] = []
+let clock = new StoppedClock(() => Date.now())
 
 /** Stops the clock for each test of the file. Sockets stay real, and so do the test's own timers. */
 export function stopClock(): void {
   beforeEach(() => {
-    passed = 1
-    deadlines = []
     vi.useFakeTimers({ toFake: ['Date'], now: START })
-    setClock({ now: () => Date.now(), monotonic: () => passed, timeout })
+    clock = new StoppedClock(() => Date.now())
+    setClock(clock)
   })
   afterEach(() => {
     setClock()
@@ -31,23 +24,34 @@ export function stopClock(): void {
 
 /** Advances the clock. Deadlines on the way abort in their order, each at its own time. */
 export function pass(seconds: number): void {
-  const until = passed + seconds
-  for (let next = nextDeadline(until); next !== undefined; next = nextDeadline(until)) {
-    deadlines = deadlines.filter((deadline) => deadline !== next)
-    moveTo(Math.max(passed, next.due))
-    next.abort.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
-  }
-  moveTo(until)
+  clock.pass(seconds, moveWallClock)
+}
+
+function moveWallClock(seconds: number): void {
+  vi.setSystemTime(Date.now() + Math.round(seconds * 1000))
+}
+
+/** Forgets the pending deadlines, as a runtime does that ends a request with everything that belongs to it. */
+export function dropDeadlines(): void {
+  clock.drop()
+}
+
+/**
+ * Lets time pass while the process stands still, as a suspended process or a frozen function does. No deadline aborts
+ * meanwhile. The next `pass`, also `pass(0)`, aborts those that are overdue.
+ */
+export function freeze(seconds: number): void {
+  clock.freeze(seconds, moveWallClock)
 }
 
 /** Returns how many seconds have passed since the test began. */
 export function time(): number {
-  return passed - 1
+  return clock.time
 }
 
 /** Returns in how many seconds the pending deadlines are due, the soonest first. */
 export function pendingDeadlines(): readonly number[] {
-  return deadlines.map(({ due }) => due - passed).sort((one, other) => one - other)
+  return clock.pendingDeadlines
 }
 
 /** Sets the wall clock alone, as an administrator or NTP would. Monotonic time and deadlines do not notice. */
@@ -59,23 +63,4 @@ export function setWallClock(milliseconds: number): void {
 export async function eventually(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 20_000 && !condition(); turn += 1) await new Promise((go) => setTimeout(go, 1))
   if (!condition()) throw new Error(`Still waiting for: ${condition}`)
-}
-
-function timeout(seconds: number): AbortSignal {
-  const abort = new AbortController()
-  if (seconds <= 0) abort.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
-  else deadlines.push({ due: passed + seconds, abort })
-  return abort.signal
-}
-
-function nextDeadline(until: number): Deadline | undefined {
-  return deadlines
-    .filter(({ due }) => due <= until)
-    .sort((one, other) => one.due - other.due)
-    .at(0)
-}
-
-function moveTo(seconds: number): void {
-  vi.setSystemTime(Date.now() + Math.round((seconds - passed) * 1000))
-  passed = seconds
 }

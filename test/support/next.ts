@@ -1,4 +1,4 @@
-/** The example of Next, built where Next is installed (`npm install --no-package-lock --prefix test/runtimes`). */
+/** The example of Next, built where Next is installed (`npm ci --prefix test/runtimes`). */
 
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, realpath } from 'node:fs/promises'

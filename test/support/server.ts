@@ -14,9 +14,10 @@ export interface Running {
   close(): Promise<void>
 }
 
-export async function listen(listener: RequestListener): Promise<Running> {
+/** @param at the port, by default any that is free */
+export async function listen(listener: RequestListener, at = 0): Promise<Running> {
   const server: Server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     origin: `http://127.0.0.1:${port}`,

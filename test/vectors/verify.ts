@@ -9,6 +9,7 @@ import {
 } from '../../packages/core/src/verify/jwk.ts'
 import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/jwks.ts'
 import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
+import { KeyTries } from '../../packages/core/src/verify/key-tries.ts'
 import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
@@ -42,7 +43,7 @@ async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]
   if ('active' in jws) return jws.reason
   try {
     const candidates = await keys.find(jws.alg, jws.kid)
-    if ((await signingKey(jws, candidates)) !== undefined) return 'verified'
+    if ((await signingKey(jws, candidates, new KeyTries(keys.tries.unknown))) !== undefined) return 'verified'
     return candidates.length === 0 ? 'unknown_key' : 'invalid_signature'
   } catch {
     return 'unavailable'

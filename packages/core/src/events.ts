@@ -59,8 +59,9 @@ export type IntrospectionEvent =
       readonly cause: Unavailable
       /** Whether it is the server that refuses our own credentials. */
       readonly unauthorized: boolean
-      /** Whether the server is left alone for now, and for how long, in seconds. */
-      readonly open: boolean
+      /** The circuit of the caller's lane after the failure. While it is `open`, callers get 503 and the server is not asked. */
+      readonly circuit: 'closed' | 'half-open' | 'open'
+      /** In how many seconds the server may be asked again. 0 while the circuit is closed. */
       readonly retryAfter: Seconds
     }
   | { readonly type: 'recovered'; readonly server: string }

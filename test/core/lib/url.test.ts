@@ -1,7 +1,7 @@
 /** The URLs of the options: one canonical text is compared, fetched and passed on, and nothing else is accepted. */
 
 import { createGate, introspection, issuers, jwt, privateKeyJwt } from '@bearergate/core'
-import { keycloak } from '@bearergate/core/presets'
+import { keycloak, okta } from '@bearergate/core/presets'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
 
@@ -294,3 +294,20 @@ it.each(['https://id.example.com/token\n', 'https://idé.example.com', 'a b', ''
     expect(message).toContain('"audience" must be')
   },
 )
+
+it.each([
+  'acme.o\u212ata.com',
+  'acme.okta.com\n',
+  ' acme.okta.com',
+  'acme.okta.com.',
+  'acme\\.okta.com',
+  'acme.okta.com:443',
+])('refuses the domain of a preset as %j (ATK02)', (domain) => {
+  expect(messageOf(() => okta({ domain, audience: AUDIENCE }))).toContain('"domain" must be a domain name')
+})
+
+it('composes the issuer of a preset from a domain in any case (ATK02)', () => {
+  expect(okta({ domain: 'Acme.OKTA.com', audience: AUDIENCE }).issuers).toEqual([
+    'https://acme.okta.com/oauth2/default',
+  ])
+})

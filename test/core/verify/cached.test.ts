@@ -1,4 +1,4 @@
-/** The cache around a verifier: what is kept, for how long, and what is never kept. */
+/** The cache around a verifier: which results are cached, for how long, and which never. */
 
 import {
   type Active,
@@ -10,16 +10,12 @@ import {
   type TokenVerifier,
   type Verification,
 } from '@bearergate/core'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { eventually, pass, setWallClock, stopClock } from '../../support/clock.ts'
 import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
+import { isPending } from '../../support/pending.ts'
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'Date'] })
-})
-afterEach(() => {
-  vi.useRealTimers()
-})
-const pass = (seconds: number) => vi.advanceTimersByTime(seconds * 1000)
+stopClock()
 const now = () => Date.now() / 1000
 
 const identity = (subject: string): Identity => ({
@@ -45,44 +41,48 @@ function counting(
 }
 
 describe('cached', () => {
-  it('verifies a token once in its ttl', async () => {
+  it('verifies a token once within "ttl"', async () => {
     const { verify, cache } = counting(async (token) => active(token))
     const first = await cache.verify('a')
-    pass(59.9)
+    pass(59.75)
     expect(await cache.verify('a')).toEqual(first)
     expect(verify).toHaveBeenCalledOnce()
-    pass(0.1)
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('answers a hit at once, without a promise', async () => {
+  it('answers a cache hit at once, without a promise', async () => {
     const { cache } = counting(async () => active('a'))
     await cache.verify('a')
     expect(cache.verify('a')).not.toBeInstanceOf(Promise)
   })
 
-  it('G05 never uses a result past its expiresAt', async () => {
+  it('does not use a result after its "expiresAt" (RFC 7662 §4, G05)', async () => {
     const { verify, cache } = counting(async () => active('a', now() + 10))
     await cache.verify('a')
-    pass(9.9)
+    pass(9.75)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledOnce()
-    pass(0.1)
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('FX41 measures its ttl by the monotonic clock, and expiresAt by the wall clock', async () => {
-    let wall = 1_000_000
-    const { verify, cache } = counting(async () => active('a', 2_000), { now: () => wall })
+  it('measures "ttl" by the monotonic clock and "expiresAt" by the wall clock (FX41)', async () => {
+    const { verify, cache } = counting(async () => active('a', now() + 30))
+    const start = Date.now()
     await cache.verify('a')
-    wall -= 900_000
+    setWallClock(start - 86_400_000)
+    pass(59.75)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledOnce()
-    wall = 2_000_000
+    pass(0.25)
     await cache.verify('a')
     expect(verify).toHaveBeenCalledTimes(2)
+    setWallClock(start + 30_000)
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledTimes(3)
   })
 
   it('shares one verification among concurrent requests with the same token', async () => {
@@ -94,7 +94,7 @@ describe('cached', () => {
     )
   })
 
-  it('never keeps that the verifier could not tell', async () => {
+  it('does not cache failures of the verifier', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(async () => {
       throw new Error('down')
     })
@@ -105,7 +105,7 @@ describe('cached', () => {
     expect(await cache.verify('a')).toMatchObject({ active: true })
   })
 
-  it('keeps refusals only where negativeTtl says so, and apart from the good results', async () => {
+  it('caches rejections only for "negativeTtl", separately from valid results', async () => {
     const refuse = async (token: string): Promise<Verification> =>
       token.startsWith('bad') ? { active: false, reason: 'unknown_token' } : active(token)
     const without = counting(refuse)
@@ -118,12 +118,15 @@ describe('cached', () => {
     await cache.verify('bad99')
     await cache.verify('good')
     expect(verify).toHaveBeenCalledTimes(101)
-    pass(5)
+    pass(4.75)
+    await cache.verify('bad99')
+    expect(verify).toHaveBeenCalledTimes(101)
+    pass(0.25)
     await cache.verify('bad99')
     expect(verify).toHaveBeenCalledTimes(102)
   })
 
-  it('keeps no more than max results, the most recently used ones', async () => {
+  it('keeps the "max" most recently used results', async () => {
     const { verify, cache } = counting(async (token) => active(token), { max: 2 })
     for (const token of ['a', 'b', 'a', 'c', 'a']) await cache.verify(token)
     expect(verify).toHaveBeenCalledTimes(3)
@@ -131,7 +134,7 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(4)
   })
 
-  it('BI16 freezes what requests share', async () => {
+  it('freezes the identities that requests share (BI16)', async () => {
     const { cache } = counting(async () => ({
       active: true,
       identity: { ...identity('a'), claims: { list: [{}] } },
@@ -143,7 +146,7 @@ describe('cached', () => {
     expect(() => (result.identity.claims.list as object[]).push({})).toThrow(TypeError)
   })
 
-  it('asks the verifier whether a kept result still holds', async () => {
+  it('verifies again if the verifier says that a cached result is no longer valid', async () => {
     let holds = true
     const verify = vi.fn(async () => active('a'))
     const cache = cached({ verify, holds: () => holds }, { ttl: 60 })
@@ -155,14 +158,14 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('takes a thenable for a promise', async () => {
+  it('awaits a thenable returned by the verifier', async () => {
     // biome-ignore lint/suspicious/noThenProperty: this is what is tested
     const thenable = { then: (resolve: (value: Verification) => void) => resolve(active('a')) }
     const cache = cached({ verify: () => thenable as Promise<Verification> }, { ttl: 60 })
     expect(await cache.verify('a')).toMatchObject({ active: true })
   })
 
-  it('M05 holds no token, or part of one, in its keys', async () => {
+  it('has no part of a token in its keys (M05)', async () => {
     const key = await createKey('ES256')
     const token = await key.sign({ iat: undefined, exp: now() + 60 })
     const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
@@ -187,30 +190,32 @@ describe('cached', () => {
     ['max', { verify: () => active('a') }, { ttl: 1, max: 2 ** 53 }],
     ['now', { verify: () => active('a') }, { ttl: 1, now: 7 }],
     ['size', { verify: () => active('a') }, { ttl: 1, size: 7 }],
-  ])('BI20 names "%s" in a TypeError at creation', (name, verifier, options) => {
+  ])('throws a TypeError that names "%s" at creation (BI20)', (name, verifier, options) => {
     expect(() => cached(verifier as never, options as never)).toThrow(TypeError)
     expect(() => cached(verifier as never, options as never)).toThrow(`"${name}"`)
   })
 })
 
 describe('the cache of jwt', () => {
-  it('never uses a result past exp, and verifies within the tolerance anew', async () => {
+  it('does not use a result after "exp", and verifies again within the clock tolerance', async () => {
     const key = await createKey('ES256')
     const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
     const token = await key.sign({ iat: undefined, exp: now() + 60 })
     const ask = () =>
       gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
     expect(await ask()).toMatchObject({ ok: true })
-    pass(59)
+    pass(59.75)
     expect(await ask()).toMatchObject({ ok: true })
-    pass(1)
+    pass(0.25)
     expect(ask()).toBeInstanceOf(Promise)
     expect(await ask()).toMatchObject({ ok: true })
-    pass(30)
+    pass(29.75)
+    expect(await ask()).toMatchObject({ ok: true })
+    pass(0.25)
     expect(await ask()).toMatchObject({ ok: false, reason: 'expired' })
   })
 
-  it('D06 never uses a result past maxTokenAge', async () => {
+  it('does not use a result after "maxTokenAge" (D06)', async () => {
     const key = await createKey('ES256')
     const gate = createGate({
       issuer: ISSUER,
@@ -223,31 +228,65 @@ describe('the cache of jwt', () => {
     const ask = () =>
       gate.authenticate(new Request('https://a', { headers: { authorization: `Bearer ${token}` } }))
     expect(await ask()).toMatchObject({ ok: true })
-    pass(59)
+    pass(59.75)
     expect(await ask()).toMatchObject({ ok: true })
-    pass(1)
+    pass(0.25)
     expect(await ask()).toMatchObject({ ok: false, reason: 'too_old' })
   })
 })
 
-it('FX53 keeps no answer that came so late that a newer one may have gone before', async () => {
-  const answers: ((result: Verification) => void)[] = []
-  const verifier: TokenVerifier = {
-    verify: () => new Promise((resolve) => void answers.push(resolve)),
+describe('a verification that takes long', () => {
+  function pendingVerifier() {
+    const answers: ((result: Verification) => void)[] = []
+    const verifier: TokenVerifier = {
+      verify: () => new Promise((resolve) => void answers.push(resolve)),
+    }
+    return { answers, cache: cached(verifier, { ttl: 60 }) }
   }
-  const cache = cached(verifier, { ttl: 60 })
-  const asked = async (times: number) => {
-    while (answers.length < times) await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  const first = cache.verify('a')
-  await asked(1)
-  pass(6)
-  const second = cache.verify('a')
-  await asked(2)
-  answers[1]?.({ active: false, reason: 'revoked' })
-  expect(await second).toMatchObject({ active: false })
-  answers[0]?.(active('emma'))
-  expect(await first).toMatchObject({ active: true })
-  void cache.verify('a')
-  await asked(3)
+
+  it('is shared by requests that come within 5 s, and by none later', async () => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(4.75)
+    const joined = cache.verify('a') as Promise<Verification>
+    expect(await isPending(joined)).toBe(true)
+    expect(answers).toHaveLength(1)
+    pass(0.25)
+    void cache.verify('a')
+    await eventually(() => answers.length === 2)
+    answers[0]?.(active('emma'))
+    expect(await Promise.all([first, joined])).toMatchObject([{ active: true }, { active: true }])
+  })
+
+  it.each([
+    [4.75, true],
+    [5, false],
+  ])('for %d s is kept: %s, because a newer answer may have come since (FX53)', async (seconds, isKept) => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(seconds)
+    answers[0]?.(active('emma'))
+    expect(await first).toMatchObject({ active: true })
+    const again = cache.verify('a')
+    if (isKept) expect(await again).toMatchObject({ active: true })
+    else await eventually(() => answers.length === 2)
+    expect(answers).toHaveLength(isKept ? 1 : 2)
+  })
+
+  it('does not replace the result of a newer one (FX53)', async () => {
+    const { answers, cache } = pendingVerifier()
+    const first = cache.verify('a')
+    await eventually(() => answers.length === 1)
+    pass(5)
+    const second = cache.verify('a')
+    await eventually(() => answers.length === 2)
+    answers[1]?.({ active: false, reason: 'revoked' })
+    expect(await second).toMatchObject({ active: false })
+    answers[0]?.(active('emma'))
+    expect(await first).toMatchObject({ active: true })
+    void cache.verify('a')
+    await eventually(() => answers.length === 3)
+  })
 })

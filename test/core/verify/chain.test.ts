@@ -1,4 +1,4 @@
-/** Several kinds of tokens behind one gate: who judges which token, and that nobody else does. */
+/** Several kinds of tokens behind one gate: which verifier checks which token, and that no other does. */
 
 import {
   type Active,
@@ -47,7 +47,7 @@ async function outcome(gate: Gate, token: string): Promise<string> {
 }
 const gateOf = (verifier: TokenVerifier) => createGate({ verifier, now: clock })
 
-describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
+describe('a chain of JWT, prefixed, static and opaque tokens', () => {
   const session = generateToken('acme')
   const lookup = vi.fn((token: string) => (token === 'found' ? { subject: 'looked-up' } : null))
   let gate: Gate
@@ -64,7 +64,7 @@ describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
     )
   })
 
-  it('takes each of them', async () => {
+  it('accepts each kind', async () => {
     expect(await outcome(gate, await key.sign())).toBe('ok jwt emma')
     expect(await outcome(gate, session)).toBe('ok opaque session')
     expect(await outcome(gate, 'fixed-token')).toBe('ok static service')
@@ -72,7 +72,7 @@ describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
     expect(await outcome(gate, 'unknown')).toBe('401 unknown_token')
   })
 
-  it('E12 lets no JWT that its verifier refuses fall through to the next', async () => {
+  it('does not pass a JWT that its verifier rejects to the next one (E12)', async () => {
     lookup.mockClear()
     const other = await createKey('ES256', 'ES256-1')
     expect(await outcome(gate, await key.sign({ exp: NOW - 60 }))).toBe('401 expired')
@@ -81,13 +81,13 @@ describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
     expect(lookup).not.toHaveBeenCalled()
   })
 
-  it('lets no token with a prefix that is unknown fall through', async () => {
+  it('does not pass an unknown token with a known prefix to the next one', async () => {
     lookup.mockClear()
     expect(await outcome(gate, generateToken('acme'))).toBe('401 unknown_token')
     expect(lookup).not.toHaveBeenCalled()
   })
 
-  it('gives a JWT of an issuer that nobody names to those who may take any token', async () => {
+  it('passes a JWT of an unknown issuer to verifiers that may handle any token', async () => {
     lookup.mockClear()
     expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe(
       '401 unknown_token',
@@ -97,7 +97,7 @@ describe('a chain of JWT, prefix, fixed tokens and lookup', () => {
 })
 
 describe('a chain of verifiers that own their tokens', () => {
-  it('refuses what none of them owns, and says why', async () => {
+  it('rejects a token that none of them handles, with the reason', async () => {
     const gate = gateOf(chain(ofIssuer(), opaque({ prefix: 'acme', lookup: () => null })))
     expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe('401 wrong_issuer')
     expect(await outcome(gate, 'garbage')).toBe('401 malformed_token')
@@ -105,12 +105,12 @@ describe('a chain of verifiers that own their tokens', () => {
   })
 })
 
-describe('turns', () => {
+describe('the next verifier', () => {
   const verifier = (verify: TokenVerifier['verify']): TokenVerifier => ({ verify })
   const unknown = verifier(() => ({ active: false, reason: 'unknown_token' }))
   const good = verifier(async () => ({ active: true, identity: identity('late') }))
 
-  it('pass on after unknown_token, at once or later', async () => {
+  it('is asked after unknown_token, returned at once or by a promise', async () => {
     const later = verifier(async () => ({ active: false, reason: 'unknown_token' }))
     expect(await outcome(gateOf(chain(unknown, later, good)), 'a')).toBe('ok opaque late')
     expect(await outcome(gateOf(chain(unknown, later)), 'a')).toBe('401 unknown_token')
@@ -119,7 +119,7 @@ describe('turns', () => {
   it.each([
     ['expired', verifier(() => ({ active: false, reason: 'expired' })), '401 expired'],
     ['revoked', verifier(async () => ({ active: false, reason: 'revoked' })), '401 revoked'],
-  ])('end with %s', async (_, member, expected) => {
+  ])('is not asked after %s', async (_, member, expected) => {
     expect(await outcome(gateOf(chain(unknown, member, good)), 'a')).toBe(expected)
   })
 
@@ -131,14 +131,14 @@ describe('turns', () => {
         throw new Error('down')
       },
     ],
-  ])('go on where one %s: its outage is no verdict on what another knows', async (_, verify) => {
+  ])('is asked if one %s, and may accept the token', async (_, verify) => {
     const down = verifier(verify)
     expect(await outcome(gateOf(chain(down, good)), 'a')).toBe('ok opaque late')
     expect(await outcome(gateOf(chain(down, unknown)), 'a')).toBe('503 unavailable')
     expect(await outcome(gateOf(chain(unknown, down)), 'a')).toBe('503 unavailable')
   })
 
-  it('are taken at once where all answer at once', () => {
+  it('answers at once if all answer at once', () => {
     const gate = gateOf(
       chain(
         unknown,
@@ -156,7 +156,7 @@ describe('turns', () => {
     ['null', () => null],
     ['a promise of a word', async () => 'no'],
     ['a promise that rejects', () => Promise.reject(new Error('no'))],
-  ])('FX56 an owns that gives %s is answered 503', async (_, answer) => {
+  ])('answers 503 if "owns" returns %s (FX56)', async (_, answer) => {
     const member = { ...good, owns: answer as never }
     expect(await outcome(gateOf(chain(member, good)), 'a')).toBe('503 unavailable')
   })
@@ -171,21 +171,24 @@ it.each([
   { active: true },
   { active: false },
   { active: false, reason: 'because' },
-])('FX56 a verifier that gives %j keeps no other from telling', async (given) => {
-  const odd = { verify: () => given } as unknown as TokenVerifier
-  const good: TokenVerifier = { verify: () => ({ active: true, identity: identity('known') }) }
-  expect(await outcome(gateOf(chain(odd, good)), 'a')).toBe('ok opaque known')
-  const unknown: TokenVerifier = { verify: () => ({ active: false, reason: 'unknown_token' }) }
-  expect(await outcome(gateOf(chain(odd, unknown)), 'a')).toBe('503 unavailable')
-})
+])(
+  'asks the other verifiers if one returns %j, and answers 503 if none accepts the token (FX56)',
+  async (given) => {
+    const odd = { verify: () => given } as unknown as TokenVerifier
+    const good: TokenVerifier = { verify: () => ({ active: true, identity: identity('known') }) }
+    expect(await outcome(gateOf(chain(odd, good)), 'a')).toBe('ok opaque known')
+    const unknown: TokenVerifier = { verify: () => ({ active: false, reason: 'unknown_token' }) }
+    expect(await outcome(gateOf(chain(odd, unknown)), 'a')).toBe('503 unavailable')
+  },
+)
 
-describe('an owner that has to wait', () => {
+describe('an asynchronous "owns"', () => {
   const slow = (answer: boolean | undefined, subject: string) => ({
     verify: () => ({ active: true, identity: identity(subject) }) as const,
     owns: async () => answer,
   })
 
-  it('judges alone what it owns, and nothing that it does not', async () => {
+  it('decides which verifier alone handles a token', async () => {
     const others = [slow(undefined, 'maybe'), slow(false, 'not')] as const
     expect(await outcome(gateOf(chain(...others, slow(true, 'owner'))), 'a')).toBe('ok opaque owner')
     expect(await outcome(gateOf(chain(chain(...others), slow(true, 'owner'))), 'a')).toBe('ok opaque owner')
@@ -196,7 +199,7 @@ describe('an owner that has to wait', () => {
     expect(await outcome(gateOf(chain(others[1])), 'a')).toMatch(/^401 /)
   })
 
-  it('FX56 leaves no rejection behind that nobody hears of, whichever of them fail', async () => {
+  it('causes no unhandled rejection, whichever of them fail (FX56)', async () => {
     const unheard: unknown[] = []
     const hear = (cause: unknown) => void unheard.push(cause)
     process.on('unhandledRejection', hear)
@@ -209,12 +212,12 @@ describe('an owner that has to wait', () => {
     }
     for (const inner of [chain(rejects, throws), chain(throws, rejects), chain(rejects, rejects)])
       expect(await outcome(gateOf(chain(inner, slow(undefined, 'c'))), 'a')).toBe('503 unavailable')
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setImmediate(resolve))
     process.off('unhandledRejection', hear)
     expect(unheard).toEqual([])
   })
 
-  it('is asked for nothing of a chain that is made, however it answers', async () => {
+  it('is not called when the chain is created', async () => {
     const issuer = { ...slow(true, 'a'), issuers: ['https://a.example.com'] }
     const failing = { ...issuer, owns: () => Promise.reject(new Error('down')) }
     const throwing = {
@@ -228,7 +231,7 @@ describe('an owner that has to wait', () => {
 })
 
 describe('a chain as a member', () => {
-  it('owns what its members own', () => {
+  it('handles the tokens of its members', () => {
     const member = (answer: boolean | undefined): TokenVerifier => ({
       verify: () => ({ active: false, reason: 'expired' }),
       owns: () => answer as boolean,
@@ -238,7 +241,7 @@ describe('a chain as a member', () => {
     expect(chain(member(false), member(undefined)).owns?.('a')).toBeUndefined()
   })
 
-  it('in a cache has a result hold as long as its maker says, whoever that is', async () => {
+  it('in a cache keeps a result valid as long as the verifier that made it says', async () => {
     let holds = true
     const verify = vi.fn((): Active => ({ active: true, identity: identity('held') }))
     const own: TokenVerifier = { verify, holds: () => holds }
@@ -259,7 +262,7 @@ describe('a chain as a member', () => {
     }
   })
 
-  it('gets ready, closes and describes all of them', async () => {
+  it('passes ready(), close() and describe() to all members', async () => {
     const called: string[] = []
     const member = (name: string): TokenVerifier => ({
       verify: () => ({ active: false, reason: 'expired' }),
@@ -280,14 +283,14 @@ describe('a chain as a member', () => {
     expect(chain(member('a'), ofIssuer()).issuers).toEqual(['a', ISSUER])
   })
 
-  it('BI20 throws without a verifier, and for something else', () => {
+  it('throws at creation without a verifier, and for a value that is none (BI20)', () => {
     expect(() => (chain as () => unknown)()).toThrow(/"chain"/)
     expect(() => chain(ofIssuer(), {} as TokenVerifier)).toThrow(/"chain"/)
   })
 })
 
 describe('staticTokens', () => {
-  it('takes a token by its text or its hash, with what it stands for', async () => {
+  it('accept a token by its text or its hash, with its own identity', async () => {
     const verifier = staticTokens([
       { token: 'a-fixed-token', subject: 'reports', scopes: ['read'], roles: ['service'] },
       { hash: await hashToken('another-token'), subject: 'backup', claims: {} },
@@ -302,7 +305,7 @@ describe('staticTokens', () => {
     expect(JSON.stringify(gate.describe())).not.toContain('fixed')
   })
 
-  it('BI18 one bit off fails, wherever it is, and each entry of many is found', async () => {
+  it('reject a token with one wrong bit, and find each of 1,000 entries (BI18)', async () => {
     const token = generateToken('svc')
     const gate = gateOf(staticTokens([{ token, subject: 'svc' }]))
     for (let index = 0; index < token.length; index += 1) {
@@ -335,11 +338,11 @@ describe('staticTokens', () => {
     ['an unknown member', [{ token: 'a', scope: ['read'] }]],
     ['an end, which it has none', [{ token: 'a', expiresAt: 5 }]],
     ['a text', ['token']],
-  ])('BI20 throws for %s', (_, tokens) => {
+  ])('throw at creation for %s (BI20)', (_, tokens) => {
     expect(() => staticTokens(tokens as never)).toThrow(TypeError)
   })
 
-  it('names no token in what it throws', () => {
+  it('name no token in their errors', () => {
     for (const tokens of [
       [{ token: 'secret secret' }],
       [{ token: 'secret' }, { token: 'secret' }],
@@ -354,8 +357,8 @@ describe('staticTokens', () => {
   })
 })
 
-describe('what a chain tells and refuses', () => {
-  it('says what costs people a day: an issuer that hardly differs', async () => {
+describe('a chain', () => {
+  it('reports if the issuer differs by a trailing slash only', async () => {
     const detailOf = async (verifier: TokenVerifier) => {
       const details: (string | undefined)[] = []
       const gate = createGate({ verifier, now: clock, onDecision: ({ detail }) => details.push(detail) })
@@ -372,21 +375,21 @@ describe('what a chain tells and refuses', () => {
     )
   })
 
-  it('BI20 throws where the JWTs of one issuer have two verifiers', () => {
+  it('throws at creation if two verifiers are for the JWTs of one issuer (BI20)', () => {
     expect(() => chain(ofIssuer(), ofIssuer())).toThrow(`"chain" has two verifiers for the JWTs of ${ISSUER}`)
     expect(() => chain(ofIssuer(), chain(ofIssuer()))).toThrow(TypeError)
     const server = { issuer: ISSUER, clientId: 'a', clientSecret: 'b', audience: AUDIENCE }
     expect(() => chain(ofIssuer(), introspection(server))).not.toThrow()
   })
 
-  it('sends no fixed token to an authorization server, wherever it stands', async () => {
+  it('sends no static token to an authorization server, in whichever order', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(() => Promise.reject(new Error('down')))
     const gate = gateOf(chain({ verify }, staticTokens([{ token: 'fixed-secret', subject: 'service' }])))
     expect(await outcome(gate, 'fixed-secret')).toBe('ok static service')
     expect(verify).not.toHaveBeenCalled()
   })
 
-  it('asks the right one whether a cached result holds, in a chain in a chain', async () => {
+  it('asks the right verifier whether a cached result is still valid, in nested chains', async () => {
     let isHeld = true
     const verify = vi.fn(() => ({ active: true as const, identity: identity('inner') }))
     const inner: TokenVerifier = { verify, holds: () => isHeld }
@@ -398,7 +401,7 @@ describe('what a chain tells and refuses', () => {
     expect(verify).toHaveBeenCalledTimes(2)
   })
 
-  it('BI20 throws for a fixed token that is there by its text and by its hash, at the latest in ready()', async () => {
+  it('rejects ready() if a static token is configured by its text and by its hash (BI20)', async () => {
     const hash = await hashToken('fixed-secret')
     const made = async () => staticTokens([{ token: 'fixed-secret' }, { hash }]).ready?.()
     await expect(made).rejects.toThrow(/^"tokens" has a token twice/)

@@ -1,4 +1,4 @@
-/** Introspection: what is asked, with which credentials, and what becomes of the answer (RFC 7662). */
+/** Introspection: the request, its credentials, and how the response is used (RFC 7662). */
 
 import {
   createGate,
@@ -9,8 +9,10 @@ import {
 } from '@bearergate/core'
 import { exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { dropDeadlines, eventually, pass, stopClock } from '../../support/clock.ts'
 import { type Introspector, json, startIntrospector } from '../../support/introspector.ts'
 import { AUDIENCE, ISSUER, NOW } from '../../support/issuer.ts'
+import { isPending } from '../../support/pending.ts'
 
 const GOOD = {
   active: true,
@@ -26,6 +28,7 @@ const GOOD = {
 }
 const CLIENT = { clientId: 'api', clientSecret: 'api-secret' }
 
+stopClock()
 let server: Introspector
 
 beforeAll(async () => {
@@ -41,7 +44,9 @@ type Options = IntrospectionOptions
 
 function gateFor(options: Partial<Options> = {}): Gate {
   const given = { endpoint: server.endpoint, ...CLIENT, audience: AUDIENCE, now: () => NOW * 1000 }
-  return createGate({ verifier: introspection({ ...given, ...options } as Options), now: () => NOW * 1000 })
+  const verifier = introspection({ ...given, ...options } as Options)
+  // A gate closes only a verifier that it made itself.
+  return { ...createGate({ verifier, now: () => NOW * 1000 }), close: () => verifier.close?.() }
 }
 
 const ask = (gate: Gate, token = 'opaque-token') =>
@@ -54,8 +59,8 @@ async function outcome(gate: Gate, token?: string): Promise<string> {
   return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
 }
 
-describe('the question', () => {
-  it('G01 is a form with the token percent-encoded, posted by an authenticated client', async () => {
+describe('the request', () => {
+  it('is a POST of a form with the token percent-encoded, with client authentication (RFC 7662 §2.1, G01)', async () => {
     const token = 'a+b/c=='
     expect(await outcome(gateFor(), token)).toBe('ok')
     const [asked] = server.asked
@@ -66,13 +71,13 @@ describe('the question', () => {
     expect(asked?.headers.authorization).toBe(`Basic ${btoa('api:api-secret')}`)
   })
 
-  it('encodes id and secret as in a form before they become Basic credentials (RFC 6749 §2.3.1)', async () => {
+  it('encodes client id and secret as form values in its Basic credentials (RFC 6749 §2.3.1)', async () => {
     await ask(gateFor({ clientId: 'a:b c', clientSecret: 'ä%&+' } as never))
     const [, credentials = ''] = server.asked[0]?.headers.authorization?.split(' ') ?? []
     expect(atob(credentials)).toBe('a%3Ab+c:%C3%A4%25%26%2B')
   })
 
-  it('sends the secret in the form with client_secret_post', async () => {
+  it('has the secret in the form with client_secret_post', async () => {
     await ask(gateFor({ authenticate: 'client_secret_post' } as never))
     expect(server.asked[0]?.headers.authorization).toBeUndefined()
     expect(Object.fromEntries(server.asked[0]?.form ?? [])).toMatchObject({
@@ -81,7 +86,7 @@ describe('the question', () => {
     })
   })
 
-  it('carries an assertion of its own with privateKeyJwt (RFC 7523 §2.2)', async () => {
+  it('has a new client assertion each time with privateKeyJwt (RFC 7523 §2.2)', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
     const jwk = { ...(await exportJWK(privateKey)), alg: 'ES256', kid: 'mine' }
     for (const key of [jwk, privateKey]) {
@@ -111,7 +116,7 @@ describe('the question', () => {
     )
   })
 
-  it('carries what a function of the user’s adds; what that throws is answered 503', async () => {
+  it('has what "authenticate" adds, and is answered 503 if that throws', async () => {
     const without = { clientId: undefined, clientSecret: undefined }
     await ask(
       gateFor({
@@ -126,15 +131,15 @@ describe('the question', () => {
     expect(await outcome(gateFor({ ...without, authenticate: failing } as never))).toBe('503 unavailable')
   })
 
-  it('G11 is not asked for what is no b64token, or too long', async () => {
+  it('is not sent for a token that is not a b64token or is too long (G11)', async () => {
     for (const token of ['a"b', 'a b', 'ä', 'a'.repeat(8193)])
       expect(await outcome(gateFor(), token)).toMatch(/^400/)
     expect(server.asked).toEqual([])
   })
 })
 
-describe('the answer', () => {
-  it('makes an identity', async () => {
+describe('the response', () => {
+  it('becomes an identity', async () => {
     const decision = await ask(gateFor())
     expect(decision).toMatchObject({
       ok: true,
@@ -153,75 +158,90 @@ describe('the answer', () => {
   })
 
   it.each([
-    ['G07 active is false', { active: false }, '401 unknown_token'],
-    ['G04 it is expired', { exp: NOW - 31 }, '401 expired'],
-    ['G04 it is not valid yet', { nbf: NOW + 31 }, '401 not_yet_valid'],
-    ['G04 another issuer is named', { iss: 'https://evil.example.com' }, '401 wrong_issuer'],
-    ['G04 M01 it is for another audience', { aud: ['https://other.example.com'] }, '401 wrong_audience'],
-    ['M01 it names no audience', { aud: undefined }, '401 missing_claim'],
-    ['G04 it is of another token type', { token_type: 'mac' }, '401 wrong_type'],
-    ['G04 it is bound, says the type, but not to what', { token_type: 'DPoP' }, '401 wrong_type'],
-    ['it is a refresh token', { typ: 'Refresh', token_type: undefined }, '401 wrong_type'],
-    ['E16 it is a refresh token, says token_use', { token_use: 'refresh_token' }, '401 wrong_type'],
-    ['E16 it is an ID token, says token_use', { token_use: 'id' }, '401 wrong_type'],
-    ['K15 it is bound to a key', { cnf: { jkt: 'x' }, token_type: 'DPoP' }, '401 unproven_binding'],
-    ['within the tolerance', { exp: NOW - 29, nbf: NOW + 29 }, 'ok'],
-    ['it says less', { iss: undefined, exp: undefined, token_type: undefined, scope: undefined }, 'ok'],
-    ['absent members are null', { nbf: null, scope: null, iss: null, token_type: null, cnf: null }, 'ok'],
-    ['the type is in another case', { token_type: 'bearer' }, 'ok'],
-  ])('%s', async (_, members, expected) => {
+    ['if "active" is false (G07)', { active: false }, '401 unknown_token'],
+    ['if it is expired (G04)', { exp: NOW - 31 }, '401 expired'],
+    ['if it is not valid yet (G04)', { nbf: NOW + 31 }, '401 not_yet_valid'],
+    ['if it names another issuer (G04)', { iss: 'https://evil.example.com' }, '401 wrong_issuer'],
+    [
+      'if it is for another audience (G04, M01)',
+      { aud: ['https://other.example.com'] },
+      '401 wrong_audience',
+    ],
+    ['if it names no audience (M01)', { aud: undefined }, '401 missing_claim'],
+    ['if it is of another token type (G04)', { token_type: 'mac' }, '401 wrong_type'],
+    ['if its type is DPoP but it has no confirmation (G04)', { token_type: 'DPoP' }, '401 wrong_type'],
+    ['if it is a refresh token', { typ: 'Refresh', token_type: undefined }, '401 wrong_type'],
+    ['if "token_use" says refresh token (E16)', { token_use: 'refresh_token' }, '401 wrong_type'],
+    ['if "token_use" says ID token (E16)', { token_use: 'id' }, '401 wrong_type'],
+    ['if it is bound to a key (K15)', { cnf: { jkt: 'x' }, token_type: 'DPoP' }, '401 unproven_binding'],
+    ['if it is within the clock tolerance', { exp: NOW - 29, nbf: NOW + 29 }, 'ok'],
+    [
+      'if optional members are missing',
+      { iss: undefined, exp: undefined, token_type: undefined, scope: undefined },
+      'ok',
+    ],
+    ['if missing members are null', { nbf: null, scope: null, iss: null, token_type: null, cnf: null }, 'ok'],
+    ['if the token type is in another case', { token_type: 'bearer' }, 'ok'],
+  ])('%s, is answered as expected: %j → %s', async (_, members, expected) => {
     server.reply = json({ ...GOOD, ...members })
     expect(await outcome(gateFor({ issuer: ISSUER } as never))).toBe(expected)
   })
 
-  it('asks nothing of the audience with null', async () => {
+  it('is accepted without an audience if "audience" is null', async () => {
     server.reply = json({ ...GOOD, aud: undefined })
     expect(await outcome(gateFor({ audience: null }))).toBe('ok')
   })
 })
 
 describe('the cache', () => {
-  it('is off by default', async () => {
+  it('is off by default: each request is introspected', async () => {
     const gate = gateFor()
     await ask(gate)
     await ask(gate)
     expect(server.asked).toHaveLength(2)
   })
 
-  it('shares one question among those who ask at once', async () => {
+  it('is not needed to share one request among 100 concurrent ones with the same token', async () => {
     const gate = gateFor()
     const all = await Promise.all(Array.from({ length: 100 }, () => outcome(gate)))
     expect([new Set(all), server.asked.length]).toEqual([new Set(['ok']), 1])
   })
 
-  it('G05 ends with the token, G06 else with its ttl', async () => {
-    let now = NOW
-    const clock = () => now * 1000
+  it('ends with the token or after "ttl", whichever is first (G05, G06)', async () => {
+    const now = () => Date.now()
+    const given = { endpoint: server.endpoint, ...CLIENT, audience: AUDIENCE, clockTolerance: 0, now }
+    const verifier = introspection({ ...given, cache: { ttl: 60 } })
+    const gate = createGate({ verifier, now })
     server.reply = json({ ...GOOD, exp: NOW + 5 })
-    const verifier = introspection({
-      endpoint: server.endpoint,
-      ...CLIENT,
-      audience: AUDIENCE,
-      clockTolerance: 0,
-      cache: { ttl: 60 },
-      now: clock,
-    })
-    const gate = createGate({ verifier, now: clock })
-    expect([await outcome(gate), await outcome(gate), server.asked.length]).toEqual(['ok', 'ok', 1])
-    now = NOW + 5
-    expect([await outcome(gate), server.asked.length]).toEqual(['401 expired', 2])
+    expect(await outcome(gate, 'short')).toBe('ok')
+    server.reply = json(GOOD)
+    expect(await outcome(gate, 'long')).toBe('ok')
+    pass(4.75)
+    expect([await outcome(gate, 'short'), server.asked.length]).toEqual(['ok', 2])
+    pass(0.25)
+    server.reply = json({ ...GOOD, exp: NOW + 5 })
+    expect([await outcome(gate, 'short'), server.asked.length]).toEqual(['401 expired', 3])
+    pass(54.75)
+    expect([await outcome(gate, 'long'), server.asked.length]).toEqual(['ok', 3])
+    pass(0.25)
+    server.reply = json(GOOD)
+    expect([await outcome(gate, 'long'), server.asked.length]).toEqual(['ok', 4])
   })
 
-  it('keeps refusals apart, where it was asked to', async () => {
+  it('keeps rejected tokens for "negativeTtl" only (RFC 7662 §4)', async () => {
     server.reply = json({ active: false })
     const gate = gateFor({ cache: { ttl: 60, negativeTtl: 5, max: 10 } })
     await ask(gate)
+    pass(4.75)
     await ask(gate)
     expect(server.asked).toHaveLength(1)
+    pass(0.25)
+    await ask(gate)
+    expect(server.asked).toHaveLength(2)
     const without = gateFor({ cache: { ttl: 60 } })
     await ask(without)
     await ask(without)
-    expect(server.asked).toHaveLength(3)
+    expect(server.asked).toHaveLength(4)
   })
 })
 
@@ -241,7 +261,7 @@ describe('discovery', () => {
       )
   }
 
-  it('I01 finds the endpoint once, and remembers it', async () => {
+  it('finds the endpoint once (I01)', async () => {
     serve(metadata())
     const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
     await gate.ready()
@@ -251,10 +271,10 @@ describe('discovery', () => {
   })
 
   it.each([
-    ['I02 names another issuer', { issuer: 'https://evil.example.com' }],
+    ['names another issuer (I02)', { issuer: 'https://evil.example.com' }],
     ['has no endpoint', { introspection_endpoint: undefined }],
-    ['I04 has an endpoint over http', { introspection_endpoint: 'http://id.example.com/introspect' }],
-  ])('does not use metadata that %s', async (_, members) => {
+    ['has an endpoint over http (I04)', { introspection_endpoint: 'http://id.example.com/introspect' }],
+  ])('answers 503 and sends no token if the metadata %s', async (_, members) => {
     serve(metadata(members))
     const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
     expect(await outcome(gate)).toBe('503 unavailable')
@@ -262,7 +282,27 @@ describe('discovery', () => {
     await expect(gate.ready()).rejects.toThrow(/metadata/)
   })
 
-  it('I05 works after one that failed', async () => {
+  it('is shared by concurrent requests, and begun again if a runtime dropped it (FX42)', async () => {
+    const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
+    server.reply = () => {}
+    const dropped = [outcome(gate, 'a'), outcome(gate, 'b')]
+    await eventually(() => server.asked.length === 1)
+    dropDeadlines()
+    pass(3.75)
+    const joined = outcome(gate, 'c')
+    expect(await isPending(joined)).toBe(true)
+    pass(0.25)
+    serve(metadata())
+    expect(await outcome(gate, 'd')).toBe('ok')
+    expect(server.asked.map(({ method }) => method)).toEqual(['GET', 'GET', 'POST'])
+    // The deadlines of the requests that were dropped never end; the one that joined has its own.
+    pass(2.75)
+    expect(await joined).toBe('503 unavailable')
+    gate.close()
+    expect(await Promise.all(dropped)).toEqual(['503 unavailable', '503 unavailable'])
+  })
+
+  it('succeeds after one that failed (I05)', async () => {
     const gate = gateFor({ endpoint: undefined, issuer: server.origin } as never)
     server.reply = json({}, 500)
     expect(await outcome(gate)).toBe('503 unavailable')
@@ -271,7 +311,7 @@ describe('discovery', () => {
   })
 })
 
-describe('BI20 impossible options', () => {
+describe('creation throws (BI20) for', () => {
   const base = { endpoint: 'https://id.example.com/introspect', ...CLIENT, audience: AUDIENCE }
   it.each<[string, object, RegExp]>([
     ['neither endpoint nor issuer', { endpoint: undefined }, /"endpoint"/],

@@ -180,13 +180,14 @@ describe('the header', () => {
     expect(await outcome(await key.sign({}, { kid: 'es256-1' }))).toBe('unknown_key')
   })
 
-  it('verifies a token without kid by the keys that fit, four at most', async () => {
+  it('verifies a token without kid by the keys that fit', async () => {
     expect(await outcome(await key.sign({}, { kid: undefined }))).toBe('active')
     const others = await Promise.all(['a', 'b', 'c', 'd'].map((kid) => createKey('ES256', kid)))
     const jwks = (...list: TestKey[]) => ({ keys: { keys: list.map(({ jwk }) => jwk) } })
     const unnamed = await key.sign({}, { kid: undefined })
     expect(await outcome(unnamed, jwks(...others.slice(0, 3), key))).toBe('active')
-    expect(await outcome(unnamed, jwks(...others, key))).toBe('invalid_signature')
+    expect(await outcome(unnamed, jwks(...others, key))).toBe('active')
+    expect(await outcome(unnamed, jwks(...others))).toBe('invalid_signature')
   })
 })
 
@@ -607,7 +608,8 @@ describe('jwt, at creation', () => {
     ['clockTolerance', { clockTolerance: '5' }],
     ['maxTokenAge', { maxTokenAge: 0 }],
     ['freshFor', { freshFor: 59 }],
-    ['staleFor', { staleFor: 60 }],
+    ['staleFor', { staleFor: 59 }],
+    ['staleFor', { freshFor: 600, staleFor: 599 }],
     ['cooldown', { cooldown: 0 }],
     ['timeout', { timeout: 61 }],
     ['max', { cache: { max: 0 } }],

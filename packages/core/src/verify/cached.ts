@@ -95,9 +95,14 @@ export interface LruOptions<V> {
   readonly dispose?: (value: V, key: string, reason: string) => void
 }
 
-/** Nothing on `Object.prototype` is taken for an option. */
-export function lru<V extends object>(options: LruOptions<V>): Lru<V> {
-  return new LRUCache<string, V>(Object.assign(Object.create(null), options))
+/**
+ * Creates an LRU map. It grows as it is filled: with lru-cache's own `max`, 10,000 places would take 220 KB at once.
+ * Nothing on `Object.prototype` counts as an option.
+ */
+export function lru<V extends object>({ max, ...rest }: LruOptions<V>): Lru<V> {
+  return new LRUCache<string, V>(
+    Object.assign(Object.create(null), rest, { maxSize: max, sizeCalculation: () => 1 }),
+  )
 }
 
 export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {

@@ -21,16 +21,6 @@ export class InFlight<T> {
     this.#max = max
   }
 
-  /** How many may be joined. */
-  get size(): number {
-    const now = monotonic()
-    for (const [key, { until }] of this.#entries) {
-      if (now < until) break
-      this.#entries.delete(key)
-    }
-    return this.#entries.size
-  }
-
   get(key: string): Promise<T> | undefined {
     const entry = this.#entries.get(key)
     return entry !== undefined && monotonic() < entry.until ? entry.promise : undefined

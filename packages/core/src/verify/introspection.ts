@@ -4,11 +4,12 @@ import { type IntrospectionListener, notify } from '../events.ts'
 import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
 import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../lib/url.ts'
+import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } from '../net/circuit-breaker.ts'
+import { Semaphore } from '../net/semaphore.ts'
 import { callback, count, number, readOptions, type Seconds, texts } from '../options.ts'
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
-import { Breaker, type CircuitState } from './breaker.ts'
-import { Cache, type CacheOptions, givenLimits } from './cached.ts'
+import { Cache, type CacheOptions, givenLimits, lru } from './cached.ts'
 import { checkIntrospected } from './claims.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 import { discover } from './issuer.ts'
@@ -19,6 +20,7 @@ import {
   type RawClaims,
   type ReadClaims,
 } from './mapping.ts'
+import { PresentedToken } from './presented.ts'
 import {
   inactive,
   isInactive,
@@ -67,9 +69,15 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   audience: string | readonly string[] | null
   /** How long one question may take, its wait for a turn included, in seconds, up to 60; then 503. Default 3. */
   timeout?: Seconds | undefined
-  /** How many questions are under way at most, 1 to 10,000. Default 64. */
+  /**
+   * How many introspection requests run at once, 1–10,000. Default 64. Tokens that were never active here use at most
+   * three quarters of them (rounded down, at least one). The rest is reserved for known tokens, which were active before.
+   */
   concurrency?: number | undefined
-  /** How many more wait for their turn at most, 0 to 100,000; others are answered 503 at once. Default 1,000. */
+  /**
+   * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, a
+   * known token takes the place of the unknown one that arrived last. Tokens without a place are answered 503 at once.
+   */
   queue?: number | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
   clockTolerance?: Seconds | undefined
@@ -120,6 +128,11 @@ export function introspection<Claims = RawClaims>(
 
 /** How much longer than its deadline a discovery may take to end, in seconds. */
 const GRACE: Seconds = 1
+/** How many known tokens are remembered, by their hashes. */
+const MAX_KNOWN = 10_000
+const KNOWN = Object.freeze({})
+
+type Lane = 'known' | 'unknown'
 
 class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #issuer: string | undefined
@@ -132,7 +145,10 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #fetch: Fetch
   readonly #connections: KeptConnections
   readonly #now: () => number
-  readonly #breaker: Breaker
+  readonly #semaphore: Semaphore
+  readonly #circuits: Readonly<Record<Lane, CircuitBreaker>>
+  /** The tokens that were active when they were last introspected. */
+  readonly #known = lru<object>({ max: MAX_KNOWN })
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
   readonly #underWay = new Set<AbortController>()
   #closed: Unavailable | undefined
@@ -157,10 +173,16 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#authenticate = clientAuthentication(options)
     this.#clockTolerance = number('clockTolerance', options.clockTolerance, { preset: 30, min: 0, max: 300 })
     this.#timeout = number('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 })
-    this.#breaker = new Breaker(
-      count('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
-      count('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
-    )
+    this.#semaphore = new Semaphore({
+      concurrency: count('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
+      queue: count('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+      full: 'Too many introspection requests are waiting',
+    })
+    const lanes = new Set<CircuitBreaker>()
+    this.#circuits = {
+      known: new CircuitBreaker(verdictOf, lanes),
+      unknown: new CircuitBreaker(verdictOf, lanes),
+    }
     this.#read = claimsReader('introspected', options, this.#audience, this.#issuer)
     this.#listener = callback<IntrospectionListener, undefined>(
       'onIntrospection',
@@ -176,11 +198,20 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     return this.#issuer === undefined ? [] : [this.#issuer]
   }
 
-  async verify(token: string): Promise<Verification<Identity<Claims>>> {
+  async verify(
+    token: string,
+    presented = new PresentedToken(token),
+  ): Promise<Verification<Identity<Claims>>> {
+    const hash = await presented.hash
+    const known = this.#known.get(hash) !== undefined
+    const circuit = this.#circuits[known ? 'known' : 'unknown']
     const answer = await this.#inTime((signal) =>
-      this.#breaker.run(() => this.#observed(this.#ask(token, signal)), signal),
+      this.#semaphore.run(() => this.#ask(circuit, token, hash, signal), { known, signal }),
     )
-    return this.#judge(answer)
+    const verification = await this.#judge(answer)
+    if (verification.active) this.#known.set(hash, KNOWN)
+    else this.#known.delete(hash)
+    return verification
   }
 
   async ready(): Promise<void> {
@@ -193,19 +224,21 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): IntrospectionDescription {
+    const { known, unknown } = this.#circuits
     return {
       kind: 'introspection',
       endpoint: this.#endpoint,
       issuer: this.#issuer,
       audience: this.#audience,
-      circuit: this.#breaker.state,
-      running: this.#breaker.running,
-      waiting: this.#breaker.waiting,
+      circuit: known.state === 'closed' ? unknown.state : known.state,
+      circuits: { known: known.state, unknown: unknown.state },
+      running: this.#semaphore.running,
+      waiting: this.#semaphore.waiting,
     }
   }
 
   /** With one deadline over all of it. */
-  async #inTime<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #inTime<T>(call: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw this.#closed
     const abort = new AbortController()
     const deadline = timeout(this.#timeout)
@@ -220,17 +253,26 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  async #observed<T>(call: Promise<T>): Promise<T> {
+  async #ask(circuit: CircuitBreaker, token: string, hash: string, signal: AbortSignal): Promise<RawClaims> {
     try {
-      const result = await call
+      const answer = await circuit.run({
+        hash,
+        signal,
+        call: () => this.#post(token, signal),
+        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit)),
+      })
       this.#succeeded()
-      return result
+      return answer
     } catch (cause) {
-      throw this.#failed(cause)
+      if (cause instanceof CircuitOpenError) throw cause
+      // Other callers use the old endpoint until a new one is found: it may be this token alone that fails.
+      if (this.#discovers && this.#endpoint !== undefined && isElsewhere(statusOf(cause)))
+        await raceAbort(this.#discovered(), signal).catch(() => {})
+      throw this.#failed(cause, circuit)
     }
   }
 
-  async #ask(token: string, signal: AbortSignal): Promise<RawClaims> {
+  async #post(token: string, signal: AbortSignal): Promise<RawClaims> {
     const url = await this.#locate(signal)
     const question = async () => {
       const headers = new Headers({ accept: 'application/json' })
@@ -244,6 +286,11 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   #locate(signal: AbortSignal): Promise<SecureUrl> {
     if (this.#endpoint !== undefined) return Promise.resolve(this.#endpoint)
+    return raceAbort(this.#discovered(), signal)
+  }
+
+  /** Discovers the endpoint. Concurrent callers share one discovery. */
+  #discovered(): Promise<SecureUrl> {
     const now = monotonic()
     // One that should have ended was let go by the runtime, with the request that it belonged to.
     if (this.#discovery === undefined || now >= this.#discoveringUntil) {
@@ -253,7 +300,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       })
       this.#discovery = discovery
     }
-    return raceAbort(this.#discovery, signal)
+    return this.#discovery
   }
 
   async #discover(): Promise<SecureUrl> {
@@ -286,14 +333,12 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   #succeeded(): void {
-    this.#breaker.succeeded()
     if (this.#isFailing) notify(this.#listener, { type: 'recovered', server: this.#server })
     this.#isFailing = false
   }
 
-  /** What one odd token can provoke, such as a 400, shows that the server is there: it breaks the circuit for nobody. */
-  #failed(cause: unknown): Unavailable {
-    const status = cause instanceof UnusableAnswer ? cause.status : undefined
+  #failed(cause: unknown, circuit: CircuitBreaker): Unavailable {
+    const status = statusOf(cause)
     const unauthorized = status === 401 || status === 403
     const failure = unauthorized
       ? new Unavailable('The authorization server refused our own credentials', { cause })
@@ -301,19 +346,14 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
         ? cause
         : new Unavailable('The authorization server cannot be asked', { cause })
     if (this.#closed !== undefined) return failure
-    if (this.#discovers && isElsewhere(status)) this.#endpoint = undefined
-    if (isAboutTheQuestion(status)) this.#breaker.succeeded()
-    else this.#breaker.failed(failure.retryAfter)
     this.#isFailing = true
-    const retryAfter = this.#breaker.wait
-    const open = this.#breaker.state === 'open'
     notify(this.#listener, {
       type: 'failed',
       server: this.#server,
       cause: failure,
       unauthorized,
-      open,
-      retryAfter,
+      circuit: circuit.state,
+      retryAfter: circuit.wait,
     })
     return failure
   }
@@ -328,9 +368,16 @@ function isElsewhere(status: number | undefined): boolean {
   return status === undefined || status === 404 || status === 410
 }
 
-/** 401 is about our credentials, 408 and 429 are about the server. */
-function isAboutTheQuestion(status: number | undefined): boolean {
-  return status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)
+/** A 4xx caused by one token proves that the server is up. 401 is about our credentials, 408 and 429 about the server. */
+function verdictOf(cause: unknown): Verdict {
+  const status = statusOf(cause)
+  if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'
+  // Everything that goes wrong with the server is Unavailable. Other errors come from the function that authenticates us.
+  return cause instanceof Unavailable ? 'down' : 'unclear'
+}
+
+function statusOf(cause: unknown): number | undefined {
+  return cause instanceof UnusableAnswer ? cause.status : undefined
 }
 
 /** How an `introspection` verifier is set up and how it fares, for operators. */
@@ -340,8 +387,11 @@ export interface IntrospectionDescription {
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
+  /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */
   readonly circuit: CircuitState
-  /** How many questions are under way, and how many wait for their turn. */
+  /** The circuits of tokens that were active before, and of all others. */
+  readonly circuits: Readonly<Record<'known' | 'unknown', CircuitState>>
+  /** How many introspection requests run, and how many wait. */
   readonly running: number
   readonly waiting: number
 }

@@ -17,8 +17,8 @@ export interface IssuersOptions {
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are held at most, 1 to 10,000, and how many are added in a minute. Default 100. More
-   * tenants than that are answered 503 in part: let it be larger than their number.
+   * With a function: how many issuers are kept, 1–10,000. Default 100. It also limits how many new key sets are added in a
+   * minute for issuers of which no token was verified yet. Set it above the number of your tenants: more of them get 503 in part.
    */
   max?: number | undefined
   /**

@@ -39,6 +39,8 @@ export interface VerificationKey {
   readonly jwk: JWK
   /** The key as the runtime's crypto wants it, once it was imported. */
   imported?: CryptoKey | Uint8Array
+  /** Larger than that of each key that verified a token less recently, once it verified one. */
+  lastSuccess?: number
 }
 
 const CURVES: Readonly<Record<string, readonly Algorithm[]>> = Object.assign(Object.create(null), {

@@ -5,10 +5,13 @@ import type { Seconds } from '../options.ts'
 import { UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import { type TryBudgets, tryBudgets } from './key-tries.ts'
+import { type CallerKind, KnownCallers } from './known-callers.ts'
 
 export interface KeySet {
   /**
-   * The keys that may have made a signature with this algorithm, at once where the set is at hand.
+   * The keys that may have made a signature with this algorithm, at once where the set is at hand. Those that verified a
+   * token most recently come first.
    * @throws Unavailable where there is no set to look in
    */
   find(
@@ -16,16 +19,21 @@ export interface KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
   /**
-   * Such keys besides those that were tried, for which the set is fetched again if the budget allows it.
-   * @throws Unavailable where a newer set would tell, and cannot be had within 1.5 s
+   * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
+   * @throws Unavailable if a newer set could have the key, but is not available within 1.5 s
    */
   search(
     alg: Algorithm,
     kid: string | undefined,
     tried: readonly VerificationKey[],
+    caller: CallerKind,
   ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
   holds(key: VerificationKey): boolean
+  /** The callers whose tokens its keys verified. */
+  readonly callers: KnownCallers
+  /** The budgets of tokens that try many of its keys. */
+  readonly tries: TryBudgets
   /** What goes on in the background, if anything does. */
   readonly underWay?: Promise<void> | undefined
   /** Has the keys at hand. @throws Unavailable where they cannot be had */
@@ -53,6 +61,8 @@ export interface KeySetDescription {
 
 /** Keys that are given and never change. */
 export class FixedKeySet implements KeySet {
+  readonly callers = new KnownCallers()
+  readonly tries = tryBudgets()
   readonly #keys: readonly VerificationKey[]
 
   constructor(keys: readonly VerificationKey[]) {
@@ -85,22 +95,26 @@ export class FixedKeySet implements KeySet {
   }
 }
 
-/** The keys that may have made a signature with this algorithm. */
+/** Returns the keys that may have made a signature with this algorithm, the most recent success first. */
 export function candidates(
   keys: readonly VerificationKey[],
   alg: Algorithm,
   kid: string | undefined,
 ): readonly VerificationKey[] {
-  return keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+  return keys
+    .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+    .sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
 }
 
 export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
   return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
 }
 
+/** How many entries a published set may have, and how many keys of it are used. */
+const MAX_ENTRIES = 1_000
 const MAX_KEYS = 64
-/** For how long keys are imported in one go, in seconds: one on P-521 takes more than a millisecond. */
-const MAX_STALL: Seconds = 0.005
+/** How long and how many entries are checked until the event loop turns. Importing a key on P-521 takes over a millisecond. */
+const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
 export interface UsableKeys {
   readonly keys: readonly VerificationKey[]
@@ -109,9 +123,9 @@ export interface UsableKeys {
 }
 
 /**
- * The first 64 usable keys of a published set, each entry judged by itself.
- * @param known the keys of an earlier set: what stands in both stays the same object
- * @throws UnusableAnswer where there is none
+ * Finds the first 64 usable keys of a published set. Each entry is checked by itself.
+ * @param known the keys of an earlier set: a key that is in both stays the same object
+ * @throws UnusableAnswer if there is none, or the set has more than 1,000 entries
  */
 export async function usableKeys(
   jwks: unknown,
@@ -119,19 +133,24 @@ export async function usableKeys(
   known: readonly VerificationKey[],
 ): Promise<UsableKeys> {
   if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
-  const keys: VerificationKey[] = []
+  if (jwks.length > MAX_ENTRIES)
+    throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
+  const knownById = new Map(known.map((key) => [key.id, key]))
+  const usable = new Map<string, VerificationKey>()
   const problems: string[] = []
   let since = monotonic()
+  let inSlice = 0
   for (const [index, jwk] of jwks.entries()) {
-    const key = await usableKey(jwk, allowed, known, keys.length)
-    if (typeof key === 'string') problems.push(`keys[${index}]: ${key}`)
-    else keys.push(key)
-    if (monotonic() - since < MAX_STALL) continue
+    const problem = await addUsable(jwk, allowed, knownById, usable)
+    if (problem !== undefined) problems.push(`keys[${index}]: ${problem}`)
+    inSlice += 1
+    if (monotonic() - since < SLICE.time && inSlice < SLICE.entries) continue
     await pause()
+    inSlice = 0
     since = monotonic()
   }
-  if (keys.length === 0) throw new UnusableAnswer('The key set has no usable key')
-  return { keys, problems }
+  if (usable.size === 0) throw new UnusableAnswer('The key set has no usable key')
+  return { keys: [...usable.values()], problems }
 }
 
 /** Lets the event loop turn, without a timer: work of another thread keeps the process alive as well. */
@@ -139,18 +158,20 @@ async function pause(): Promise<void> {
   await crypto.subtle.digest('SHA-256', new Uint8Array())
 }
 
-async function usableKey(
+/** Adds an entry to the usable keys, or returns what is wrong with it. */
+async function addUsable(
   jwk: unknown,
   allowed: readonly Algorithm[],
-  known: readonly VerificationKey[],
-  before: number,
-): Promise<VerificationKey | string> {
-  if (before === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
+  known: ReadonlyMap<string, VerificationKey>,
+  usable: Map<string, VerificationKey>,
+): Promise<string | undefined> {
+  if (usable.size === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
   const key = verificationKey(jwk, allowed, 'refuse-secrets')
   if (typeof key === 'string') return key
-  const kept = known.find(({ id }) => id === key.id) ?? key
+  if (usable.has(key.id)) return 'it is there twice'
+  const kept = known.get(key.id) ?? key
   return importKey(kept).then(
-    () => kept,
+    () => void usable.set(key.id, kept),
     () => 'the runtime does not take it',
   )
 }

@@ -4,14 +4,13 @@ import { base64url, compactVerify, errors } from 'jose'
 import { isNestedTooDeeply, isObject, own } from '../identity.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
+import type { KeyTries } from './key-tries.ts'
 import { type Inactive, inactive } from './verification.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
 
 const MAX_KID_LENGTH = 256
-/** How many keys are tried for a token that does not name its key (OpenID Connect Core §10.1 wants it to). */
-const MAX_UNNAMED_KEYS = 4
 
 /** A token whose text is a compact JWS, and what it says. Nothing is verified. Whoever reads it first has it decoded. */
 export class DecodedJws {
@@ -90,17 +89,20 @@ export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorit
 }
 
 /**
- * The first of the keys that made the signature.
- * @throws Unavailable where none did, but one of them cannot be used
+ * Finds the key that made the signature.
+ * @throws Unavailable if none did, but one of them cannot be used, or not all of them may be tried
  */
 export async function signingKey(
-  { text, alg, kid }: CompactJws,
+  { text, alg }: CompactJws,
   keys: readonly VerificationKey[],
+  tries: KeyTries,
 ): Promise<VerificationKey | undefined> {
   let failure: unknown
-  for (const key of kid === undefined ? keys.slice(0, MAX_UNNAMED_KEYS) : keys) {
+  for (const key of keys) {
+    tries.begin()
     try {
       await compactVerify(text, key.imported ?? (await importKey(key)), { algorithms: [alg] })
+      tries.succeeded(key)
       return key
     } catch (cause) {
       if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause

@@ -9,6 +9,8 @@ import type { Algorithm, VerificationKey } from './jwk.ts'
 import type { KeySet, KeySetDescription } from './jwks.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './jwt-options.ts'
+import { KeyTries } from './key-tries.ts'
+import { type CallerKind, callerOf } from './known-callers.ts'
 import { claimsReader, type RawClaims, type ReadClaims } from './mapping.ts'
 import { PresentedToken } from './presented.ts'
 import {
@@ -130,13 +132,18 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 
   /** What is the user's to say of the claims is asked only of those that the issuer signed. */
   async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
+    const named = callerOf(claims)
+    const caller = isPending(named) ? await named : named
+    const kind = this.#keys.callers.kindOf(caller)
+    const tries = new KeyTries(this.#keys.tries[kind])
     const found = this.#keys.find(jws.alg, jws.kid)
     const known = isPending(found) ? await found : found
-    const key = (await signingKey(jws, known)) ?? (await this.#newKey(jws, known))
+    const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, kind))
     if (isInactive(key)) return key
     const read = this.#read(claims)
     const identity = isPending(read) ? await read : read
     if (isInactive(identity)) return identity
+    this.#keys.callers.add(caller)
     const expiresAt = this.#expiry(identity)
     return trusted(
       { active: true, identity, expiresAt, key, policy: this.#policy },
@@ -145,15 +152,26 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     )
   }
 
-  /** A key that is unknown, or no longer signs what it did, may have been replaced: newer ones are searched. */
-  async #newKey(jws: CompactJws, known: readonly VerificationKey[]): Promise<VerificationKey | Inactive> {
+  /**
+   * Searches a newer set if none of the known keys made the signature.
+   *
+   * If no newer set is available, the answer is 503, because the key may be new. Except if the token names a key that
+   * is in the set: RFC 7517 §4.5 tells issuers not to reuse a `kid`, so the signature is almost certainly forged. A 503
+   * would only help forgers.
+   */
+  async #newKey(
+    jws: CompactJws,
+    known: readonly VerificationKey[],
+    tries: KeyTries,
+    caller: CallerKind,
+  ): Promise<VerificationKey | Inactive> {
     const isNamed = jws.kid !== undefined && known.length > 0
-    const unseen = await this.#keys.search(jws.alg, jws.kid, known).catch((cause) => {
+    const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
       if (isNamed) return []
       throw cause
     })
     return (
-      (await signingKey(jws, unseen)) ??
+      (await signingKey(jws, unseen, tries)) ??
       inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
     )
   }

@@ -3,6 +3,7 @@
 import { type KeySetListener, notify } from '../events.ts'
 import { own } from '../identity.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
+import type { TokenBucket } from '../net/token-bucket.ts'
 import { count, number, type Seconds } from '../options.ts'
 import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
@@ -17,14 +18,35 @@ import {
   usableKeys,
 } from './jwks.ts'
 import { type KeySetStore, StoredKeySets } from './key-set-store.ts'
+import { tryBudgets } from './key-tries.ts'
+import { type CallerKind, KnownCallers } from './known-callers.ts'
 import { Pacing } from './pacing.ts'
+import { RefreshBudget } from './refresh-budget.ts'
 
 export interface KeySetOptions {
-  /** How long fetched keys are fresh, in seconds, 60 to 86,400, where the issuer's `Cache-Control: max-age` does not say. Default 600. */
+  /**
+   * How long fetched keys are fresh. They are fetched again, in the background, when 70 to 90 % of that has passed. In
+   * seconds, 60 to 86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
+   * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleFor`.
+   */
   freshFor?: Seconds | undefined
-  /** How long the last known good keys serve after the last success, in seconds, up to 604,800; then 503. Default 3,600. */
+  /**
+   * How long keys are used after they were fetched, if the issuer is unavailable. After that the answer is 503. In seconds,
+   * from 60 or `freshFor` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is longer.
+   */
   staleFor?: Seconds | undefined
-  /** In how many seconds the budget of refreshes for unknown keys regains one of its two, 1 to 3,600. Default 30. */
+  /**
+   * How fast the budgets for unknown keys refill. A whole number of seconds, 1 to 3,600. Default 30. If less, new keys are
+   * found sooner while somebody forges tokens, and the issuer can be asked more often.
+   *
+   * A token whose key is not in the set has the set fetched again. For that there are three budgets: for a `kid` that an
+   * earlier set had, for callers of whom a token was verified before (by `sub` and `client_id`), and for all others. Each
+   * allows two fetches, and one more per `cooldown`, whether they succeed or not. So tokens with made-up key ids cause at
+   * most 2 fetches and one more per `cooldown`, and delay no new key of a known caller. An attacker who knows valid
+   * subjects and old key ids as well causes at most three times as many.
+   * While its budget is used up, such a token is answered 503 with `Retry-After`. The exceptions are 401: a wrong signature
+   * under a `kid` of the set, and a `kid` that the issuer's sets have lacked for a minute.
+   */
   cooldown?: Seconds | undefined
   /** The deadline of one refresh, all of its requests together, in seconds, up to 60. Default 5. */
   timeout?: Seconds | undefined
@@ -49,23 +71,44 @@ const GRACE: Seconds = 1
 const LATE: Seconds = 0.25
 /** How long a newer set is waited for: by a token with an unknown key, and where a store has a set that is getting old. */
 const PATIENCE: Seconds = 1.5
-/** How many requests may wait for one refresh: where there are no keys yet, and where there are, but not the right one. */
-const MAX_WAITING = { cold: 20_000, search: 1_000 } as const
+/**
+ * How many requests may wait for one refresh: if there are no keys yet, and if there are, but not the right one. Strangers
+ * leave room for known callers.
+ */
+const MAX_WAITING = { cold: 20_000, known: 20_000, unknown: 1_000 } as const
 
-export type KeyLifetimes = Readonly<Record<'freshFor' | 'staleFor' | 'cooldown' | 'timeout', Seconds>>
+export interface KeyLifetimes {
+  /** Of these two, what the user did not set is `undefined`. */
+  readonly freshFor: Seconds | undefined
+  readonly staleFor: Seconds | undefined
+  readonly cooldown: Seconds
+  readonly timeout: Seconds
+}
 
 export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
-  const freshFor = number('freshFor', options.freshFor, { preset: 600, min: MINUTE, max: DAY })
+  const { freshFor, staleFor } = options
+  number('freshFor', freshFor, { preset: 600, min: MINUTE, max: DAY })
+  number('staleFor', staleFor, { preset: 3600, min: freshFor ?? MINUTE, max: 7 * DAY })
   return {
     freshFor,
-    staleFor: number('staleFor', options.staleFor, {
-      preset: Math.max(3600, freshFor),
-      min: freshFor,
-      max: 7 * DAY,
-    }),
+    staleFor,
     cooldown: count('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
     timeout: number('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
   }
+}
+
+/** How long keys are fresh and usable after their fetch. The issuer's `max-age` never exceeds what the user set. */
+function lifetimeOf(
+  { freshFor, staleFor }: KeyLifetimes,
+  maxAge: Seconds | undefined,
+): { readonly fresh: Seconds; readonly usable: Seconds } {
+  const said = maxAge === undefined ? (freshFor ?? 600) : Math.max(maxAge, MINUTE)
+  const fresh = Math.min(said, freshFor ?? DAY, staleFor ?? DAY)
+  return { fresh, usable: staleFor ?? Math.max(3600, freshFor ?? fresh) }
+}
+
+function kidsOf(keys: readonly VerificationKey[]): ReadonlySet<string> {
+  return new Set(keys.map(({ kid }) => kid).filter((kid) => kid !== undefined))
 }
 
 /**
@@ -74,13 +117,16 @@ export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
  * drive it. Lifetimes are measured by the monotonic clock.
  */
 export class IssuerKeySet implements KeySet {
+  readonly callers = new KnownCallers()
+  readonly tries = tryBudgets()
   readonly #issuer: string
   readonly #load: LoadKeys
   readonly #allowed: readonly Algorithm[]
   readonly #lifetimes: KeyLifetimes
   readonly #listener: KeySetListener | undefined
   readonly #stored: StoredKeySets
-  readonly #pacing: Pacing
+  readonly #pacing = new Pacing()
+  readonly #budget: RefreshBudget
   #closed: Unavailable | undefined
   #abort: AbortController | undefined
   #keys: readonly VerificationKey[] = []
@@ -111,7 +157,7 @@ export class IssuerKeySet implements KeySet {
     this.#allowed = allowed
     this.#lifetimes = lifetimes
     this.#listener = listener
-    this.#pacing = new Pacing(lifetimes.cooldown)
+    this.#budget = new RefreshBudget(lifetimes.cooldown)
   }
 
   find(
@@ -126,14 +172,18 @@ export class IssuerKeySet implements KeySet {
     alg: Algorithm,
     kid: string | undefined,
     tried: readonly VerificationKey[],
+    caller: CallerKind,
   ): Promise<readonly VerificationKey[]> {
     const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
     const until = monotonic() + PATIENCE
-    // What was asked for before the token came may be older than its key: then the set is asked for once more.
-    if (this.#current !== undefined) await this.#wait(this.#current, 'search', until)
+    // The refresh that is pending when the token comes may bring a set older than its key. Then one more is needed.
+    if (this.#current !== undefined) await this.#wait(this.#current, caller, until)
     if (unseen().length > 0) return unseen()
-    const refresh = this.#current ?? this.#refreshWithinBudget()
-    if (refresh !== undefined) await this.#wait(refresh, 'search', until)
+    const bucket = this.#budget.bucketFor(kid, caller)
+    const refresh = this.#current ?? this.#refreshWithin(bucket)
+    if (refresh !== undefined) await this.#wait(refresh, caller, until)
+    else if (!this.#budget.isWithdrawn(kid)) throw this.#mustWait(bucket)
+    if (unseen().length === 0 && this.#budget.isDisputed(kid)) throw this.#mustWait(bucket)
     return unseen()
   }
 
@@ -207,11 +257,20 @@ export class IssuerKeySet implements KeySet {
     return this.#pacing.wait === 0 && this.#closed === undefined
   }
 
-  /** Nothing where the budget is spent; but whoever asks after a failed attempt cannot be told that there is nothing new. */
-  #refreshWithinBudget(): Promise<void> | undefined {
-    if (this.#pacing.spend()) return this.#refresh()
-    if (this.#failure !== undefined) throw this.#unavailable(this.#failure)
-    return undefined
+  /** Returns `undefined` if the bucket is empty, or the issuer must not be asked yet after a failure. */
+  #refreshWithin(bucket: TokenBucket): Promise<void> | undefined {
+    return this.#mayAsk && bucket.tryAcquire() ? this.#refresh() : undefined
+  }
+
+  #mustWait(bucket: TokenBucket): Unavailable {
+    if (this.#closed !== undefined) return this.#closed
+    return new Unavailable(
+      `Failed to find a key in the JWKS of ${this.#issuer}: it may not be fetched again yet`,
+      {
+        cause: this.#failure,
+        retryAfter: Math.max(this.#pacing.wait, bucket.wait),
+      },
+    )
   }
 
   #refresh(): Promise<void> {
@@ -274,7 +333,7 @@ export class IssuerKeySet implements KeySet {
   async #recover(): Promise<boolean> {
     try {
       const kept = await this.#stored.get()
-      if (kept === undefined || kept.age >= this.#lifetimeOf(kept.maxAge).usable) return false
+      if (kept === undefined || kept.age >= lifetimeOf(this.#lifetimes, kept.maxAge).usable) return false
       const usable = await usableKeys(kept.keys, this.#allowed, this.#keys)
       // What was fetched meanwhile is newer.
       if (this.#fetchedAt !== undefined) return false
@@ -293,7 +352,7 @@ export class IssuerKeySet implements KeySet {
     age: Seconds = 0,
   ): void {
     const now = monotonic() - age
-    const { fresh, usable } = this.#lifetimeOf(maxAge)
+    const { fresh, usable } = lifetimeOf(this.#lifetimes, maxAge)
     const event = {
       issuer: this.#issuer,
       source,
@@ -303,6 +362,7 @@ export class IssuerKeySet implements KeySet {
       ignored: problems.length,
       problems: problems.slice(0, MAX_PROBLEMS),
     }
+    this.#budget.replaced(kidsOf(this.#keys), kidsOf(keys))
     this.#keys = keys
     this.#fetchedAt = now
     this.#refreshAt = now + fresh * (0.7 + 0.2 * Math.random())
@@ -310,12 +370,6 @@ export class IssuerKeySet implements KeySet {
     this.#failure = undefined
     this.#pacing.succeeded()
     notify(this.#listener, { type: 'refreshed', ...event })
-  }
-
-  #lifetimeOf(maxAge: Seconds | undefined): { readonly fresh: Seconds; readonly usable: Seconds } {
-    const { freshFor, staleFor } = this.#lifetimes
-    const fresh = maxAge === undefined ? freshFor : Math.min(Math.max(maxAge, MINUTE), DAY)
-    return { fresh, usable: Math.max(staleFor, fresh) }
   }
 
   #failed(cause: unknown): Unavailable {

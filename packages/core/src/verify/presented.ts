@@ -17,7 +17,7 @@ export class PresentedToken {
     this.#hash = hash
   }
 
-  /** The SHA-256 of the text as base64url. A promise on runtimes without `node:crypto`. */
+  /** The SHA-256 of the text as base64url. A promise on runtimes without Node's crypto module. */
   get hash(): string | Promise<string> {
     if (this.#hash === undefined) {
       const hash = sha256(this.text)

@@ -1,9 +1,11 @@
 /** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
 
 import { frozen, isObject } from '../identity.ts'
-import { monotonic } from '../lib/clock.ts'
+import { monotonic, timeout } from '../lib/clock.ts'
 import { isIssuer } from '../lib/url.ts'
+import { Semaphore } from '../net/semaphore.ts'
 import { after, isPending, readOptions, type Seconds } from '../options.ts'
+import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { lru } from './cached.ts'
 import { InFlight } from './in-flight.ts'
@@ -20,6 +22,9 @@ import type { RawClaims } from './mapping.ts'
  * is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
  * RFC 3986 does not allow, and a host that `new URL` reads the same. Tokens with any other `iss` are answered 401 without
  * a call.
+ *
+ * At most 64 calls run at once, 48 of them for issuers of which no token was verified yet. Each may take 10 s, its wait
+ * included.
  */
 export type ResolveIssuer<Claims = RawClaims> = (
   issuer: string,
@@ -38,8 +43,11 @@ type Found<Claims> = JwtVerifier<Claims> | undefined
 /** How long it is believed that an issuer is none, in seconds, and of how many issuers. */
 const UNKNOWN_FOR = 5
 const MAX_UNKNOWN = 1_000
-/** How many issuers that are not held are asked for at once. */
-const MAX_ASKING = 64
+/** How many calls of the resolver run at once, and how many more may wait. Proven tenants go first. */
+const CONCURRENCY = 64
+const QUEUE = 1_000
+/** The deadline of one call of the resolver, its wait included. */
+const DEADLINE: Seconds = 10
 const MAX_SHARED = 20_000
 const MINUTE = 60
 
@@ -54,6 +62,11 @@ export class Tenants<Claims> {
   readonly #candidates
   readonly #unknown = lru<{ readonly askedAt: Seconds; readonly until: Seconds }>({ max: MAX_UNKNOWN })
   readonly #asking = new InFlight<Found<Claims>>(MAX_SHARED)
+  readonly #calls = new Semaphore({
+    concurrency: CONCURRENCY,
+    queue: QUEUE,
+    full: 'Too many issuers wait for the function of "issuers"',
+  })
   #allowance: number
   #allowanceFrom = monotonic()
   #closed = false
@@ -106,15 +119,26 @@ export class Tenants<Claims> {
   }
 
   #ask(issuer: string): Found<Claims> | Promise<Found<Claims>> {
-    if (this.#closed) throw new Unavailable('The gate is closed')
-    if (this.#asking.size >= MAX_ASKING && this.#known(issuer) === undefined)
-      throw new Unavailable('The function of "issuers" is asked for too many issuers at once')
-    const askedAt = monotonic()
-    const found = after<IssuerOptions<Claims> | undefined, Found<Claims>>(this.#resolve(issuer), (options) =>
-      this.#keep(issuer, options, askedAt),
-    )
+    const signal = timeout(DEADLINE)
+    const found = this.#calls.run(() => this.#call(issuer, signal), {
+      known: this.#proven.has(issuer),
+      signal,
+    })
     if (!isPending(found)) return found
-    return this.#asking.add(issuer, Promise.resolve(found))
+    const inTime = found.catch((cause) => {
+      throw signal.aborted ? new Unavailable('The function of "issuers" timed out', { cause }) : cause
+    })
+    return this.#asking.add(issuer, inTime)
+  }
+
+  #call(issuer: string, signal: AbortSignal): Found<Claims> | Promise<Found<Claims>> {
+    if (this.#closed) throw new Unavailable('The gate is closed')
+    const askedAt = monotonic()
+    const given = this.#resolve(issuer)
+    const options = isPending(given) ? raceAbort(Promise.resolve(given), signal) : given
+    return after<IssuerOptions<Claims> | undefined, Found<Claims>>(options, (settled) =>
+      this.#keep(issuer, settled, askedAt),
+    )
   }
 
   #known(issuer: string): Tenant<Claims> | undefined {
@@ -154,7 +178,7 @@ export class Tenants<Claims> {
       const options = copyOf<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
       const isSameSet = known !== undefined && isSame(ofKeys(known.options), ofKeys(options))
-      if (!isSameSet) this.#spend()
+      if (!isSameSet && !this.#proven.has(issuer)) this.#spend()
       const keys = isSameSet ? known.keys : keySetOf(options)
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt }
     } catch (cause) {
@@ -163,7 +187,7 @@ export class Tenants<Claims> {
     }
   }
 
-  /** Each new key set is fetched: tokens of more tenants than are held must not make it a storm. */
+  /** Limits how many key sets are fetched for tenants without a verified token, since anybody can make up their names. */
   #spend(): void {
     const now = monotonic()
     const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max

@@ -1,0 +1,163 @@
+/** A circuit breaker: leaves a server alone while it is down, and only then. Forged tokens cannot open it. */
+
+import { monotonic } from '../lib/clock.ts'
+import type { Seconds } from '../options.ts'
+import { raceAbort } from '../outbound.ts'
+import { Unavailable } from '../rejection.ts'
+
+/** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
+const MIN_FAILURES = 4
+/** For how long a failure counts, and for how long any sign that the server is up rules out a suspicion. */
+const WINDOW: Seconds = 10
+/** The time between two trials while the circuit is open. */
+const TRIAL_INTERVAL: Seconds = 5
+
+/**
+ * - `closed`: calls pass.
+ * - `half-open`: a trial call runs, which decides whether calls pass again.
+ * - `open`: calls are rejected until the next trial is due.
+ */
+export type CircuitState = 'closed' | 'half-open' | 'open'
+
+/** What a failed call says about the server. `up` if the token caused it, `unclear` if the server was not asked. */
+export type Verdict = 'up' | 'down' | 'unclear'
+
+export interface Call<T> {
+  /** The hash of the token that the call is about. */
+  readonly hash: string
+  /** Ends the wait for a probe. */
+  readonly signal: AbortSignal
+  readonly call: () => Promise<T>
+  /** The same call about a random token, with a deadline of its own. */
+  readonly probe: () => Promise<unknown>
+}
+
+/** The circuit rejected a call. The server was not asked. */
+export class CircuitOpenError extends Unavailable {}
+
+/** `retryAt` is when the next trial may start. It also replaces a trial that a runtime dropped, which never ends. */
+type State = { readonly name: 'closed' } | { readonly name: 'half-open' | 'open'; readonly retryAt: Seconds }
+
+const CLOSED: State = { name: 'closed' }
+
+/**
+ * The circuit opens if five distinct tokens failed within 10 s and nothing shows that the server is up. The last of them
+ * is a probe: a random token that no client sent. How the server treats a forged token says little about the server.
+ *
+ * While the circuit is open, one trial runs each 5 s. Trials alternate between a caller's own token and a probe, because
+ * forged tokens could win every turn of the callers, and a server may fail for every token that it did not issue.
+ */
+export class CircuitBreaker {
+  readonly #verdictOf: (cause: unknown) => Verdict
+  readonly #lanes: Set<CircuitBreaker>
+  /** The hashes of the tokens that failed last, oldest first, and when. */
+  readonly #failures = new Map<string, Seconds>()
+  #upAt = Number.NEGATIVE_INFINITY
+  #state: State = CLOSED
+  /** How many trials ran since the circuit was closed. */
+  #trials = 0
+  /** The running trial, if it is a probe. Other callers wait for its result. */
+  #probing: Promise<unknown> | undefined
+
+  /**
+   * @param verdictOf judges a failed call. A call that succeeds always proves that the server is up.
+   * @param lanes the circuits to the same server. A proof in one lane closes all of them.
+   */
+  constructor(verdictOf: (cause: unknown) => Verdict, lanes = new Set<CircuitBreaker>()) {
+    this.#verdictOf = verdictOf
+    this.#lanes = lanes.add(this)
+  }
+
+  get state(): CircuitState {
+    return this.#state.name
+  }
+
+  /** Returns in how many seconds the next trial may start. */
+  get wait(): Seconds {
+    return this.#state.name === 'closed' ? 0 : Math.max(0, this.#state.retryAt - monotonic())
+  }
+
+  /**
+   * Makes a call, unless the circuit is open.
+   * @throws CircuitOpenError if it is open. A caller whose call started a failing probe gets the error of the probe.
+   */
+  async run<T>({ hash, signal, call, probe }: Call<T>): Promise<T> {
+    const state = this.#state
+    if (state.name === 'closed' ? this.#isSuspicious : monotonic() >= state.retryAt) {
+      this.#trials = state.name === 'closed' ? 1 : this.#trials + 1
+      if (this.#trials % 2 === 0) return this.#trial(() => this.#record(call, hash), 'call')
+      const probing = this.#trial(() => this.#record(probe), 'probe')
+      this.#probing = probing
+      const probed = probing.catch((cause) => this.#rejectUnlessClosed(cause))
+      await raceAbort(probed, signal)
+    } else if (state.name !== 'closed') {
+      const probed = Promise.resolve(this.#probing).catch(() => {})
+      await raceAbort(probed, signal)
+      this.#rejectUnlessClosed()
+    }
+    return this.#record(call, hash)
+  }
+
+  /** Whether enough distinct tokens failed, and nothing showed for as long that the server is up. */
+  get #isSuspicious(): boolean {
+    const since = monotonic() - WINDOW
+    const [oldest = since] = this.#failures.values()
+    return this.#failures.size === MIN_FAILURES && oldest > since && this.#upAt <= since
+  }
+
+  #rejectUnlessClosed(cause: unknown = this.#rejection): void {
+    if (this.#state.name !== 'closed') throw cause
+  }
+
+  get #rejection(): CircuitOpenError {
+    const retryAfter = this.wait
+    return new CircuitOpenError(`Circuit open; next attempt in ${Math.ceil(retryAfter)} s`, { retryAfter })
+  }
+
+  /**
+   * Opens the circuit again if the call fails. Only a probe may extend that by its `Retry-After`: what the server answers
+   * about somebody's token must not lock out the others.
+   */
+  async #trial<T>(call: () => Promise<T>, kind: 'call' | 'probe'): Promise<T> {
+    const before = this.#state
+    const trial: State = { name: 'half-open', retryAt: monotonic() + TRIAL_INTERVAL }
+    this.#state = trial
+    this.#probing = undefined
+    try {
+      return await call()
+    } catch (cause) {
+      if (this.#state !== trial) throw cause
+      const asked = kind === 'probe' && cause instanceof Unavailable ? monotonic() + cause.retryAfter : 0
+      const opened: State = { name: 'open', retryAt: Math.max(trial.retryAt, asked) }
+      this.#state = this.#verdictOf(cause) === 'unclear' ? before : opened
+      throw cause
+    }
+  }
+
+  async #record<T>(call: () => Promise<T>, hash?: string): Promise<T> {
+    try {
+      const result = await call()
+      this.#isUp()
+      return result
+    } catch (cause) {
+      const verdict = this.#verdictOf(cause)
+      if (verdict === 'up') this.#isUp()
+      if (verdict === 'down' && hash !== undefined) this.#failed(hash)
+      throw cause
+    }
+  }
+
+  #isUp(): void {
+    for (const lane of this.#lanes) {
+      lane.#state = CLOSED
+      lane.#upAt = monotonic()
+    }
+  }
+
+  #failed(hash: string): void {
+    this.#failures.delete(hash)
+    this.#failures.set(hash, monotonic())
+    const [oldest] = this.#failures.size > MIN_FAILURES ? this.#failures.keys() : []
+    if (oldest !== undefined) this.#failures.delete(oldest)
+  }
+}
