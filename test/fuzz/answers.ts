@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Identity } from '@bearergate/core'
 import { NOW } from '../support/issuer.ts'
+import { isOtherKind, lower } from './oracle.ts'
 
 export interface Answer {
   readonly status: number
@@ -78,7 +79,7 @@ function isAcceptable(said: Members, { issuer, audience }: Settings): boolean {
     ['scope', 'scp'].every((name) => !has(name) || isText(said[name]) || isTexts(said[name])) &&
     ['act', 'cnf'].every((name) => !has(name) || isPlainObject(said[name])) &&
     (!has('token_type') || (isText(type) && isBearer(lower(type), has('cnf')))) &&
-    isAccessToken(said) &&
+    !isOtherKind(said) &&
     (issuer === undefined || !has('iss') || iss === issuer) &&
     (!has('aud') || (isTexts(names) && names.length > 0)) &&
     (audience === null || (isTexts(names) && names.slice(0, MAX_AUDIENCES).includes(audience))) &&
@@ -90,24 +91,6 @@ function isAcceptable(said: Members, { issuer, audience }: Settings): boolean {
 
 /** A DPoP token is bound to a key (RFC 9449 §6.2). */
 const isBearer = (type: string, isBound: boolean) => type === 'bearer' || (type === 'dpop' && isBound)
-
-const joinedBy = (kinds: readonly string[]) =>
-  kinds.flatMap((kind) => ['_token', '-token'].map((end) => kind + end))
-const ACCESS = new Set(['bearer', 'dpop', 'access', ...joinedBy(['access']), 'at+jwt', 'application/at+jwt'])
-const OTHER_KINDS = ['id', 'refresh', 'offline', 'logout']
-const OTHER = new Set([...OTHER_KINDS, ...joinedBy(OTHER_KINDS)])
-const MARKS = [
-  ...['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection'],
-  ...['vc', 'vp', '_sd', '_sd_alg'],
-]
-
-/** RFC 8725 §3.12: what names its kind is of that kind; what does not must have no mark of another. */
-function isAccessToken(said: Members): boolean {
-  const kinds = [said.typ, said.token_use].filter(isText).map(lower)
-  if (kinds.some((kind) => !ACCESS.has(kind) && (OTHER.has(kind) || /\+(sd-)?jwt$/.test(kind)))) return false
-  if (kinds.some((kind) => ACCESS.has(kind))) return true
-  return !MARKS.some((name) => name in said) && !('htm' in said && 'htu' in said)
-}
 
 function identityOf(said: Members, { issuer, audience }: Settings): Identity {
   const text = (...names: readonly string[]) => names.map((name) => said[name]).find(isText)
@@ -146,8 +129,6 @@ function memberOf(value: unknown, name: string): unknown {
   return isPlainObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
 }
 
-/** ASCII letters only. */
-const lower = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText)
 const isDate = (value: unknown): value is number =>
