@@ -91,7 +91,7 @@ const json = fc.oneof(
 const NAMES = [
   ...Object.keys(goodClaims()),
   ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'token_use', 'typ'],
-  ...['at_hash', 'c_hash', 'events', 'token_introspection'],
+  ...['at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'vc', '_sd', 'htm', 'htu'],
   ...['__proto__', 'constructor', 'toString', 'then', 'active', 'Exp', '\\u0065xp'],
 ]
 const name = fc.oneof(

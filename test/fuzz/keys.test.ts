@@ -4,7 +4,6 @@ import type { JsonWebKey } from 'node:crypto'
 import { createGate, type Gate } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { expectDenied } from '../support/denied.ts'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
 import { faultOfToken, type TrustedKey } from './oracle.ts'
 import { AGAIN, fuzz, scaled } from './run.ts'
@@ -130,7 +129,8 @@ function algorithmsOf({ alg, kty, crv }: Readonly<Record<string, unknown>>): rea
   return kty === 'RSA' ? ['RS256'] : fitting
 }
 
-const settings = { issuer: ISSUER, audience: AUDIENCE, now: () => NOW * 1000 }
+/** A small cache, because each gate makes one of its own. */
+const settings = { issuer: ISSUER, audience: AUDIENCE, cache: { max: 64 }, now: () => NOW * 1000 }
 
 interface Tally {
   passed: number
@@ -138,7 +138,7 @@ interface Tally {
   unavailable: number
 }
 
-/** Asks a gate about every token; throws where a token passes that no key of the set has signed. */
+/** Asks a gate about every token; throws where a token passes that no key of the set has signed, or an answer is none of 200, 401 and 503. */
 async function ask(gate: Gate, keys: readonly unknown[], tally: Tally): Promise<void> {
   const trusted = trustedOf(keys)
   for (const token of tokens) {
@@ -150,7 +150,7 @@ async function ask(gate: Gate, keys: readonly unknown[], tally: Tally): Promise<
       continue
     }
     // A random set may hold no usable key at all (503), or none for this token (401).
-    expectDenied(decision)
+    if (![401, 503].includes(decision.status)) throw new Error(`answered ${decision.status}`)
     tally[decision.status === 503 ? 'unavailable' : 'refused'] += 1
   }
 }
@@ -162,7 +162,7 @@ describe('a key set', () => {
       const fetch = async () => Response.json({ keys })
       await ask(createGate({ ...settings, jwksUri: 'https://id.example.com/jwks', fetch }), keys, tally)
     })
-    expect(await fuzz('E02 fetched', property, 1_000)).toBeGreaterThanOrEqual(scaled(1_000))
+    expect(await fuzz('E02 fetched', property, 3_000)).toBeGreaterThanOrEqual(scaled(3_000))
     expect(Math.min(...Object.values(tally)), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
@@ -181,7 +181,7 @@ describe('a key set', () => {
         return decision.ok
       },
     )
-    expect(await fuzz('C18', property, 1_000)).toBeGreaterThanOrEqual(scaled(1_000))
+    expect(await fuzz('C18', property, 2_000)).toBeGreaterThanOrEqual(scaled(2_000))
   })
 
   it('E02 C17 is refused at creation, or lets pass what one of its keys has signed, given inline', async () => {
@@ -198,7 +198,7 @@ describe('a key set', () => {
       }
       await ask(gate, keys, tally)
     })
-    expect(await fuzz('E02 inline', property, 5_000)).toBeGreaterThanOrEqual(scaled(5_000))
+    expect(await fuzz('E02 inline', property, 11_000)).toBeGreaterThanOrEqual(scaled(11_000))
     expect(Math.min(tally.passed, refusedSets), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
@@ -222,7 +222,7 @@ describe('a key set', () => {
       if (decision.ok) passed += 1
       return status === 200 && text === whole ? decision.ok : !decision.ok && decision.status === 503
     })
-    expect(await fuzz('FX10', property, 2_000)).toBeGreaterThanOrEqual(scaled(2_000))
+    expect(await fuzz('FX10', property, 4_000)).toBeGreaterThanOrEqual(scaled(4_000))
     expect(passed, AGAIN).toBeGreaterThanOrEqual(scaled(50))
   })
 })

@@ -95,27 +95,6 @@ const FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
   // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
   cnf: () => false,
 }
-const FOREIGN = [
-  'nonce',
-  'at_hash',
-  'c_hash',
-  's_hash',
-  'events',
-  'token_introspection',
-  'vc',
-  'vp',
-  '_sd',
-  '_sd_alg',
-]
-const ACCESS = new Set([
-  'bearer',
-  'dpop',
-  'access',
-  'access_token',
-  'access-token',
-  'at+jwt',
-  'application/at+jwt',
-])
 
 function faultOfClaims(claims: Members, type: string | undefined, profile: Profile): string | undefined {
   for (const name of REQUIRED[profile]) if (!Object.hasOwn(claims, name)) return `no "${name}"`
@@ -125,22 +104,34 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
   for (const name of ['scope', 'scp'])
     if (profile === 'rfc9068' && Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
       return `no string as "${name}"`
-  if (type !== 'at+jwt') {
-    let isSaidToBeAccess = false
-    for (const name of ['typ', 'token_use']) {
-      const use = Object.hasOwn(claims, name) ? claims[name] : undefined
-      if (typeof use !== 'string') continue
-      if (NOT_ACCESS.has(use.toLowerCase())) return `"${name}" is ${use}`
-      isSaidToBeAccess ||= ACCESS.has(use.toLowerCase())
-    }
-    // A claim that names the kind decides before the marks of other kinds.
-    const foreign = isSaidToBeAccess ? undefined : FOREIGN.find((name) => Object.hasOwn(claims, name))
-    if (foreign !== undefined) return `another kind of token, with "${foreign}"`
-  }
+  if (type !== 'at+jwt' && isOtherKind(claims)) return 'another kind of token'
   return depthOf(claims) > 32 ? 'nested too deeply' : undefined
 }
 
-const NOT_ACCESS = new Set(['id', 'refresh', 'offline', 'logout'].flatMap((use) => [use, `${use}_token`]))
+const joinedBy = (kinds: readonly string[]) =>
+  kinds.flatMap((kind) => ['_token', '-token'].map((end) => kind + end))
+const ACCESS = new Set(['bearer', 'dpop', 'access', ...joinedBy(['access']), 'at+jwt', 'application/at+jwt'])
+const OTHER_KINDS = ['id', 'refresh', 'offline', 'logout']
+const OTHER = new Set([...OTHER_KINDS, ...joinedBy(OTHER_KINDS)])
+const MARKS = [
+  ...['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection'],
+  ...['vc', 'vp', '_sd', '_sd_alg'],
+]
+
+/** RFC 8725 §3.12: claims that name their kind are of that kind. Others must have no mark of another kind. */
+export function isOtherKind(claims: Members): boolean {
+  const has = (name: string) => Object.hasOwn(claims, name)
+  const kinds = ['typ', 'token_use']
+    .map((name) => (has(name) ? claims[name] : undefined))
+    .filter((kind) => typeof kind === 'string')
+    .map(lower)
+  if (kinds.some((kind) => !ACCESS.has(kind) && (OTHER.has(kind) || /\+(sd-)?jwt$/.test(kind)))) return true
+  if (kinds.some((kind) => ACCESS.has(kind))) return false
+  return MARKS.some(has) || (has('htm') && has('htu'))
+}
+
+/** ASCII letters only. */
+export const lower = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
 function depthOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0

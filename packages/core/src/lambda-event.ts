@@ -39,10 +39,13 @@ class LambdaRequestView implements RequestView {
   /** API Gateway keeps the case in which a REST client sent a name, so that one name may be there in several. */
   header(name: string): string | readonly string[] | undefined {
     const { multiValueHeaders, headers, cookies } = this.#event
-    if (name === 'cookie' && Array.isArray(cookies)) return cookies.join('; ')
+    // Some emulators send an empty array if there are no cookies.
+    if (name === 'cookie' && Array.isArray(cookies) && cookies.length > 0) return cookies.join('; ')
     const lists = valuesOf(multiValueHeaders, name)
     const values = (lists.length > 0 ? lists : valuesOf(headers, name)) as string[]
-    return values.length > 1 ? values : values[0]
+    const [only] = values
+    // A line that is an array stays in the list: by itself it would be read as a list of lines.
+    return values.length > 1 || Array.isArray(only) ? values : only
   }
 
   get method(): string | undefined {
