@@ -70,12 +70,12 @@ describe('a token that is rejected before its signature', () => {
     const token = unsigned({ aud })
     const silent = createGate(settings)
     lower.mockClear()
-    expect(silent.authenticate(request(token))).toMatchObject({ reason: 'wrong_audience' })
+    expect(await silent.authenticate(request(token))).toMatchObject({ reason: 'wrong_audience' })
     const without = lower.mock.calls.length
     const details: unknown[] = []
     const heard = createGate({ ...settings, onDecision: ({ detail }) => details.push(detail) })
     lower.mockClear()
-    heard.authenticate(request(token))
+    await heard.authenticate(request(token))
     // Two texts a comparison, eight of each side.
     expect(lower.mock.calls.length - without).toBeLessThanOrEqual(2 * 8 * 8)
     expect(without).toBeLessThanOrEqual(2)
@@ -90,11 +90,13 @@ describe('a token that is rejected before its signature', () => {
       now,
       onDecision: ({ detail }: { detail?: string | undefined }) => details.push(detail),
     }
-    createGate({ ...settings, audience: AUDIENCE }).authenticate(request(unsigned({ aud: `${AUDIENCE}/` })))
-    createGate({ ...settings, audience: AUDIENCE }).authenticate(
+    await createGate({ ...settings, audience: AUDIENCE }).authenticate(
+      request(unsigned({ aud: `${AUDIENCE}/` })),
+    )
+    await createGate({ ...settings, audience: AUDIENCE }).authenticate(
       request(unsigned({ iss: ISSUER.toUpperCase() })),
     )
-    createGate({ ...settings, audience: AUDIENCE }).authenticate(
+    await createGate({ ...settings, audience: AUDIENCE }).authenticate(
       request(unsigned({ iss: 'x'.repeat(5_000) })),
     )
     expect(details).toEqual([

@@ -1,6 +1,6 @@
 /** What an issuer and its tokens cannot exceed: the lifetimes that the user set, the size of a set, the tries of a token. */
 
-import { generateKeyPairSync, type JsonWebKey, type KeyObject, sign as signBytes } from 'node:crypto'
+import { generateKeyPairSync, type JsonWebKey, sign as signBytes } from 'node:crypto'
 import { createGate, type Gate, type JwtSettings, type StoredKeySet } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_ALGORITHMS } from '#core/verify/jwk.ts'
@@ -192,7 +192,8 @@ describe('a published set', () => {
 
 interface Signer {
   readonly jwk: JsonWebKey
-  readonly privateKey: KeyObject
+  /** PEM, because workerd signs with no `KeyObject` beside options. */
+  readonly privateKey: string
 }
 
 const CURVES = { 'P-256': ['ES256', 'sha256'], 'P-521': ['ES512', 'sha512'] } as const
@@ -200,7 +201,8 @@ const CURVES = { 'P-256': ['ES256', 'sha256'], 'P-521': ['ES512', 'sha512'] } as
 function signers(count: number, namedCurve: keyof typeof CURVES = 'P-256'): readonly Signer[] {
   return Array.from({ length: count }, () => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve })
-    return { jwk: publicKey.export({ format: 'jwk' }), privateKey }
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+    return { jwk: publicKey.export({ format: 'jwk' }), privateKey: pem }
   })
 }
 
