@@ -51,12 +51,13 @@ describe('a store of revocations', () => {
   it('forgets a JWT that was revoked by its text when its exp and the largest clock tolerance have passed (ATK12)', async () => {
     const key = await createKey('ES256')
     const revocations = memoryRevocations({ max: 1 })
-    await revocations.revoke(await key.sign({ exp: seconds() + 60 }))
+    const gate = createGate({ verifier: verifierOf(), revocations })
+    await gate.revoke(await key.sign({ exp: seconds() + 60 }))
     const next = await key.sign({ exp: seconds() + 7_200, jti: 'two' })
     pass(359)
-    expect(() => revocations.revoke(next)).toThrow(RangeError)
+    await expect(gate.revoke(next)).rejects.toThrow(RangeError)
     pass(61)
-    await revocations.revoke(next)
+    await gate.revoke(next)
     expect(revocations.size).toBe(1)
   })
 
@@ -114,6 +115,30 @@ describe('revoking a subject', () => {
     expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
     pass(361)
     expect(await gate.authenticate(request())).toMatchObject({ ok: true })
+  })
+})
+
+describe('a store of the application', () => {
+  it('gets the hash of a revoked token and its exp, and never its text', async () => {
+    const key = await createKey('ES256')
+    const entries: unknown[] = []
+    const revocations = {
+      revoke: (entry: unknown) => void entries.push(entry),
+      isRevoked: () => false,
+      needsHash: false,
+      size: 0,
+    }
+    const gate = createGate({ verifier: verifierOf(), revocations })
+    const exp = seconds() + 60
+    await gate.revoke(await key.sign({ exp }))
+    await gate.revoke({ token: 'opaque-token', expiresAt: exp })
+    await gate.revoke({ subject: 'emma', issuer: ISSUER })
+    const tokenHash = expect.stringMatching(/^[\w-]{43}$/)
+    expect(entries).toEqual([
+      { tokenHash, expiresAt: exp },
+      { tokenHash, expiresAt: exp },
+      { subject: 'emma', issuer: ISSUER },
+    ])
   })
 })
 

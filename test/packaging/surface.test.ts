@@ -111,6 +111,7 @@ const CORE_TYPES = [
   'ResolveIssuer',
   'ResourceMetadata',
   'Revocation',
+  'RevocationEntry',
   'RevocationStore',
   'Rule',
   'Scopes',

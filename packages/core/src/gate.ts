@@ -36,7 +36,13 @@ import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.t
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
-import { askRevoked, memoryRevocations, type Revocation, revocationStore } from './revocation.ts'
+import {
+  askRevoked,
+  memoryRevocations,
+  type Revocation,
+  revocationEntry,
+  revocationStore,
+} from './revocation.ts'
 import type { RawClaims } from './verify/mapping.ts'
 import { PresentedToken } from './verify/presented.ts'
 import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
@@ -318,7 +324,8 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     },
     protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(gate, handler),
     metadata,
-    revoke: async (revocation: Revocation) => revocations.revoke(revocation),
+    revoke: async (revocation: Revocation) =>
+      after(revocationEntry(revocation), (entry) => revocations.revoke(entry)),
     ready: async () => verifier.ready?.(),
     close: () => {
       if (isOwn) verifier.close?.()

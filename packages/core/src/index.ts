@@ -62,6 +62,7 @@ export {
   type MemoryRevocationsOptions,
   memoryRevocations,
   type Revocation,
+  type RevocationEntry,
   type RevocationStore,
 } from './revocation.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'

@@ -18,6 +18,14 @@ import { isInactive, secondsOf } from './verify/verifier.ts'
 export type Revocation =
   | string
   | { readonly token: string; readonly expiresAt?: Seconds | undefined }
+  | RevokedName
+
+/** What a store keeps: of a token the hash, and never its text. */
+export type RevocationEntry =
+  | { readonly tokenHash: string; readonly expiresAt?: Seconds | undefined }
+  | RevokedName
+
+type RevokedName =
   | {
       readonly tokenId: string
       readonly issuer?: string | undefined
@@ -37,11 +45,11 @@ export type Revocation =
 
 /** Keeps revocations. Give several gates the same store, and what one of them revokes is rejected by all. */
 export interface RevocationStore {
-  /** Rejects what the revocation is about from now on. @throws TypeError if it is not a revocation */
-  revoke(revocation: Revocation): void | PromiseLike<void>
+  /** Keeps an entry, which the gate has checked. From then on `isRevoked` counts it. */
+  revoke(entry: RevocationEntry): void | PromiseLike<void>
   /**
    * Whether a token is revoked. Called on every request. If it throws or rejects, the answer is 503.
-   * @param hash the SHA-256 of the token, or `undefined` while `needsHash` is false
+   * @param hash the hash by which the gate revokes the token, or `undefined` while `needsHash` is false
    */
   isRevoked(
     identity: Identity<unknown>,
@@ -136,26 +144,26 @@ class MemoryRevocations implements RevocationStore {
     return this.#tokens.size > 0
   }
 
-  revoke(revocation: Revocation): void | PromiseLike<void> {
-    const { token, tokenId, subject, issuer, issuedBefore, expiresAt } = readRevocation(revocation)
-    if (token !== undefined) {
-      const presented = new PresentedToken(token)
-      const end = expiresAt ?? expiryOf(presented)
-      return after(presented.revocationHash, (hash) => this.#add(this.#tokens, hash, end))
+  revoke(entry: RevocationEntry): void {
+    const { tokenHash, tokenId, subject, issuer, issuedBefore, expiresAt }: Flat = entry
+    if (tokenHash !== undefined) this.#add(this.#tokens, tokenHash, expiresAt)
+    if (tokenId !== undefined) this.#addName('tokenIds', tokenId, issuer, expiresAt)
+    if (subject !== undefined) {
+      const before = issuedBefore ?? this.#now() + this.#clockTolerance
+      this.#addName('subjects', subject, issuer, expiresAt, before)
     }
-    const name = keyOf(tokenId ?? (subject as string))
-    const before = issuedBefore ?? this.#now() + this.#clockTolerance
-    const [entries, ofAnyIssuer] =
-      tokenId !== undefined
-        ? [this.#tokenIds, this.#ofAnyIssuer.tokenIds]
-        : [this.#subjects, this.#ofAnyIssuer.subjects]
-    this.#add(
-      entries,
-      issuer === undefined ? name : keyOf(tokenId ?? (subject as string), issuer),
-      expiresAt,
-      before,
-    )
-    if (issuer !== undefined) this.#add(ofAnyIssuer, name, expiresAt, before)
+  }
+
+  #addName(
+    kind: 'tokenIds' | 'subjects',
+    name: string,
+    issuer: string | undefined,
+    end: Seconds | undefined,
+    before?: Seconds,
+  ): void {
+    const entries = kind === 'tokenIds' ? this.#tokenIds : this.#subjects
+    this.#add(entries, keyOf(name, issuer), end, before)
+    if (issuer !== undefined) this.#add(this.#ofAnyIssuer[kind], keyOf(name), end, before)
   }
 
   isRevoked(
@@ -237,8 +245,10 @@ class MemoryRevocations implements RevocationStore {
   }
 }
 
-interface ReadRevocation {
+/** Any of the members that an entry or a revocation may have. */
+interface Flat {
   readonly token?: string | undefined
+  readonly tokenHash?: string | undefined
   readonly tokenId?: string | undefined
   readonly subject?: string | undefined
   readonly issuer?: string | undefined
@@ -248,9 +258,21 @@ interface ReadRevocation {
 
 const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
 
-function readRevocation(revocation: Revocation): ReadRevocation {
+/**
+ * Checks a revocation, and replaces the text of a token by its hash.
+ * @throws TypeError if it is not a revocation
+ */
+export function revocationEntry(revocation: Revocation): RevocationEntry | Promise<RevocationEntry> {
+  const { token, ...entry } = readRevocation(revocation)
+  if (token === undefined) return entry as RevocationEntry
+  const presented = new PresentedToken(token)
+  const expiresAt = entry.expiresAt ?? expiryOf(presented)
+  return after(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
+}
+
+function readRevocation(revocation: Revocation): Flat {
   const given = typeof revocation === 'string' ? { token: revocation } : revocation
-  const read: ReadRevocation = readOptions('revoke', given, MEMBERS)
+  const read: Flat = readOptions('revoke', given, MEMBERS)
   const [named, ...others] = (['token', 'tokenId', 'subject'] as const).filter(
     (name) => read[name] !== undefined,
   )
