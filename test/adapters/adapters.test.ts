@@ -233,6 +233,12 @@ describe.each([
   })
 
   it.each([
+    [
+      'bearer with a second argument',
+      () =>
+        (adapter.bearer as (...args: unknown[]) => unknown)(createGate({ verifier: refuse }), { realm: 'a' }),
+      /takes one argument/,
+    ],
     ['requireScope without a scope', () => (adapter.requireScope as () => unknown)(), /"requireScope"/],
     ['requireScope of two scopes in one string', () => adapter.requireScope('a b'), /"scope"/],
     ['requireScope with something else than a scope', () => adapter.requireScope('a', 7 as never), /"scope"/],

@@ -169,17 +169,26 @@ describe.each(HOSTS)('on %s', (_host, start) => {
       const headers = await lax(path, sent)
       const isQuery = place === 'the query'
       expect(headers['cache-control']).toBe(isQuery ? 'private, no-store' : 'private, max-age=60')
-      expect(headers.vary).toBe(vary === undefined ? 'Accept' : `Accept, ${vary}`)
+      const fields =
+        { 'a cookie': ', Authorization, Cookie', 'a form': ', Authorization', 'the query': '' }[place] ??
+        `, ${vary}`
+      expect(headers.vary).toBe(`Accept${fields}`)
       expect(headers['cdn-cache-control']).toBeUndefined()
       const strict = await start(gateOf(credentials), { 'cache-control': 'no-store' })
       expect((await strict(path, sent))['cache-control']).toBe(isQuery ? 'private, no-store' : 'no-store')
     },
   )
 
-  it('a token in Authorization leaves the headers of the handler alone (RFC 9111 §3.5)', async () => {
-    const ask = await start(gateOf({ cookie: 'session' }), { 'Cache-Control': 'public, max-age=60' })
+  it('a token in Authorization, its only place, leaves the headers of the handler alone (RFC 9111 §3.5)', async () => {
+    const ask = await start(gateOf({ header: true }), { 'Cache-Control': 'public, max-age=60' })
     const headers = await ask('/', { headers: ['Authorization', 'Bearer emma'] })
     expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', undefined])
+  })
+
+  it('a token in Authorization makes the answer vary if the next caller may send none (ATK05)', async () => {
+    const ask = await start(gateOf({ header: true }, true), { 'Cache-Control': 'public, max-age=60' })
+    const headers = await ask('/', { headers: ['Authorization', 'Bearer emma'] })
+    expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', 'Authorization'])
   })
 
   it('an anonymous answer varies by the fields that may hold a token (ATK05)', async () => {

@@ -44,10 +44,11 @@ describe('Vary of the handler beside "Cookie"', () => {
 
 describe('the place of a token', () => {
   it('asks for nothing in Authorization, and for Cache-Control and Vary elsewhere (ATK05)', () => {
+    expect(cacheHeaders(undefined, false).of('header')).toBeUndefined()
     const usual = cacheHeaders(undefined, true)
-    expect(usual.of('header')).toBeUndefined()
-    expect(usual.of('cookie')).toEqual({ 'Cache-Control': 'private', Vary: 'Cookie' })
-    expect(usual.of('form')).toEqual({ 'Cache-Control': 'private' })
+    expect(usual.of('cookie')).toEqual({ 'Cache-Control': 'private', Vary: 'Authorization, Cookie' })
+    expect(usual.of('form')).toEqual({ 'Cache-Control': 'private', Vary: 'Authorization, Cookie' })
+    expect(cacheHeaders('', false).of('form')).toEqual({ 'Cache-Control': 'private' })
     expect(usual.of('query')).toEqual({
       'Cache-Control': 'private, no-store',
       'Referrer-Policy': 'no-referrer',
@@ -57,6 +58,11 @@ describe('the place of a token', () => {
       Vary: 'X-Api-Key',
     })
     expect(cacheHeaders('AUTHORIZATION', false).of('header')).toBeUndefined()
+  })
+
+  it('asks for Vary also in Authorization, if the next caller may send a cookie or nothing (ATK05)', () => {
+    expect(cacheHeaders(undefined, true).of('header')).toEqual({ Vary: 'Authorization, Cookie' })
+    expect(cacheHeaders(undefined, false, true).of('header')).toEqual({ Vary: 'Authorization' })
   })
 
   it('asks for a Vary of every field that may hold a token if the request had none (ATK05)', () => {

@@ -9,25 +9,32 @@ export type RequiredHeaders = Readonly<Record<string, string>>
  * requests with `Authorization` by themselves (RFC 9111 §3.5), but know nothing of any other place.
  */
 export interface CacheHeaders {
-  /** `undefined` if the token was in `Authorization`. */
+  /** `undefined` if a token can be in `Authorization` only, and must be there. */
   of(source: TokenSource): RequiredHeaders | undefined
   /** For a request without credentials: a stored answer must not be served to a caller who has some. */
   readonly anonymous: RequiredHeaders
 }
 
-/** @param fields the header fields that may hold a token, such as `Authorization` and `Cookie` */
-export function cacheHeaders(header: string | undefined, cookie: boolean): CacheHeaders {
+/**
+ * @param header the field that may hold a token: `undefined` for `Authorization`, `''` for none
+ * @param cookie whether a cookie may hold it
+ * @param optional whether a request without a token passes, too
+ */
+export function cacheHeaders(header: string | undefined, cookie: boolean, optional = false): CacheHeaders {
   const isUsual = header === undefined || header.toLowerCase() === 'authorization'
+  const fields = [...(header === '' ? [] : [header ?? 'Authorization']), ...(cookie ? ['Cookie'] : [])]
+  // The answer depends on each field that may hold a token, whichever held it: the next caller may use another, or none.
+  const Vary = fields.join(', ')
+  const inAuthorization = optional || fields.length > 1 ? Object.freeze({ Vary }) : undefined
   const places: Readonly<Record<TokenSource, RequiredHeaders | undefined>> = {
-    header: isUsual ? undefined : Object.freeze({ 'Cache-Control': 'private', Vary: header }),
-    cookie: Object.freeze({ 'Cache-Control': 'private', Vary: 'Cookie' }),
-    form: Object.freeze({ 'Cache-Control': 'private' }),
+    header: isUsual ? inAuthorization : Object.freeze({ 'Cache-Control': 'private', Vary }),
+    cookie: Object.freeze({ 'Cache-Control': 'private', Vary }),
+    form: Object.freeze({ 'Cache-Control': 'private', ...(fields.length > 0 && { Vary }) }),
     query: Object.freeze({ 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer' }),
   }
-  const fields = [...(header === '' ? [] : [header ?? 'Authorization']), ...(cookie ? ['Cookie'] : [])]
   return {
     of: (source) => places[source],
-    anonymous: Object.freeze(fields.length === 0 ? {} : { Vary: fields.join(', ') }),
+    anonymous: Object.freeze(fields.length === 0 ? {} : { Vary }),
   }
 }
 

@@ -109,7 +109,11 @@ export interface GateDescription {
 }
 
 const REVOKED: Rejection = { reason: 'revoked' }
-const INSECURE: Rejection = { reason: 'insecure_transport' }
+const INSECURE: Rejection = {
+  reason: 'insecure_transport',
+  detail:
+    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
+}
 
 /**
  * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
@@ -178,6 +182,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   const caching = cacheHeaders(
     header === false ? '' : header === true ? undefined : header,
     cookie !== undefined,
+    optional,
   )
   const anonymous = passed<I>(undefined, caching.anonymous)
 

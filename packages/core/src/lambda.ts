@@ -42,6 +42,8 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
   gate: Gate<I>,
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {
+  if (typeof gate?.authenticate !== 'function')
+    throw new TypeError('"gate" must be a gate: lambda(createGate({ … }), handler)')
   if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {

@@ -23,16 +23,21 @@ export function text(name: string, value: unknown): string {
   return value
 }
 
-/** A non-empty list of non-empty strings; one string stands for a list of one. */
+/**
+ * A non-empty list of non-empty strings; one string stands for a list of one. White space around one, such as the line
+ * break of a file that it was read from, could never match anything.
+ */
 export function texts(name: string, value: unknown): readonly string[] {
-  if (typeof value === 'string') return [text(name, value)]
-  if (
-    !Array.isArray(value) ||
-    value.length === 0 ||
-    ![...value].every((item) => typeof item === 'string' && item !== '')
-  )
+  const list: readonly unknown[] =
+    typeof value === 'string' ? [text(name, value)] : Array.isArray(value) ? [...value] : []
+  if (list.length === 0 || !list.every((item) => typeof item === 'string' && item !== ''))
     throw new TypeError(`"${name}" must be a non-empty string or a non-empty array of them`)
-  return [...value]
+  const padded = list.find((item) => item !== String(item).trim())
+  if (padded !== undefined)
+    throw new TypeError(
+      `"${name}" must not begin or end with white space; received ${JSON.stringify(padded)}`,
+    )
+  return list as readonly string[]
 }
 
 /** A number within bounds, `preset` where it is absent. */

@@ -5,7 +5,10 @@ import { isFieldName } from './lib/syntax.ts'
 import { count, readOptions, type Seconds, texts } from './options.ts'
 import type { RequestView } from './request.ts'
 
-/** How the gate answers preflights. The answers to the real requests need `Access-Control-Allow-Origin` as well: set it there. */
+/**
+ * How the gate answers preflights. Browsers want `Access-Control-Allow-Origin` on the answers to the real requests, too,
+ * rejections included: let a CORS middleware or a proxy in front of the gate add it.
+ */
 export interface PreflightPolicy {
   /** The methods that may be used, such as `['GET', 'POST']`. */
   methods: readonly string[]
@@ -33,7 +36,8 @@ export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): Answe
     return () => empty
   }
   const read = readOptions('allowPreflight', option, ['methods', 'headers', 'origins', 'maxAge'])
-  const methods = names('allowPreflight.methods', read.methods)
+  // Browsers send methods in upper case.
+  const methods = names('allowPreflight.methods', read.methods).toUpperCase()
   const headers = names('allowPreflight.headers', read.headers ?? ['Authorization', 'Content-Type'])
   const origins = read.origins === undefined || read.origins === '*' ? '*' : originsOf(read.origins)
   const maxAge = count('allowPreflight.maxAge', read.maxAge, { preset: 600, min: 0, max: 86_400 })

@@ -67,7 +67,7 @@ describe('opaque', () => {
     expect(await outcome(Promise.resolve(null))).toBe('unknown_token')
     expect(await outcome({ expiresAt: NOW })).toBe('expired')
     expect(await outcome({ expiresAt: NOW + 0.001 })).toBe('active')
-    expect(await outcome({})).toBe('active')
+    expect(await outcome({ subject: 'emma' })).toBe('active')
   })
 
   it.each([
@@ -75,6 +75,8 @@ describe('opaque', () => {
     [true, /neither a token nor null/],
     [[], /neither a token nor null/],
     ['emma', /neither a token nor null/],
+    [{}, /without any member/],
+    [{ subject: undefined, scopes: undefined }, /without any member/],
     [{ expires: NOW }, /"expires"/],
     [{ kind: 'jwt' }, /"kind"/],
     [{ expiresAt: new Date() }, /"expiresAt"/],

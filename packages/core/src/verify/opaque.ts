@@ -37,7 +37,7 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
  * Verifies tokens by a lookup of yours.
  *
  * @example
- * const verifier = opaque({ prefix: 'acme', lookup: (_token, hash) => sessions.find(hash) })
+ * const verifier = opaque({ prefix: 'acme', lookup: (_token, hash) => sessions.get(hash) ?? null })
  * @throws TypeError where an option is unknown, missing or impossible
  */
 export function opaque<Claims = Readonly<Record<string, unknown>>>(
@@ -81,6 +81,10 @@ function verificationOf<Claims>(
 ): Verification<Identity<Claims>> {
   if (!isObject(found as unknown) || !hasMembers(found))
     throw new Unavailable('The lookup gave neither a token nor null')
+  if (Object.values(found).every((value) => value === undefined))
+    throw new Unavailable(
+      '"lookup" must return a token record or null, but returned a record without any member',
+    )
   const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) throw new Unavailable(`The lookup gave an unknown member "${unknown}"`)
   // Own members only: nothing on a prototype is what the lookup said.
