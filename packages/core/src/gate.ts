@@ -381,8 +381,13 @@ function stayAwake(background: Background, workOf: () => PromiseLike<unknown> | 
   } catch {}
 }
 
-/** A gate as it is, or the gate that options describe. */
-export function gateOf<I extends Sender>(options: object | Gate<I>): Gate<I> {
+/**
+ * Returns a gate as it is, or the gate that options describe.
+ * @param more what else was given, which would be ignored: a gate has its options already
+ */
+export function gateOf<I extends Sender>(options: object | Gate<I>, more: readonly unknown[] = []): Gate<I> {
+  if (more.length > 0)
+    throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
   return createGate(options as VerifierGateOptions) as Gate<Sender> as Gate<I>

@@ -68,9 +68,7 @@ export function bearer<Claims = Identity['claims'], Anonymous extends boolean = 
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Bearer<Passing<Identity<Claims>, Anonymous>>
 export function bearer<I extends Sender>(options: object, ...more: readonly never[]): Bearer<I> {
-  if (more.length > 0)
-    throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
-  const gate = gateOf<I>(options)
+  const gate = gateOf<I>(options, more)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
