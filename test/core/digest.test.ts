@@ -1,8 +1,8 @@
 /** The twins of SHA-256: the same digest on every runtime. */
 
 import { expect, it } from 'vitest'
-import { sha256 } from '#core/digest.node.ts'
-import { sha256 as portable } from '#core/digest.ts'
+import { sha256 } from '#core/lib/digest.node.ts'
+import { sha256 as portable } from '#core/lib/digest.ts'
 
 it('gives the same digest on Node, at once, as everywhere else', async () => {
   for (const text of ['', 'abc', 'é\u{1F600}', 'a'.repeat(8192)]) {

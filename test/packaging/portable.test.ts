@@ -6,8 +6,8 @@ import { createContext, runInContext } from 'node:vm'
 import type * as Core from '@bearergate/core'
 import { build } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
-import * as node from '../../packages/core/src/digest.node.ts'
-import * as portable from '../../packages/core/src/digest.ts'
+import * as node from '../../packages/core/src/lib/digest.node.ts'
+import * as portable from '../../packages/core/src/lib/digest.ts'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
 import { ROOT, sourcesOf } from './sources.ts'
 
@@ -95,7 +95,7 @@ describe('the bundle for Workers and browsers', () => {
   it('imports nothing, and holds the portable digest only', () => {
     expect(bundle).not.toMatch(/\b(?:from|import|require)\s*\(?\s*['"]/)
     expect(bundle).not.toMatch(/node:/)
-    expect(inputs).toContain('packages/core/src/digest.ts')
+    expect(inputs).toContain('packages/core/src/lib/digest.ts')
     expect(inputs.filter((path) => path.endsWith('.node.ts'))).toEqual([])
   })
 

@@ -2,7 +2,7 @@
 
 import { isScopeToken } from './challenge.ts'
 import { type Identity, isObject, own } from './identity.ts'
-import { count, disown, type Seconds } from './options.ts'
+import { count, disown, type Seconds } from './lib/assert.ts'
 import { isKnownRejection, type Rejection, Unavailable } from './rejection.ts'
 
 /**

@@ -1,7 +1,7 @@
 /** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
 import type { Refusal } from './decision.ts'
-import type { Seconds } from './options.ts'
+import type { Seconds } from './lib/assert.ts'
 import type { Reason, Rejection } from './rejection.ts'
 
 const STATUS = {

@@ -2,7 +2,7 @@
 
 import type { Decision } from './decision.ts'
 import type { Identity, Sender } from './identity.ts'
-import { disown, type Seconds } from './options.ts'
+import { disown, type Seconds } from './lib/assert.ts'
 import type { Unavailable } from './rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */

@@ -2,7 +2,7 @@
 
 import { isObject, own, type TokenSource } from './identity.ts'
 import { isFieldName, TCHAR, withoutSpace } from './lib/syntax.ts'
-import { flag, isPending, readOptions } from './options.ts'
+import { flag, isPending, readOptions } from './lib/assert.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { FormTooLong, type RequestView, targetOf } from './request.ts'
 

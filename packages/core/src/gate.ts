@@ -31,7 +31,7 @@ import {
   readOptions,
   type Seconds,
   text,
-} from './options.ts'
+} from './lib/assert.ts'
 import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.ts'
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './rejection.ts'

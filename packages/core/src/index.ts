@@ -53,7 +53,7 @@ export type {
 } from './gate-options.ts'
 export type { Identity, IdentitySource, Sender, TokenSource } from './identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
-export type { Seconds } from './options.ts'
+export type { Seconds } from './lib/assert.ts'
 export type { Fetch } from './outbound.ts'
 export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
 export { type Reason, type Rejection, Unavailable } from './rejection.ts'

@@ -6,7 +6,7 @@ import type { Gate } from './gate.ts'
 import type { Identity, Sender } from './identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type LambdaEvent, lambdaRequest } from './lambda-event.ts'
-import { oneOf, readOptions } from './options.ts'
+import { oneOf, readOptions } from './lib/assert.ts'
 import type { RequestView } from './request.ts'
 
 /** What is read of an authorizer's event besides. */

@@ -3,7 +3,7 @@
 import { isObject } from './identity.ts'
 import { monotonic, now, timeout } from './lib/clock.ts'
 import type { SecureUrl } from './lib/url.ts'
-import type { Seconds } from './options.ts'
+import type { Seconds } from './lib/assert.ts'
 import { Unavailable } from './rejection.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>

@@ -2,7 +2,7 @@
 
 import type { Preflight } from './decision.ts'
 import { isFieldName } from './lib/syntax.ts'
-import { count, readOptions, type Seconds, texts } from './options.ts'
+import { count, readOptions, type Seconds, texts } from './lib/assert.ts'
 import type { RequestView } from './request.ts'
 
 /**

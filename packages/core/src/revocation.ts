@@ -3,7 +3,7 @@
 import { isToken } from './extract.ts'
 import { type Identity, isNumericDate, own } from './identity.ts'
 import { monotonic, now as systemNow } from './lib/clock.ts'
-import { after, callback, count, disown, number, readOptions, type Seconds, text } from './options.ts'
+import { after, callback, count, disown, number, readOptions, type Seconds, text } from './lib/assert.ts'
 import { Unavailable } from './rejection.ts'
 import { PresentedToken } from './verify/presented.ts'
 import { isInactive, secondsOf } from './verify/verifier.ts'

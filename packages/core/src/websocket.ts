@@ -4,7 +4,7 @@ import { answerOf, type Preflight, type Refusal } from './decision.ts'
 import type { Gate } from './gate.ts'
 import type { Sender } from './identity.ts'
 import { withoutSpace } from './lib/syntax.ts'
-import { readOptions } from './options.ts'
+import { readOptions } from './lib/assert.ts'
 import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request.ts'
 
 /** What the handshake of a WebSocket is read for. */

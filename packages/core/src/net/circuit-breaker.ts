@@ -1,7 +1,7 @@
 /** A circuit breaker: leaves a server alone while it is down, and only then. Forged tokens cannot open it. */
 
 import { monotonic } from '../lib/clock.ts'
-import type { Seconds } from '../options.ts'
+import type { Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 

@@ -1,6 +1,6 @@
 /** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
 
-import { isPending } from '../options.ts'
+import { isPending } from '../lib/assert.ts'
 import { Unavailable } from '../rejection.ts'
 
 /** The share of all places that unknown callers may take. The rest is reserved for known callers. */

@@ -1,7 +1,7 @@
 /** Access tokens of Amazon Cognito user pools. */
 
 import { type Identity, own } from '../identity.ts'
-import { callback, oneOf, text, texts } from '../options.ts'
+import { callback, oneOf, text, texts } from '../lib/assert.ts'
 import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'

@@ -1,7 +1,7 @@
 /** ID tokens that Google signs for service accounts, by which services call each other. */
 
 import type { Identity } from '../identity.ts'
-import { texts } from '../options.ts'
+import { texts } from '../lib/assert.ts'
 import type { RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'

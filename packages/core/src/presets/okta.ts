@@ -1,7 +1,7 @@
 /** Access tokens of the custom authorization servers of Okta. */
 
 import { type Identity, own } from '../identity.ts'
-import { callback, text, texts } from '../options.ts'
+import { callback, text, texts } from '../lib/assert.ts'
 import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'

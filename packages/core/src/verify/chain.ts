@@ -2,7 +2,7 @@
 
 import { base64url } from 'jose'
 import type { Identity } from '../identity.ts'
-import { after, disown, isPending } from '../options.ts'
+import { after, disown, isPending } from '../lib/assert.ts'
 import { Unavailable } from '../rejection.ts'
 import { foreignIssuer } from './claims.ts'
 import { PresentedToken } from './presented.ts'

@@ -2,7 +2,7 @@
 
 import type { Identity } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
-import { after, callback, count, number, readOptions, type Seconds } from '../options.ts'
+import { after, callback, count, number, readOptions, type Seconds } from '../lib/assert.ts'
 import { foreignIssuer } from './claims.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './jwt-options.ts'

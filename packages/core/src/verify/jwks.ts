@@ -1,7 +1,7 @@
 /** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
 
 import { monotonic } from '../lib/clock.ts'
-import type { Seconds } from '../options.ts'
+import type { Seconds } from '../lib/assert.ts'
 import { UnusableAnswer } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'

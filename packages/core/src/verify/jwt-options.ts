@@ -3,7 +3,7 @@
 import type { KeySetListener } from '../events.ts'
 import { isObject } from '../identity.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../lib/url.ts'
-import { callback, number, oneOf, type Seconds, texts } from '../options.ts'
+import { callback, number, oneOf, type Seconds, texts } from '../lib/assert.ts'
 import { type Fetch, runtimeFetch } from '../outbound.ts'
 import type { CacheOptions } from './cached.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'

@@ -2,7 +2,7 @@
 
 import type { Identity } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
-import { callback, isPending, readOptions, type Seconds } from '../options.ts'
+import { callback, isPending, readOptions, type Seconds } from '../lib/assert.ts'
 import { Cache, cacheLimits } from './cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'

@@ -2,7 +2,7 @@
 
 import { isNumericDate } from '../identity.ts'
 import { now, timeout } from '../lib/clock.ts'
-import type { Seconds } from '../options.ts'
+import type { Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
 import { Unavailable } from '../rejection.ts'
 

@@ -10,7 +10,7 @@ import {
   isStrings,
   own,
 } from '../identity.ts'
-import { callback, disown, isPending, type Seconds } from '../options.ts'
+import { callback, disown, isPending, type Seconds } from '../lib/assert.ts'
 import { Unavailable } from '../rejection.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
 import { type Inactive, inactive, isInactive } from './verifier.ts'

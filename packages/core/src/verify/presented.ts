@@ -2,7 +2,7 @@
 
 import { sha256 } from '#digest'
 import { own } from '../identity.ts'
-import { after } from '../options.ts'
+import { after } from '../lib/assert.ts'
 import { type DecodedJws, decodeJws } from './jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 

@@ -3,7 +3,7 @@
 import { monotonic } from '../lib/clock.ts'
 import { lru } from '../lib/lru.ts'
 import { TokenBucket } from '../net/token-bucket.ts'
-import type { Seconds } from '../options.ts'
+import type { Seconds } from '../lib/assert.ts'
 import type { CallerKind } from './known-callers.ts'
 
 const CAPACITY = 2

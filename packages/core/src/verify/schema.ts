@@ -1,7 +1,7 @@
 /** Claims of your own, checked by any library that speaks Standard Schema: zod, valibot, arktype and others. */
 
 import { isObject } from '../identity.ts'
-import { isPending } from '../options.ts'
+import { isPending } from '../lib/assert.ts'
 import { Unavailable } from '../rejection.ts'
 import { type Inactive, inactive } from './verifier.ts'
 

@@ -2,7 +2,7 @@
 
 import { sha256 } from '#digest'
 import { type Identity, withSource, wrongMember } from '../identity.ts'
-import { after, disown, isPending, readOptions } from '../options.ts'
+import { after, disown, isPending, readOptions } from '../lib/assert.ts'
 import { PresentedToken } from './presented.ts'
 import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'
 

@@ -1,7 +1,7 @@
 /** What a verifier found out about a token. */
 
 import type { Identity } from '../identity.ts'
-import type { Seconds } from '../options.ts'
+import type { Seconds } from '../lib/assert.ts'
 import type { Rejection } from '../rejection.ts'
 
 export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive

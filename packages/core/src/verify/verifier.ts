@@ -2,7 +2,7 @@
 
 import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
-import { disown, type Seconds } from '../options.ts'
+import { disown, type Seconds } from '../lib/assert.ts'
 import { REASONS, Unavailable } from '../rejection.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, inactive, isMade, type Verification } from './verification.ts'

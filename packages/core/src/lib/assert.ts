@@ -1,6 +1,6 @@
 /** The few checks that every factory uses at creation: a wrong option throws a `TypeError` that names it. */
 
-import type { Seconds } from './lib/clock.ts'
+import type { Seconds } from './clock.ts'
 
 export type { Seconds }
 
