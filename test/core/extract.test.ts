@@ -3,7 +3,7 @@
 import { nodeRequest, type RequestView } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { createExtract } from '#core/extract.ts'
-import type { Rejection } from '#core/rejection.ts'
+import type { Rejection } from '#core/model/rejection.ts'
 
 const inHeader = createExtract()
 const extract = (request: RequestView): string | Rejection => {

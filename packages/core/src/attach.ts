@@ -2,10 +2,10 @@
 
 import { allOf, type Requirement, type Rule, requirement, scope } from './authorize.ts'
 import { isTargetedCacheControl, type RequiredHeaders, stricter } from './cache-headers.ts'
-import type { Decision, Passed } from './decision.ts'
+import type { Decision, Passed } from './model/decision.ts'
 import type { Gate } from './gate.ts'
 import type { OnReject } from './gate-options.ts'
-import type { Sender } from './identity.ts'
+import type { Sender } from './model/identity.ts'
 
 interface Attachment<I extends Sender = Sender> {
   readonly gate: Gate<I>

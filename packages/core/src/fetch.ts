@@ -1,8 +1,8 @@
 /** Protects a fetch handler: Workers, Deno, Bun, or any framework of `Request` and `Response`. */
 
 import { isTargetedCacheControl, type RequiredHeaders, stricter } from './cache-headers.ts'
-import type { Decision, Preflight } from './decision.ts'
-import { isObject, type Sender } from './identity.ts'
+import type { Decision, Preflight } from './model/decision.ts'
+import { isObject, type Sender } from './model/identity.ts'
 import type { PublicAnswer } from './metadata.ts'
 import type { CorsMiddleware } from './preflight.ts'
 

@@ -3,7 +3,7 @@
 import type { Requirement } from './authorize.ts'
 import type { DecisionListener } from './events.ts'
 import type { CredentialPlaces } from './extract.ts'
-import type { Identity } from './identity.ts'
+import type { Identity } from './model/identity.ts'
 import { type ResourceMetadata, resourceAudience } from './metadata.ts'
 import type { Seconds } from './lib/assert.ts'
 import type { CorsMiddleware, PreflightPolicy } from './preflight.ts'

@@ -5,7 +5,7 @@ import { authorize, type Context, type Requirement, requirement } from './author
 import { cacheHeaders, type RequiredHeaders } from './cache-headers.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
-import type { Decision, Passed, Preflight, Refusal } from './decision.ts'
+import type { Decision, Passed, Preflight, Refusal } from './model/decision.ts'
 import { type DecisionListener, notify } from './events.ts'
 import { type Credentials, createExtract, usualToken } from './extract.ts'
 import { type Background, type ProtectedHandler, protect } from './fetch.ts'
@@ -17,7 +17,7 @@ import {
   type VerifierGateOptions,
   verifierOf,
 } from './gate-options.ts'
-import { foundIn, type Identity, type Sender } from './identity.ts'
+import { foundIn, type Identity, type Sender } from './model/identity.ts'
 import { now as systemNow } from './lib/clock.ts'
 import { type PublicAnswer, protectedResource } from './metadata.ts'
 import {
@@ -34,7 +34,7 @@ import {
 } from './lib/assert.ts'
 import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.ts'
 import { prove } from './prove/prove.ts'
-import { isRejection, type Rejection, Unavailable } from './rejection.ts'
+import { isRejection, type Rejection, Unavailable } from './model/rejection.ts'
 import { type RequestView, viewOf } from './request.ts'
 import {
   askRevoked,

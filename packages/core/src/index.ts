@@ -32,7 +32,7 @@ export {
   type Preflight,
   type Refusal,
   RefusalError,
-} from './decision.ts'
+} from './model/decision.ts'
 export type {
   DecisionEvent,
   DecisionListener,
@@ -51,12 +51,12 @@ export type {
   Passing,
   VerifierGateOptions,
 } from './gate-options.ts'
-export type { Identity, IdentitySource, Sender, TokenSource } from './identity.ts'
+export type { Identity, IdentitySource, Sender, TokenSource } from './model/identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
 export type { Seconds } from './lib/assert.ts'
 export type { Fetch } from './outbound.ts'
 export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
-export { type Reason, type Rejection, Unavailable } from './rejection.ts'
+export { type Reason, type Rejection, Unavailable } from './model/rejection.ts'
 export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request.ts'
 export {
   type MemoryRevocationsOptions,

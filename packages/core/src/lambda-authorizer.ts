@@ -1,9 +1,9 @@
 /** Authorizers of API Gateway: REST and HTTP, by policies and by simple responses. */
 
 import { isScopeToken } from './challenge.ts'
-import type { Decision } from './decision.ts'
+import type { Decision } from './model/decision.ts'
 import type { Gate } from './gate.ts'
-import type { Identity, Sender } from './identity.ts'
+import type { Identity, Sender } from './model/identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type LambdaEvent, lambdaRequest } from './lambda-event.ts'
 import { oneOf, readOptions } from './lib/assert.ts'

@@ -1,6 +1,6 @@
 /** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
 
-import type { Preflight } from './decision.ts'
+import type { Preflight } from './model/decision.ts'
 import { isFieldName } from './lib/syntax.ts'
 import { count, readOptions, type Seconds, texts } from './lib/assert.ts'
 import type { RequestView } from './request.ts'

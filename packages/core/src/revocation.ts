@@ -1,10 +1,10 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
 import { isToken } from './extract.ts'
-import { type Identity, isNumericDate, own } from './identity.ts'
+import { type Identity, isNumericDate, own } from './model/identity.ts'
 import { monotonic, now as systemNow } from './lib/clock.ts'
 import { after, callback, count, disown, number, readOptions, type Seconds, text } from './lib/assert.ts'
-import { Unavailable } from './rejection.ts'
+import { Unavailable } from './model/rejection.ts'
 import { PresentedToken } from './verify/presented.ts'
 import { isInactive, secondsOf } from './verify/verifier.ts'
 

@@ -1,8 +1,8 @@
 /** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
 
-import { answerOf, type Preflight, type Refusal } from './decision.ts'
+import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
 import type { Gate } from './gate.ts'
-import type { Sender } from './identity.ts'
+import type { Sender } from './model/identity.ts'
 import { withoutSpace } from './lib/syntax.ts'
 import { readOptions } from './lib/assert.ts'
 import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request.ts'

@@ -3,7 +3,7 @@
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
 const MIN_FAILURES = 4

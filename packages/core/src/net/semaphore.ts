@@ -1,7 +1,7 @@
 /** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
 
 import { isPending } from '../lib/assert.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 
 /** The share of all places that unknown callers may take. The rest is reserved for known callers. */
 const UNKNOWN_SHARE = 3 / 4

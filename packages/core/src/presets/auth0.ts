@@ -1,6 +1,6 @@
 /** Access tokens of Auth0, in its own profile or in that of RFC 9068. */
 
-import { type Identity, own } from '../identity.ts'
+import { type Identity, own } from '../model/identity.ts'
 import { texts } from '../lib/assert.ts'
 import { listOf, type RawClaims } from '../verify/mapping.ts'
 import { type StandardSchema, schema } from '../verify/schema.ts'

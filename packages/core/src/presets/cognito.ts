@@ -1,6 +1,6 @@
 /** Access tokens of Amazon Cognito user pools. */
 
-import { type Identity, own } from '../identity.ts'
+import { type Identity, own } from '../model/identity.ts'
 import { callback, oneOf, text, texts } from '../lib/assert.ts'
 import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'

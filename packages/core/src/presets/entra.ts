@@ -1,6 +1,6 @@
 /** Access tokens of Microsoft Entra ID, in the form of v1.0 and of v2.0. */
 
-import { type Identity, own } from '../identity.ts'
+import { type Identity, own } from '../model/identity.ts'
 import { callback, texts } from '../lib/assert.ts'
 import { listOf, namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'

@@ -1,6 +1,6 @@
 /** ID tokens that Google signs for service accounts, by which services call each other. */
 
-import type { Identity } from '../identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { texts } from '../lib/assert.ts'
 import type { RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'

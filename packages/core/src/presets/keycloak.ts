@@ -1,6 +1,6 @@
 /** Access tokens of a realm of Keycloak. */
 
-import { type Identity, own } from '../identity.ts'
+import { type Identity, own } from '../model/identity.ts'
 import { parseIssuer } from '../lib/url.ts'
 import { callback, text, texts } from '../lib/assert.ts'
 import { member, namesOf, type RawClaims } from '../verify/mapping.ts'

@@ -1,6 +1,6 @@
 /** Access tokens of the custom authorization servers of Okta. */
 
-import { type Identity, own } from '../identity.ts'
+import { type Identity, own } from '../model/identity.ts'
 import { callback, text, texts } from '../lib/assert.ts'
 import { namesOf, type RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'

@@ -1,6 +1,6 @@
 /** What the presets have in common: they decide who issues and what is required, the rest stays the user's to say. */
 
-import { type Identity, isObject } from '../identity.ts'
+import { type Identity, isObject } from '../model/identity.ts'
 import { readOptions, text } from '../lib/assert.ts'
 import { issuers } from '../verify/issuers.ts'
 import { jwt } from '../verify/jwt.ts'

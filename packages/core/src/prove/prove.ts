@@ -1,7 +1,7 @@
 /** Step 3, sender-constrained tokens: a token that is bound to a key is good only with a proof of it (RFC 7800). */
 
-import type { Identity } from '../identity.ts'
-import type { Rejection } from '../rejection.ts'
+import type { Identity } from '../model/identity.ts'
+import type { Rejection } from '../model/rejection.ts'
 
 const UNPROVEN: Rejection = { reason: 'unproven_binding' }
 

@@ -1,6 +1,6 @@
 /** An LRU cache around any verifier, with one verification in flight for each token. */
 
-import type { Identity } from '../identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
 import { type Lru, lru } from '../lib/lru.ts'
 import { after, callback, count, isPending, number, readOptions, type Seconds } from '../lib/assert.ts'

@@ -1,9 +1,9 @@
 /** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
 
 import { base64url } from 'jose'
-import type { Identity } from '../identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { after, disown, isPending } from '../lib/assert.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { foreignIssuer } from './claims.ts'
 import { PresentedToken } from './presented.ts'
 import {

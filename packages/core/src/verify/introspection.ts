@@ -1,7 +1,7 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
 import { type IntrospectionListener, notify } from '../events.ts'
-import { type Identity, isNestedTooDeeply, own } from '../identity.ts'
+import { type Identity, isNestedTooDeeply, own } from '../model/identity.ts'
 import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
 import { lru } from '../lib/lru.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../lib/url.ts'
@@ -9,7 +9,7 @@ import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } fro
 import { Semaphore } from '../net/semaphore.ts'
 import { callback, count, number, readOptions, type Seconds, texts } from '../lib/assert.ts'
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
 import { checkIntrospected } from './claims.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'

@@ -1,6 +1,6 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
-import type { Identity } from '../identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { after, callback, count, number, readOptions, type Seconds } from '../lib/assert.ts'
 import { foreignIssuer } from './claims.ts'

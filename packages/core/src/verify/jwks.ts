@@ -3,7 +3,7 @@
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
 import { UnusableAnswer } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
 import { type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'

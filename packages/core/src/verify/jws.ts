@@ -1,8 +1,8 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, compactVerify, errors } from 'jose'
-import { isNestedTooDeeply, isObject, own } from '../identity.ts'
-import { Unavailable } from '../rejection.ts'
+import { isNestedTooDeeply, isObject, own } from '../model/identity.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
 import type { KeyTries } from './key-tries.ts'
 import { type Inactive, inactive } from './verification.ts'

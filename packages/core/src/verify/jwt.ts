@@ -1,6 +1,6 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
-import type { Identity } from '../identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { callback, isPending, readOptions, type Seconds } from '../lib/assert.ts'
 import { Cache, cacheLimits } from './cached.ts'

@@ -1,10 +1,10 @@
 /** Key sets that outlive a process, in a store of the user's. */
 
-import { isNumericDate } from '../identity.ts'
+import { isNumericDate } from '../model/identity.ts'
 import { now, timeout } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 
 /** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */
 export interface KeySetStore {

@@ -1,12 +1,12 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
 import { type KeySetListener, notify } from '../events.ts'
-import { own } from '../identity.ts'
+import { own } from '../model/identity.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
 import type { TokenBucket } from '../net/token-bucket.ts'
 import { count, number, type Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import type { LoadKeys } from './issuer.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import {

@@ -1,7 +1,7 @@
 /** Callers whose tokens were verified before. They have budgets of their own, which strangers cannot use up. */
 
 import { sha256 } from '#digest'
-import { own } from '../identity.ts'
+import { own } from '../model/identity.ts'
 import { lru } from '../lib/lru.ts'
 
 /** Which budget a token draws from, by the caller that it names. */

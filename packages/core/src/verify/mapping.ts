@@ -9,9 +9,9 @@ import {
   isObject,
   isStrings,
   own,
-} from '../identity.ts'
+} from '../model/identity.ts'
 import { callback, disown, isPending, type Seconds } from '../lib/assert.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
 import { type Inactive, inactive, isInactive } from './verifier.ts'
 

@@ -1,7 +1,7 @@
 /** The token of one request, and what is computed from its text: each at most once, by whoever needs it first. */
 
 import { sha256 } from '#digest'
-import { own } from '../identity.ts'
+import { own } from '../model/identity.ts'
 import { after } from '../lib/assert.ts'
 import { type DecodedJws, decodeJws } from './jws.ts'
 import { type Inactive, isInactive } from './verification.ts'

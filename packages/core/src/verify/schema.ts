@@ -1,8 +1,8 @@
 /** Claims of your own, checked by any library that speaks Standard Schema: zod, valibot, arktype and others. */
 
-import { isObject } from '../identity.ts'
+import { isObject } from '../model/identity.ts'
 import { isPending } from '../lib/assert.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { type Inactive, inactive } from './verifier.ts'
 
 /** The part of a Standard Schema (version 1) that is used; https://standardschema.dev. */

@@ -1,7 +1,7 @@
 /** A few fixed tokens, such as those of services and of tests, compared in constant time. */
 
 import { sha256 } from '#digest'
-import { type Identity, withSource, wrongMember } from '../identity.ts'
+import { type Identity, withSource, wrongMember } from '../model/identity.ts'
 import { after, disown, isPending, readOptions } from '../lib/assert.ts'
 import { PresentedToken } from './presented.ts'
 import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'

@@ -1,13 +1,13 @@
 /** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
 
-import { frozen, isObject } from '../identity.ts'
+import { frozen, isObject } from '../model/identity.ts'
 import { monotonic, timeout } from '../lib/clock.ts'
 import { lru } from '../lib/lru.ts'
 import { isIssuer } from '../lib/url.ts'
 import { Semaphore } from '../net/semaphore.ts'
 import { after, isPending, readOptions, type Seconds } from '../lib/assert.ts'
 import { raceAbort } from '../outbound.ts'
-import { Unavailable } from '../rejection.ts'
+import { Unavailable } from '../model/rejection.ts'
 import { InFlight } from './in-flight.ts'
 import type { KeySet } from './jwks.ts'
 import { JwtVerifier } from './jwt.ts'

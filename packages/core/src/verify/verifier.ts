@@ -1,9 +1,9 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../identity.ts'
+import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../model/identity.ts'
 import { now as systemNow } from '../lib/clock.ts'
 import { disown, type Seconds } from '../lib/assert.ts'
-import { REASONS, Unavailable } from '../rejection.ts'
+import { REASONS, Unavailable } from '../model/rejection.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, inactive, isMade, type Verification } from './verification.ts'
 

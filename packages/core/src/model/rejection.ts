@@ -1,6 +1,6 @@
 /** The closed list of reasons for which a request is refused, and `Unavailable` for when nobody could tell. */
 
-import type { Seconds } from './lib/assert.ts'
+import type { Seconds } from '../lib/assert.ts'
 
 /**
  * Why a request was refused: stable, for operators and tests. The client sees only what RFC 6750 §3.1 allows.

@@ -1,6 +1,6 @@
 /** What the application gets to know about the sender of a request. */
 
-import type { Seconds } from './lib/assert.ts'
+import type { Seconds } from '../lib/assert.ts'
 
 /**
  * The identity behind a token: deeply frozen, shared between requests, and safe to log, for it does not carry the token.
