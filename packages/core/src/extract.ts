@@ -4,7 +4,7 @@ import { isObject, own, type TokenSource } from './model/identity.ts'
 import { isFieldName, TCHAR, withoutSpace } from './lib/syntax.ts'
 import { flag, isPending, readOptions } from './lib/assert.ts'
 import { isRejection, type Rejection } from './model/rejection.ts'
-import { FormTooLong, type RequestView, targetOf } from './request.ts'
+import { FormTooLong, type RequestView, targetOf } from './request/request.ts'
 
 /** The longest `Authorization` value that is looked at, in characters. */
 export const MAX_HEADER_LENGTH = 16_384

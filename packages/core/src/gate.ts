@@ -35,7 +35,7 @@ import {
 import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.ts'
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './model/rejection.ts'
-import { type RequestView, viewOf } from './request.ts'
+import { type RequestView, viewOf } from './request/request.ts'
 import {
   askRevoked,
   memoryRevocations,

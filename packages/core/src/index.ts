@@ -57,7 +57,7 @@ export type { Seconds } from './lib/assert.ts'
 export type { Fetch } from './outbound.ts'
 export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
 export { type Reason, type Rejection, Unavailable } from './model/rejection.ts'
-export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request.ts'
+export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request/request.ts'
 export {
   type MemoryRevocationsOptions,
   memoryRevocations,

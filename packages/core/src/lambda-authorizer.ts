@@ -7,7 +7,7 @@ import type { Identity, Sender } from './model/identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type LambdaEvent, lambdaRequest } from './lambda-event.ts'
 import { oneOf, readOptions } from './lib/assert.ts'
-import type { RequestView } from './request.ts'
+import type { RequestView } from './request/request.ts'
 
 /** What is read of an authorizer's event besides. */
 export interface LambdaAuthorizerEvent extends LambdaEvent {

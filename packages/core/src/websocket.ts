@@ -5,7 +5,7 @@ import type { Gate } from './gate.ts'
 import type { Sender } from './model/identity.ts'
 import { withoutSpace } from './lib/syntax.ts'
 import { readOptions } from './lib/assert.ts'
-import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request.ts'
+import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request/request.ts'
 
 /** What the handshake of a WebSocket is read for. */
 export interface WebSocketHandshake extends RequestView {
