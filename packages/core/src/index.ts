@@ -54,7 +54,7 @@ export type {
 export type { Identity, IdentitySource, Sender, TokenSource } from './model/identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
 export type { Seconds } from './lib/assert.ts'
-export type { Fetch } from './outbound.ts'
+export type { Fetch } from './net/fetch-json.ts'
 export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
 export { type Reason, type Rejection, Unavailable } from './model/rejection.ts'
 export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request/request.ts'

@@ -2,7 +2,7 @@
 
 import type { Background } from './fetch.ts'
 import { monotonic, timeout } from './lib/clock.ts'
-import { raceAbort } from './outbound.ts'
+import { raceAbort } from './net/fetch-json.ts'
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
 const PATIENCE = 1

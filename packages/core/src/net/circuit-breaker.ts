@@ -2,7 +2,7 @@
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
-import { raceAbort } from '../outbound.ts'
+import { raceAbort } from './fetch-json.ts'
 import { Unavailable } from '../model/rejection.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import type { Fetch } from '../outbound.ts'
+import type { Fetch } from './fetch-json.ts'
 import { isPublicHost } from './address.ts'
 
 /**

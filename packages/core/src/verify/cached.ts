@@ -4,7 +4,7 @@ import type { Identity } from '../model/identity.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
 import { type Lru, lru } from '../lib/lru.ts'
 import { after, callback, count, isPending, number, readOptions, type Seconds } from '../lib/assert.ts'
-import { InFlight, SHARED_FOR } from './in-flight.ts'
+import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,

@@ -8,7 +8,7 @@ import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '..
 import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } from '../net/circuit-breaker.ts'
 import { Semaphore } from '../net/semaphore.ts'
 import { callback, count, number, readOptions, type Seconds, texts } from '../lib/assert.ts'
-import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../outbound.ts'
+import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../net/fetch-json.ts'
 import { Unavailable } from '../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
 import { checkIntrospected } from './claims.ts'

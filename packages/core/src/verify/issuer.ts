@@ -3,7 +3,7 @@
 import { own } from '../model/identity.ts'
 import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../lib/url.ts'
 import { isPublicHost } from '../net/address.ts'
-import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../outbound.ts'
+import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../net/fetch-json.ts'
 
 /** Loads the key set document of an issuer. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>

@@ -2,7 +2,7 @@
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
-import { UnusableAnswer } from '../outbound.ts'
+import { UnusableAnswer } from '../net/fetch-json.ts'
 import { Unavailable } from '../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
 import { type TryBudgets, tryBudgets } from './key-tries.ts'

@@ -3,7 +3,7 @@
 import { isNumericDate } from '../model/identity.ts'
 import { now, timeout } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
-import { raceAbort } from '../outbound.ts'
+import { raceAbort } from '../net/fetch-json.ts'
 import { Unavailable } from '../model/rejection.ts'
 
 /** Keeps key sets. What it throws is told to `onKeySet`, and taken for nothing being kept. */

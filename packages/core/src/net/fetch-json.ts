@@ -1,10 +1,10 @@
 /** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
 
-import { isObject } from './model/identity.ts'
-import { monotonic, now, timeout } from './lib/clock.ts'
-import type { SecureUrl } from './lib/url.ts'
-import type { Seconds } from './lib/assert.ts'
-import { Unavailable } from './model/rejection.ts'
+import { isObject } from '../model/identity.ts'
+import { monotonic, now, timeout } from '../lib/clock.ts'
+import type { SecureUrl } from '../lib/url.ts'
+import type { Seconds } from '../lib/assert.ts'
+import { Unavailable } from '../model/rejection.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
