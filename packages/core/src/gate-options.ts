@@ -1,7 +1,7 @@
 /** What a gate is told, and the verifier that it describes. */
 
 import type { Requirement } from './authorize.ts'
-import type { DecisionListener } from './events.ts'
+import type { DecisionListener } from './observe/events.ts'
 import type { CredentialPlaces } from './extract.ts'
 import type { Identity } from './model/identity.ts'
 import { type ResourceMetadata, resourceAudience } from './metadata.ts'

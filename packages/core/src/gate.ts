@@ -6,7 +6,7 @@ import { cacheHeaders, type RequiredHeaders } from './cache-headers.ts'
 import { createChallenger } from './challenge.ts'
 import { Deadline } from './deadline.ts'
 import type { Decision, Passed, Preflight, Refusal } from './model/decision.ts'
-import { type DecisionListener, notify } from './events.ts'
+import { type DecisionListener, notify } from './observe/events.ts'
 import { type Credentials, createExtract, usualToken } from './extract.ts'
 import { type Background, type ProtectedHandler, protect } from './fetch.ts'
 import {

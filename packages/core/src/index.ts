@@ -40,7 +40,7 @@ export type {
   IntrospectionListener,
   KeySetEvent,
   KeySetListener,
-} from './events.ts'
+} from './observe/events.ts'
 export type { CredentialPlaces } from './extract.ts'
 export type { Background, ProtectedHandler } from './fetch.ts'
 export { createGate, type Gate, type GateDescription, gateOf } from './gate.ts'

@@ -1,6 +1,6 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
-import { type IntrospectionListener, notify } from '../events.ts'
+import { type IntrospectionListener, notify } from '../observe/events.ts'
 import { type Identity, isNestedTooDeeply, own } from '../model/identity.ts'
 import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
 import { lru } from '../lib/lru.ts'

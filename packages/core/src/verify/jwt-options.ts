@@ -1,6 +1,6 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import type { KeySetListener } from '../events.ts'
+import type { KeySetListener } from '../observe/events.ts'
 import { isObject } from '../model/identity.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../lib/url.ts'
 import { callback, number, oneOf, type Seconds, texts } from '../lib/assert.ts'

@@ -1,6 +1,6 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
-import { type KeySetListener, notify } from '../events.ts'
+import { type KeySetListener, notify } from '../observe/events.ts'
 import { own } from '../model/identity.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
 import type { TokenBucket } from '../net/token-bucket.ts'

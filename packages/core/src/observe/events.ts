@@ -1,9 +1,9 @@
 /** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
 
-import type { Decision } from './model/decision.ts'
-import type { Identity, Sender } from './model/identity.ts'
-import { disown, type Seconds } from './lib/assert.ts'
-import type { Unavailable } from './model/rejection.ts'
+import type { Decision } from '../model/decision.ts'
+import type { Identity, Sender } from '../model/identity.ts'
+import { disown, type Seconds } from '../lib/assert.ts'
+import type { Unavailable } from '../model/rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
 export interface DecisionEvent<I extends Sender = Identity> {
