@@ -42,7 +42,7 @@ import {
   type Revocation,
   revocationEntry,
   revocationStore,
-} from './revocation.ts'
+} from './state/revocations.ts'
 import type { RawClaims } from './verify/mapping.ts'
 import { PresentedToken } from './verify/presented.ts'
 import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'

@@ -64,7 +64,7 @@ export {
   type Revocation,
   type RevocationEntry,
   type RevocationStore,
-} from './revocation.ts'
+} from './state/revocations.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
 export type { Profile } from './verify/claims.ts'
@@ -84,7 +84,7 @@ export type { Algorithm } from './verify/jwk.ts'
 export type { KeySetDescription } from './verify/jwks.ts'
 export { type JwtDescription, jwt } from './verify/jwt.ts'
 export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
-export type { KeySetStore, StoredKeySet } from './verify/key-set-store.ts'
+export type { KeySetStore, StoredKeySet } from './state/jwks-store.ts'
 export type { KeySetOptions } from './verify/keys.ts'
 export type { ClaimsOptions } from './verify/mapping.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'

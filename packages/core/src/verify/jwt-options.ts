@@ -17,7 +17,7 @@ import {
   verificationKey,
 } from './jwk.ts'
 import { FixedKeySet, type KeySet } from './jwks.ts'
-import type { KeySetStore } from './key-set-store.ts'
+import type { KeySetStore } from '../state/jwks-store.ts'
 import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
 

@@ -17,7 +17,7 @@ import {
   type UsableKeys,
   usableKeys,
 } from './jwks.ts'
-import { type KeySetStore, StoredKeySets } from './key-set-store.ts'
+import { type KeySetStore, StoredKeySets } from '../state/jwks-store.ts'
 import { tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
 import { Pacing } from './pacing.ts'

@@ -1,12 +1,12 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
-import { isToken } from './extract.ts'
-import { type Identity, isNumericDate, own } from './model/identity.ts'
-import { monotonic, now as systemNow } from './lib/clock.ts'
-import { after, callback, count, disown, number, readOptions, type Seconds, text } from './lib/assert.ts'
-import { Unavailable } from './model/rejection.ts'
-import { PresentedToken } from './verify/presented.ts'
-import { isInactive, secondsOf } from './verify/verifier.ts'
+import { isToken } from '../extract.ts'
+import { type Identity, isNumericDate, own } from '../model/identity.ts'
+import { monotonic, now as systemNow } from '../lib/clock.ts'
+import { after, callback, count, disown, number, readOptions, type Seconds, text } from '../lib/assert.ts'
+import { Unavailable } from '../model/rejection.ts'
+import { PresentedToken } from '../verify/presented.ts'
+import { isInactive, secondsOf } from '../verify/verifier.ts'
 
 /**
  * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
