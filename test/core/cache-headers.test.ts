@@ -1,7 +1,7 @@
 /** The stricter of two header values, and what the place of a token asks for (ATK05). */
 
 import { describe, expect, it } from 'vitest'
-import { cacheHeaders, isTargetedCacheControl, stricter } from '#core/cache-headers.ts'
+import { cacheHeaders, isTargetedCacheControl, stricter } from '#core/answer/cache-headers.ts'
 
 describe('Cache-Control of the handler beside "private"', () => {
   it.each<[string | undefined, string]>([

@@ -2,7 +2,7 @@
 
 import type { Reason } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { createChallenger } from '#core/challenge.ts'
+import { createChallenger } from '#core/answer/challenge.ts'
 
 const REASONS: Readonly<Record<Reason, readonly [status: number, error: string | undefined]>> = {
   no_credentials: [401, undefined],

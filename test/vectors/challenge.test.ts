@@ -3,7 +3,7 @@
 import type { Reason, Rejection } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createChallenger } from '../../packages/core/src/challenge.ts'
+import { createChallenger } from '../../packages/core/src/answer/challenge.ts'
 import { type Challenge, parseChallenges } from '../support/challenge-parser.ts'
 import { hasVectors, vectors } from '../support/vectors.ts'
 

@@ -2,8 +2,8 @@
 
 import { isImmediate, sha256 } from '#digest'
 import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
-import { cacheHeaders, type RequiredHeaders } from './cache-headers.ts'
-import { createChallenger } from './challenge.ts'
+import { cacheHeaders, type RequiredHeaders } from './answer/cache-headers.ts'
+import { createChallenger } from './answer/challenge.ts'
 import { Deadline } from './deadline.ts'
 import type { Decision, Passed, Preflight, Refusal } from './model/decision.ts'
 import { type DecisionListener, notify } from './observe/events.ts'
@@ -19,7 +19,7 @@ import {
 } from './gate-options.ts'
 import { foundIn, type Identity, type Sender } from './model/identity.ts'
 import { now as systemNow } from './lib/clock.ts'
-import { type PublicAnswer, protectedResource } from './metadata.ts'
+import { type PublicAnswer, protectedResource } from './answer/metadata.ts'
 import {
   after,
   callback,
@@ -32,7 +32,7 @@ import {
   type Seconds,
   text,
 } from './lib/assert.ts'
-import { type CorsMiddleware, isPreflight, preflightAnswer } from './preflight.ts'
+import { type CorsMiddleware, isPreflight, preflightAnswer } from './answer/preflight.ts'
 import { prove } from './prove/prove.ts'
 import { isRejection, type Rejection, Unavailable } from './model/rejection.ts'
 import { type RequestView, viewOf } from './request/request.ts'

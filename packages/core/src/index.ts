@@ -21,7 +21,7 @@ export {
   role,
   scope,
 } from './authorize.ts'
-export type { RequiredHeaders } from './cache-headers.ts'
+export type { RequiredHeaders } from './answer/cache-headers.ts'
 export {
   type Allowed,
   type Anonymous,
@@ -52,10 +52,10 @@ export type {
   VerifierGateOptions,
 } from './gate-options.ts'
 export type { Identity, IdentitySource, Sender, TokenSource } from './model/identity.ts'
-export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './metadata.ts'
+export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './answer/metadata.ts'
 export type { Seconds } from './lib/assert.ts'
 export type { Fetch } from './net/fetch-json.ts'
-export type { CorsMiddleware, PreflightPolicy } from './preflight.ts'
+export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
 export { type Reason, type Rejection, Unavailable } from './model/rejection.ts'
 export { type FrameworkRequest, type NodeRequest, nodeRequest, type RequestView } from './request/request.ts'
 export {

@@ -1,6 +1,6 @@
 /** Authorizers of API Gateway: REST and HTTP, by policies and by simple responses. */
 
-import { isScopeToken } from './challenge.ts'
+import { isScopeToken } from './answer/challenge.ts'
 import type { Decision } from './model/decision.ts'
 import type { Gate } from './gate.ts'
 import type { Identity, Sender } from './model/identity.ts'

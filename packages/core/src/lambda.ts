@@ -1,13 +1,13 @@
 /** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
 
-import { isTargetedCacheControl, stricter } from './cache-headers.ts'
+import { isTargetedCacheControl, stricter } from './answer/cache-headers.ts'
 import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
 import type { Gate } from './gate.ts'
 import { isObject, type Sender } from './model/identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './lambda-event.ts'
-import type { PublicAnswer } from './metadata.ts'
-import type { CorsMiddleware } from './preflight.ts'
+import type { PublicAnswer } from './answer/metadata.ts'
+import type { CorsMiddleware } from './answer/preflight.ts'
 
 export {
   type LambdaAuthorization,

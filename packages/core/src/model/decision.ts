@@ -1,6 +1,6 @@
 /** What a gate decides of a request: an identity, or a complete answer that refuses it. */
 
-import type { RequiredHeaders } from '../cache-headers.ts'
+import type { RequiredHeaders } from '../answer/cache-headers.ts'
 import type { Identity, Sender } from './identity.ts'
 import type { Reason } from './rejection.ts'
 

@@ -1,6 +1,6 @@
 /** Keeps shared caches from serving one caller's answer to another (RFC 9111 §3.5, RFC 9110 §12.5.5, RFC 6750 §2.3). */
 
-import type { TokenSource } from './model/identity.ts'
+import type { TokenSource } from '../model/identity.ts'
 
 export type RequiredHeaders = Readonly<Record<string, string>>
 

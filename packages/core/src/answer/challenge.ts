@@ -1,8 +1,8 @@
 /** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
-import type { Refusal } from './model/decision.ts'
-import type { Seconds } from './lib/assert.ts'
-import type { Reason, Rejection } from './model/rejection.ts'
+import type { Refusal } from '../model/decision.ts'
+import type { Seconds } from '../lib/assert.ts'
+import type { Reason, Rejection } from '../model/rejection.ts'
 
 const STATUS = {
   invalid_request: 400,

@@ -1,10 +1,10 @@
 /** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
 
 import { askedFor } from './challenge.ts'
-import type { CredentialPlaces } from './extract.ts'
-import { isIssuer, parseIssuer, secureUrl } from './lib/url.ts'
-import { readOptions, text } from './lib/assert.ts'
-import { type RequestView, targetOf } from './request/request.ts'
+import type { CredentialPlaces } from '../extract.ts'
+import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
+import { readOptions, text } from '../lib/assert.ts'
+import { type RequestView, targetOf } from '../request/request.ts'
 
 /** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
 export interface ResourceMetadata {

@@ -1,9 +1,9 @@
 /** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
 
-import type { Preflight } from './model/decision.ts'
-import { isFieldName } from './lib/syntax.ts'
-import { count, readOptions, type Seconds, texts } from './lib/assert.ts'
-import type { RequestView } from './request/request.ts'
+import type { Preflight } from '../model/decision.ts'
+import { isFieldName } from '../lib/syntax.ts'
+import { count, readOptions, type Seconds, texts } from '../lib/assert.ts'
+import type { RequestView } from '../request/request.ts'
 
 /**
  * How the gate answers preflights. Browsers want `Access-Control-Allow-Origin` on the answers to the real requests, too,
