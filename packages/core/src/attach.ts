@@ -1,6 +1,6 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import { allOf, type Requirement, type Rule, requirement, scope } from './authorize.ts'
+import { allOf, type Requirement, type Rule, requirement, scope } from './authorize/requirement.ts'
 import { isTargetedCacheControl, type RequiredHeaders, stricter } from './answer/cache-headers.ts'
 import type { Decision, Passed } from './model/decision.ts'
 import type { Gate } from './gate.ts'

@@ -1,6 +1,6 @@
 /** What a gate is told, and the verifier that it describes. */
 
-import type { Requirement } from './authorize.ts'
+import type { Requirement } from './authorize/requirement.ts'
 import type { DecisionListener } from './observe/events.ts'
 import type { CredentialPlaces } from './extract.ts'
 import type { Identity } from './model/identity.ts'

@@ -1,7 +1,7 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
 import { isImmediate, sha256 } from '#digest'
-import { authorize, type Context, type Requirement, requirement } from './authorize.ts'
+import { authorize, type Context, type Requirement, requirement } from './authorize/requirement.ts'
 import { cacheHeaders, type RequiredHeaders } from './answer/cache-headers.ts'
 import { createChallenger } from './answer/challenge.ts'
 import { Deadline } from './deadline.ts'

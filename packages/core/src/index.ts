@@ -20,7 +20,7 @@ export {
   requirement,
   role,
   scope,
-} from './authorize.ts'
+} from './authorize/requirement.ts'
 export type { RequiredHeaders } from './answer/cache-headers.ts'
 export {
   type Allowed,

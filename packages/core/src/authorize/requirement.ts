@@ -1,9 +1,9 @@
 /** Step 4, what an identity must be allowed to do: requirements, and what is lacking (RFC 6750 §3.1, RFC 9470). */
 
-import { isScopeToken } from './answer/challenge.ts'
-import { type Identity, isObject, own } from './model/identity.ts'
-import { count, disown, type Seconds } from './lib/assert.ts'
-import { isKnownRejection, type Rejection, Unavailable } from './model/rejection.ts'
+import { isScopeToken } from '../answer/challenge.ts'
+import { type Identity, isObject, own } from '../model/identity.ts'
+import { count, disown, type Seconds } from '../lib/assert.ts'
+import { isKnownRejection, type Rejection, Unavailable } from '../model/rejection.ts'
 
 /**
  * Something that an operation requires of an identity: made by `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and
