@@ -2,7 +2,7 @@
 
 import { type CredentialPlaces, createGate, type RequestView } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { createExtract } from '#core/extract.ts'
+import { createExtract } from '#core/extract/extract.ts'
 import { patternsMatched } from '../support/patterns.ts'
 
 const ALL: CredentialPlaces = { form: true, query: true, cookie: 'token' }

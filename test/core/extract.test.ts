@@ -2,7 +2,7 @@
 
 import { nodeRequest, type RequestView } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { createExtract } from '#core/extract.ts'
+import { createExtract } from '#core/extract/extract.ts'
 import type { Rejection } from '#core/model/rejection.ts'
 
 const inHeader = createExtract()

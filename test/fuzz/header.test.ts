@@ -3,7 +3,7 @@
 import { createGate, type Decision, type Identity } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createExtract } from '#core/extract.ts'
+import { createExtract } from '#core/extract/extract.ts'
 import { authorizationValues } from './authorization.ts'
 import { readCredentials } from './credentials.ts'
 import { AGAIN, fuzz, scaled } from './run.ts'

@@ -2,7 +2,7 @@
 
 import type { Requirement } from './authorize/requirement.ts'
 import type { DecisionListener } from './observe/events.ts'
-import type { CredentialPlaces } from './extract.ts'
+import type { CredentialPlaces } from './extract/extract.ts'
 import type { Identity } from './model/identity.ts'
 import { type ResourceMetadata, resourceAudience } from './answer/metadata.ts'
 import type { Seconds } from './lib/assert.ts'

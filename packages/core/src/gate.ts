@@ -7,7 +7,7 @@ import { createChallenger } from './answer/challenge.ts'
 import { Deadline } from './deadline.ts'
 import type { Decision, Passed, Preflight, Refusal } from './model/decision.ts'
 import { type DecisionListener, notify } from './observe/events.ts'
-import { type Credentials, createExtract, usualToken } from './extract.ts'
+import { type Credentials, createExtract, usualToken } from './extract/extract.ts'
 import { type Background, type ProtectedHandler, protect } from './fetch.ts'
 import {
   GATE_OPTIONS,

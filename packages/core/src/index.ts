@@ -41,7 +41,7 @@ export type {
   KeySetEvent,
   KeySetListener,
 } from './observe/events.ts'
-export type { CredentialPlaces } from './extract.ts'
+export type { CredentialPlaces } from './extract/extract.ts'
 export type { Background, ProtectedHandler } from './fetch.ts'
 export { createGate, type Gate, type GateDescription, gateOf } from './gate.ts'
 export type {

@@ -1,7 +1,7 @@
 /** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
 
 import { askedFor } from './challenge.ts'
-import type { CredentialPlaces } from '../extract.ts'
+import type { CredentialPlaces } from '../extract/extract.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
 import { readOptions, text } from '../lib/assert.ts'
 import { type RequestView, targetOf } from '../request/request.ts'

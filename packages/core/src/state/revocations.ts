@@ -1,6 +1,6 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
-import { isToken } from '../extract.ts'
+import { isToken } from '../extract/extract.ts'
 import { type Identity, isNumericDate, own } from '../model/identity.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
 import { after, callback, count, disown, number, readOptions, type Seconds, text } from '../lib/assert.ts'

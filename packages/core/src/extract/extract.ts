@@ -1,10 +1,10 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
-import { isObject, own, type TokenSource } from './model/identity.ts'
-import { isFieldName, TCHAR, withoutSpace } from './lib/syntax.ts'
-import { flag, isPending, readOptions } from './lib/assert.ts'
-import { isRejection, type Rejection } from './model/rejection.ts'
-import { FormTooLong, type RequestView, targetOf } from './request/request.ts'
+import { isObject, own, type TokenSource } from '../model/identity.ts'
+import { isFieldName, TCHAR, withoutSpace } from '../lib/syntax.ts'
+import { flag, isPending, readOptions } from '../lib/assert.ts'
+import { isRejection, type Rejection } from '../model/rejection.ts'
+import { FormTooLong, type RequestView, targetOf } from '../request/request.ts'
 
 /** The longest `Authorization` value that is looked at, in characters. */
 export const MAX_HEADER_LENGTH = 16_384
