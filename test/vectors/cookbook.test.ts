@@ -2,7 +2,7 @@
 
 import { jwt } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import type { Algorithm } from '../../packages/core/src/verify/jwk.ts'
+import type { Algorithm } from '../../packages/core/src/verify/keys/jwk.ts'
 import { hasVectors, vectors } from '../support/vectors.ts'
 import { publicOf, verifyByFetched, verifyByGiven } from './verify.ts'
 

@@ -6,11 +6,11 @@ import {
   type Algorithm,
   type VerificationKey,
   verificationKey,
-} from '../../packages/core/src/verify/jwk.ts'
-import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/jwks.ts'
+} from '../../packages/core/src/verify/keys/jwk.ts'
+import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/jwks.ts'
 import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
-import { KeyTries } from '../../packages/core/src/verify/key-tries.ts'
-import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys.ts'
+import { KeyTries } from '../../packages/core/src/verify/keys/key-tries.ts'
+import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys/remote-key-set.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
 export type Outcome = 'verified' | 'unavailable' | Reason | `unusable key: ${string}`

@@ -2,7 +2,7 @@
 
 import { exportJWK, generateKeyPair } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { type Algorithm, DEFAULT_ALGORITHMS, importKey, verificationKey } from '#core/verify/jwk.ts'
+import { type Algorithm, DEFAULT_ALGORITHMS, importKey, verificationKey } from '#core/verify/keys/jwk.ts'
 
 const publicJwk = async (alg: string) => exportJWK((await generateKeyPair(alg)).publicKey)
 const rsa = await publicJwk('RS256')

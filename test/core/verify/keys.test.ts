@@ -5,7 +5,7 @@ import { createGate, type Decision, type Gate, type JwtSettings, type KeySetEven
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
 import type { Issuer } from '#core/lib/url.ts'
-import { metadataUrls } from '#core/verify/issuer.ts'
+import { metadataUrls } from '#core/verify/keys/discovery.ts'
 import { eventually, pass, stopClock } from '../../support/clock.ts'
 import { AUDIENCE, createKey, type TestKey } from '../../support/issuer.ts'
 import { isPending } from '../../support/pending.ts'

@@ -1,7 +1,7 @@
 /** The callers that a key set remembers: how they are named, and how many they are. */
 
 import { expect, it } from 'vitest'
-import { callerOf, KnownCallers } from '#core/verify/known-callers.ts'
+import { callerOf, KnownCallers } from '#core/verify/keys/known-callers.ts'
 
 it('names no two pairs of subject and client alike (ATK08)', async () => {
   const pairs = [

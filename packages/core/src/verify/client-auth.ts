@@ -4,7 +4,7 @@ import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { now as systemNow } from '../lib/clock.ts'
 import { uriText } from '../lib/url.ts'
 import { callback, readOptions, text } from '../lib/assert.ts'
-import { ALGORITHMS } from './jwk.ts'
+import { ALGORITHMS } from './keys/jwk.ts'
 
 /** A request to an authorization server, before it is sent. */
 export interface ClientRequest {

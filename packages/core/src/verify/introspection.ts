@@ -13,7 +13,7 @@ import { Unavailable } from '../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
 import { checkIntrospected } from './claims.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
-import { discover } from './issuer.ts'
+import { discover } from './keys/discovery.ts'
 import {
   CLAIMS_OPTIONS,
   type ClaimsOptions,

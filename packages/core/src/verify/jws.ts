@@ -3,8 +3,8 @@
 import { base64url, compactVerify, errors } from 'jose'
 import { isNestedTooDeeply, isObject, own } from '../model/identity.ts'
 import { Unavailable } from '../model/rejection.ts'
-import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
-import type { KeyTries } from './key-tries.ts'
+import { type Algorithm, importKey, type VerificationKey } from './keys/jwk.ts'
+import type { KeyTries } from './keys/key-tries.ts'
 import { type Inactive, inactive } from './verification.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/

@@ -7,7 +7,7 @@ import { callback, number, oneOf, type Seconds, texts } from '../lib/assert.ts'
 import { type Fetch, runtimeFetch } from '../net/fetch-json.ts'
 import type { CacheOptions } from './cached.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
-import { discoveredKeys, keysAt } from './issuer.ts'
+import { discoveredKeys, keysAt } from './keys/discovery.ts'
 import {
   ALGORITHMS,
   type Algorithm,
@@ -15,10 +15,10 @@ import {
   otherUse,
   type VerificationKey,
   verificationKey,
-} from './jwk.ts'
-import { FixedKeySet, type KeySet } from './jwks.ts'
+} from './keys/jwk.ts'
+import { FixedKeySet, type KeySet } from './keys/jwks.ts'
 import type { KeySetStore } from '../state/jwks-store.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys.ts'
+import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys/remote-key-set.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */

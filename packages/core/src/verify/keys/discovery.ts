@@ -1,9 +1,9 @@
 /** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
 
-import { own } from '../model/identity.ts'
-import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../lib/url.ts'
-import { isPublicHost } from '../net/address.ts'
-import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../net/fetch-json.ts'
+import { own } from '../../model/identity.ts'
+import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { isPublicHost } from '../../net/address.ts'
+import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
 /** Loads the key set document of an issuer. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>

@@ -1,13 +1,13 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
-import { type KeySetListener, notify } from '../observe/events.ts'
-import { own } from '../model/identity.ts'
-import { monotonic, now, timeout } from '../lib/clock.ts'
-import type { TokenBucket } from '../net/token-bucket.ts'
-import { count, number, type Seconds } from '../lib/assert.ts'
-import { raceAbort } from '../net/fetch-json.ts'
-import { Unavailable } from '../model/rejection.ts'
-import type { LoadKeys } from './issuer.ts'
+import { type KeySetListener, notify } from '../../observe/events.ts'
+import { own } from '../../model/identity.ts'
+import { monotonic, now, timeout } from '../../lib/clock.ts'
+import type { TokenBucket } from '../../net/token-bucket.ts'
+import { count, number, type Seconds } from '../../lib/assert.ts'
+import { raceAbort } from '../../net/fetch-json.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import type { LoadKeys } from './discovery.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import {
   candidates,
@@ -17,10 +17,10 @@ import {
   type UsableKeys,
   usableKeys,
 } from './jwks.ts'
-import { type KeySetStore, StoredKeySets } from '../state/jwks-store.ts'
+import { type KeySetStore, StoredKeySets } from '../../state/jwks-store.ts'
 import { tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
-import { Pacing } from './pacing.ts'
+import { Pacing } from './refresh-policy.ts'
 import { RefreshBudget } from './refresh-budget.ts'
 
 export interface KeySetOptions {

@@ -1,8 +1,8 @@
 /** Callers whose tokens were verified before. They have budgets of their own, which strangers cannot use up. */
 
 import { sha256 } from '#digest'
-import { own } from '../model/identity.ts'
-import { lru } from '../lib/lru.ts'
+import { own } from '../../model/identity.ts'
+import { lru } from '../../lib/lru.ts'
 
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'

@@ -1,7 +1,7 @@
 /** Limits how many keys tokens try by what that costs: each try is a signature check. */
 
-import { TokenBucket } from '../net/token-bucket.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { TokenBucket } from '../../net/token-bucket.ts'
+import { Unavailable } from '../../model/rejection.ts'
 import type { VerificationKey } from './jwk.ts'
 import type { CallerKind } from './known-callers.ts'
 

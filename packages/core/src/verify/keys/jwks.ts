@@ -1,9 +1,9 @@
 /** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
 
-import { monotonic } from '../lib/clock.ts'
-import type { Seconds } from '../lib/assert.ts'
-import { UnusableAnswer } from '../net/fetch-json.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { monotonic } from '../../lib/clock.ts'
+import type { Seconds } from '../../lib/assert.ts'
+import { UnusableAnswer } from '../../net/fetch-json.ts'
+import { Unavailable } from '../../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
 import { type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
