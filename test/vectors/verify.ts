@@ -8,7 +8,7 @@ import {
   verificationKey,
 } from '../../packages/core/src/verify/keys/jwk.ts'
 import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/jwks.ts'
-import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jws.ts'
+import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jwt/jws.ts'
 import { KeyTries } from '../../packages/core/src/verify/keys/key-tries.ts'
 import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys/remote-key-set.ts'
 

@@ -67,7 +67,7 @@ export {
 } from './state/revocations.ts'
 export { type CacheOptions, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
-export type { Profile } from './verify/claims.ts'
+export type { Profile } from './verify/jwt/claims.ts'
 export {
   type ClientAuthentication,
   type ClientRequest,
@@ -79,18 +79,18 @@ export {
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection.ts'
-export { type IssuersOptions, issuers } from './verify/issuers.ts'
+export { type IssuersOptions, issuers } from './verify/jwt/multi-issuer.ts'
 export type { Algorithm } from './verify/keys/jwk.ts'
 export type { KeySetDescription } from './verify/keys/jwks.ts'
-export { type JwtDescription, jwt } from './verify/jwt.ts'
-export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt-options.ts'
+export { type JwtDescription, jwt } from './verify/jwt/jwt.ts'
+export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt/options.ts'
 export type { KeySetStore, StoredKeySet } from './state/jwks-store.ts'
 export type { KeySetOptions } from './verify/keys/remote-key-set.ts'
 export type { ClaimsOptions } from './verify/mapping.ts'
 export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
 export type { StandardSchema } from './verify/schema.ts'
 export { type StaticToken, staticTokens } from './verify/static.ts'
-export type { ResolveIssuer } from './verify/tenants.ts'
+export type { ResolveIssuer } from './verify/jwt/issuer-resolver.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
 export {
   type AuthenticatedUpgrade,

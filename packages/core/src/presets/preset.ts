@@ -2,15 +2,15 @@
 
 import { type Identity, isObject } from '../model/identity.ts'
 import { readOptions, text } from '../lib/assert.ts'
-import { issuers } from '../verify/issuers.ts'
-import { jwt } from '../verify/jwt.ts'
+import { issuers } from '../verify/jwt/multi-issuer.ts'
+import { jwt } from '../verify/jwt/jwt.ts'
 import {
   type IssuerOptions,
   type JsonWebKeySet,
   JWT_OPTIONS,
   type JwtOptions,
   type JwtSettings,
-} from '../verify/jwt-options.ts'
+} from '../verify/jwt/options.ts'
 import type { ClaimsOptions, RawClaims } from '../verify/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 

@@ -4,7 +4,7 @@ import { base64url } from 'jose'
 import type { Identity } from '../model/identity.ts'
 import { after, disown, isPending } from '../lib/assert.ts'
 import { Unavailable } from '../model/rejection.ts'
-import { foreignIssuer } from './claims.ts'
+import { foreignIssuer } from './jwt/claims.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,

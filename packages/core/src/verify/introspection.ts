@@ -11,7 +11,7 @@ import { callback, count, number, readOptions, type Seconds, texts } from '../li
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../net/fetch-json.ts'
 import { Unavailable } from '../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from './cached.ts'
-import { checkIntrospected } from './claims.ts'
+import { checkIntrospected } from './jwt/claims.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 import { discover } from './keys/discovery.ts'
 import {

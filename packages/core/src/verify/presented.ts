@@ -3,7 +3,7 @@
 import { sha256 } from '#digest'
 import { own } from '../model/identity.ts'
 import { after } from '../lib/assert.ts'
-import { type DecodedJws, decodeJws } from './jws.ts'
+import { type DecodedJws, decodeJws } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
 export class PresentedToken {

@@ -1,13 +1,13 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import type { KeySetListener } from '../observe/events.ts'
-import { isObject } from '../model/identity.ts'
-import { type Issuer, parseIssuer, secureUrl, uriText } from '../lib/url.ts'
-import { callback, number, oneOf, type Seconds, texts } from '../lib/assert.ts'
-import { type Fetch, runtimeFetch } from '../net/fetch-json.ts'
-import type { CacheOptions } from './cached.ts'
+import type { KeySetListener } from '../../observe/events.ts'
+import { isObject } from '../../model/identity.ts'
+import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
+import { callback, number, oneOf, type Seconds, texts } from '../../lib/assert.ts'
+import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
+import type { CacheOptions } from '../cached.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
-import { discoveredKeys, keysAt } from './keys/discovery.ts'
+import { discoveredKeys, keysAt } from '../keys/discovery.ts'
 import {
   ALGORITHMS,
   type Algorithm,
@@ -15,11 +15,11 @@ import {
   otherUse,
   type VerificationKey,
   verificationKey,
-} from './keys/jwk.ts'
-import { FixedKeySet, type KeySet } from './keys/jwks.ts'
-import type { KeySetStore } from '../state/jwks-store.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from './keys/remote-key-set.ts'
-import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from './mapping.ts'
+} from '../keys/jwk.ts'
+import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
+import type { KeySetStore } from '../../state/jwks-store.ts'
+import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {

@@ -1,11 +1,11 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, compactVerify, errors } from 'jose'
-import { isNestedTooDeeply, isObject, own } from '../model/identity.ts'
-import { Unavailable } from '../model/rejection.ts'
-import { type Algorithm, importKey, type VerificationKey } from './keys/jwk.ts'
-import type { KeyTries } from './keys/key-tries.ts'
-import { type Inactive, inactive } from './verification.ts'
+import { isNestedTooDeeply, isObject, own } from '../../model/identity.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import { type Algorithm, importKey, type VerificationKey } from '../keys/jwk.ts'
+import type { KeyTries } from '../keys/key-tries.ts'
+import { type Inactive, inactive } from '../verification.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/

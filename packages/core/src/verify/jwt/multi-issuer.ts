@@ -1,15 +1,15 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
-import type { Identity } from '../model/identity.ts'
-import { now as systemNow } from '../lib/clock.ts'
-import { after, callback, count, number, readOptions, type Seconds } from '../lib/assert.ts'
+import type { Identity } from '../../model/identity.ts'
+import { now as systemNow } from '../../lib/clock.ts'
+import { after, callback, count, number, readOptions, type Seconds } from '../../lib/assert.ts'
 import { foreignIssuer } from './claims.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './jwt-options.ts'
-import type { RawClaims } from './mapping.ts'
-import { PresentedToken } from './presented.ts'
-import { type ResolveIssuer, Tenants } from './tenants.ts'
-import { type Active, allUnderWay, isInactive, type TokenVerifier, type Verification } from './verifier.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
+import type { RawClaims } from '../mapping.ts'
+import { PresentedToken } from '../presented.ts'
+import { type ResolveIssuer, Tenants } from './issuer-resolver.ts'
+import { type Active, allUnderWay, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'
 
 export interface IssuersOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */

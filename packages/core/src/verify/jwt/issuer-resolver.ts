@@ -1,18 +1,18 @@
 /** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
 
-import { frozen, isObject } from '../model/identity.ts'
-import { monotonic, timeout } from '../lib/clock.ts'
-import { lru } from '../lib/lru.ts'
-import { isIssuer } from '../lib/url.ts'
-import { Semaphore } from '../net/semaphore.ts'
-import { after, isPending, readOptions, type Seconds } from '../lib/assert.ts'
-import { raceAbort } from '../net/fetch-json.ts'
-import { Unavailable } from '../model/rejection.ts'
-import { InFlight } from '../net/single-flight.ts'
-import type { KeySet } from './keys/jwks.ts'
+import { frozen, isObject } from '../../model/identity.ts'
+import { monotonic, timeout } from '../../lib/clock.ts'
+import { lru } from '../../lib/lru.ts'
+import { isIssuer } from '../../lib/url.ts'
+import { Semaphore } from '../../net/semaphore.ts'
+import { after, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
+import { raceAbort } from '../../net/fetch-json.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import { InFlight } from '../../net/single-flight.ts'
+import type { KeySet } from '../keys/jwks.ts'
 import { JwtVerifier } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './jwt-options.ts'
-import type { RawClaims } from './mapping.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
+import type { RawClaims } from '../mapping.ts'
 
 /**
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another

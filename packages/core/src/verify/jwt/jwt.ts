@@ -1,18 +1,18 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
-import type { Identity } from '../model/identity.ts'
-import { now as systemNow } from '../lib/clock.ts'
-import { callback, isPending, readOptions, type Seconds } from '../lib/assert.ts'
-import { Cache, cacheLimits } from './cached.ts'
+import type { Identity } from '../../model/identity.ts'
+import { now as systemNow } from '../../lib/clock.ts'
+import { callback, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
+import { Cache, cacheLimits } from '../cached.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
-import type { Algorithm, VerificationKey } from './keys/jwk.ts'
-import type { KeySet, KeySetDescription } from './keys/jwks.ts'
+import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
+import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
-import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './jwt-options.ts'
-import { KeyTries } from './keys/key-tries.ts'
-import { type CallerKind, callerOf } from './keys/known-callers.ts'
-import { claimsReader, type RawClaims, type ReadClaims } from './mapping.ts'
-import { PresentedToken } from './presented.ts'
+import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
+import { KeyTries } from '../keys/key-tries.ts'
+import { type CallerKind, callerOf } from '../keys/known-callers.ts'
+import { claimsReader, type RawClaims, type ReadClaims } from '../mapping.ts'
+import { PresentedToken } from '../presented.ts'
 import {
   type Active,
   type Inactive,
@@ -21,7 +21,7 @@ import {
   secondsOf,
   type TokenVerifier,
   trusted,
-} from './verifier.ts'
+} from '../verifier.ts'
 
 /**
  * Verifies the signed JWT access tokens of one issuer.

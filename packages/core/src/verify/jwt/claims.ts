@@ -1,10 +1,10 @@
 /** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
 
-import { isNumericDate, isObject, isStrings, own } from '../model/identity.ts'
-import type { Seconds } from '../lib/assert.ts'
+import { isNumericDate, isObject, isStrings, own } from '../../model/identity.ts'
+import type { Seconds } from '../../lib/assert.ts'
 import { mediaType } from './jws.ts'
-import { audienceOf, type RawClaims } from './mapping.ts'
-import { type Inactive, inactive } from './verifier.ts'
+import { audienceOf, type RawClaims } from '../mapping.ts'
+import { type Inactive, inactive } from '../verifier.ts'
 
 export type Profile = 'generic' | 'rfc9068'
 
