@@ -73,12 +73,12 @@ export {
   type ClientRequest,
   type PrivateKeyJwtOptions,
   privateKeyJwt,
-} from './verify/client-auth.ts'
+} from './verify/introspection/client-auth.ts'
 export {
   type IntrospectionDescription,
   type IntrospectionOptions,
   introspection,
-} from './verify/introspection.ts'
+} from './verify/introspection/introspection.ts'
 export { type IssuersOptions, issuers } from './verify/jwt/multi-issuer.ts'
 export type { Algorithm } from './verify/keys/jwk.ts'
 export type { KeySetDescription } from './verify/keys/jwks.ts'

@@ -1,27 +1,27 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
-import { type IntrospectionListener, notify } from '../observe/events.ts'
-import { type Identity, isNestedTooDeeply, own } from '../model/identity.ts'
-import { monotonic, now as systemNow, timeout } from '../lib/clock.ts'
-import { lru } from '../lib/lru.ts'
-import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../lib/url.ts'
-import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } from '../net/circuit-breaker.ts'
-import { Semaphore } from '../net/semaphore.ts'
-import { callback, count, number, readOptions, type Seconds, texts } from '../lib/assert.ts'
-import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../net/fetch-json.ts'
-import { Unavailable } from '../model/rejection.ts'
-import { Cache, type CacheOptions, givenLimits } from './cached.ts'
-import { checkIntrospected } from './jwt/claims.ts'
+import { type IntrospectionListener, notify } from '../../observe/events.ts'
+import { type Identity, isNestedTooDeeply, own } from '../../model/identity.ts'
+import { monotonic, now as systemNow, timeout } from '../../lib/clock.ts'
+import { lru } from '../../lib/lru.ts'
+import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
+import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } from '../../net/circuit-breaker.ts'
+import { Semaphore } from '../../net/semaphore.ts'
+import { callback, count, number, readOptions, type Seconds, texts } from '../../lib/assert.ts'
+import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { checkIntrospected } from '../jwt/claims.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
-import { discover } from './keys/discovery.ts'
+import { discover } from '../keys/discovery.ts'
 import {
   CLAIMS_OPTIONS,
   type ClaimsOptions,
   claimsReader,
   type RawClaims,
   type ReadClaims,
-} from './mapping.ts'
-import { PresentedToken } from './presented.ts'
+} from '../mapping.ts'
+import { PresentedToken } from '../presented.ts'
 import {
   inactive,
   isInactive,
@@ -29,7 +29,7 @@ import {
   type TokenVerifier,
   trusted,
   type Verification,
-} from './verifier.ts'
+} from '../verifier.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */
 export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client

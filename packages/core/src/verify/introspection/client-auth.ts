@@ -1,10 +1,10 @@
 /** How we prove to an authorization server who asks it (RFC 6749 §2.3, RFC 7523 §2.2). */
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
-import { now as systemNow } from '../lib/clock.ts'
-import { uriText } from '../lib/url.ts'
-import { callback, readOptions, text } from '../lib/assert.ts'
-import { ALGORITHMS } from './keys/jwk.ts'
+import { now as systemNow } from '../../lib/clock.ts'
+import { uriText } from '../../lib/url.ts'
+import { callback, readOptions, text } from '../../lib/assert.ts'
+import { ALGORITHMS } from '../keys/jwk.ts'
 
 /** A request to an authorization server, before it is sent. */
 export interface ClientRequest {
