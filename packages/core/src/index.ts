@@ -87,9 +87,9 @@ export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './ve
 export type { KeySetStore, StoredKeySet } from './state/jwks-store.ts'
 export type { KeySetOptions } from './verify/keys/remote-key-set.ts'
 export type { ClaimsOptions } from './verify/mapping.ts'
-export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque.ts'
+export { generateToken, hashToken, type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque/opaque.ts'
 export type { StandardSchema } from './verify/schema.ts'
-export { type StaticToken, staticTokens } from './verify/static.ts'
+export { type StaticToken, staticTokens } from './verify/opaque/static.ts'
 export type { ResolveIssuer } from './verify/jwt/issuer-resolver.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
 export {

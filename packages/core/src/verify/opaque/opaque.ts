@@ -2,13 +2,13 @@
 
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
-import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../model/identity.ts'
-import { now as systemNow } from '../lib/clock.ts'
-import { callback, isPending, readOptions, type Seconds } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
-import { Cache, type CacheOptions, givenLimits } from './cached.ts'
-import { PresentedToken } from './presented.ts'
-import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from './verifier.ts'
+import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../../model/identity.ts'
+import { now as systemNow } from '../../lib/clock.ts'
+import { callback, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { PresentedToken } from '../presented.ts'
+import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from '../verifier.ts'
 
 /** What a lookup knows of a token. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>

@@ -1,10 +1,10 @@
 /** A few fixed tokens, such as those of services and of tests, compared in constant time. */
 
 import { sha256 } from '#digest'
-import { type Identity, withSource, wrongMember } from '../model/identity.ts'
-import { after, disown, isPending, readOptions } from '../lib/assert.ts'
-import { PresentedToken } from './presented.ts'
-import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from './verifier.ts'
+import { type Identity, withSource, wrongMember } from '../../model/identity.ts'
+import { after, disown, isPending, readOptions } from '../../lib/assert.ts'
+import { PresentedToken } from '../presented.ts'
+import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from '../verifier.ts'
 
 /** One fixed token, by its text or by its SHA-256, and what it stands for. It is good until it is taken out of the list. */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Partial<
