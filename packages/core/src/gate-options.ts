@@ -11,7 +11,7 @@ import type { RequestView } from './request/request.ts'
 import type { RevocationStore } from './state/revocations.ts'
 import { jwt } from './verify/jwt/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt/options.ts'
-import type { RawClaims } from './verify/mapping.ts'
+import type { RawClaims } from './verify/claims/mapping.ts'
 import { type TokenVerifier, tokenVerifier } from './verify/verifier.ts'
 
 /** What every gate can be told. */

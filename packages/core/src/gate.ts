@@ -43,7 +43,7 @@ import {
   revocationEntry,
   revocationStore,
 } from './state/revocations.ts'
-import type { RawClaims } from './verify/mapping.ts'
+import type { RawClaims } from './verify/claims/mapping.ts'
 import { PresentedToken } from './verify/presented.ts'
 import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
 

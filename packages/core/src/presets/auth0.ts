@@ -2,8 +2,8 @@
 
 import { type Identity, own } from '../model/identity.ts'
 import { texts } from '../lib/assert.ts'
-import { listOf, type RawClaims } from '../verify/mapping.ts'
-import { type StandardSchema, schema } from '../verify/schema.ts'
+import { listOf, type RawClaims } from '../verify/claims/mapping.ts'
+import { type StandardSchema, schema } from '../verify/claims/schema.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../model/identity.ts'
 import { callback, texts } from '../lib/assert.ts'
-import { listOf, namesOf, type RawClaims } from '../verify/mapping.ts'
+import { listOf, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -2,7 +2,7 @@
 
 import type { Identity } from '../model/identity.ts'
 import { texts } from '../lib/assert.ts'
-import type { RawClaims } from '../verify/mapping.ts'
+import type { RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -3,7 +3,7 @@
 import { type Identity, own } from '../model/identity.ts'
 import { parseIssuer } from '../lib/url.ts'
 import { callback, text, texts } from '../lib/assert.ts'
-import { member, namesOf, type RawClaims } from '../verify/mapping.ts'
+import { member, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -2,7 +2,7 @@
 
 import { type Identity, own } from '../model/identity.ts'
 import { callback, text, texts } from '../lib/assert.ts'
-import { namesOf, type RawClaims } from '../verify/mapping.ts'
+import { namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 

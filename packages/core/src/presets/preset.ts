@@ -11,7 +11,7 @@ import {
   type JwtOptions,
   type JwtSettings,
 } from '../verify/jwt/options.ts'
-import type { ClaimsOptions, RawClaims } from '../verify/mapping.ts'
+import type { ClaimsOptions, RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** What every preset takes besides its own options: what `jwt` takes, save what the preset decides. */

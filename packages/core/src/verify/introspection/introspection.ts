@@ -20,7 +20,7 @@ import {
   claimsReader,
   type RawClaims,
   type ReadClaims,
-} from '../mapping.ts'
+} from '../claims/mapping.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   inactive,

@@ -3,7 +3,7 @@
 import { isNumericDate, isObject, isStrings, own } from '../../model/identity.ts'
 import type { Seconds } from '../../lib/assert.ts'
 import { mediaType } from './jws.ts'
-import { audienceOf, type RawClaims } from '../mapping.ts'
+import { audienceOf, type RawClaims } from '../claims/mapping.ts'
 import { type Inactive, inactive } from '../verifier.ts'
 
 export type Profile = 'generic' | 'rfc9068'

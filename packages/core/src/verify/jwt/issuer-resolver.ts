@@ -12,7 +12,7 @@ import { InFlight } from '../../net/single-flight.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
-import type { RawClaims } from '../mapping.ts'
+import type { RawClaims } from '../claims/mapping.ts'
 
 /**
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another

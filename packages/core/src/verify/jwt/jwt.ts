@@ -11,7 +11,7 @@ import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { type CallerKind, callerOf } from '../keys/known-callers.ts'
-import { claimsReader, type RawClaims, type ReadClaims } from '../mapping.ts'
+import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type Active,

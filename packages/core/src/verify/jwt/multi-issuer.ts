@@ -6,7 +6,7 @@ import { after, callback, count, number, readOptions, type Seconds } from '../..
 import { foreignIssuer } from './claims.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
-import type { RawClaims } from '../mapping.ts'
+import type { RawClaims } from '../claims/mapping.ts'
 import { PresentedToken } from '../presented.ts'
 import { type ResolveIssuer, Tenants } from './issuer-resolver.ts'
 import { type Active, allUnderWay, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'

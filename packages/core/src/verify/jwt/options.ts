@@ -19,7 +19,7 @@ import {
 import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
 import type { KeySetStore } from '../../state/jwks-store.ts'
 import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
-import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../mapping.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../claims/mapping.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {

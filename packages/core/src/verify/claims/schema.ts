@@ -1,9 +1,9 @@
 /** Claims of your own, checked by any library that speaks Standard Schema: zod, valibot, arktype and others. */
 
-import { isObject } from '../model/identity.ts'
-import { isPending } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
-import { type Inactive, inactive } from './verifier.ts'
+import { isObject } from '../../model/identity.ts'
+import { isPending } from '../../lib/assert.ts'
+import { Unavailable } from '../../model/rejection.ts'
+import { type Inactive, inactive } from '../verifier.ts'
 
 /** The part of a Standard Schema (version 1) that is used; https://standardschema.dev. */
 export interface StandardSchema<Output> {

@@ -9,11 +9,11 @@ import {
   isObject,
   isStrings,
   own,
-} from '../model/identity.ts'
-import { callback, disown, isPending, type Seconds } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+} from '../../model/identity.ts'
+import { callback, disown, isPending, type Seconds } from '../../lib/assert.ts'
+import { Unavailable } from '../../model/rejection.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
-import { type Inactive, inactive, isInactive } from './verifier.ts'
+import { type Inactive, inactive, isInactive } from '../verifier.ts'
 
 /** The members of a JWT, or of an introspection response. */
 export type RawClaims = Readonly<Record<string, unknown>>
