@@ -8,7 +8,7 @@ export {
   type NodeResponse,
   type Scopes,
   scopesRequirement,
-} from './attach.ts'
+} from './gate/attach.ts'
 export {
   acr,
   allOf,
@@ -42,15 +42,15 @@ export type {
   KeySetListener,
 } from './observe/events.ts'
 export type { CredentialPlaces } from './extract/extract.ts'
-export type { Background, ProtectedHandler } from './fetch.ts'
-export { createGate, type Gate, type GateDescription, gateOf } from './gate.ts'
+export type { Background, ProtectedHandler } from './gate/protect.ts'
+export { createGate, type Gate, type GateDescription, gateOf } from './gate/gate.ts'
 export type {
   GateSettings,
   IssuerGateOptions,
   OnReject,
   Passing,
   VerifierGateOptions,
-} from './gate-options.ts'
+} from './gate/options.ts'
 export type { Identity, IdentitySource, Sender, TokenSource } from './model/identity.ts'
 export { metadataAnswer, type PublicAnswer, type ResourceMetadata } from './answer/metadata.ts'
 export type { Seconds } from './lib/assert.ts'

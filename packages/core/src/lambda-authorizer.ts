@@ -2,7 +2,7 @@
 
 import { isScopeToken } from './answer/challenge.ts'
 import type { Decision } from './model/decision.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from './gate/gate.ts'
 import type { Identity, Sender } from './model/identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type LambdaEvent, lambdaRequest } from './lambda-event.ts'

@@ -1,6 +1,6 @@
 /** What goes on in the background of a function. */
 
-import type { Background } from './fetch.ts'
+import type { Background } from './gate/protect.ts'
 import { monotonic, timeout } from './lib/clock.ts'
 import { raceAbort } from './net/fetch-json.ts'
 

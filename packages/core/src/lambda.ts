@@ -2,7 +2,7 @@
 
 import { isTargetedCacheControl, stricter } from './answer/cache-headers.ts'
 import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from './gate/gate.ts'
 import { isObject, type Sender } from './model/identity.ts'
 import { lambdaBackground } from './lambda-background.ts'
 import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './lambda-event.ts'

@@ -1,7 +1,7 @@
 /** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
 
 import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from './gate/gate.ts'
 import type { Sender } from './model/identity.ts'
 import { withoutSpace } from './lib/syntax.ts'
 import { readOptions } from './lib/assert.ts'

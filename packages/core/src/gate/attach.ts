@@ -1,11 +1,11 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import { allOf, type Requirement, type Rule, requirement, scope } from './authorize/requirement.ts'
-import { isTargetedCacheControl, type RequiredHeaders, stricter } from './answer/cache-headers.ts'
-import type { Decision, Passed } from './model/decision.ts'
+import { allOf, type Requirement, type Rule, requirement, scope } from '../authorize/requirement.ts'
+import { isTargetedCacheControl, type RequiredHeaders, stricter } from '../answer/cache-headers.ts'
+import type { Decision, Passed } from '../model/decision.ts'
 import type { Gate } from './gate.ts'
-import type { OnReject } from './gate-options.ts'
-import type { Sender } from './model/identity.ts'
+import type { OnReject } from './options.ts'
+import type { Sender } from '../model/identity.ts'
 
 interface Attachment<I extends Sender = Sender> {
   readonly gate: Gate<I>

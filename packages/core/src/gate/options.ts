@@ -1,18 +1,18 @@
 /** What a gate is told, and the verifier that it describes. */
 
-import type { Requirement } from './authorize/requirement.ts'
-import type { DecisionListener } from './observe/events.ts'
-import type { CredentialPlaces } from './extract/extract.ts'
-import type { Identity } from './model/identity.ts'
-import { type ResourceMetadata, resourceAudience } from './answer/metadata.ts'
-import type { Seconds } from './lib/assert.ts'
-import type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
-import type { RequestView } from './request/request.ts'
-import type { RevocationStore } from './state/revocations.ts'
-import { jwt } from './verify/jwt/jwt.ts'
-import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from './verify/jwt/options.ts'
-import type { RawClaims } from './verify/claims/mapping.ts'
-import { type TokenVerifier, tokenVerifier } from './verify/verifier.ts'
+import type { Requirement } from '../authorize/requirement.ts'
+import type { DecisionListener } from '../observe/events.ts'
+import type { CredentialPlaces } from '../extract/extract.ts'
+import type { Identity } from '../model/identity.ts'
+import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
+import type { Seconds } from '../lib/assert.ts'
+import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
+import type { RequestView } from '../request/request.ts'
+import type { RevocationStore } from '../state/revocations.ts'
+import { jwt } from '../verify/jwt/jwt.ts'
+import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../verify/jwt/options.ts'
+import type { RawClaims } from '../verify/claims/mapping.ts'
+import { type TokenVerifier, tokenVerifier } from '../verify/verifier.ts'
 
 /** What every gate can be told. */
 export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {

@@ -1,14 +1,14 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
 import { isImmediate, sha256 } from '#digest'
-import { authorize, type Context, type Requirement, requirement } from './authorize/requirement.ts'
-import { cacheHeaders, type RequiredHeaders } from './answer/cache-headers.ts'
-import { createChallenger } from './answer/challenge.ts'
+import { authorize, type Context, type Requirement, requirement } from '../authorize/requirement.ts'
+import { cacheHeaders, type RequiredHeaders } from '../answer/cache-headers.ts'
+import { createChallenger } from '../answer/challenge.ts'
 import { Deadline } from './deadline.ts'
-import type { Decision, Passed, Preflight, Refusal } from './model/decision.ts'
-import { type DecisionListener, notify } from './observe/events.ts'
-import { type Credentials, createExtract, usualToken } from './extract/extract.ts'
-import { type Background, type ProtectedHandler, protect } from './fetch.ts'
+import type { Decision, Passed, Preflight, Refusal } from '../model/decision.ts'
+import { type DecisionListener, notify } from '../observe/events.ts'
+import { type Credentials, createExtract, usualToken } from '../extract/extract.ts'
+import { type Background, type ProtectedHandler, protect } from './protect.ts'
 import {
   GATE_OPTIONS,
   type IssuerGateOptions,
@@ -16,10 +16,10 @@ import {
   type Passing,
   type VerifierGateOptions,
   verifierOf,
-} from './gate-options.ts'
-import { foundIn, type Identity, type Sender } from './model/identity.ts'
-import { now as systemNow } from './lib/clock.ts'
-import { type PublicAnswer, protectedResource } from './answer/metadata.ts'
+} from './options.ts'
+import { foundIn, type Identity, type Sender } from '../model/identity.ts'
+import { now as systemNow } from '../lib/clock.ts'
+import { type PublicAnswer, protectedResource } from '../answer/metadata.ts'
 import {
   after,
   callback,
@@ -31,21 +31,21 @@ import {
   readOptions,
   type Seconds,
   text,
-} from './lib/assert.ts'
-import { type CorsMiddleware, isPreflight, preflightAnswer } from './answer/preflight.ts'
-import { prove } from './prove/prove.ts'
-import { isRejection, type Rejection, Unavailable } from './model/rejection.ts'
-import { type RequestView, viewOf } from './request/request.ts'
+} from '../lib/assert.ts'
+import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
+import { prove } from '../prove/prove.ts'
+import { isRejection, type Rejection, Unavailable } from '../model/rejection.ts'
+import { type RequestView, viewOf } from '../request/request.ts'
 import {
   askRevoked,
   memoryRevocations,
   type Revocation,
   revocationEntry,
   revocationStore,
-} from './state/revocations.ts'
-import type { RawClaims } from './verify/claims/mapping.ts'
-import { PresentedToken } from './verify/presented.ts'
-import { checkedVerification, secondsOf, type Verification } from './verify/verifier.ts'
+} from '../state/revocations.ts'
+import type { RawClaims } from '../verify/claims/mapping.ts'
+import { PresentedToken } from '../verify/presented.ts'
+import { checkedVerification, secondsOf, type Verification } from '../verify/verifier.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Sender = Identity> {
