@@ -99,4 +99,4 @@ export {
   type WebSocketHandshake,
   type WebSocketOptions,
   webSocketHandshake,
-} from './websocket.ts'
+} from './hosts/websocket.ts'

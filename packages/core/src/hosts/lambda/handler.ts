@@ -1,13 +1,13 @@
 /** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
 
-import { isTargetedCacheControl, stricter } from './answer/cache-headers.ts'
-import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
-import type { Gate } from './gate/gate.ts'
-import { isObject, type Sender } from './model/identity.ts'
-import { lambdaBackground } from './lambda-background.ts'
-import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './lambda-event.ts'
-import type { PublicAnswer } from './answer/metadata.ts'
-import type { CorsMiddleware } from './answer/preflight.ts'
+import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
+import { answerOf, type Preflight, type Refusal } from '../../model/decision.ts'
+import type { Gate } from '../../gate/gate.ts'
+import { isObject, type Sender } from '../../model/identity.ts'
+import { lambdaBackground } from './background.ts'
+import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './event.ts'
+import type { PublicAnswer } from '../../answer/metadata.ts'
+import type { CorsMiddleware } from '../../answer/preflight.ts'
 
 export {
   type LambdaAuthorization,
@@ -17,8 +17,8 @@ export {
   type LambdaPolicy,
   type LambdaSimpleResponse,
   lambdaAuthorizer,
-} from './lambda-authorizer.ts'
-export { type LambdaEvent, lambdaRequest } from './lambda-event.ts'
+} from './authorizer.ts'
+export { type LambdaEvent, lambdaRequest } from './event.ts'
 
 /** An answer that every kind of event takes. */
 export interface LambdaResult {

@@ -1,13 +1,13 @@
 /** Authorizers of API Gateway: REST and HTTP, by policies and by simple responses. */
 
-import { isScopeToken } from './answer/challenge.ts'
-import type { Decision } from './model/decision.ts'
-import type { Gate } from './gate/gate.ts'
-import type { Identity, Sender } from './model/identity.ts'
-import { lambdaBackground } from './lambda-background.ts'
-import { type LambdaEvent, lambdaRequest } from './lambda-event.ts'
-import { oneOf, readOptions } from './lib/assert.ts'
-import type { RequestView } from './request/request.ts'
+import { isScopeToken } from '../../answer/challenge.ts'
+import type { Decision } from '../../model/decision.ts'
+import type { Gate } from '../../gate/gate.ts'
+import type { Identity, Sender } from '../../model/identity.ts'
+import { lambdaBackground } from './background.ts'
+import { type LambdaEvent, lambdaRequest } from './event.ts'
+import { oneOf, readOptions } from '../../lib/assert.ts'
+import type { RequestView } from '../../request/request.ts'
 
 /** What is read of an authorizer's event besides. */
 export interface LambdaAuthorizerEvent extends LambdaEvent {

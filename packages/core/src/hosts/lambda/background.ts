@@ -1,8 +1,8 @@
 /** What goes on in the background of a function. */
 
-import type { Background } from './gate/protect.ts'
-import { monotonic, timeout } from './lib/clock.ts'
-import { raceAbort } from './net/fetch-json.ts'
+import type { Background } from '../../gate/protect.ts'
+import { monotonic, timeout } from '../../lib/clock.ts'
+import { raceAbort } from '../../net/fetch-json.ts'
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
 const PATIENCE = 1

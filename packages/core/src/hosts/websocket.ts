@@ -1,11 +1,11 @@
 /** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
 
-import { answerOf, type Preflight, type Refusal } from './model/decision.ts'
-import type { Gate } from './gate/gate.ts'
-import type { Sender } from './model/identity.ts'
-import { withoutSpace } from './lib/syntax.ts'
-import { readOptions } from './lib/assert.ts'
-import { type NodeRequest, nodeRequest, type RequestView, viewOf } from './request/request.ts'
+import { answerOf, type Preflight, type Refusal } from '../model/decision.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Sender } from '../model/identity.ts'
+import { withoutSpace } from '../lib/syntax.ts'
+import { readOptions } from '../lib/assert.ts'
+import { type NodeRequest, nodeRequest, type RequestView, viewOf } from '../request/request.ts'
 
 /** What the handshake of a WebSocket is read for. */
 export interface WebSocketHandshake extends RequestView {

@@ -1,7 +1,7 @@
 /** Events of AWS Lambda as requests: what API Gateway (REST and HTTP), load balancers and function URLs send. */
 
-import { isObject, own } from './model/identity.ts'
-import { FormTooLong, MAX_FORM, type RequestView } from './request/request.ts'
+import { isObject, own } from '../../model/identity.ts'
+import { FormTooLong, MAX_FORM, type RequestView } from '../../request/request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
 export interface LambdaEvent {
