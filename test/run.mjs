@@ -4,7 +4,7 @@
  *
  *     npx pnpm@12.21.0 test
  *     npx pnpm@12.21.0 test unit
- *     npx pnpm@12.21.0 test test/core/gate.test.ts -t preflight
+ *     npx pnpm@12.21.0 test test/core/gate/gate.test.ts -t preflight
  *     npx pnpm@12.21.0 test:all
  */
 

@@ -4,7 +4,7 @@ import { createHmac, generateKeyPairSync, sign as signBytes } from 'node:crypto'
 import { type Identity, type JwtOptions, jwt, type Verification } from '@bearergate/core'
 import { type CryptoKey, importJWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 
 let key: TestKey
 let rsa: TestKey

@@ -12,9 +12,9 @@ import {
   type TokenVerifier,
 } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
-import { pass, stopClock } from '../support/clock.ts'
-import { json, startIntrospector } from '../support/introspector.ts'
-import { AUDIENCE, createKey, ISSUER } from '../support/issuer.ts'
+import { pass, stopClock } from '../../support/clock.ts'
+import { json, startIntrospector } from '../../support/introspector.ts'
+import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
 
 stopClock()
 

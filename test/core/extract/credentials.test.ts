@@ -3,7 +3,7 @@
 import { type CredentialPlaces, createGate, type RequestView } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { createExtract } from '#core/extract/extract.ts'
-import { patternsMatched } from '../support/patterns.ts'
+import { patternsMatched } from '../../support/patterns.ts'
 
 const ALL: CredentialPlaces = { form: true, query: true, cookie: 'token' }
 const SPACES = ' '.repeat(16_000)

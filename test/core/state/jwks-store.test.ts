@@ -2,9 +2,9 @@
 
 import { createGate, type KeySetEvent, type KeySetStore, type StoredKeySet } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { dropDeadlines, eventually, pass, stopClock } from '../support/clock.ts'
-import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
-import { isPending } from '../support/pending.ts'
+import { dropDeadlines, eventually, pass, stopClock } from '../../support/clock.ts'
+import { AUDIENCE, createKey, ISSUER, type TestKey } from '../../support/issuer.ts'
+import { isPending } from '../../support/pending.ts'
 
 stopClock()
 let key: TestKey

@@ -2,7 +2,7 @@
 
 import { chain, createGate, issuers, jwt, type TokenVerifier } from '@bearergate/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { AUDIENCE, createKey, ISSUER, NOW } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../../../support/issuer.ts'
 
 const now = () => NOW * 1000
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')

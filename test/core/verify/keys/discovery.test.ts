@@ -2,7 +2,7 @@
 
 import { chain, createGate, type IssuerOptions, introspection, issuers, jwt } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { AUDIENCE, createKey, ISSUER, NOW } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../../../support/issuer.ts'
 
 const key = await createKey()
 const keys = { keys: [key.jwk as Record<string, unknown>] }

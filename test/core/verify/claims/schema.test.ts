@@ -4,7 +4,7 @@ import { createGate, type Identity, type JwtOptions, jwt, Unavailable } from '@b
 import * as v from 'valibot'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 
 let key: TestKey
 

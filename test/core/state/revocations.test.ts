@@ -2,7 +2,7 @@
 
 import { cached, createGate, type Identity, type Revocation, type TokenVerifier } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
-import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW } from '../../support/issuer.ts'
 
 const identity = (members: Partial<Identity> = {}): Identity => ({
   kind: 'jwt',

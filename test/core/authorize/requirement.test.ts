@@ -14,7 +14,7 @@ import {
   scope,
 } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { NOW } from '../support/issuer.ts'
+import { NOW } from '../../support/issuer.ts'
 
 const emma: Identity = {
   kind: 'jwt',

@@ -6,10 +6,10 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { setClock } from '#core/lib/clock.ts'
 import type { Issuer } from '#core/lib/url.ts'
 import { metadataUrls } from '#core/verify/keys/discovery.ts'
-import { eventually, pass, stopClock } from '../../support/clock.ts'
-import { AUDIENCE, createKey, type TestKey } from '../../support/issuer.ts'
-import { isPending } from '../../support/pending.ts'
-import { listen, type Running } from '../../support/server.ts'
+import { eventually, pass, stopClock } from '../../../support/clock.ts'
+import { AUDIENCE, createKey, type TestKey } from '../../../support/issuer.ts'
+import { isPending } from '../../../support/pending.ts'
+import { listen, type Running } from '../../../support/server.ts'
 
 type Respond = (request: IncomingMessage, response: ServerResponse) => void
 

@@ -3,9 +3,9 @@
 import { createGate, type Gate, type Identity, scope, Unavailable } from '@bearergate/core'
 import { lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
 import { describe, expect, it, vi } from 'vitest'
-import { eventually, pass, stopClock } from '../support/clock.ts'
-import { AUDIENCE, createKey, ISSUER } from '../support/issuer.ts'
-import { isPending } from '../support/pending.ts'
+import { eventually, pass, stopClock } from '../../support/clock.ts'
+import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
+import { isPending } from '../../support/pending.ts'
 
 stopClock()
 

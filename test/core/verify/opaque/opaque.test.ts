@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { createGate, generateToken, hashToken, type OpaqueOptions, opaque } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
-import { NOW } from '../../support/issuer.ts'
+import { NOW } from '../../../support/issuer.ts'
 
 type Lookup = OpaqueOptions<unknown>['lookup']
 

@@ -2,8 +2,8 @@
 
 import { introspection, jwt } from '@bearergate/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Introspector, json, startIntrospector } from '../../support/introspector.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
+import { type Introspector, json, startIntrospector } from '../../../support/introspector.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 
 const now = () => NOW * 1000
 let key: TestKey

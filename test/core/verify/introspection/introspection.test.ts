@@ -9,10 +9,10 @@ import {
 } from '@bearergate/core'
 import { exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { dropDeadlines, eventually, pass, stopClock } from '../../support/clock.ts'
-import { type Introspector, json, startIntrospector } from '../../support/introspector.ts'
-import { AUDIENCE, ISSUER, NOW } from '../../support/issuer.ts'
-import { isPending } from '../../support/pending.ts'
+import { dropDeadlines, eventually, pass, stopClock } from '../../../support/clock.ts'
+import { type Introspector, json, startIntrospector } from '../../../support/introspector.ts'
+import { AUDIENCE, ISSUER, NOW } from '../../../support/issuer.ts'
+import { isPending } from '../../../support/pending.ts'
 
 const GOOD = {
   active: true,

@@ -2,7 +2,7 @@
 
 import { createGate, type Identity, type JwtOptions, jwt, Unavailable } from '@bearergate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 
 let key: TestKey
 

@@ -2,10 +2,10 @@
 
 import { createGate, type Gate, type IssuerOptions, issuers, type ResolveIssuer } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { eventually, pass, stopClock } from '../../support/clock.ts'
-import { json, startIntrospector } from '../../support/introspector.ts'
-import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
-import { isPending } from '../../support/pending.ts'
+import { eventually, pass, stopClock } from '../../../support/clock.ts'
+import { json, startIntrospector } from '../../../support/introspector.ts'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import { isPending } from '../../../support/pending.ts'
 
 const PARTNER = 'https://partner.example.org'
 const clock = () => NOW * 1000

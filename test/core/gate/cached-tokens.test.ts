@@ -14,7 +14,7 @@ import {
   type TokenVerifier,
 } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
 const now = () => NOW * 1000
 let key: TestKey
