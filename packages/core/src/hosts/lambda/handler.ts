@@ -9,17 +9,6 @@ import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './ev
 import type { PublicAnswer } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
 
-export {
-  type LambdaAuthorization,
-  type LambdaAuthorizerContext,
-  type LambdaAuthorizerEvent,
-  type LambdaAuthorizerOptions,
-  type LambdaPolicy,
-  type LambdaSimpleResponse,
-  lambdaAuthorizer,
-} from './authorizer.ts'
-export { type LambdaEvent, lambdaRequest } from './event.ts'
-
 /** An answer that every kind of event takes. */
 export interface LambdaResult {
   readonly statusCode: number

@@ -1,0 +1,13 @@
+/** AWS Lambda: handlers behind API Gateway, load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
+
+export {
+  type LambdaAuthorization,
+  type LambdaAuthorizerContext,
+  type LambdaAuthorizerEvent,
+  type LambdaAuthorizerOptions,
+  type LambdaPolicy,
+  type LambdaSimpleResponse,
+  lambdaAuthorizer,
+} from './authorizer.ts'
+export { type LambdaEvent, lambdaRequest } from './event.ts'
+export { type LambdaResult, lambda } from './handler.ts'
