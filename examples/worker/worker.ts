@@ -1,6 +1,6 @@
 /** A Worker that takes the access tokens of one issuer, and keeps its keys in the cache of the data center. */
 
-import { createGate, type Gate, type KeySetStore, type StoredKeySet, scope } from '@bearergate/core'
+import { createGate, type Gate, type JwksStore, type StoredJwks, scope } from '@bearergate/core'
 
 interface Env {
   ISSUER: string
@@ -20,9 +20,9 @@ interface Cache {
 /** A URL of nobody's, so that no page of the issuer's is taken for its keys. */
 const placeOf = (name: string) => `https://key-sets.invalid/${encodeURIComponent(name)}`
 
-const keySetStore: KeySetStore = {
+const jwksStore: JwksStore = {
   async get(name) {
-    return (await (await caches.default.match(placeOf(name)))?.json()) as StoredKeySet | undefined
+    return (await (await caches.default.match(placeOf(name)))?.json()) as StoredJwks | undefined
   },
   set: (name, keySet) =>
     caches.default.put(
@@ -39,7 +39,7 @@ export default {
       issuer: env.ISSUER,
       audience: env.AUDIENCE,
       requirement: scope('read:messages'),
-      keySetStore,
+      jwksStore,
     })
     const handler = gate.protect((_request, identity, _context: Context) =>
       Response.json({ hello: identity.subject }),

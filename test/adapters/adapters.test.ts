@@ -1,7 +1,7 @@
 /** What only an adapter has: the attached identity, the framework's own error handling, and wrong use. */
 
 import { once } from 'node:events'
-import { createGate, type Identity, RefusalError, type TokenVerifier } from '@bearergate/core'
+import { BearerAuthError, createGate, type Identity, type TokenVerifier } from '@bearergate/core'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
 import express from 'express'
@@ -84,7 +84,7 @@ describe('Express', () => {
 
   it('A05 has the last word on caching also where a handler calls writeHead', async () => {
     const app = express()
-    app.use(bearerExpress.bearer({ verifier: accept('emma'), credentials: { query: true } }))
+    app.use(bearerExpress.bearer({ verifier: accept('emma'), tokenFrom: { query: true } }))
     app.get('/object', (_request, response) => {
       response.writeHead(200, { 'cache-control': 'public', 'X-A': 'b' }).end()
     })
@@ -105,11 +105,11 @@ describe('Express', () => {
     )
   })
 
-  it('hands a refusal to the error handling where onReject is next', async () => {
+  it('hands a refusal to the error handling where onDenied is next', async () => {
     const app = express()
-    app.use(bearerExpress.bearer({ verifier: refuse, onReject: 'next' }))
+    app.use(bearerExpress.bearer({ verifier: refuse, onDenied: 'next' }))
     const handle: express.ErrorRequestHandler = (error, _request, response, _next) => {
-      response.status(418).json([error instanceof RefusalError, error.status, error.reason])
+      response.status(418).json([error instanceof BearerAuthError, error.status, error.reason])
     }
     app.use(handle)
     expect((await answer(app)).text).toBe('[true,401,"revoked"]')
@@ -117,7 +117,7 @@ describe('Express', () => {
 
   it('gives the right answer through the error handling that Express has itself', async () => {
     const app = express().set('env', 'test')
-    app.use(bearerExpress.bearer({ verifier: refuse, onReject: 'next' }))
+    app.use(bearerExpress.bearer({ verifier: refuse, onDenied: 'next' }))
     const { status, challenges } = await answer(app)
     expect([status, challenges[0]]).toEqual([401, expect.stringContaining('error="invalid_token"')])
   })
@@ -187,26 +187,26 @@ describe('Koa', () => {
     )
   })
 
-  it('hands a refusal to the error handling where onReject is next', async () => {
+  it('hands a refusal to the error handling where onDenied is next', async () => {
     const app = new Koa()
     app.use(async (context, next) => {
       await next().catch((error: unknown) => {
-        if (!(error instanceof RefusalError)) throw error
+        if (!(error instanceof BearerAuthError)) throw error
         context.status = 418
         context.body = [error.status, error.reason]
       })
     })
-    app.use(bearerKoa.bearer({ verifier: refuse, onReject: 'next' }))
+    app.use(bearerKoa.bearer({ verifier: refuse, onDenied: 'next' }))
     expect((await answer(app)).text).toBe('[401,"revoked"]')
   })
 
   it('gives the right answer through the error handling that Koa has itself', async () => {
     const app = new Koa()
     const logged = once(app, 'error')
-    app.use(bearerKoa.bearer({ verifier: refuse, onReject: 'next' }))
+    app.use(bearerKoa.bearer({ verifier: refuse, onDenied: 'next' }))
     const { status, challenges } = await answer(app)
     expect([status, challenges[0]]).toEqual([401, expect.stringContaining('error="invalid_token"')])
-    expect((await logged)[0]).toBeInstanceOf(RefusalError)
+    expect((await logged)[0]).toBeInstanceOf(BearerAuthError)
   })
 
   it('refuses to authorize without bearer() before it', async () => {

@@ -1,6 +1,6 @@
 /** One behaviour, the same on every host: what a client gets for what it sends (RFC 6750 §3, RFC 9110 §11). */
 
-import { createGate, type Gate, generateToken, hashToken, Unavailable } from '@bearergate/core'
+import { createGate, type Gate, generateToken, hashToken, UnavailableError } from '@bearergate/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Api, hosts } from '../support/hosts.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
@@ -169,7 +169,7 @@ describe.each(hosts)('$name, when nobody can tell', (host) => {
     const causes: unknown[] = []
     const failing = createGate({
       verifier: {
-        verify: () => Promise.reject(new Unavailable('The database is asleep', { retryAfter: 7.2 })),
+        verify: () => Promise.reject(new UnavailableError('The database is asleep', { retryAfter: 7.2 })),
       },
       onDecision: ({ cause }) => causes.push(cause),
     })

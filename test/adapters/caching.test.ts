@@ -135,7 +135,7 @@ const PLACES: readonly (readonly [string, object, string, Sent, string | undefin
   ['the query', { query: true }, '/?access_token=emma', {}, undefined, 'private, no-store'],
 ]
 
-const gateOf = (credentials: object, optional = false): Gate<Identity | undefined> =>
+const gateOf = (tokenFrom: object, optional = false): Gate<Identity | undefined> =>
   createGate({
     verifier: {
       verify: (subject) => ({
@@ -143,7 +143,7 @@ const gateOf = (credentials: object, optional = false): Gate<Identity | undefine
         identity: { kind: 'opaque', subject, audience: [], scopes: [], roles: [], claims: {} },
       }),
     },
-    credentials,
+    tokenFrom,
     optional,
   })
 

@@ -218,7 +218,7 @@ describe.each(HOSTS)('on %s', (name, run) => {
   })
 
   it('finds the token in the cookie that the gate reads before it looks for a preflight (ATK01)', async () => {
-    const { ask, reached } = await start(run, { credentials: { cookie: 'session' } })
+    const { ask, reached } = await start(run, { tokenFrom: { cookie: 'session' } })
     const headers = [...PREFLIGHT, 'Cookie', 'session=bad']
     expect((await ask({ method: 'OPTIONS', headers })).status).toBe(401)
     expect(reached).toEqual([])
@@ -299,7 +299,7 @@ describe('the option allowPreflight', () => {
     ['an origin with a path', { methods: ['GET'], origins: ['https://app.example.com/'] }],
     ['a pattern for origins', { methods: ['GET'], origins: ['https://*.example.com'] }],
     ['a negative age', { methods: ['GET'], maxAge: -1 }],
-    ['an unknown member', { methods: ['GET'], credentials: true }],
+    ['an unknown member', { methods: ['GET'], tokenFrom: true }],
   ])('throws a TypeError that names it for %s', (_, allowPreflight) => {
     expect(() => gateOf({ allowPreflight })).toThrow(TypeError)
     expect(() => gateOf({ allowPreflight })).toThrow(/allowPreflight|"maxAge"|"methods"/)

@@ -1,7 +1,7 @@
 /** The recipe for any other framework, as the README has it: on plain `node:http`, and in a hook of Fastify. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createGate, type Gate, type Identity, nodeRequest, Unavailable } from '@bearergate/core'
+import { createGate, fromNodeRequest, type Gate, type Identity, UnavailableError } from '@bearergate/core'
 import { fastify } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { listen, type Sent, send } from '../support/server.ts'
@@ -15,10 +15,10 @@ const identity: Identity = {
   claims: {},
 }
 const gate = createGate({
-  credentials: { query: true },
+  tokenFrom: { query: true },
   verifier: {
     verify(token: string) {
-      if (token === 'unclear') throw new Unavailable('down', { retryAfter: 3 })
+      if (token === 'unclear') throw new UnavailableError('down', { retryAfter: 3 })
       return token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' }
     },
   },
@@ -31,7 +31,7 @@ afterEach(async () => {
 
 async function onNode(): Promise<string> {
   const { origin, close } = await listen(async (request: IncomingMessage, response: ServerResponse) => {
-    const decision = await gate.authenticate(nodeRequest(request))
+    const decision = await gate.authenticate(fromNodeRequest(request))
     for (const [name, value] of Object.entries(decision.headers ?? {})) response.setHeader(name, value)
     if (decision.ok) {
       response.end(JSON.stringify({ hello: decision.identity.subject }))
@@ -47,7 +47,7 @@ async function onFastify(): Promise<string> {
   const app = fastify()
   app.decorateRequest('identity')
   app.addHook('onRequest', async (request, reply) => {
-    const decision = await gate.authenticate(nodeRequest(request.raw))
+    const decision = await gate.authenticate(fromNodeRequest(request.raw))
     reply.headers(decision.headers ?? {})
     if (!decision.ok) return reply.code(decision.status).send(decision.body)
     request.setDecorator('identity', decision.identity)

@@ -5,9 +5,9 @@ import {
   type Gate,
   type Identity,
   maxAge,
-  type RequestView,
+  type RequestLike,
   scope,
-  Unavailable,
+  UnavailableError,
 } from '@bearergate/core'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
@@ -135,7 +135,7 @@ const PREFLIGHT = {
 function gateOf(settings: object = {}): AnyGate {
   const verifier = {
     verify(token: string) {
-      if (token === 'unclear') throw new Unavailable('down', { retryAfter: 3 })
+      if (token === 'unclear') throw new UnavailableError('down', { retryAfter: 3 })
       if (token !== 'good' && token !== 'admin') return { active: false, reason: 'unknown_token' } as const
       const identity: Identity = {
         kind: 'opaque',
@@ -250,7 +250,7 @@ describe.each(HOSTS)('%s', (name, start) => {
 
   describe('credentials', () => {
     it('A05 in the query are answered so that nobody keeps them', async () => {
-      const ask = await start(gateOf({ credentials: { query: true } }))
+      const ask = await start(gateOf({ tokenFrom: { query: true } }))
       const { status, headers } = await ask('/?access_token=good')
       expect(status).toBe(200)
       expect(headers['cache-control']).toBe('private, no-store')
@@ -260,7 +260,7 @@ describe.each(HOSTS)('%s', (name, start) => {
     })
 
     it('A05 in the query are answered so that nobody keeps them, whatever the handler says', async () => {
-      const ask = await start(gateOf({ credentials: { query: true } }))
+      const ask = await start(gateOf({ tokenFrom: { query: true } }))
       const { headers } = await ask('/public?access_token=good')
       expect(headers['cache-control']).toBe('private, no-store')
       expect((await ask('/public', { headers: bearer() })).headers['cache-control']).toBe(
@@ -269,7 +269,7 @@ describe.each(HOSTS)('%s', (name, start) => {
     })
 
     it('A04 in a form are taken, and from JSON never', async () => {
-      const ask = await start(gateOf({ credentials: { form: true } }))
+      const ask = await start(gateOf({ tokenFrom: { form: true } }))
       expect((await ask('/', { method: 'POST', headers: FORM, body: 'access_token=good' })).text).toBe(
         '{"subject":"good"}',
       )
@@ -280,18 +280,18 @@ describe.each(HOSTS)('%s', (name, start) => {
     })
 
     it('A04 in a form that a parser made an object of are refused', async () => {
-      const ask = await start(gateOf({ credentials: { form: true } }))
+      const ask = await start(gateOf({ tokenFrom: { form: true } }))
       const { status } = await ask('/', { method: 'POST', headers: FORM, body: 'access_token%5B%24ne%5D=' })
       expect(status).toBe(name.startsWith('Express') ? 400 : 401)
     })
 
     it('in a cookie are taken', async () => {
-      const ask = await start(gateOf({ credentials: { cookie: 'session' } }))
+      const ask = await start(gateOf({ tokenFrom: { cookie: 'session' } }))
       expect((await ask('/', { headers: ['Cookie', 'a=b; session=good'] })).text).toBe('{"subject":"good"}')
     })
 
     it('A03 in two places are refused', async () => {
-      const ask = await start(gateOf({ credentials: { query: true, cookie: 'session', form: true } }))
+      const ask = await start(gateOf({ tokenFrom: { query: true, cookie: 'session', form: true } }))
       const { status, challenges } = await ask('/?access_token=good', { headers: bearer() })
       expect([status, challenges[0]]).toEqual([400, expect.stringContaining('error="invalid_request"')])
       expect((await ask('/?access_token=good', { headers: ['Cookie', 'session=good'] })).status).toBe(400)
@@ -384,7 +384,7 @@ describe.each(HOSTS.filter(([name]) => name !== 'fetch'))('requireTls on %s', (_
   })
 
   it('asks isSecure, if it is given, and answers 503 if that does not return a boolean (ATK09)', async () => {
-    const byHeader = (request: RequestView) => request.header('x-forwarded-proto') === 'https'
+    const byHeader = (request: RequestLike) => request.header('x-forwarded-proto') === 'https'
     const ask = await start(gateOf({ requireTls: true, isSecure: byHeader }))
     expect((await ask('/', { headers: [...bearer(), 'X-Forwarded-Proto', 'https'] })).status).toBe(200)
     expect((await ask('/', { headers: [...bearer(), 'X-Forwarded-Proto', 'http'] })).status).toBe(400)

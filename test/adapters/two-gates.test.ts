@@ -28,7 +28,7 @@ const users = createGate({
 })
 const services: Gate<Identity | undefined> = createGate({
   verifier: { verify: (token) => ({ active: true, identity: identityOf(token, ['admin']) }) },
-  credentials: { header: 'X-Service' },
+  tokenFrom: { header: 'X-Service' },
   optional: true,
 })
 

@@ -5,10 +5,10 @@ import { type AddressInfo, connect } from 'node:net'
 import {
   authenticateUpgrade,
   createGate,
+  fromWebSocketRequest,
   type Gate,
-  Unavailable,
+  UnavailableError,
   type WebSocketOptions,
-  webSocketHandshake,
 } from '@bearergate/core'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -126,7 +126,7 @@ describe('authenticateUpgrade', () => {
   })
 
   it('takes another marker, and then not the usual one', async () => {
-    const url = await start(gate, { marker: 'access_token~' })
+    const url = await start(gate, { subprotocolPrefix: 'access_token~' })
     expect((await open(url, ['chat', `access_token~${token}`])).status).toBe(101)
     const refused = await open(url, ['chat', `bearer.${token}`])
     expect([refused.status, refused.text]).toEqual([401, '{}'])
@@ -157,7 +157,7 @@ describe('authenticateUpgrade', () => {
   })
 
   it('B15 answers 503 where nobody can tell', async () => {
-    const verifier = { verify: () => Promise.reject(new Unavailable('down', { retryAfter: 7 })) }
+    const verifier = { verify: () => Promise.reject(new UnavailableError('down', { retryAfter: 7 })) }
     const refused = await open(await start(createGate({ verifier })), ['chat', `bearer.${token}`])
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '7'])
   })
@@ -213,11 +213,11 @@ describe('authenticateUpgrade', () => {
   })
 })
 
-describe('webSocketHandshake', () => {
+describe('fromWebSocketRequest', () => {
   const request = (headers: Record<string, string>) => new Request('https://api.example.com/', { headers })
 
   it('reads a fetch Request', async () => {
-    const handshake = webSocketHandshake(
+    const handshake = fromWebSocketRequest(
       request({ upgrade: 'websocket', 'sec-websocket-protocol': `chat, bearer.${token},  v2` }),
     )
     expect(handshake.protocols).toEqual(['chat', 'v2'])
@@ -228,19 +228,21 @@ describe('webSocketHandshake', () => {
     for (const upgrade of [{}, { upgrade: 'h2c' }])
       expect(
         await gate.authenticate(
-          webSocketHandshake(request({ ...upgrade, 'sec-websocket-protocol': `bearer.${token}` })),
+          fromWebSocketRequest(request({ ...upgrade, 'sec-websocket-protocol': `bearer.${token}` })),
         ),
       ).toMatchObject({ status: 401, reason: 'no_credentials' })
   })
 
   it('A02 refuses a subprotocol that is the marker alone', async () => {
-    const handshake = webSocketHandshake(
+    const handshake = fromWebSocketRequest(
       request({ upgrade: 'WebSocket', 'sec-websocket-protocol': 'bearer.' }),
     )
     expect(await gate.authenticate(handshake)).toMatchObject({ status: 400, reason: 'malformed_credentials' })
   })
 
-  it.each([[''], ['a b'], ['a,b'], [7], [null]])('throws for the marker %j', (marker) => {
-    expect(() => webSocketHandshake(request({}), { marker: marker as string })).toThrow(/"marker"/)
+  it.each([[''], ['a b'], ['a,b'], [7], [null]])('throws for the subprotocolPrefix %j', (marker) => {
+    expect(() => fromWebSocketRequest(request({}), { subprotocolPrefix: marker as string })).toThrow(
+      /"subprotocolPrefix"/,
+    )
   })
 })

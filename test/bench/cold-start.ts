@@ -1,6 +1,6 @@
 /** One cold start, as a function has it: bundled, alone in a process. Says what it took. Bundled and run by cold-starts.ts. */
 
-import type { KeySetStore, StoredKeySet } from '@bearergate/core'
+import type { JwksStore, StoredJwks } from '@bearergate/core'
 import type { JSONWebKeySet } from 'jose'
 import type { Setup } from './authority.ts'
 
@@ -39,8 +39,8 @@ const gate =
   }
 
 /** As another process left it. */
-function storeOf({ jwks }: ColdSetup): KeySetStore {
-  const kept = { keys: jwks.keys, fetchedAt: Date.now() } as StoredKeySet
+function storeOf({ jwks }: ColdSetup): JwksStore {
+  const kept = { keys: jwks.keys, fetchedAt: Date.now() } as StoredJwks
   return { get: async () => kept, set: async () => {} }
 }
 
@@ -48,7 +48,7 @@ export const COLD_STARTS: Readonly<Record<string, (setup: ColdSetup) => Promise<
   'bearergate, by the issuer alone': gate(() => ({})),
   'bearergate, after `ready()`': gate(() => ({}), true),
   'bearergate, with `jwksUri`': gate(({ jwksUri }) => ({ jwksUri })),
-  'bearergate, with a `keySetStore`': gate((setup) => ({ keySetStore: storeOf(setup) })),
+  'bearergate, with a `jwksStore`': gate((setup) => ({ jwksStore: storeOf(setup) })),
   'bearergate, with `keys`': gate(({ jwks }) => ({ keys: jwks })),
   'jose by hand, with the keys': async ({ issuer, audience, jwks }) => {
     const { createLocalJWKSet, jwtVerify } = await import('jose')

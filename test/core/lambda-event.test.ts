@@ -1,7 +1,7 @@
 /** Odd members of Lambda events. */
 
 import { createGate, type Identity } from '@bearergate/core'
-import { lambda, lambdaRequest } from '@bearergate/core/lambda'
+import { fromLambdaEvent, lambda } from '@bearergate/core/lambda'
 import { describe, expect, it } from 'vitest'
 
 const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
@@ -24,7 +24,7 @@ describe('a Lambda event', () => {
     const headers = { origin: 'https://app.example.com', 'access-control-request-method': 'GET' }
     const requestContext = { http: { method: 'OPTIONS' } }
     const answer = (cookies: readonly string[]) =>
-      gate.authenticate(lambdaRequest({ version: '2.0', headers, cookies, requestContext }))
+      gate.authenticate(fromLambdaEvent({ version: '2.0', headers, cookies, requestContext }))
     expect(answer([])).toMatchObject({ status: 204, reason: 'preflight' })
     expect(answer(['a=b'])).toMatchObject({ status: 401 })
   })

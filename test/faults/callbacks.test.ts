@@ -142,12 +142,12 @@ describe('for an issuer', () => {
     expect(events).toMatchObject([{ type: 'failed' }])
   })
 
-  it.each(faults)('an "onKeySet" that %s changes nothing (FX56)', async (_, fault) => {
-    const { ask } = observe(server, { onKeySet: fault as () => void })
+  it.each(faults)('an "onJwks" that %s changes nothing (FX56)', async (_, fault) => {
+    const { ask } = observe(server, { onJwks: fault as () => void })
     expect(await ask(key)).toBe('ok')
   })
 
-  it('an "onDecision" and an "onKeySet" may call the gate again (FX56)', async () => {
+  it('an "onDecision" and an "onJwks" may call the gate again (FX56)', async () => {
     let calls = 0
     const token = await tokenOf(key, server.origin)
     const decided: unknown[] = []
@@ -160,7 +160,7 @@ describe('for an issuer', () => {
       audience: AUDIENCE,
       jwksUri: server.jwksUri,
       onDecision: again,
-      onKeySet: again,
+      onJwks: again,
     })
     expect(await ask(gate, token)).toBe('ok')
     await eventually(() => calls >= 50)

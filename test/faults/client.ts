@@ -1,6 +1,6 @@
 /** Requests to a gate in front of the faulty authorization server. The right answer to each token is known. */
 
-import { createGate, type Decision, type Gate, type JwtSettings, type KeySetEvent } from '@bearergate/core'
+import { createGate, type Decision, type Gate, type JwksEvent, type JwtSettings } from '@bearergate/core'
 import { AUDIENCE, type TestKey } from '../support/issuer.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 
@@ -15,7 +15,7 @@ export interface Begun {
 
 export interface Observed {
   readonly gate: Gate
-  readonly events: KeySetEvent[]
+  readonly events: JwksEvent[]
   /** Sends a new token and returns the outcome: `ok`, or the reason of the rejection. */
   ask(key: Pick<TestKey, 'sign'>, claims?: Record<string, unknown>): Promise<string>
   /** Sends this token and returns the outcome. */
@@ -34,16 +34,16 @@ let number = 0
 /** Creates a gate for the keys of the server. */
 export function observe(server: Pick<AuthorizationServer, 'origin'>, options: ObserveOptions = {}): Observed {
   const issuer = server.origin
-  const events: KeySetEvent[] = []
+  const events: JwksEvent[] = []
   const gate = createGate({
     issuer,
     audience: AUDIENCE,
     jwksUri: `${issuer}/jwks`,
     cache: false,
     ...options,
-    onKeySet: (event) => {
+    onJwks: (event) => {
       events.push(event)
-      return options.onKeySet?.(event)
+      return options.onJwks?.(event)
     },
   })
   const decide = async (token: string) =>

@@ -136,8 +136,8 @@ describe('a process that stood still for 15 minutes', () => {
     expect(moments).toEqual([0, 900])
   })
 
-  it('uses no key set that is older than "staleFor" after a freeze (FX42)', async () => {
-    const { ask, events, moments } = timeline(server, { staleFor: 600 })
+  it('uses no key set that is older than "staleIfError" after a freeze (FX42)', async () => {
+    const { ask, events, moments } = timeline(server, { staleIfError: 600 })
     expect(await ask(key)).toBe('ok')
     const other = await createKey('ES256', 'two')
     server.publish(other)

@@ -121,6 +121,8 @@ describe('made-up issuers', () => {
     const outcome = status(gate, await key.sign({ iss: tenant('real') }))
     pass(10)
     expect(await outcome).toBe(503)
-    expect(causes).toMatchObject([{ name: 'Unavailable', message: expect.stringContaining('timed out') }])
+    expect(causes).toMatchObject([
+      { name: 'UnavailableError', message: expect.stringContaining('timed out') },
+    ])
   })
 })

@@ -85,7 +85,7 @@ describe('the key set endpoint refuses connections', () => {
   it('accepts every good token while the endpoint fails every other second for ten minutes (FX32)', async () => {
     // With this jitter a refresh is due after 46.8 s, so that each one begins in an odd second and fails at first.
     setJitter(0.4)
-    const { ask, events, moments, settled } = timeline(server, { freshFor: 60 })
+    const { ask, events, moments, settled } = timeline(server, { cacheMaxAge: 60 })
     for (let second = 0; second < 600; second += 1) {
       server.fault = second % 2 === 1 ? answers['FX05 500'] : undefined
       expect(await ask(key)).toBe('ok')

@@ -239,7 +239,7 @@ describe('a service', () => {
     })
 
     it('answers 401 to a token by a key that was removed meanwhile, if its keys are too old (FX42)', async () => {
-      const service = await Service.start({ ...options(), freshFor: 60, staleFor: 60, stopped: true })
+      const service = await Service.start({ ...options(), cacheMaxAge: 60, staleIfError: 60, stopped: true })
       const headers = await newHeaders()
       expect((await send(service.origin, { headers })).status).toBe(200)
       const other = await createKey('ES256', 'two')
@@ -256,8 +256,8 @@ describe('a service', () => {
     it('answers 503 if its keys are too old and the issuer does not answer any more (FX42)', async () => {
       const service = await Service.start({
         ...options(),
-        freshFor: 60,
-        staleFor: 60,
+        cacheMaxAge: 60,
+        staleIfError: 60,
         timeout: 0.5,
         stopped: true,
       })

@@ -195,7 +195,7 @@ describe('a rotation', () => {
 })
 
 describe('a key set with unusable entries', () => {
-  it('uses a key set without its unusable entries, and reports each to onKeySet (FX21, C13, C16, C18, C19)', async () => {
+  it('uses a key set without its unusable entries, and reports each to onJwks (FX21, C13, C16, C18, C19)', async () => {
     const [weak, long] = await Promise.all([rsa(1024), Promise.resolve('A'.repeat(2731))])
     const odd: [unknown, RegExp][] = [
       [null, /not an object/],

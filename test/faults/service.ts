@@ -1,7 +1,7 @@
 /** An API in its own process, for what only a whole process shows: how it ends, stops and starts again, and how much it holds. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { createGate, introspection, type KeySetEvent } from '@bearergate/core'
+import { createGate, introspection, type JwksEvent } from '@bearergate/core'
 import { bearer } from '@bearergate/express'
 import express from 'express'
 import { StoppedClock } from '../support/stopped-clock.ts'
@@ -22,7 +22,7 @@ if (stopped) {
 const verifier = asked === undefined ? undefined : introspection(asked)
 const gate =
   verifier === undefined
-    ? createGate({ ...options, onKeySet: (event: KeySetEvent) => tell({ keySet: event.type }) })
+    ? createGate({ ...options, onJwks: (event: JwksEvent) => tell({ keySet: event.type }) })
     : createGate({ verifier })
 const auth = bearer(gate)
 const delay = monitorEventLoopDelay({ resolution: 5 })

@@ -45,8 +45,8 @@ const service = await Service.start({
   issuer,
   audience: AUDIENCE,
   jwksUri: server.jwksUri,
-  freshFor: 60,
-  staleFor: 3600,
+  cacheMaxAge: 60,
+  staleIfError: 3600,
   // Full within minutes, so that what grows afterwards is a leak.
   cache: { max: 2000 },
 })

@@ -74,9 +74,9 @@ describe('1,000 foreign issuers', () => {
   it('makes no fetch for 1,000 foreign issuers, nor for tokens with a wrong exp or aud (FX36, E11)', async () => {
     const { send, events } = timeline(server)
     for (let index = 0; index < 1000; index += 1)
-      expect(await send(forgedToken(`https://issuer${index}.example.com`, 'one'))).toBe('wrong_issuer')
+      expect(await send(forgedToken(`https://issuer${index}.example.com`, 'one'))).toBe('issuer_mismatch')
     expect(await send(await tokenOf(key, server.origin, { exp: 1 }))).toBe('expired')
-    expect(await send(await tokenOf(key, server.origin, { aud: 'other' }))).toBe('wrong_audience')
+    expect(await send(await tokenOf(key, server.origin, { aud: 'other' }))).toBe('audience_mismatch')
     expect([events, server.paths]).toEqual([[], []])
   })
 })

@@ -19,8 +19,8 @@ export function timeline(
   options: ObserveOptions = {},
 ): Timeline {
   const moments: number[] = []
-  const onKeySet = () => void moments.push(time())
-  return { ...observe(server, { ...options, onKeySet }), moments }
+  const onJwks = () => void moments.push(time())
+  return { ...observe(server, { ...options, onJwks }), moments }
 }
 
 /** Fixes `Math.random` for each test of the file at the middle of every jitter: refresh at 80 %, backoff as documented. */

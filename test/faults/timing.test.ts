@@ -2,8 +2,8 @@
 
 import {
   createGate,
-  type KeySetStore,
-  type StoredKeySet,
+  type JwksStore,
+  type StoredJwks,
   type TokenVerifier,
   type Verification,
 } from '@bearergate/core'
@@ -11,8 +11,8 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
 import { secureUrl } from '#core/lib/url.ts'
 import { fetchJson, KeptConnections } from '#core/net/fetch-json.ts'
-import { cached } from '#core/verify/cached.ts'
 import { InFlight } from '#core/net/single-flight.ts'
+import { cached } from '#core/verify/cached.ts'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
 import { usableKeys } from '#core/verify/keys/jwks.ts'
 import { freeze, pass, pendingDeadlines, stopClock, time } from '../support/clock.ts'
@@ -65,7 +65,7 @@ describe('the refresh of a key set', () => {
     [0, 420],
     [0.5, 480],
     [ALMOST_ONE, 540],
-  ])('refreshes the keys, at the random value %d, after %d s if freshFor is 600', async (jitter, due) => {
+  ])('refreshes the keys, at the random value %d, after %d s if cacheMaxAge is 600', async (jitter, due) => {
     setJitter(jitter)
     const { ask, gate, settled } = gateFor()
     expect(await ask(key)).toBe('ok')
@@ -153,11 +153,16 @@ describe('the refresh of a key set', () => {
 describe('a key set that cannot be refreshed', () => {
   it.each([
     ['for 3,600 s by default', {}, {}, 3600],
-    ['for staleFor', { staleFor: 700 }, {}, 700],
-    ['for freshFor, if that is longer than the default', { freshFor: 7000 }, {}, 7000],
-    ['for staleFor, if max-age is longer', { staleFor: 700 }, { 'cache-control': 'max-age=5000' }, 700],
+    ['for staleIfError', { staleIfError: 700 }, {}, 700],
+    ['for cacheMaxAge, if that is longer than the default', { cacheMaxAge: 7000 }, {}, 7000],
+    [
+      'for staleIfError, if max-age is longer',
+      { staleIfError: 700 },
+      { 'cache-control': 'max-age=5000' },
+      700,
+    ],
     ['for a day, if max-age is longer', {}, { 'cache-control': 'max-age=100000' }, DAY],
-    ['for staleFor, if max-age is shorter', { staleFor: 700 }, { 'cache-control': 'max-age=5' }, 700],
+    ['for staleIfError, if max-age is shorter', { staleIfError: 700 }, { 'cache-control': 'max-age=5' }, 700],
   ])('uses the last good keys %s', async (_, options, headers, usableFor) => {
     answer = () => keySet(headers)
     const { send, gate } = gateFor(options)
@@ -385,8 +390,8 @@ describe('a refresh during which the process stood still', () => {
 })
 
 describe('a key set store', () => {
-  const storeOf = (get: KeySetStore['get']): KeySetStore => ({ get, set: () => {} })
-  const stored = (age: number): StoredKeySet => ({ keys: [key.jwk], fetchedAt: Date.now() - age * 1000 })
+  const storeOf = (get: JwksStore['get']): JwksStore => ({ get, set: () => {} })
+  const stored = (age: number): StoredJwks => ({ keys: [key.jwk], fetchedAt: Date.now() - age * 1000 })
 
   it.each([
     [5, 1],
@@ -394,7 +399,7 @@ describe('a key set store', () => {
   ])(
     'waits, with a timeout of %d s, %d s for a silent store before it fetches',
     async (timeout, patience) => {
-      const { begin } = gateFor({ timeout, keySetStore: storeOf(() => new Promise(() => {})) })
+      const { begin } = gateFor({ timeout, jwksStore: storeOf(() => new Promise(() => {})) })
       const request = begin(await tokenOf(key, ISSUER))
       await turns()
       pass(patience - TICK)
@@ -407,17 +412,17 @@ describe('a key set store', () => {
   )
 
   it('uses a stored set of less than 480 s without a fetch, and fetches first if it is older', async () => {
-    const fresh = gateFor({ keySetStore: storeOf(() => stored(480 - TICK)) })
+    const fresh = gateFor({ jwksStore: storeOf(() => stored(480 - TICK)) })
     expect(await fresh.ask(key)).toBe('ok')
     expect(fetches).toEqual([])
-    const due = gateFor({ keySetStore: storeOf(() => stored(480)) })
+    const due = gateFor({ jwksStore: storeOf(() => stored(480)) })
     expect(await due.ask(key)).toBe('ok')
     expect(fetches).toEqual([0])
   })
 
   it('uses a stale stored set after 1.5 s if the issuer does not answer (FX30)', async () => {
     answer = silence
-    const { begin, moments, events } = gateFor({ keySetStore: storeOf(() => stored(1000)) })
+    const { begin, moments, events } = gateFor({ jwksStore: storeOf(() => stored(1000)) })
     const request = begin(await tokenOf(key, ISSUER))
     await turns()
     expect(fetches).toEqual([0])
@@ -432,9 +437,9 @@ describe('a key set store', () => {
 
   it('uses a stored set of less than 3,600 s if the issuer is down, and answers 503 if it is older', async () => {
     answer = () => failure()
-    const usable = gateFor({ keySetStore: storeOf(() => stored(3600 - TICK)) })
+    const usable = gateFor({ jwksStore: storeOf(() => stored(3600 - TICK)) })
     expect(await usable.ask(key)).toBe('ok')
-    const expired = gateFor({ keySetStore: storeOf(() => stored(3600)) })
+    const expired = gateFor({ jwksStore: storeOf(() => stored(3600)) })
     expect(await expired.ask(key)).toBe('unavailable')
   })
 })
@@ -664,7 +669,7 @@ describe('a POST over keep-alive connections', () => {
     await post()
     pass(60)
     reply = () => Promise.reject(new TypeError('fetch failed'))
-    await expect(post()).rejects.toMatchObject({ name: 'Unavailable' })
+    await expect(post()).rejects.toMatchObject({ name: 'UnavailableError' })
     expect(posts).toEqual([0, 60, 60])
   })
 })

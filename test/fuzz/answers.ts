@@ -100,7 +100,7 @@ function identityOf(said: Members, { issuer, audience }: Settings): Identity {
   if (audience !== null) roles.push(memberOf(memberOf(said.resource_access, audience), 'roles'))
   const source = text('iss') ?? issuer
   return {
-    kind: 'introspected',
+    kind: 'introspection',
     subject: text('sub'),
     issuer: source,
     clientId: text('client_id', 'azp', 'appid', 'cid'),
@@ -119,7 +119,7 @@ function identityOf(said: Members, { issuer, audience }: Settings): Identity {
     authenticatedAt: date('auth_time'),
     claims: said,
     actor: said.act as Identity['actor'],
-    source: { verifier: 'introspected', issuer: source, tokenFrom: 'header' },
+    source: { verifier: 'introspection', issuer: source, tokenFrom: 'header' },
   }
 }
 

@@ -1,6 +1,6 @@
 /** Whatever callbacks return, throw or reject with, a gate decides, and never accepts the token for it (FX56). */
 
-import { createGate, type Decision, Unavailable } from '@bearergate/core'
+import { createGate, type Decision, UnavailableError } from '@bearergate/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isDenied } from '../support/denied.ts'
@@ -41,7 +41,7 @@ const result = fc.oneof(verification, anything)
 const thrown = fc.oneof(
   anything,
   fc.string().map((text) => new Error(text)),
-  fc.constantFrom(new Unavailable('later')),
+  fc.constantFrom(new UnavailableError('later')),
 )
 
 const wayOut = fc.oneof(
@@ -129,10 +129,10 @@ describe('a gate and its callbacks', () => {
   })
 
   it.each([[1n], [Symbol('soon')], [{ valueOf: 7, toString: 7 }]])(
-    'answers 503 if a verifier throws an Unavailable whose retryAfter is not a number (FX56)',
+    'answers 503 if a verifier throws an UnavailableError whose retryAfter is not a number (FX56)',
     async (retryAfter) => {
       const verify = () => {
-        throw new Unavailable('later', { retryAfter: retryAfter as unknown as number })
+        throw new UnavailableError('later', { retryAfter: retryAfter as unknown as number })
       }
       expect(await createGate({ verifier: { verify } }).authenticate(request)).toMatchObject({ status: 503 })
     },

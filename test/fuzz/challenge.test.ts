@@ -26,8 +26,8 @@ const REASONS: readonly Reason[] = [
 /** A requirement of the user's own, which is not checked for scope-tokens as `scope()` checks its name. */
 const unchecked = (scopes: readonly string[]): Requirement => ({
   scopes,
-  needs: () => ({ scopes }),
-  judge: () => ({ reason: 'insufficient_scope', scopes }),
+  challenge: () => ({ scopes }),
+  check: () => ({ reason: 'insufficient_scope', scopes }),
 })
 
 /** Every kind of refusal of a gate, those included whose scopes a verifier makes up. */

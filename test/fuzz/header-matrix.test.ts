@@ -48,7 +48,7 @@ function expected(header: Header, profile: string, algorithms: readonly unknown[
   if (header.crit !== ABSENT || header.b64 !== ABSENT) return '401 unsupported_header'
   // No key can have such a name, so that nothing is looked up for it.
   if (header.kid !== ABSENT && !isName(header.kid)) return '401 unknown_key'
-  if (!TAKEN[profile]?.includes(header.typ)) return '401 wrong_type'
+  if (!TAKEN[profile]?.includes(header.typ)) return '401 not_an_access_token'
   // If another algorithm is allowed, the key is still for ES256 only.
   if (header.alg !== 'ES256') return '401 unknown_key'
   return header.kid === ABSENT || header.kid === 'right' ? '200' : '401 unknown_key'

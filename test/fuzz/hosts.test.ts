@@ -1,6 +1,6 @@
 /** Odd and repeated Authorization fields, through every host (RFC 6750 §3.1, RFC 9110 §5.3). */
 
-import { createGate, type Gate, type Identity, nodeRequest } from '@bearergate/core'
+import { createGate, fromNodeRequest, type Gate, type Identity } from '@bearergate/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Api, type Before, type Host, hosts } from '../support/hosts.ts'
 import { listen, send } from '../support/server.ts'
@@ -20,7 +20,7 @@ const nodeHost: Host = {
   async start(served, before) {
     const { origin, close } = await listen(async (request, response) => {
       before?.(request)
-      const decision = await served.authenticate(nodeRequest(request))
+      const decision = await served.authenticate(fromNodeRequest(request))
       response.statusCode = decision.ok ? 200 : decision.status
       if (!decision.ok)
         for (const [name, value] of Object.entries(decision.headers)) response.setHeader(name, value)

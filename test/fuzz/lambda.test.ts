@@ -1,6 +1,6 @@
 /** Arbitrary Lambda events, against a reader of the tests' own: whom a handler is called for, and what an authorizer says. */
 
-import { createGate, type Gate, Unavailable } from '@bearergate/core'
+import { createGate, type Gate, UnavailableError } from '@bearergate/core'
 import {
   type LambdaAuthorizerEvent,
   type LambdaAuthorizerOptions,
@@ -21,7 +21,7 @@ function gateOf(settings: object = {}): Gate {
   return createGate({
     verifier: {
       verify(token: string) {
-        if (token === UNCLEAR) throw new Unavailable('later')
+        if (token === UNCLEAR) throw new UnavailableError('later')
         return token === GOOD ? { active: true, identity } : { active: false, reason: 'unknown_token' }
       },
     },
@@ -30,7 +30,7 @@ function gateOf(settings: object = {}): Gate {
 }
 
 const anywhere = {
-  credentials: { header: true, query: true, form: true, cookie: 'session' },
+  tokenFrom: { header: true, query: true, form: true, cookie: 'session' },
   allowPreflight: { methods: ['GET'] },
   resource: 'https://api.example.com',
 }
@@ -68,7 +68,7 @@ const OPTIONS: readonly LambdaAuthorizerOptions[] = [
   {},
   { response: 'simple' },
   { response: 'policy' },
-  { response: 'policy', allow: 'stage' },
+  { response: 'policy', policyScope: 'stage' },
 ]
 
 type Authorization = LambdaPolicy | LambdaSimpleResponse
@@ -108,7 +108,7 @@ function readToken(value: unknown): Status {
 }
 
 /** Whether a policy is about what was asked for, and IAM reads no pattern and no variable in its path. */
-function isAbout(resource: string, arn: string, allow: LambdaAuthorizerOptions['allow']): boolean {
+function isAbout(resource: string, arn: string, allow: LambdaAuthorizerOptions['policyScope']): boolean {
   const asked = arn.split('/')
   if (allow === 'stage') return resource === [...asked.slice(0, 2), '*'].join('/')
   const named = resource.split('/')
@@ -182,7 +182,7 @@ describe('a Lambda authorizer', () => {
           answer.principalId === 'emma' &&
           statement?.Effect === 'Allow' &&
           statement.Action === 'execute-api:Invoke' &&
-          isAbout(statement.Resource, arn, options.allow)
+          isAbout(statement.Resource, arn, options.policyScope)
         )
       },
     )

@@ -17,7 +17,7 @@ const settings = {
   allowPreflight: { methods: ['GET'] },
 }
 const gate = createGate(settings)
-const anywhere = createGate({ ...settings, credentials: { query: true, form: true, cookie: 'session' } })
+const anywhere = createGate({ ...settings, tokenFrom: { query: true, form: true, cookie: 'session' } })
 const withoutPreflight = createGate({ verifier: settings.verifier })
 
 type Asked = Parameters<typeof gate.authenticate>[0]

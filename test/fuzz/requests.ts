@@ -1,7 +1,7 @@
 /** Arbitrary requests, shaped like preflights, as each host presents them to a gate, and what a gate must answer. */
 
-import { nodeRequest, type RequestView } from '@bearergate/core'
-import { lambdaRequest } from '@bearergate/core/lambda'
+import { fromNodeRequest, type RequestLike } from '@bearergate/core'
+import { fromLambdaEvent } from '@bearergate/core/lambda'
 import fc from 'fast-check'
 import { readCredentials } from './credentials.ts'
 
@@ -108,7 +108,7 @@ export interface Known {
 
 export interface Presented {
   readonly host: string
-  readonly request: Request | RequestView
+  readonly request: Request | RequestLike
   readonly known: Known
 }
 
@@ -159,14 +159,14 @@ function onNode(sent: Sent, isHttp2: boolean): Presented {
   const byFields = known(sent, undefined)
   return {
     host: isHttp2 ? 'http2' : 'http',
-    request: nodeRequest(request),
+    request: fromNodeRequest(request),
     known: isHttp2 ? { ...byFields, hasBody: byFields.hasBody || hasBody } : byFields,
   }
 }
 
 function onView(sent: Sent): Presented {
   const all = known(sent, undefined)
-  const request: RequestView = {
+  const request: RequestLike = {
     method: sent.method,
     url: urlOf(sent),
     header(name) {
@@ -222,7 +222,7 @@ function onLambda(sent: Sent, kind: '1.0' | '2.0' | 'balancer'): Presented {
   if (kind !== '2.0') {
     const requestContext = kind === 'balancer' ? { elb: {} } : { stage: 'prod' }
     const event = { httpMethod: sent.method, path: '/me', ...more, ...queries, ...body, requestContext }
-    return { ...presented, request: lambdaRequest(event) }
+    return { ...presented, request: fromLambdaEvent(event) }
   }
   const cookies = linesOf(sent, 'cookie')
   const headers = Object.fromEntries(
@@ -238,7 +238,7 @@ function onLambda(sent: Sent, kind: '1.0' | '2.0' | 'balancer'): Presented {
     ...body,
     requestContext,
   }
-  return { ...presented, request: lambdaRequest(event) }
+  return { ...presented, request: fromLambdaEvent(event) }
 }
 
 export function presentations(sent: Sent): readonly Presented[] {

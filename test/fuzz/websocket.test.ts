@@ -1,6 +1,6 @@
 /** Lists of WebSocket subprotocols, against a parser of the tests' own (RFC 9110 §5.6.1). */
 
-import { createGate, webSocketHandshake } from '@bearergate/core'
+import { createGate, fromWebSocketRequest } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readCredentials } from './credentials.ts'
@@ -108,7 +108,7 @@ describe('the list of subprotocols', () => {
         upgrade: 'websocket',
         'sec-websocket-protocol': lines.length === 1 ? (lines[0] as string) : lines,
       }
-      const handshake = webSocketHandshake({ header: (name) => headers[name] })
+      const handshake = fromWebSocketRequest({ header: (name) => headers[name] })
       const decision = await gate.authenticate(handshake)
       const expected = expectedOutcome(lines)
       outcomes.set(expected, (outcomes.get(expected) ?? 0) + 1)

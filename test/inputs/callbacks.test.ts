@@ -2,7 +2,15 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { allOf, createGate, type Gate, type Identity, opaque, scope, Unavailable } from '@bearergate/core'
+import {
+  allOf,
+  createGate,
+  type Gate,
+  type Identity,
+  opaque,
+  scope,
+  UnavailableError,
+} from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { outcome } from '../support/forge.ts'
 
@@ -67,14 +75,16 @@ describe('a failure', () => {
   const THROWN: Readonly<Record<string, () => unknown>> = {
     ...NONSENSE,
     null: () => null,
-    'an Unavailable': () => new Unavailable('no', { retryAfter: 5 }),
-    'an Unavailable for NaN seconds': () => new Unavailable('no', { retryAfter: Number.NaN }),
-    'an Unavailable for -1 seconds': () => new Unavailable('no', { retryAfter: -1 }),
-    'an Unavailable for ever': () => new Unavailable('no', { retryAfter: Number.POSITIVE_INFINITY }),
-    'an Unavailable for "5" seconds': () => new Unavailable('no', { retryAfter: '5' as never }),
-    'an Unavailable for 5n seconds': () => new Unavailable('no', { retryAfter: 5n as never }),
-    'an Unavailable for a symbol': () => new Unavailable('no', { retryAfter: Symbol('soon') as never }),
-    'an Unavailable for a Date': () => new Unavailable('no', { retryAfter: new Date(0) as never }),
+    'an UnavailableError': () => new UnavailableError('no', { retryAfter: 5 }),
+    'an UnavailableError for NaN seconds': () => new UnavailableError('no', { retryAfter: Number.NaN }),
+    'an UnavailableError for -1 seconds': () => new UnavailableError('no', { retryAfter: -1 }),
+    'an UnavailableError for ever': () =>
+      new UnavailableError('no', { retryAfter: Number.POSITIVE_INFINITY }),
+    'an UnavailableError for "5" seconds': () => new UnavailableError('no', { retryAfter: '5' as never }),
+    'an UnavailableError for 5n seconds': () => new UnavailableError('no', { retryAfter: 5n as never }),
+    'an UnavailableError for a symbol': () =>
+      new UnavailableError('no', { retryAfter: Symbol('soon') as never }),
+    'an UnavailableError for a Date': () => new UnavailableError('no', { retryAfter: new Date(0) as never }),
   }
 
   it.each(Object.entries(THROWN))(

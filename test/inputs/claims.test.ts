@@ -15,10 +15,10 @@ const OK = 'ok'
 const INVALID = '401 invalid_claim'
 const MISSING = '401 missing_claim'
 const EXPIRED = '401 expired'
-const ISSUER_WRONG = '401 wrong_issuer'
-const AUDIENCE_WRONG = '401 wrong_audience'
+const ISSUER_WRONG = '401 issuer_mismatch'
+const AUDIENCE_WRONG = '401 audience_mismatch'
 const SCOPE_LACKS = '403 insufficient_scope'
-const UNPROVEN = '401 unproven_binding'
+const UNPROVEN = '401 missing_proof'
 
 const signed = (claim: string, text: string | undefined) => forge.sign(claimsText({ [claim]: text }))
 const shown = (text: string | undefined) => text ?? 'absent'
@@ -90,8 +90,8 @@ describe('dates', () => {
   )
 
   it.each([
-    [NOW - 91, '401 too_old'],
-    [NOW - 90, '401 too_old'],
+    [NOW - 91, '401 max_age_exceeded'],
+    [NOW - 90, '401 max_age_exceeded'],
     [NOW - 89, OK],
   ])('BI08 judges iat %d by maxTokenAge 60 and the tolerance: %s', async (iat, expected) => {
     expect(await outcome(gateOfForge(forge, { maxTokenAge: 60 }), signed('iat', `${iat}`))).toBe(expected)

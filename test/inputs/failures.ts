@@ -5,7 +5,7 @@ import { type Gate, type GateSettings, opaque, scope, type TokenVerifier } from 
 import { base64url, claimsText, createForge, FORGED_HEADER, gateOfForge } from '../support/forge.ts'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
 
-type Settings = Pick<GateSettings, 'onDecision' | 'onReject'>
+type Settings = Pick<GateSettings, 'onDecision' | 'onDenied'>
 
 export interface Failure {
   readonly name: string
@@ -106,7 +106,7 @@ const TOKENS: readonly (readonly [
   ],
   [
     'a foreign typ',
-    '401 wrong_type',
+    '401 not_an_access_token',
     jwtGate,
     (canary) => forge.sign(claimsText(), headerText(canary, { typ: canary })),
   ],
@@ -123,8 +123,18 @@ const TOKENS: readonly (readonly [
     (canary) => forge.sign(claimsText(), headerText(canary, { kid: canary })),
   ],
   ['a bad signature', '401 invalid_signature', jwtGate, (canary) => signed(canary, {}, other)],
-  ['another issuer', '401 wrong_issuer', jwtGate, (canary) => signed(canary, { iss: `"https://${canary}"` })],
-  ['another audience', '401 wrong_audience', jwtGate, (canary) => signed(canary, { aud: `["${canary}"]` })],
+  [
+    'another issuer',
+    '401 issuer_mismatch',
+    jwtGate,
+    (canary) => signed(canary, { iss: `"https://${canary}"` }),
+  ],
+  [
+    'another audience',
+    '401 audience_mismatch',
+    jwtGate,
+    (canary) => signed(canary, { aud: `["${canary}"]` }),
+  ],
   ['an expired token', '401 expired', jwtGate, (canary) => signed(canary, { exp: '1' })],
   [
     'a token of tomorrow',
@@ -145,12 +155,7 @@ const TOKENS: readonly (readonly [
     jwtGate,
     (canary) => signed(canary, { sub: `{"${canary}":1}` }),
   ],
-  [
-    'a bound token',
-    '401 unproven_binding',
-    jwtGate,
-    (canary) => signed(canary, { cnf: `{"jkt":"${canary}"}` }),
-  ],
+  ['a bound token', '401 missing_proof', jwtGate, (canary) => signed(canary, { cnf: `{"jkt":"${canary}"}` })],
   [
     'too little scope',
     '403 insufficient_scope',

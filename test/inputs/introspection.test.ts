@@ -113,10 +113,10 @@ describe('an answer with', () => {
   })
 
   it.each([
-    ['iss', 7, '401 wrong_issuer'],
-    ['iss', [ISSUER], '401 wrong_issuer'],
-    ['token_type', 7, '401 wrong_type'],
-    ['token_type', ['Bearer'], '401 wrong_type'],
+    ['iss', 7, '401 issuer_mismatch'],
+    ['iss', [ISSUER], '401 issuer_mismatch'],
+    ['token_type', 7, '401 not_an_access_token'],
+    ['token_type', ['Bearer'], '401 not_an_access_token'],
   ])('BI12 the member %s of a wrong type: %j, refused as another', async (name, value, expected) => {
     expect(await outcome(json({ ...GOOD, [name]: value }))).toBe(expected)
   })
@@ -133,8 +133,8 @@ describe('an answer with', () => {
   it.each([
     [{ aud: undefined }, '401 missing_claim'],
     [{ aud: null }, '401 missing_claim'],
-    [{ aud: 'https://other.example.com' }, '401 wrong_audience'],
-    [{ aud: [`${AUDIENCE}/`, AUDIENCE.toUpperCase()] }, '401 wrong_audience'],
+    [{ aud: 'https://other.example.com' }, '401 audience_mismatch'],
+    [{ aud: [`${AUDIENCE}/`, AUDIENCE.toUpperCase()] }, '401 audience_mismatch'],
     [{ exp: NOW - 30 }, '401 expired'],
     [{ exp: 0 }, '401 expired'],
     [{ nbf: NOW + 31 }, '401 not_yet_valid'],

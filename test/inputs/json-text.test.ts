@@ -268,7 +268,7 @@ describe('members of the same name', () => {
     ['{"alg":"none","alg":"ES256","kid":"forge","typ":"at+jwt"}', OK],
     ['{"alg":"ES256","alg":"none","kid":"forge","typ":"at+jwt"}', '401 algorithm_not_allowed'],
     ['{"alg":"ES256","kid":"forge","kid":"other","typ":"at+jwt"}', '401 unknown_key'],
-    ['{"alg":"ES256","kid":"forge","typ":"at+jwt","typ":"dpop+jwt"}', '401 wrong_type'],
+    ['{"alg":"ES256","kid":"forge","typ":"at+jwt","typ":"dpop+jwt"}', '401 not_an_access_token'],
     ['{"alg":"ES256","\\u0061lg":"none","kid":"forge","typ":"at+jwt"}', '401 algorithm_not_allowed'],
   ])('BI09 takes the last one in the header %s: %s', async (header, expected) => {
     expect(await outcome(gateOfForge(forge), forge.sign(claimsText(), header))).toBe(expected)

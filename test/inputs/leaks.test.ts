@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { inspect, promisify } from 'node:util'
-import { createGate, type DecisionEvent, opaque, RefusalError } from '@bearergate/core'
+import { BearerAuthError, createGate, type DecisionEvent, opaque } from '@bearergate/core'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
 import express from 'express'
@@ -43,7 +43,7 @@ describe('the core', () => {
       said.push(decision)
       if (decision.ok) continue
       const response = decision.toResponse()
-      if (decision.reason !== 'preflight') said.push(new RefusalError(decision))
+      if (decision.reason !== 'preflight') said.push(new BearerAuthError(decision))
       said.push(response, [...response.headers], await response.text())
     }
     expect(events).toHaveLength(2)
@@ -70,11 +70,11 @@ const APIS = {
   'Koa, by its own error handling': koaApi('next'),
 }
 
-function expressApi(onReject: 'answer' | 'next') {
+function expressApi(onDenied: 'answer' | 'next') {
   return (failure: Failure, seen: unknown[]) => {
     // In `test` Express does not log what its error handling gets.
     const app = express().set('env', 'development')
-    app.use(bearerExpress.bearer(failure.gate({ onReject, onDecision: (event) => seen.push(event) })))
+    app.use(bearerExpress.bearer(failure.gate({ onDenied, onDecision: (event) => seen.push(event) })))
     app.use((request, response) => {
       seen.push(request.identity)
       response.json(request.identity)
@@ -88,7 +88,7 @@ function expressApi(onReject: 'answer' | 'next') {
   }
 }
 
-function koaApi(onReject: 'answer' | 'next') {
+function koaApi(onDenied: 'answer' | 'next') {
   return (failure: Failure, seen: unknown[]) => {
     const app = new Koa()
     app.use(async (_context, next) => {
@@ -97,7 +97,7 @@ function koaApi(onReject: 'answer' | 'next') {
         throw error
       })
     })
-    app.use(bearerKoa.bearer(failure.gate({ onReject, onDecision: (event) => seen.push(event) })))
+    app.use(bearerKoa.bearer(failure.gate({ onDenied, onDecision: (event) => seen.push(event) })))
     app.use((context) => {
       seen.push(context.state.identity)
       context.body = context.state.identity
@@ -114,7 +114,7 @@ describe.each(Object.entries(APIS))('%s', (name, api) => {
     const answer = await send(origin, { headers: ['Authorization', header] })
     await close()
     // Express logs an error some time after it has answered.
-    if (expected !== 'ok' && name.startsWith('Express, by')) await hears('RefusalError')
+    if (expected !== 'ok' && name.startsWith('Express, by')) await hears('BearerAuthError')
     expect(`${answer.status}`).toBe(expected === 'ok' ? '200' : expected.slice(0, 3))
     expect(seen.length).toBeGreaterThan(0)
     expect(leaksOf(header, shown([seen, answer, logged]))).toEqual([])
@@ -128,7 +128,7 @@ describe('the search itself', () => {
     const { origin, close } = await listen(expressApi('next')(failure, []))
     await send(origin, { headers: ['Authorization', failure.header(newCanary())] })
     await close()
-    await hears('RefusalError: The access token was revoked')
+    await hears('BearerAuthError: The access token was revoked')
   })
 
   it('BI19 finds a canary in a message, a stack, a cause, a hidden member, a getter and a key', () => {

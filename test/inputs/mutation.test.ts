@@ -4,17 +4,17 @@ import {
   type Active,
   type Allowed,
   allOf,
+  BearerAuthError,
   cached,
   createGate,
   type Decision,
   type DecisionEvent,
+  type Denied,
+  fromNodeRequest,
   type Inactive,
   type JsonWebKeySet,
-  nodeRequest,
   type OpaqueToken,
   opaque,
-  type Refusal,
-  RefusalError,
   scope,
   type TokenVerifier,
 } from '@bearergate/core'
@@ -97,7 +97,7 @@ function opaqueScene() {
 
 interface Said {
   readonly grant: Allowed
-  readonly refusal: Refusal
+  readonly refusal: Denied
 }
 type Jwt = ReturnType<typeof jwtScene>
 
@@ -133,7 +133,7 @@ const OF_DECISIONS: Readonly<Record<string, (said: Loose) => unknown>> = {
   'a response is changed': ({ refusal }) => refusal.toResponse().headers.set('WWW-Authenticate', 'Basic'),
   'toResponse is replaced': ({ refusal }) => Object.assign(refusal, { toResponse: () => new Response() }),
   'an error made of it is changed': ({ refusal }) => {
-    const error = new RefusalError(refusal as unknown as Refusal)
+    const error = new BearerAuthError(refusal as unknown as Denied)
     Object.assign(error, { status: 200 })
     Object.assign(error.headers, { 'WWW-Authenticate': 'Basic' })
   },
@@ -152,7 +152,7 @@ const OF_OPTIONS: Readonly<Record<string, (options: Loose) => unknown>> = {
   'a key is changed': (options) => Object.assign(options.keys.keys.at(0) as object, other.jwk),
   'the tolerance is replaced': (options) => Object.assign(options, { clockTolerance: 300 }),
   'the requirement is replaced': (options) => Object.assign(options, { requirement: undefined }),
-  'the requirement is changed': (options) => Object.assign(options.requirement, { judge: () => undefined }),
+  'the requirement is changed': (options) => Object.assign(options.requirement, { check: () => undefined }),
   'the scopes of the requirement are changed': (options) => options.requirement.scopes.push('admin'),
   'the realm is replaced': (options) => Object.assign(options, { realm: 'other' }),
   'the cache is changed': (options) => Object.assign(options.cache, { ttl: 1e9, max: 0 }),
@@ -171,7 +171,7 @@ describe.each([
       for (const name of Object.keys(tokens).filter((token) => token !== 'good')) {
         const said: Said = {
           grant: (await gate.authenticate(carrying(tokens.good))) as Allowed,
-          refusal: (await gate.authenticate(carrying(tokens[name]))) as Refusal,
+          refusal: (await gate.authenticate(carrying(tokens[name]))) as Denied,
         }
         attempt(() => change(said as unknown as Loose))
       }
@@ -213,7 +213,7 @@ describe('the request', () => {
   it('BI16 may change while a decision is under way', async () => {
     const { gate } = jwtScene()
     const headers: Record<string, string> = { authorization: `Bearer ${TOKENS.expired}` }
-    const decision = gate.authenticate(nodeRequest({ headers }))
+    const decision = gate.authenticate(fromNodeRequest({ headers }))
     headers.authorization = `Bearer ${TOKENS.good}`
     expect(await decision).toMatchObject({ ok: false, reason: 'expired' })
   })
@@ -284,7 +284,7 @@ function attempt(change: () => unknown): void {
 }
 
 function carrying(token: string | undefined) {
-  return nodeRequest({ headers: token === undefined ? {} : { authorization: `Bearer ${token}` } })
+  return fromNodeRequest({ headers: token === undefined ? {} : { authorization: `Bearer ${token}` } })
 }
 
 /** Every decision, with its answer as a response. */

@@ -78,7 +78,7 @@ const NUMBERS = {
 const NUMERIC: readonly Row[] = [
   // No tolerance at all is a strict choice, not a mistake.
   ...rowsOf(JWT, 'clockTolerance', NUMBERS, ['0']),
-  ...['maxTokenAge', 'freshFor', 'staleFor', 'cooldown', 'timeout'].flatMap((option) =>
+  ...['maxTokenAge', 'cacheMaxAge', 'staleIfError', 'cooldown', 'timeout'].flatMap((option) =>
     rowsOf(JWT, option, NUMBERS),
   ),
   ...['ttl', 'max'].flatMap((option) => rowsOf(CACHES, option, NUMBERS)),
@@ -203,7 +203,7 @@ const OBJECTS = { null: null, string: 'x', 'a number': 5, true: true, 'a list': 
 
 const OTHERS: readonly Row[] = [
   ...rowsOf({ createGate: gate }, 'realm', TEXTS),
-  ...rowsOf({ createGate: gate }, 'onReject', { ...TEXTS, unknown: 'throw', inherited: 'toString' }),
+  ...rowsOf({ createGate: gate }, 'onDenied', { ...TEXTS, unknown: 'throw', inherited: 'toString' }),
   ...rowsOf({ createGate: gate }, 'onDecision', CALLBACKS),
   // A function is a requirement as well.
   ...rowsOf({ createGate: gate }, 'requirement', OBJECTS, ['a function']),
@@ -212,19 +212,15 @@ const OTHERS: readonly Row[] = [
   ...['optional', 'requireTls', 'passPreflight', 'exposeChallenge'].flatMap((option) =>
     rowsOf({ createGate: gate }, option, { null: null, 'a number': 1, 'a word': 'true', 'a list': [] }),
   ),
-  ...rowsOf({ createGate: gate }, 'credentials', { ...OBJECTS, 'no place': { header: false } }),
+  ...rowsOf({ createGate: gate }, 'tokenFrom', { ...OBJECTS, 'no place': { header: false } }),
   ...['header', 'form', 'query', 'cookie'].flatMap((place) =>
-    rowsOf(
-      { createGate: ({ [place]: value }) => gate({ credentials: { [place]: value } } as never) },
-      place,
-      {
-        null: null,
-        'a number': 1,
-        'a list': ['a'],
-        'a name with a space': 'a b',
-        'an empty name': '',
-      },
-    ),
+    rowsOf({ createGate: ({ [place]: value }) => gate({ tokenFrom: { [place]: value } } as never) }, place, {
+      null: null,
+      'a number': 1,
+      'a list': ['a'],
+      'a name with a space': 'a b',
+      'an empty name': '',
+    }),
   ),
   ...rowsOf({ createGate: gate }, 'resource', {
     ...OBJECTS,
@@ -300,7 +296,7 @@ describe('an option that is undefined', () => {
     introspection: (options) =>
       introspection({ endpoint: `${ISSUER}/introspect`, ...client, audience: null, ...options } as never),
     issuers: (options) => issuers([described], options as never),
-    credentials: (credentials) => createGate({ ...described, credentials } as never),
+    tokenFrom: (tokenFrom) => createGate({ ...described, tokenFrom } as never),
     keycloak: (options) => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, ...options } as never),
     lambdaAuthorizer: (options) => lambdaAuthorizer(createGate(described), options as never),
   }
@@ -327,8 +323,8 @@ describe('an option that is undefined', () => {
 })
 
 it('BI20 says that a store of key sets has nothing to keep where the keys are given', () => {
-  const keySetStore = { get: () => undefined, set: () => {} }
-  expect(String(thrownBy(() => withKeys({ keySetStore })))).toMatch(/"keySetStore" exclude each other/)
+  const jwksStore = { get: () => undefined, set: () => {} }
+  expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(/"jwksStore" exclude each other/)
 })
 
 it('BI20 never repeats a value in the message: it may be a secret', () => {

@@ -1,6 +1,6 @@
 /** BI10: tokens of every size. One that is too long is rejected before any work (RFC 6750 §2.1). */
 
-import { createGate, type Gate, opaque, type RequestView } from '@bearergate/core'
+import { createGate, type Gate, opaque, type RequestLike } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { claimsText, createForge, FORGED_HEADER, gateOfForge, outcome } from '../support/forge.ts'
 import { patternsMatched } from '../support/patterns.ts'
@@ -31,7 +31,7 @@ const SIZES: readonly (readonly [name: string, token: () => string, jwt: string,
   ['8,000 spaces', () => ' '.repeat(8000), MALFORMED, MALFORMED],
 ]
 
-const viewOf = (value: string): RequestView => ({ header: () => value })
+const toRequestLike = (value: string): RequestLike => ({ header: () => value })
 
 describe.each(SIZES)('%s', (_name, token, jwtExpected, opaqueExpected) => {
   const isLookedUp = (expected: string) => !expected.startsWith('400')
@@ -63,7 +63,7 @@ describe('a gate', () => {
     (length) => {
       const value = `Bearer ${'a'.repeat(length - 7)}`
       const [decision, matched] = patternsMatched(() =>
-        createGate({ verifier: unused }).authenticate(viewOf(value)),
+        createGate({ verifier: unused }).authenticate(toRequestLike(value)),
       )
       expect(decision).toMatchObject({ status: 400, reason: 'credentials_too_long' })
       expect(matched).not.toContain(length)
@@ -73,7 +73,7 @@ describe('a gate', () => {
   it('matches one pattern against a header of 16,384 characters (BI10)', () => {
     const value = `Bearer ${'a'.repeat(16_384 - 7)}`
     const [decision, matched] = patternsMatched(() =>
-      createGate({ verifier: unused }).authenticate(viewOf(value)),
+      createGate({ verifier: unused }).authenticate(toRequestLike(value)),
     )
     expect(decision).toMatchObject({ status: 400, reason: 'credentials_too_long' })
     expect(matched.filter((length) => length === value.length)).toHaveLength(1)
@@ -111,7 +111,7 @@ describe('a good JWT', () => {
       const token = goodToken(8192)
       const value = `Bearer${' '.repeat(length - 6 - token.length)}${token}`
       expect(value).toHaveLength(length)
-      expect(said(await gate.authenticate(viewOf(value)))).toBe(expected)
+      expect(said(await gate.authenticate(toRequestLike(value)))).toBe(expected)
     },
   )
 })

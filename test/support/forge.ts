@@ -1,7 +1,7 @@
 /** Tokens with whatever bytes a test puts in them, signed right by node:crypto, and what a gate says to them. */
 
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { createGate, type Gate, type IssuerGateOptions, type RequestView } from '@bearergate/core'
+import { createGate, type Gate, type IssuerGateOptions, type RequestLike } from '@bearergate/core'
 import { AUDIENCE, goodClaims, ISSUER, NOW } from './issuer.ts'
 
 export interface Forge {
@@ -44,7 +44,7 @@ export function gateOfForge({ jwk }: Forge, options: Partial<IssuerGateOptions> 
   return createGate({ ...given, ...options } as IssuerGateOptions)
 }
 
-export function requestWith(token: string): RequestView {
+export function requestWith(token: string): RequestLike {
   return { header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }
 }
 

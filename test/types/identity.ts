@@ -1,8 +1,10 @@
 /** What becomes of the type of an identity on its way to a handler: never `any`, and never lost. */
 
 import {
+  type BearerAuthError,
   createGate,
   type Decision,
+  type Denied,
   type Gate,
   generateToken,
   hashToken,
@@ -10,10 +12,8 @@ import {
   opaque,
   type Preflight,
   type Reason,
-  type Refusal,
-  type RefusalError,
   type TokenVerifier,
-  type Unavailable,
+  type UnavailableError,
 } from '@bearergate/core'
 import * as express from '@bearergate/express'
 import * as koa from '@bearergate/koa'
@@ -46,7 +46,7 @@ if (decision.ok) {
   expectType<UserIdentity>()(decision.identity)
   expectType<User>()(decision.identity.claims)
 } else {
-  expectType<Preflight | Refusal>()(decision)
+  expectType<Preflight | Denied>()(decision)
   expectType<204 | 400 | 401 | 403 | 503>()(decision.status)
   expectType<Reason | 'unavailable' | 'preflight'>()(decision.reason)
   expectType<Response>()(decision.toResponse())
@@ -177,9 +177,9 @@ type Members<T> = { [Name in keyof T]-?: IsAny<T[Name]> }[keyof T]
 assert<Equal<Members<Identity>, false>>()
 assert<Equal<Members<Identity['claims']>, false>>()
 assert<Equal<Members<Gate>, false>>()
-assert<Equal<Members<Refusal>, false>>()
-assert<Equal<Members<RefusalError>, false>>()
-assert<Equal<Members<Pick<Unavailable, 'cause' | 'retryAfter' | 'message'>>, false>>()
+assert<Equal<Members<Denied>, false>>()
+assert<Equal<Members<BearerAuthError>, false>>()
+assert<Equal<Members<Pick<UnavailableError, 'cause' | 'retryAfter' | 'message'>>, false>>()
 assert<Equal<Members<express.Bearer>, false>>()
 assert<Equal<Members<koa.Bearer>, false>>()
 assert<Equal<ReturnType<typeof express.requireScope>, RequestHandler>>()

@@ -2,11 +2,11 @@
 
 import { createGate, type Identity, opaque } from '@bearergate/core'
 import {
+  fromLambdaEvent,
   type LambdaAuthorizerContext,
   type LambdaResult,
   lambda,
   lambdaAuthorizer,
-  lambdaRequest,
 } from '@bearergate/core/lambda'
 import type {
   ALBEvent,
@@ -53,9 +53,9 @@ lambda(users, (_event, identity) => {
   expectType<string>()(identity.claims.team)
   return {}
 })
-lambdaRequest({} as APIGatewayProxyEvent)
+fromLambdaEvent({} as APIGatewayProxyEvent)
 
-const authorizer = lambdaAuthorizer(gate, { allow: 'stage' })
+const authorizer = lambdaAuthorizer(gate, { policyScope: 'stage' })
 authorizer({} as APIGatewayTokenAuthorizerEvent)
 authorizer({} as APIGatewayRequestAuthorizerEvent)
 authorizer({} as APIGatewayRequestAuthorizerEventV2)
@@ -70,14 +70,14 @@ const handlers: readonly [
 ] = [
   lambdaAuthorizer(gate),
   lambdaAuthorizer(gate),
-  lambdaAuthorizer(gate, { allow: 'stage' }),
+  lambdaAuthorizer(gate, { policyScope: 'stage' }),
   lambdaAuthorizer(gate, { response: 'policy' }),
   lambdaAuthorizer(gate),
   lambdaAuthorizer(gate, { response: 'simple' }),
   lambdaAuthorizer(gate, { response: 'policy' }),
 ]
 // @ts-expect-error
-lambdaAuthorizer(gate, { allow: 'everything' })
+lambdaAuthorizer(gate, { policyScope: 'everything' })
 // @ts-expect-error
 lambda(gate)
 

@@ -4,7 +4,6 @@ import {
   allOf,
   type CacheOptions,
   type ClaimsOptions,
-  type CredentialPlaces,
   cached,
   createGate,
   type Gate,
@@ -12,13 +11,14 @@ import {
   type IntrospectionOptions,
   type IssuerGateOptions,
   type IssuerOptions,
-  type IssuersOptions,
   jwt,
   type KeySetOptions,
+  type MultiIssuerOptions,
   type OpaqueOptions,
   opaque,
   type PrivateKeyJwtOptions,
   scope,
+  type TokenSources,
   type TokenVerifier,
   type VerifierGateOptions,
   type WebSocketOptions,
@@ -102,7 +102,7 @@ createGate({ issuer, audience, cache: true })
 // @ts-expect-error
 createGate({ issuer, audience, cache: { negativeTtl: 5 } })
 // @ts-expect-error
-createGate({ issuer, audience, onReject: 'throw' })
+createGate({ issuer, audience, onDenied: 'throw' })
 // @ts-expect-error
 createGate({ issuer, audience, requirement: 'read' })
 // @ts-expect-error
@@ -163,8 +163,10 @@ delete identity.confirmation
 // What may be left out may be undefined, also with `exactOptionalPropertyTypes`: settings come from elsewhere.
 type Optional<T> = { [K in keyof T as object extends Pick<T, K> ? K : never]-?: undefined }
 type MayBeUndefined<T> = T extends unknown ? (Optional<T> extends Partial<T> ? true : false) : never
-assert<MayBeUndefined<CacheOptions | ClaimsOptions | CredentialPlaces | IntrospectionOptions>>()
-assert<MayBeUndefined<IssuerGateOptions | IssuerOptions | IssuersOptions | KeySetOptions | OpaqueOptions>>()
+assert<MayBeUndefined<CacheOptions | ClaimsOptions | TokenSources | IntrospectionOptions>>()
+assert<
+  MayBeUndefined<IssuerGateOptions | IssuerOptions | MultiIssuerOptions | KeySetOptions | OpaqueOptions>
+>()
 assert<MayBeUndefined<PrivateKeyJwtOptions | VerifierGateOptions | WebSocketOptions>>()
 assert<MayBeUndefined<LambdaAuthorizerOptions | Auth0Options | CognitoOptions | EntraOptions>>()
 assert<MayBeUndefined<GoogleOptions | KeycloakOptions | OktaOptions>>()

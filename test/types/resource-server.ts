@@ -110,7 +110,7 @@ createGate({ ...issuer, resource: { resource: 'https://api.example.com', 'resour
 // @ts-expect-error
 createGate({ ...issuer, unless: '/public' })
 // @ts-expect-error
-createGate({ ...issuer, credentials: { body: true } })
+createGate({ ...issuer, tokenFrom: { body: true } })
 
 // Requirements.
 allOf(scope('a'), anyOf(role('b'), claim('plan', 'pro', 3, true)), acr('gold'), maxAge(5), () => true)

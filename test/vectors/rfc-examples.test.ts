@@ -27,7 +27,7 @@ const GOOD = {
   active: true,
   identity: { kind: 'jwt', issuer: 'joe', expiresAt: 1_300_819_380, audience: [], scopes: [] },
 } as const
-const PROOF = { active: false, reason: 'wrong_type', detail: 'typ' } as const
+const PROOF = { active: false, reason: 'not_an_access_token', detail: 'typ' } as const
 
 const DECIDED: Readonly<Record<string, Decided>> = {
   'rfc7515-A.1': {

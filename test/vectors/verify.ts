@@ -1,6 +1,7 @@
 /** The way of a compact JWS through the core's own modules, for vectors whose payload is not a claims set. */
 
 import type { Reason } from '@bearergate/core'
+import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jwt/jws.ts'
 import {
   ALGORITHMS,
   type Algorithm,
@@ -8,7 +9,6 @@ import {
   verificationKey,
 } from '../../packages/core/src/verify/keys/jwk.ts'
 import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/jwks.ts'
-import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jwt/jws.ts'
 import { KeyTries } from '../../packages/core/src/verify/keys/key-tries.ts'
 import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys/remote-key-set.ts'
 

@@ -1,30 +1,32 @@
 /** Express: translate in, call the core, translate out. */
 
 import {
-  type Answer,
-  answerOf,
-  attach,
-  authorizeAttached,
+  type AllowedIdentity,
+  BearerAuthError,
   type Decision,
+  fromNodeRequest,
   type Gate,
-  gateOf,
   type Identity,
   type IssuerGateOptions,
-  identityFrom,
-  insist,
-  metadataAnswer,
-  nodeRequest,
-  type OnReject,
-  type Passing,
-  RefusalError,
+  type OnDenied,
   type Requirement,
   type ResourceMetadata,
-  requirement,
-  type Scopes,
   type Sender,
-  scopesRequirement,
   type VerifierGateOptions,
 } from '@bearergate/core'
+import {
+  type Answer,
+  answerOf,
+  authorizeRequest,
+  forceHeaders,
+  getIdentity,
+  metadataHandler,
+  type Scopes,
+  scopesRequirement,
+  setDecision,
+  toGate,
+  toRequirement,
+} from '@bearergate/core/adapter'
 import type { NextFunction, RequestHandler, Response } from 'express'
 
 declare global {
@@ -65,28 +67,28 @@ export interface Bearer<I extends Sender = Identity> extends RequestHandler {
 export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
-): Bearer<Passing<V, Anonymous>>
+): Bearer<AllowedIdentity<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<Passing<Identity<Claims>, Anonymous>>
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
 export function bearer<I extends Sender>(options: object, ...more: readonly never[]): Bearer<I> {
-  const gate = gateOf<I>(options, more)
+  const gate = toGate<I>(options, more)
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
-        attach(request, gate, decision)
+        setDecision(request, gate, decision)
         request.identity = decision.identity
-        if (decision.headers !== undefined) insist(response, decision.headers)
+        if (decision.headers !== undefined) forceHeaders(response, decision.headers)
       }
       if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
-        proceed(decision, gate.onReject, response, next)
+        proceed(decision, gate.onDenied, response, next)
       else
         (gate.cors as RequestHandler)(request, response, (cause?: unknown) => {
           if (cause === undefined) send(response, answerOf(decision))
           else next(cause)
         })
     }
-    const view = nodeRequest(request)
+    const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return void send(response, answer)
     const decision = gate.authenticate(view)
@@ -95,7 +97,7 @@ export function bearer<I extends Sender>(options: object, ...more: readonly neve
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: Express.Request) => identityFrom(request, gate),
+    identity: (request: Express.Request) => getIdentity(request, gate),
     authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -126,29 +128,29 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Request
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
 ): RequestHandler {
-  const answerOf = metadataAnswer(source)
+  const answerOf = metadataHandler(source)
   return (request, response, next) => {
-    const answer = answerOf(nodeRequest(request))
+    const answer = answerOf(fromNodeRequest(request))
     if (answer === undefined) next()
     else send(response, answer)
   }
 }
 
 function guard(required: Requirement, gate?: Gate<Sender>): RequestHandler {
-  const rule = requirement('authorize', required)
+  const rule = toRequirement('authorize', required)
   return (request, response, next) => {
-    proceed(...authorizeAttached(request, rule, gate), response, next)
+    proceed(...authorizeRequest(request, rule, gate), response, next)
   }
 }
 
 function proceed(
   decision: Decision<Sender>,
-  onReject: OnReject,
+  onDenied: OnDenied,
   response: Response,
   next: NextFunction,
 ): void {
   if (decision.ok) next()
-  else if (onReject === 'next' && decision.reason !== 'preflight') next(new RefusalError(decision))
+  else if (onDenied === 'next' && decision.reason !== 'preflight') next(new BearerAuthError(decision))
   else if (!response.headersSent) send(response, answerOf(decision))
 }
 

@@ -1,30 +1,32 @@
 /** Koa: translate in, call the core, translate out. */
 
 import {
-  type Answer,
-  answerOf,
-  attach,
-  authorizeAttached,
+  type AllowedIdentity,
+  BearerAuthError,
   type Decision,
+  fromNodeRequest,
   type Gate,
-  gateOf,
   type Identity,
   type IssuerGateOptions,
-  identityFrom,
-  insist,
-  metadataAnswer,
-  nodeRequest,
-  type OnReject,
-  type Passing,
-  RefusalError,
+  type OnDenied,
   type Requirement,
   type ResourceMetadata,
-  requirement,
-  type Scopes,
   type Sender,
-  scopesRequirement,
   type VerifierGateOptions,
 } from '@bearergate/core'
+import {
+  type Answer,
+  answerOf,
+  authorizeRequest,
+  forceHeaders,
+  getIdentity,
+  metadataHandler,
+  type Scopes,
+  scopesRequirement,
+  setDecision,
+  toGate,
+  toRequirement,
+} from '@bearergate/core/adapter'
 import type { Context, ExtendableContext, Middleware, Next } from 'koa'
 
 declare module 'koa' {
@@ -63,26 +65,26 @@ export interface Bearer<I extends Sender = Identity> extends Middleware {
 export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
-): Bearer<Passing<V, Anonymous>>
+): Bearer<AllowedIdentity<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<Passing<Identity<Claims>, Anonymous>>
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
 export function bearer<I extends Sender>(options: object, ...more: readonly never[]): Bearer<I> {
-  const gate = gateOf<I>(options, more)
+  const gate = toGate<I>(options, more)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
-        attach(context, gate, decision)
+        setDecision(context, gate, decision)
         context.state.identity = decision.identity
-        if (decision.headers !== undefined) insist(context.res, decision.headers)
+        if (decision.headers !== undefined) forceHeaders(context.res, decision.headers)
       }
       if (!decision.ok && decision.reason === 'preflight' && gate.cors !== undefined) {
         const cors = gate.cors as Middleware
         return cors(context, async () => send(context, answerOf(decision)))
       }
-      return proceed(decision, gate.onReject, context, next)
+      return proceed(decision, gate.onDenied, context, next)
     }
-    const view = nodeRequest(context.req, context.request)
+    const view = fromNodeRequest(context.req, context.request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return send(context, answer)
     const decision = gate.authenticate(view)
@@ -90,7 +92,7 @@ export function bearer<I extends Sender>(options: object, ...more: readonly neve
   }
   return Object.assign(middleware, {
     gate,
-    identity: (context: ExtendableContext) => identityFrom(context, gate),
+    identity: (context: ExtendableContext) => getIdentity(context, gate),
     authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -121,21 +123,21 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Middlew
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
 ): Middleware {
-  const answerOf = metadataAnswer(source)
+  const answerOf = metadataHandler(source)
   return (context, next) => {
-    const answer = answerOf(nodeRequest(context.req, context.request))
+    const answer = answerOf(fromNodeRequest(context.req, context.request))
     return answer === undefined ? next() : send(context, answer)
   }
 }
 
 function guard(required: Requirement, gate?: Gate<Sender>): Middleware {
-  const rule = requirement('authorize', required)
-  return (context, next) => proceed(...authorizeAttached(context, rule, gate), context, next)
+  const rule = toRequirement('authorize', required)
+  return (context, next) => proceed(...authorizeRequest(context, rule, gate), context, next)
 }
 
-function proceed(decision: Decision<Sender>, onReject: OnReject, context: Context, next: Next): unknown {
+function proceed(decision: Decision<Sender>, onDenied: OnDenied, context: Context, next: Next): unknown {
   if (decision.ok) return next()
-  if (onReject === 'next' && decision.reason !== 'preflight') throw new RefusalError(decision)
+  if (onDenied === 'next' && decision.reason !== 'preflight') throw new BearerAuthError(decision)
   return send(context, answerOf(decision))
 }
 

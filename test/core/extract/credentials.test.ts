@@ -1,11 +1,11 @@
 /** Other places for a token: form, query, cookie, another header; from one place only (RFC 6750 §2). */
 
-import { type CredentialPlaces, createGate, type RequestView } from '@bearergate/core'
+import { createGate, type RequestLike, type TokenSources } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { createExtract } from '#core/extract/extract.ts'
 import { patternsMatched } from '../../support/patterns.ts'
 
-const ALL: CredentialPlaces = { form: true, query: true, cookie: 'token' }
+const ALL: TokenSources = { form: true, query: true, cookie: 'token' }
 const SPACES = ' '.repeat(16_000)
 const FORM = 'application/x-www-form-urlencoded'
 
@@ -16,13 +16,13 @@ interface Given {
   readonly [header: string]: unknown
 }
 
-function view({ method = 'POST', url = '/', body, ...headers }: Given): RequestView {
+function view({ method = 'POST', url = '/', body, ...headers }: Given): RequestLike {
   return { method, url, header: (name) => headers[name] as string | undefined, form: () => body }
 }
 
-async function found(given: Given, places: CredentialPlaces = ALL): Promise<string> {
+async function found(given: Given, places: TokenSources = ALL): Promise<string> {
   const result = await createExtract(places)(view(given))
-  return 'reason' in result ? result.reason : `${result.token} in ${result.place}`
+  return 'reason' in result ? result.reason : `${result.token} in ${result.source}`
 }
 
 describe('by default', () => {
@@ -105,7 +105,7 @@ describe('in a form', () => {
     const details: unknown[] = []
     const gate = createGate({
       verifier: { verify: () => ({ active: false, reason: 'expired' }) },
-      credentials: { form: true },
+      tokenFrom: { form: true },
       onDecision: ({ detail }) => details.push(detail),
     })
     await gate.authenticate(view({ 'content-type': FORM, body: undefined }))
@@ -214,7 +214,7 @@ describe('a fetch Request', () => {
         identity: { kind: 'opaque', subject: token, audience: [], scopes: [], roles: [], claims: {} },
       }),
     },
-    credentials: { form: true },
+    tokenFrom: { form: true },
   })
   const request = (body: string | null, type = FORM) =>
     new Request('https://api.example.com', { method: 'POST', body, headers: { 'content-type': type } })

@@ -1,18 +1,18 @@
 /** Step 1: which credentials are taken from a request, and which are refused (RFC 6750 §2, RFC 9110 §11). */
 
-import { nodeRequest, type RequestView } from '@bearergate/core'
+import { fromNodeRequest, type RequestLike } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { createExtract } from '#core/extract/extract.ts'
 import type { Rejection } from '#core/model/rejection.ts'
 
 const inHeader = createExtract()
-const extract = (request: RequestView): string | Rejection => {
+const extract = (request: RequestLike): string | Rejection => {
   const found = inHeader(request)
   if (found instanceof Promise) throw new TypeError('a header is at hand')
   return 'reason' in found ? found : found.token
 }
 const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
-const view = (value: unknown): RequestView => ({ header: () => value as string })
+const view = (value: unknown): RequestLike => ({ header: () => value as string })
 const reasonFor = (value: unknown) => {
   const extracted = extract(view(value))
   return typeof extracted === 'string' ? extracted : extracted.reason
@@ -135,22 +135,22 @@ describe('extract', () => {
   })
 })
 
-describe('nodeRequest', () => {
+describe('fromNodeRequest', () => {
   const rawHeaders = (...lines: string[]) => lines.flatMap((value) => ['AuthorizatioN', value])
 
   it('sees several lines where Node keeps the first only', () => {
     const request = { headers: { authorization: 'Bearer a' }, rawHeaders: rawHeaders('Bearer a', 'Bearer b') }
-    expect(extract(nodeRequest(request))).toEqual({ reason: 'multiple_credentials' })
+    expect(extract(fromNodeRequest(request))).toEqual({ reason: 'multiple_credentials' })
   })
 
   it('takes the value that a middleware before it has set, and heeds that it was removed', () => {
-    expect(extract(nodeRequest({ headers: { authorization: 'Bearer b' }, rawHeaders: [] }))).toBe('b')
-    expect(extract(nodeRequest({ headers: {}, rawHeaders: rawHeaders('Bearer a') }))).toEqual({
+    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer b' }, rawHeaders: [] }))).toBe('b')
+    expect(extract(fromNodeRequest({ headers: {}, rawHeaders: rawHeaders('Bearer a') }))).toEqual({
       reason: 'no_credentials',
     })
   })
 
   it('works without rawHeaders, as in simulated requests', () => {
-    expect(extract(nodeRequest({ headers: { authorization: 'Bearer a' } }))).toBe('a')
+    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer a' } }))).toBe('a')
   })
 })

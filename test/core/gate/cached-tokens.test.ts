@@ -9,7 +9,7 @@ import {
   type Identity,
   jwt,
   opaque,
-  type RequestView,
+  type RequestLike,
   staticTokens,
   type TokenVerifier,
 } from '@bearergate/core'
@@ -28,7 +28,7 @@ const ofIssuer = () => jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [
 const view = (
   headers: Readonly<Record<string, string | readonly string[]>>,
   more: object = {},
-): RequestView => ({
+): RequestLike => ({
   header: (name) => headers[name],
   ...more,
 })
@@ -38,11 +38,11 @@ describe('a known token', () => {
   it('is recalled by its hash alone, and nothing else is', async () => {
     const verifier = ofIssuer()
     const hash = await hashToken(token)
-    expect(verifier.recall?.(hash)).toBeUndefined()
+    expect(verifier.getCached?.(hash)).toBeUndefined()
     const verification = await verifier.verify(token)
-    expect(verifier.recall?.(hash)).toBe(verification)
-    expect(verifier.recall?.(token)).toBeUndefined()
-    expect(verifier.recall?.(await hashToken(`${token}A`))).toBeUndefined()
+    expect(verifier.getCached?.(hash)).toBe(verification)
+    expect(verifier.getCached?.(token)).toBeUndefined()
+    expect(verifier.getCached?.(await hashToken(`${token}A`))).toBeUndefined()
   })
 
   it('A03 B07 is refused all the same in two lines, in a joined line, and in two places', async () => {
@@ -56,7 +56,7 @@ describe('a known token', () => {
       `Bearer ${token},`,
     ])
       expect(await known.authenticate(view({ authorization }))).toMatchObject({ ok: false, status: 400 })
-    const places = createGate({ verifier: ofIssuer(), credentials: { query: true } })
+    const places = createGate({ verifier: ofIssuer(), tokenFrom: { query: true } })
     expect(await places.authenticate(withToken(token))).toMatchObject({ ok: true })
     const twice = view({ authorization: `Bearer ${token}` }, { url: `/?access_token=${token}` })
     expect(await places.authenticate(twice)).toMatchObject({ reason: 'multiple_credentials' })
@@ -121,7 +121,7 @@ it('M01 a chain takes no result of a member for a token that another one owns', 
   const foreign = await key.sign({ aud: 'https://other.example.com', jti: 'two' })
   await anything.verify(foreign)
   const gate = createGate({ verifier: chain(ofIssuer(), anything) })
-  expect(await gate.authenticate(withToken(foreign))).toMatchObject({ reason: 'wrong_audience' })
+  expect(await gate.authenticate(withToken(foreign))).toMatchObject({ reason: 'audience_mismatch' })
 })
 
 describe('a verifier of the user, where digests come at once', () => {
@@ -129,7 +129,7 @@ describe('a verifier of the user, where digests come at once', () => {
 
   it('is given the hash where it is known, and never that of another text', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
-    const gate = createGate({ verifier: { verify, recall: () => undefined } })
+    const gate = createGate({ verifier: { verify, getCached: () => undefined } })
     const hash = await hashToken('abc')
     for (const authorization of ['Bearer abc', 'Bearer  abc', 'bearer abc'])
       await gate.authenticate(view({ authorization }))
@@ -148,8 +148,8 @@ describe('a verifier of the user, where digests come at once', () => {
       },
     ],
     ['gives something else', () => 'yes'],
-  ])('FX56 whose recall %s is answered 503', (_, recall) => {
-    const gate = createGate({ verifier: { verify: () => ({ active: true, identity }), recall } as never })
+  ])('FX56 whose getCached %s is answered 503', (_, getCached) => {
+    const gate = createGate({ verifier: { verify: () => ({ active: true, identity }), getCached } as never })
     expect(gate.authenticate(withToken('abc'))).toMatchObject({ ok: false, status: 503 })
   })
 

@@ -3,16 +3,16 @@
 import { inspect } from 'node:util'
 import {
   allOf,
+  BearerAuthError,
   createGate,
   type DecisionEvent,
-  gateOf,
   type Identity,
   jwt,
-  RefusalError,
-  type RequestView,
+  type RequestLike,
   scope,
   type TokenVerifier,
 } from '@bearergate/core'
+import { toGate } from '@bearergate/core/adapter'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
@@ -48,7 +48,7 @@ describe('authenticate', () => {
   })
 
   it('takes a fetch Request and the view of any other request alike', () => {
-    const view: RequestView = { header: (name) => (name === 'authorization' ? 'Bearer good' : undefined) }
+    const view: RequestLike = { header: (name) => (name === 'authorization' ? 'Bearer good' : undefined) }
     expect(createGate({ verifier }).authenticate(view)).toMatchObject({ ok: true })
   })
 
@@ -65,7 +65,7 @@ describe('authenticate', () => {
 
   it('B17 trusts no hop: it reads Authorization and no other field', () => {
     const read: string[] = []
-    const view: RequestView = {
+    const view: RequestLike = {
       header(name) {
         read.push(name)
         return name === 'authorization' ? 'Bearer good' : 'evil.example.com'
@@ -237,7 +237,7 @@ describe('protect', () => {
   })
 
   it('hands on an error response as it is, wherever the token stood', async () => {
-    const gate = createGate({ verifier, credentials: { query: true } })
+    const gate = createGate({ verifier, tokenFrom: { query: true } })
     const response = await gate.protect(() => Response.error())(new Request('https://a/?access_token=good'))
     expect(response.type).toBe('error')
   })
@@ -247,12 +247,12 @@ describe('protect', () => {
   })
 })
 
-describe('gateOf', () => {
+describe('toGate', () => {
   it('BI20 takes options with a function called authenticate for no gate', () => {
     const options = { issuer: ISSUER, audience: AUDIENCE, authenticate: () => {} }
-    expect(() => gateOf(options)).toThrow('"createGate" has no option "authenticate"')
+    expect(() => toGate(options)).toThrow('"createGate" has no option "authenticate"')
     const gate = createGate({ verifier })
-    expect(gateOf(gate)).toBe(gate)
+    expect(toGate(gate)).toBe(gate)
   })
 })
 
@@ -272,7 +272,7 @@ describe('createGate', () => {
     ['requirement', { verifier, requirement: 'read' }],
     ['requirement', { verifier, requirement: null }],
     ['onDecision', { verifier, onDecision: 'log' }],
-    ['onReject', { verifier, onReject: 'throw' }],
+    ['onDenied', { verifier, onDenied: 'throw' }],
     ['realmm', { verifier, realmm: 'a' }],
   ])('names "%s" in a TypeError for impossible options', (name, options) => {
     expect(() => createGate(options as never)).toThrow(TypeError)
@@ -310,12 +310,12 @@ describe('requirements', () => {
   })
 })
 
-describe('RefusalError', () => {
+describe('BearerAuthError', () => {
   it('carries the answer for the error handling of a framework', () => {
     const decision = createGate({ verifier }).authenticate(request('Bearer bad'))
     if (decision instanceof Promise || decision.ok || decision.reason === 'preflight')
       throw new Error('passed')
-    const error = new RefusalError(decision)
+    const error = new BearerAuthError(decision)
     expect(error).toMatchObject({
       status: 401,
       statusCode: 401,
@@ -399,7 +399,7 @@ describe('a verifier of the user', () => {
     ['a subject that is a number', { active: true, identity: { ...identity, subject: 7 } }, '"subject"'],
     ['an actor that is a list', { active: true, identity: { ...identity, actor: [] } }, '"actor"'],
   ])('is answered 503 where it gives %s, and the operator is told', (_, given, told) => {
-    expect(outcome(given)).toMatch(new RegExp(`^unavailable Unavailable: The verifier gave .*${told}`))
+    expect(outcome(given)).toMatch(new RegExp(`^unavailable UnavailableError: The verifier gave .*${told}`))
   })
 
   it('FX56 may give an instance whose members are those of its class', () => {
@@ -467,7 +467,7 @@ describe('a verifier of the user', () => {
   })
 
   it('FX56 is answered 503 where a rule of the user gives neither a rejection nor undefined', () => {
-    const rule = { ...scope('read'), judge: () => false }
+    const rule = { ...scope('read'), check: () => false }
     expect(outcome({ active: true, identity }, { requirement: rule })).toMatch(/^unavailable/)
   })
 

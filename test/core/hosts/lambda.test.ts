@@ -1,7 +1,7 @@
 /** Lambda handlers and authorizers, with events of every shape that API Gateway, load balancers and function URLs send. */
 
-import { createGate, type Gate, type Identity, scope, Unavailable } from '@bearergate/core'
-import { lambda, lambdaAuthorizer, lambdaRequest } from '@bearergate/core/lambda'
+import { createGate, type Gate, type Identity, scope, UnavailableError } from '@bearergate/core'
+import { fromLambdaEvent, lambda, lambdaAuthorizer } from '@bearergate/core/lambda'
 import { describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../../support/clock.ts'
 import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
@@ -26,7 +26,7 @@ const gateOf = (settings: object = {}): Gate =>
   createGate({
     verifier: {
       verify(token: string) {
-        if (token === 'unclear') throw new Unavailable('down', { retryAfter: 3 })
+        if (token === 'unclear') throw new UnavailableError('down', { retryAfter: 3 })
         return token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' }
       },
     },
@@ -184,7 +184,7 @@ describe.each(SHAPES)('an event of %s', (name, make) => {
 
   it('accepts a token in the form, the query or a cookie only if configured (A04, A05)', async () => {
     const form = [['Content-Type', 'application/x-www-form-urlencoded']] as const
-    const gate = gateOf({ credentials: { form: true, query: true, cookie: 'session' } })
+    const gate = gateOf({ tokenFrom: { form: true, query: true, cookie: 'session' } })
     const sent = [
       make({ headers: form, method: 'POST', body: 'a=b&access_token=good' }),
       make({ cookie: 'a=b; session=good' }),
@@ -267,7 +267,7 @@ describe('a malformed event', () => {
   ])('without credentials in header, form, query and cookie is answered 401: %j (BI02)', async (more) => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const event = { httpMethod: 'POST', headers: form, ...more }
-    const gate = gateOf({ credentials: { form: true, query: true, cookie: 'session' } })
+    const gate = gateOf({ tokenFrom: { form: true, query: true, cookie: 'session' } })
     expect((await ask(gate, event)).statusCode).toBe(401)
   })
 
@@ -277,7 +277,7 @@ describe('a malformed event', () => {
 })
 
 describe('the result of a handler', () => {
-  const gate = gateOf({ credentials: { query: true } })
+  const gate = gateOf({ tokenFrom: { query: true } })
   const event = { version: '2.0', rawPath: '/', rawQueryString: 'access_token=good', headers: {} }
   it.each([
     ['a text', 'hello', 'hello'],
@@ -326,17 +326,17 @@ describe('the result of a handler', () => {
   })
 })
 
-describe('lambdaRequest', () => {
+describe('fromLambdaEvent', () => {
   it('returns path and query as they were sent, encoded once', () => {
     const rest = { path: '/a', multiValueQueryStringParameters: { b: ['c d', '&'] }, httpMethod: 'GET' }
-    expect(lambdaRequest(rest).url).toBe('/a?b=c+d&b=%26')
+    expect(fromLambdaEvent(rest).url).toBe('/a?b=c+d&b=%26')
     const balancer = {
       ...rest,
       multiValueQueryStringParameters: { b: ['c%20d'] },
       requestContext: { elb: {} },
     }
-    expect(lambdaRequest(balancer).url).toBe('/a?b=c%20d')
-    expect(lambdaRequest({ rawPath: '/a', rawQueryString: 'b=c' }).url).toBe('/a?b=c')
+    expect(fromLambdaEvent(balancer).url).toBe('/a?b=c%20d')
+    expect(fromLambdaEvent({ rawPath: '/a', rawQueryString: 'b=c' }).url).toBe('/a?b=c')
   })
 })
 
@@ -383,7 +383,7 @@ describe('lambdaAuthorizer', () => {
   })
 
   it('allows the whole stage with allow: "stage"', async () => {
-    expect(await lambdaAuthorizer(gateOf(), { allow: 'stage' })(token('good'))).toMatchObject({
+    expect(await lambdaAuthorizer(gateOf(), { policyScope: 'stage' })(token('good'))).toMatchObject({
       policyDocument: {
         Statement: [{ Resource: 'arn:aws:execute-api:eu-central-1:123456789012:abcdef/prod/*' }],
       },
@@ -467,7 +467,7 @@ describe('background work', () => {
       audience: AUDIENCE,
       jwksUri: `${ISSUER}/jwks`,
       fetch: async () => Response.json({ keys: [key.jwk] }),
-      keySetStore: { get: () => undefined, set: save },
+      jwksStore: { get: () => undefined, set: save },
     })
     const answer = handle(gate)({ ...EVENT, headers: { authorization: `Bearer ${await key.sign()}` } })
     await eventually(() => save.mock.calls.length === 1)
@@ -483,7 +483,7 @@ describe('background work', () => {
     async (_, handle) => {
       const verify = () => ({ active: true, identity }) as const
       const underWay = new Promise<never>(() => {})
-      const invoke = handle(createGate({ verifier: { verify, underWay } }))
+      const invoke = handle(createGate({ verifier: { verify, backgroundWork: underWay } }))
       const delayed = async () => {
         const answer = invoke(EVENT)
         await isPending(answer)
@@ -505,7 +505,7 @@ describe('background work', () => {
   it('that rejects delays no answer', async () => {
     const verify = () => ({ active: true, identity }) as const
     const underWay = Promise.reject(new Error('no'))
-    const gate = createGate({ verifier: { verify, underWay } })
+    const gate = createGate({ verifier: { verify, backgroundWork: underWay } })
     expect(await lambda(gate, hello)(EVENT)).toMatchObject({ statusCode: 200 })
   })
 })
@@ -569,7 +569,7 @@ it('keeps the stage and the method of an ARN unchanged', async () => {
 })
 
 it('a TOKEN authorizer reads the header of the gate, and never allows an invalid token as anonymous', async () => {
-  const authorizer = lambdaAuthorizer(gateOf({ credentials: { header: 'x-api-token' }, optional: true }), {
+  const authorizer = lambdaAuthorizer(gateOf({ tokenFrom: { header: 'x-api-token' }, optional: true }), {
     response: 'policy',
   })
   const event = (authorizationToken: string) => ({
@@ -579,8 +579,8 @@ it('a TOKEN authorizer reads the header of the gate, and never allows an invalid
   })
   expect(await authorizer(event('good'))).toMatchObject({ principalId: 'emma' })
   await expect(authorizer(event('bad'))).rejects.toThrow('Unauthorized')
-  for (const credentials of [{ header: true }, { header: false, cookie: 'session' }]) {
-    const other = lambdaAuthorizer(gateOf({ credentials, optional: true }), { response: 'policy' })
+  for (const tokenFrom of [{ header: true }, { header: false, cookie: 'session' }]) {
+    const other = lambdaAuthorizer(gateOf({ tokenFrom, optional: true }), { response: 'policy' })
     await expect(other(event('bad'))).rejects.toThrow('Unauthorized')
   }
 })

@@ -1,6 +1,6 @@
 /** How the subprotocols of a WebSocket handshake are read. `test/adapters/websocket.test.ts` opens real connections. */
 
-import { createGate, webSocketHandshake } from '@bearergate/core'
+import { createGate, fromWebSocketRequest } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 
 const identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} } as const
@@ -18,7 +18,7 @@ async function outcomeOf(value: string | readonly string[], authorization?: stri
     'sec-websocket-protocol': value,
     authorization,
   }
-  const handshake = webSocketHandshake({ header: (name) => headers[name] })
+  const handshake = fromWebSocketRequest({ header: (name) => headers[name] })
   const decision = await gate.authenticate(handshake)
   return { outcome: decision.ok ? 'ok' : decision.reason, protocols: handshake.protocols }
 }

@@ -1,13 +1,13 @@
 /** The circuit breaker: what opens and closes it, and what it lets through. */
 
-import { Unavailable } from '@bearergate/core'
+import { UnavailableError } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { CircuitBreaker, CircuitOpenError, type Verdict } from '#core/net/circuit-breaker.ts'
 import { pass, stopClock } from '../../support/clock.ts'
 
 stopClock()
 
-class Failure extends Unavailable {
+class Failure extends UnavailableError {
   readonly verdict: Verdict
 
   constructor(verdict: Verdict, retryAfter = 1) {

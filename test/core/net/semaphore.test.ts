@@ -85,14 +85,18 @@ describe('places', () => {
 })
 
 describe('a full queue', () => {
-  it('rejects an unknown arrival with Unavailable (ATK16)', async () => {
+  it('rejects an unknown arrival with UnavailableError (ATK16)', async () => {
     const { semaphore, rejected, enter } = calls(1, 2)
     for (const name of names('u', 4)) void enter(name, false)
     await settle()
     expect(rejected).toEqual(['u3'])
     const turn = { known: false, signal: new AbortController().signal }
     expect(() => semaphore.run(async () => {}, turn)).toThrow(
-      expect.objectContaining({ name: 'Unavailable', message: 'Too many calls are waiting', retryAfter: 1 }),
+      expect.objectContaining({
+        name: 'UnavailableError',
+        message: 'Too many calls are waiting',
+        retryAfter: 1,
+      }),
     )
   })
 

@@ -107,21 +107,25 @@ describe('auth0', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token for the same audience', ID, 'invalid_claim: azp'],
-    ['an ID token with a nonce', { ...ID, nonce: 'n-0S6' }, 'wrong_type: the claim "nonce"'],
-    ['an ID token of the client that asked', { ...ID, aud: ACCESS.azp }, 'wrong_audience'],
+    ['an ID token with a nonce', { ...ID, nonce: 'n-0S6' }, 'not_an_access_token: the claim "nonce"'],
+    ['an ID token of the client that asked', { ...ID, aud: ACCESS.azp }, 'audience_mismatch'],
     ['a client without a name', { ...ACCESS, azp: '' }, 'invalid_claim: azp'],
     ['a client that is no string', { ...ACCESS, azp: ['web'] }, 'invalid_claim: azp'],
     [
       'another tenant',
       { ...ACCESS, iss: 'https://evil.eu.auth0.com/' },
-      'wrong_issuer: iss is another issuer',
+      'issuer_mismatch: iss is another issuer',
     ],
     [
       'an issuer without the slash',
       { ...ACCESS, iss: 'https://acme.eu.auth0.com' },
-      'wrong_issuer: iss differs by a trailing slash only',
+      'issuer_mismatch: iss differs by a trailing slash only',
     ],
-    ['a token for userinfo only', { ...ACCESS, aud: 'https://acme.eu.auth0.com/userinfo' }, 'wrong_audience'],
+    [
+      'a token for userinfo only',
+      { ...ACCESS, aud: 'https://acme.eu.auth0.com/userinfo' },
+      'audience_mismatch',
+    ],
     ['no audience', { ...ACCESS, aud: undefined }, 'missing_claim: aud'],
   ])('refuses %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)

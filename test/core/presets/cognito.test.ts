@@ -94,8 +94,10 @@ describe('cognito', () => {
     const from = provider.asked.length
     expect(await outcome(updated, await sign(key, { ...ACCESS, iss: UPDATED }))).toBe('active')
     expect(provider.asked.slice(from)).toEqual([`${UPDATED}/.well-known/jwks.json`])
-    expect(await outcome(updated, await sign(key, ACCESS))).toMatch(/^wrong_issuer/)
-    expect(await outcome(verifier(), await sign(key, { ...ACCESS, iss: UPDATED }))).toMatch(/^wrong_issuer/)
+    expect(await outcome(updated, await sign(key, ACCESS))).toMatch(/^issuer_mismatch/)
+    expect(await outcome(verifier(), await sign(key, { ...ACCESS, iss: UPDATED }))).toMatch(
+      /^issuer_mismatch/,
+    )
   })
 
   it('asks for the resource too where one is named', async () => {
@@ -104,7 +106,7 @@ describe('cognito', () => {
     expect(await outcome(bound, await sign(key, { ...ACCESS, aud: audience }))).toBe('active')
     expect(await outcome(bound, await sign(key, ACCESS))).toBe('missing_claim: aud')
     expect(await outcome(bound, await sign(key, { ...ACCESS, aud: 'https://b.example.com' }))).toBe(
-      'wrong_audience',
+      'audience_mismatch',
     )
     expect(await outcome(bound, await sign(key, { ...ACCESS, aud: audience, client_id: 'evil' }))).toBe(
       'invalid_claim: client_id',
@@ -112,9 +114,13 @@ describe('cognito', () => {
   })
 
   it.each<[string, Claims, string]>([
-    ['an ID token', ID, 'wrong_type: the claim "token_use"'],
-    ['an ID token that names its client', { ...ID, client_id: CLIENT }, 'wrong_type: the claim "token_use"'],
-    ['another use', { ...ACCESS, token_use: 'refresh' }, 'wrong_type: the claim "token_use"'],
+    ['an ID token', ID, 'not_an_access_token: the claim "token_use"'],
+    [
+      'an ID token that names its client',
+      { ...ID, client_id: CLIENT },
+      'not_an_access_token: the claim "token_use"',
+    ],
+    ['another use', { ...ACCESS, token_use: 'refresh' }, 'not_an_access_token: the claim "token_use"'],
     ['no use', { ...ACCESS, token_use: undefined }, 'missing_claim: token_use'],
     ['another client', { ...ACCESS, client_id: 'evil' }, 'invalid_claim: client_id'],
     ['no client', { ...ACCESS, client_id: undefined }, 'missing_claim: client_id'],
@@ -122,12 +128,12 @@ describe('cognito', () => {
     [
       'another pool',
       { ...ACCESS, iss: 'https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Evil' },
-      'wrong_issuer: iss is another issuer',
+      'issuer_mismatch: iss is another issuer',
     ],
     [
       'the same pool id in another region',
       { ...ACCESS, iss: `https://cognito-idp.us-east-1.amazonaws.com/${POOL}` },
-      'wrong_issuer: iss is another issuer',
+      'issuer_mismatch: iss is another issuer',
     ],
   ])('refuses %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)

@@ -79,7 +79,7 @@ describe('okta', () => {
     const other = verifier({ authorizationServer: 'aus9s3ami4MXPMEyi0h7' })
     expect(await outcome(other, await sign(key, { ...ACCESS, iss: OTHER }))).toBe('active')
     expect(provider.asked.at(-1)).toBe(`${OTHER}/v1/keys`)
-    expect(await outcome(other, await sign(key, ACCESS))).toBe('wrong_issuer: iss is another issuer')
+    expect(await outcome(other, await sign(key, ACCESS))).toBe('issuer_mismatch: iss is another issuer')
   })
 
   it('takes the tokens of the named clients only, where they are named', async () => {
@@ -90,28 +90,28 @@ describe('okta', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token for the same audience', ID, 'missing_claim: cid'],
-    ['an ID token with a nonce', { ...ID, nonce: 'n' }, 'wrong_type: the claim "nonce"'],
-    ['an ID token with a hash', { ...ID, at_hash: 'h' }, 'wrong_type: the claim "at_hash"'],
+    ['an ID token with a nonce', { ...ID, nonce: 'n' }, 'not_an_access_token: the claim "nonce"'],
+    ['an ID token with a hash', { ...ID, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
     ['a client without a name', { ...ACCESS, cid: '' }, 'invalid_claim: cid'],
-    ['another server', { ...ACCESS, iss: OTHER }, 'wrong_issuer: iss is another issuer'],
+    ['another server', { ...ACCESS, iss: OTHER }, 'issuer_mismatch: iss is another issuer'],
     [
       'the organization’s server',
       { ...ACCESS, iss: `https://${DOMAIN}` },
-      'wrong_issuer: iss is another issuer',
+      'issuer_mismatch: iss is another issuer',
     ],
     [
       'another organization',
       { ...ACCESS, iss: 'https://evil.okta.com/oauth2/default' },
-      'wrong_issuer: iss is another issuer',
+      'issuer_mismatch: iss is another issuer',
     ],
-    ['another audience', { ...ACCESS, aud: 'api://other' }, 'wrong_audience'],
+    ['another audience', { ...ACCESS, aud: 'api://other' }, 'audience_mismatch'],
   ])('refuses %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
   it('refuses the token of the organization’s server by its type too', async () => {
     const internal = await sign(key, ACCESS, { typ: 'application/okta-internal-at+jwt' })
-    expect(await outcome(verifier(), internal)).toBe('wrong_type: typ')
+    expect(await outcome(verifier(), internal)).toBe('not_an_access_token: typ')
   })
 
   it('refuses another algorithm and another key', async () => {

@@ -1,6 +1,6 @@
 /** Stores that share key sets between processes, and the work that is passed to `waitUntil` on runtimes that freeze between requests. */
 
-import { createGate, type KeySetEvent, type KeySetStore, type StoredKeySet } from '@bearergate/core'
+import { createGate, type JwksEvent, type JwksStore, type StoredJwks } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { dropDeadlines, eventually, pass, stopClock } from '../../support/clock.ts'
 import { AUDIENCE, createKey, ISSUER, type TestKey } from '../../support/issuer.ts'
@@ -13,7 +13,7 @@ beforeAll(async () => {
   key = await createKey('ES256')
   other = await createKey('ES256', 'other')
 })
-let events: KeySetEvent[] = []
+let events: JwksEvent[] = []
 /** The types of the events, and where the keys came from. */
 const told = () =>
   events.map((event) => [event.type, event.type === 'refreshed' ? event.source : undefined].join(' ').trim())
@@ -39,9 +39,9 @@ function issuer(keys: () => readonly TestKey[] = () => [key]) {
   return Object.assign(state, { fetch })
 }
 
-function storeOf(kept?: StoredKeySet) {
+function storeOf(kept?: StoredJwks) {
   const sets = new Map(kept === undefined ? [] : [[PLACE, kept]])
-  const store: KeySetStore = {
+  const store: JwksStore = {
     get: async (name) => sets.get(name),
     set: async (name, set) => void sets.set(name, set),
   }
@@ -50,7 +50,7 @@ function storeOf(kept?: StoredKeySet) {
 
 function gateFor(
   server: ReturnType<typeof issuer>,
-  keySetStore?: KeySetStore,
+  jwksStore?: JwksStore,
   options: { timeout?: number | undefined } = {},
 ) {
   // The events of this test: what a gate does in the background may end after its test.
@@ -61,9 +61,9 @@ function gateFor(
     jwksUri: PLACE,
     fetch: server.fetch,
     cache: false,
-    keySetStore,
+    jwksStore,
     ...options,
-    onKeySet: (event) => void heard.push(event),
+    onJwks: (event) => void heard.push(event),
   })
 }
 
@@ -93,7 +93,7 @@ describe('a key set store', () => {
     expect(told()).toEqual(['refreshed issuer', 'refreshed store'])
   })
 
-  it('keeps no key set longer than "staleFor" after it was fetched, by whichever process', async () => {
+  it('keeps no key set longer than "staleIfError" after it was fetched, by whichever process', async () => {
     const server = issuer()
     server.mode = 'down'
     const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 3_000_000 })
@@ -113,7 +113,7 @@ describe('a key set store', () => {
     expect(await outcome(gateFor(server, storeOf(kept).store))).toBe('ok')
   })
 
-  it('uses a set as long as its "max-age", if that is longer than "staleFor"', async () => {
+  it('uses a set as long as its "max-age", if that is longer than "staleIfError"', async () => {
     const server = issuer()
     server.mode = 'down'
     const { store } = storeOf({ keys: [key.jwk], fetchedAt: Date.now() - 7_200_000, maxAge: 86_400 })
@@ -124,7 +124,7 @@ describe('a key set store', () => {
   it('has saved the fetched set when ready() resolves', async () => {
     const { store, sets } = storeOf()
     let save = () => {}
-    const slow: KeySetStore = {
+    const slow: JwksStore = {
       get: store.get,
       set: (name, set) =>
         new Promise<void>((resolve) => {
@@ -222,7 +222,7 @@ describe('a key set store', () => {
       audience: AUDIENCE,
       jwksUri: `${ISSUER}/moved`,
       fetch: server.fetch,
-      keySetStore: store,
+      jwksStore: store,
     })
     expect(await outcome(moved)).toBe('401 unknown_key')
     expect(await outcome(moved, other)).toBe('ok')
@@ -249,9 +249,9 @@ describe('a key set store', () => {
   )
 
   it('must have the methods "get" and "set" (BI20)', () => {
-    for (const keySetStore of [null, {}, { get() {} }, 'kv', new Map()])
-      if (keySetStore instanceof Map) expect(() => gateFor(issuer(), keySetStore as never)).not.toThrow()
-      else expect(() => gateFor(issuer(), (keySetStore ?? 7) as never)).toThrow(/"keySetStore"/)
+    for (const jwksStore of [null, {}, { get() {} }, 'kv', new Map()])
+      if (jwksStore instanceof Map) expect(() => gateFor(issuer(), jwksStore as never)).not.toThrow()
+      else expect(() => gateFor(issuer(), (jwksStore ?? 7) as never)).toThrow(/"jwksStore"/)
   })
 })
 
@@ -276,7 +276,7 @@ describe('waitUntil', () => {
 
   it('receives the saving of a fetched set', async () => {
     let stored = () => {}
-    const store: KeySetStore = {
+    const store: JwksStore = {
       get: () => undefined,
       set: () =>
         new Promise<void>((resolve) => {

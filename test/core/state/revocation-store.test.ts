@@ -215,7 +215,7 @@ describe('the source of an identity', () => {
       expect(await gate.authenticate(request())).toMatchObject({
         identity: {
           issuer: ISSUER,
-          source: { verifier: 'introspected', issuer: ISSUER, tokenFrom: 'header' },
+          source: { verifier: 'introspection', issuer: ISSUER, tokenFrom: 'header' },
         },
       })
       await gate.revoke(revocation)
@@ -242,7 +242,7 @@ describe('the source of an identity', () => {
     const places = { cookie: 'session', query: true }
     const gate = createGate({
       verifier: opaque({ lookup: () => ({ subject: 'emma' }), cache: { ttl: 60 } }),
-      credentials: places,
+      tokenFrom: places,
     })
     const from = (request: object) => {
       const decision = gate.authenticate({ header: () => undefined, ...request })

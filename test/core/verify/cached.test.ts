@@ -149,7 +149,7 @@ describe('cached', () => {
   it('verifies again if the verifier says that a cached result is no longer valid', async () => {
     let holds = true
     const verify = vi.fn(async () => active('a'))
-    const cache = cached({ verify, holds: () => holds }, { ttl: 60 })
+    const cache = cached({ verify, isStillValid: () => holds }, { ttl: 60 })
     await cache.verify('a')
     await cache.verify('a')
     expect(verify).toHaveBeenCalledOnce()
@@ -231,7 +231,7 @@ describe('the cache of jwt', () => {
     pass(59.75)
     expect(await ask()).toMatchObject({ ok: true })
     pass(0.25)
-    expect(await ask()).toMatchObject({ ok: false, reason: 'too_old' })
+    expect(await ask()).toMatchObject({ ok: false, reason: 'max_age_exceeded' })
   })
 })
 

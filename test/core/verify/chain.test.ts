@@ -76,7 +76,7 @@ describe('a chain of JWT, prefixed, static and opaque tokens', () => {
     lookup.mockClear()
     const other = await createKey('ES256', 'ES256-1')
     expect(await outcome(gate, await key.sign({ exp: NOW - 60 }))).toBe('401 expired')
-    expect(await outcome(gate, await key.sign({ aud: 'other' }))).toBe('401 wrong_audience')
+    expect(await outcome(gate, await key.sign({ aud: 'other' }))).toBe('401 audience_mismatch')
     expect(await outcome(gate, await other.sign())).toBe('401 invalid_signature')
     expect(lookup).not.toHaveBeenCalled()
   })
@@ -99,7 +99,9 @@ describe('a chain of JWT, prefixed, static and opaque tokens', () => {
 describe('a chain of verifiers that own their tokens', () => {
   it('rejects a token that none of them handles, with the reason', async () => {
     const gate = gateOf(chain(ofIssuer(), opaque({ prefix: 'acme', lookup: () => null })))
-    expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe('401 wrong_issuer')
+    expect(await outcome(gate, await key.sign({ iss: 'https://other.example.com' }))).toBe(
+      '401 issuer_mismatch',
+    )
     expect(await outcome(gate, 'garbage')).toBe('401 malformed_token')
     expect(await outcome(gate, 'e30.e30.e30.e30.e30')).toBe('401 encrypted_token')
   })
@@ -156,8 +158,8 @@ describe('the next verifier', () => {
     ['null', () => null],
     ['a promise of a word', async () => 'no'],
     ['a promise that rejects', () => Promise.reject(new Error('no'))],
-  ])('answers 503 if "owns" returns %s (FX56)', async (_, answer) => {
-    const member = { ...good, owns: answer as never }
+  ])('answers 503 if "canVerify" returns %s (FX56)', async (_, answer) => {
+    const member = { ...good, canVerify: answer as never }
     expect(await outcome(gateOf(chain(member, good)), 'a')).toBe('503 unavailable')
   })
 })
@@ -182,10 +184,10 @@ it.each([
   },
 )
 
-describe('an asynchronous "owns"', () => {
+describe('an asynchronous "canVerify"', () => {
   const slow = (answer: boolean | undefined, subject: string) => ({
     verify: () => ({ active: true, identity: identity(subject) }) as const,
-    owns: async () => answer,
+    canVerify: async () => answer,
   })
 
   it('decides which verifier alone handles a token', async () => {
@@ -203,10 +205,10 @@ describe('an asynchronous "owns"', () => {
     const unheard: unknown[] = []
     const hear = (cause: unknown) => void unheard.push(cause)
     process.on('unhandledRejection', hear)
-    const rejects = { ...slow(true, 'a'), owns: () => Promise.reject(new Error('down')) }
+    const rejects = { ...slow(true, 'a'), canVerify: () => Promise.reject(new Error('down')) }
     const throws = {
       ...slow(true, 'b'),
-      owns() {
+      canVerify() {
         throw new Error('no')
       },
     }
@@ -219,10 +221,10 @@ describe('an asynchronous "owns"', () => {
 
   it('is not called when the chain is created', async () => {
     const issuer = { ...slow(true, 'a'), issuers: ['https://a.example.com'] }
-    const failing = { ...issuer, owns: () => Promise.reject(new Error('down')) }
+    const failing = { ...issuer, canVerify: () => Promise.reject(new Error('down')) }
     const throwing = {
       ...issuer,
-      owns() {
+      canVerify() {
         throw new Error('no')
       },
     }
@@ -234,23 +236,23 @@ describe('a chain as a member', () => {
   it('handles the tokens of its members', () => {
     const member = (answer: boolean | undefined): TokenVerifier => ({
       verify: () => ({ active: false, reason: 'expired' }),
-      owns: () => answer as boolean,
+      canVerify: () => answer as boolean,
     })
-    expect(chain(member(false), member(true)).owns?.('a')).toBe(true)
-    expect(chain(member(false), member(false)).owns?.('a')).toBe(false)
-    expect(chain(member(false), member(undefined)).owns?.('a')).toBeUndefined()
+    expect(chain(member(false), member(true)).canVerify?.('a')).toBe(true)
+    expect(chain(member(false), member(false)).canVerify?.('a')).toBe(false)
+    expect(chain(member(false), member(undefined)).canVerify?.('a')).toBeUndefined()
   })
 
   it('in a cache keeps a result valid as long as the verifier that made it says', async () => {
     let holds = true
     const verify = vi.fn((): Active => ({ active: true, identity: identity('held') }))
-    const own: TokenVerifier = { verify, holds: () => holds }
+    const own: TokenVerifier = { verify, isStillValid: () => holds }
     for (const wrapped of [own, cached(own, { ttl: 60 })]) {
       verify.mockClear()
       holds = true
       const unknown: TokenVerifier = {
         verify: () => ({ active: false, reason: 'unknown_token' }),
-        holds: () => false,
+        isStillValid: () => false,
       }
       const gate = gateOf(cached(chain(unknown, wrapped), { ttl: 60 }))
       await outcome(gate, 'a')
@@ -392,7 +394,7 @@ describe('a chain', () => {
   it('asks the right verifier whether a cached result is still valid, in nested chains', async () => {
     let isHeld = true
     const verify = vi.fn(() => ({ active: true as const, identity: identity('inner') }))
-    const inner: TokenVerifier = { verify, holds: () => isHeld }
+    const inner: TokenVerifier = { verify, isStillValid: () => isHeld }
     const gate = gateOf(cached(chain(chain(inner)), { ttl: 60 }))
     for (let turn = 0; turn < 3; turn += 1) expect(await outcome(gate, 'a')).toBe('ok opaque inner')
     expect(verify).toHaveBeenCalledTimes(1)

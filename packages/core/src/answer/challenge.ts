@@ -1,7 +1,8 @@
 /** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
-import type { Refusal } from '../model/decision.ts'
 import type { Seconds } from '../lib/assert.ts'
+import { isScopeToken } from '../lib/syntax.ts'
+import type { Denied } from '../model/decision.ts'
 import type { Reason, Rejection } from '../model/rejection.ts'
 
 const STATUS = {
@@ -14,30 +15,27 @@ const STATUS = {
 type ErrorCode = keyof typeof STATUS
 
 /** What the client is told: one fixed text for each reason, never anything that it sent (RFC 6750 §3.1). */
-const TOLD: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
+const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
   malformed_credentials: ['invalid_request', 'The credentials are malformed'],
   multiple_credentials: ['invalid_request', 'Credentials were sent more than once'],
   credentials_too_long: ['invalid_request', 'The credentials are too long'],
   insecure_transport: ['invalid_request', 'The access token was sent without TLS'],
   malformed_token: ['invalid_token', 'The access token is malformed'],
   encrypted_token: ['invalid_token', 'Encrypted access tokens are not supported'],
-  wrong_type: ['invalid_token', 'The token is not an access token'],
+  not_an_access_token: ['invalid_token', 'The token is not an access token'],
   algorithm_not_allowed: ['invalid_token', 'The signature algorithm of the access token is not allowed'],
   unsupported_header: ['invalid_token', 'The access token has a header parameter that is not supported'],
   unknown_key: ['invalid_token', 'The access token was signed with an unknown key'],
   invalid_signature: ['invalid_token', 'The signature of the access token is invalid'],
   unknown_token: ['invalid_token', 'The access token is not valid'],
   revoked: ['invalid_token', 'The access token was revoked'],
-  unproven_binding: [
-    'invalid_token',
-    'The access token is bound to a key and cannot be used as a bearer token',
-  ],
-  wrong_issuer: ['invalid_token', 'The issuer of the access token is not trusted here'],
-  wrong_audience: ['invalid_token', 'The access token is meant for another audience'],
+  missing_proof: ['invalid_token', 'The access token is bound to a key and cannot be used as a bearer token'],
+  issuer_mismatch: ['invalid_token', 'The issuer of the access token is not trusted here'],
+  audience_mismatch: ['invalid_token', 'The access token is meant for another audience'],
   expired: ['invalid_token', 'The access token expired'],
   not_yet_valid: ['invalid_token', 'The access token is not valid yet'],
   issued_in_future: ['invalid_token', 'The access token was issued in the future'],
-  too_old: ['invalid_token', 'The access token is too old'],
+  max_age_exceeded: ['invalid_token', 'The access token is too old'],
   missing_claim: ['invalid_token', 'The access token lacks a required claim'],
   invalid_claim: ['invalid_token', 'The access token has an invalid claim'],
   insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
@@ -52,9 +50,9 @@ const MAX_RETRY_AFTER = 3600
 /** Writes the answers of one gate. */
 export interface Challenger {
   /** The answer to a request that its sender has to mend. */
-  refuse(rejection: Rejection): Refusal
+  refuse(rejection: Rejection): Denied
   /** The answer where nobody could tell (RFC 9110 §15.6.4). `retryAfter` is rounded up, to 1 s at least and an hour at most. */
-  unavailable(retryAfter: Seconds): Refusal
+  unavailable(retryAfter: Seconds): Denied
 }
 
 export interface ChallengeSettings {
@@ -68,7 +66,7 @@ export interface ChallengeSettings {
 }
 
 export function createChallenger({ realm, scopes, metadataUrl, exposed }: ChallengeSettings): Challenger {
-  const prepared = new Map<Reason, Refusal>()
+  const prepared = new Map<Reason, Denied>()
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
 
   function challenge(parameters: Readonly<Record<string, string | undefined>>): Fields {
@@ -79,10 +77,10 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
     return { 'WWW-Authenticate': `Bearer ${written.join(', ')}`, ...expose('WWW-Authenticate') }
   }
 
-  function write(rejection: Rejection): Refusal {
+  function write(rejection: Rejection): Denied {
     const { reason } = rejection
     if (reason === 'no_credentials') return answer(401, reason, {}, challenge({ scope: scopeList(scopes) }))
-    const [error, description] = TOLD[reason]
+    const [error, description] = ERROR_BY_REASON[reason]
     const body = { error, error_description: description }
     const needed = error === 'invalid_token' ? scopes : (rejection.scopes ?? [])
     const parameters = {
@@ -119,11 +117,11 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
 type Fields = Readonly<Record<string, string>>
 
 function answer(
-  status: Refusal['status'],
-  reason: Refusal['reason'],
-  body: Refusal['body'],
+  status: Denied['status'],
+  reason: Denied['reason'],
+  body: Denied['body'],
   headers: Fields,
-): Refusal {
+): Denied {
   const all = Object.freeze({ ...headers, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
   const text = JSON.stringify(Object.freeze(body))
   return Object.freeze({
@@ -139,13 +137,6 @@ function answer(
 /** RFC 9110 §5.6.4: printable ASCII, with `"` and `\` escaped; whatever else was configured becomes `?`. */
 function quotable(value: string): string {
   return value.replaceAll(/[^\x20-\x7E]/gu, '?').replaceAll(/["\\]/g, '\\$&')
-}
-
-/** RFC 6749 §3.3: what a scope-token may consist of. */
-const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
-
-export function isScopeToken(value: unknown): value is string {
-  return typeof value === 'string' && SCOPE_TOKEN.test(value)
 }
 
 /** `offline_access` is between a client and the authorization server: no resource asks for it. */

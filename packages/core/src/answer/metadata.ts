@@ -1,10 +1,10 @@
 /** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
 
-import { askedFor } from './challenge.ts'
-import type { CredentialPlaces } from '../extract/extract.ts'
+import type { TokenSources } from '../extract/extract.ts'
+import { assertString, readOptions } from '../lib/assert.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
-import { readOptions, text } from '../lib/assert.ts'
-import { type RequestView, targetOf } from '../request/request.ts'
+import { type RequestLike, targetOf } from '../request/request.ts'
+import { askedFor } from './challenge.ts'
 
 /** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
 export interface ResourceMetadata {
@@ -44,7 +44,7 @@ const FLAGS = ['tls_client_certificate_bound_access_tokens', 'dpop_bound_access_
 const MEMBERS = ['resource', ...LISTS, ...TEXTS, ...URLS, ...FLAGS]
 
 /** An answer that needs no token. */
-export interface PublicAnswer {
+export interface MetadataResponse {
   readonly status: 200 | 204 | 405
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
@@ -58,13 +58,13 @@ export interface ProtectedResource {
   /** Where the document is. */
   readonly url: string
   /** The answer to a request for the document, `undefined` for any other. */
-  answer(request: RequestView): PublicAnswer | undefined
+  answer(request: RequestLike): MetadataResponse | undefined
 }
 
 interface Defaults {
   readonly issuers: readonly string[]
   readonly scopes: readonly string[]
-  readonly places: CredentialPlaces
+  readonly places: TokenSources
 }
 
 /** @throws TypeError where a member is unknown, missing or impossible */
@@ -90,14 +90,14 @@ export function protectedResource(given: string | ResourceMetadata, defaults: De
  * What answers a request for the metadata of a gate's resource, or of one that is described.
  * @throws TypeError where the gate has no `resource`, or a member is unknown, missing or impossible
  */
-export function metadataAnswer(
+export function metadataHandler(
   source:
     | ResourceMetadata
     | {
-        metadata(request: RequestView): PublicAnswer | undefined
+        metadata(request: RequestLike): MetadataResponse | undefined
         describe(): { metadataUrl?: string | undefined }
       },
-): (request: RequestView) => PublicAnswer | undefined {
+): (request: RequestLike) => MetadataResponse | undefined {
   if (typeof source === 'object' && source !== null && 'metadata' in source) {
     if (source.describe().metadataUrl === undefined) throw new TypeError('the gate has no "resource"')
     return (request) => source.metadata(request)
@@ -116,10 +116,10 @@ const DOCUMENT = { ...OPEN, 'Content-Type': 'application/json', 'Cache-Control':
 const PREFLIGHT = { ...OPEN, 'Access-Control-Allow-Methods': METHODS, 'Access-Control-Allow-Headers': '*' }
 
 function answer(
-  status: PublicAnswer['status'],
+  status: MetadataResponse['status'],
   body: string,
   fields: Readonly<Record<string, string>>,
-): PublicAnswer {
+): MetadataResponse {
   const headers = Object.freeze({ ...fields })
   return {
     status,
@@ -138,7 +138,7 @@ function metadataOf(given: ResourceMetadata): ResourceMetadata {
   secureUrl('resource', read.resource)
   if (String(read.resource).includes('?')) throw new TypeError('"resource" must be a URL without query')
   for (const [name, value] of Object.entries(read)) {
-    if (TEXTS.includes(name) || name.includes('#')) text(name, value)
+    if (TEXTS.includes(name) || name.includes('#')) assertString(name, value)
     else if (URLS.includes(name)) secureUrl(name, value)
     else if (FLAGS.includes(name) && typeof value !== 'boolean')
       throw new TypeError(`"${name}" must be true or false`)

@@ -1,9 +1,9 @@
 /** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
 
-import type { Preflight } from '../model/decision.ts'
+import { assertInteger, assertStrings, readOptions, type Seconds } from '../lib/assert.ts'
 import { isFieldName } from '../lib/syntax.ts'
-import { count, readOptions, type Seconds, texts } from '../lib/assert.ts'
-import type { RequestView } from '../request/request.ts'
+import type { Preflight } from '../model/decision.ts'
+import type { RequestLike } from '../request/request.ts'
 
 /**
  * How the gate answers preflights. Browsers want `Access-Control-Allow-Origin` on the answers to the real requests, too,
@@ -27,7 +27,7 @@ export interface PreflightPolicy {
 export type CorsMiddleware = (...args: never[]) => unknown
 
 /** Answers one preflight. */
-export type AnswerPreflight = (request: RequestView) => Preflight
+export type AnswerPreflight = (request: RequestLike) => Preflight
 
 /** @throws TypeError if a member is unknown, missing or impossible */
 export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): AnswerPreflight {
@@ -40,7 +40,7 @@ export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): Answe
   const methods = names('allowPreflight.methods', read.methods).toUpperCase()
   const headers = names('allowPreflight.headers', read.headers ?? ['Authorization', 'Content-Type'])
   const origins = read.origins === undefined || read.origins === '*' ? '*' : originsOf(read.origins)
-  const maxAge = count('allowPreflight.maxAge', read.maxAge, { preset: 600, min: 0, max: 86_400 })
+  const maxAge = assertInteger('allowPreflight.maxAge', read.maxAge, { preset: 600, min: 0, max: 86_400 })
   const allowed = {
     'Access-Control-Allow-Methods': methods,
     'Access-Control-Allow-Headers': headers,
@@ -73,14 +73,14 @@ function preflight(fields: Readonly<Record<string, string>>): Preflight {
 }
 
 function names(option: string, value: unknown): string {
-  const list = texts(option, value)
+  const list = assertStrings(option, value)
   if (!list.every(isFieldName))
     throw new TypeError(`"${option}" must be an array of names, such as ['GET', 'POST'] (RFC 9110 §5.6.2)`)
   return list.join(', ')
 }
 
 function originsOf(value: unknown): readonly string[] {
-  const list = texts('allowPreflight.origins', value)
+  const list = assertStrings('allowPreflight.origins', value)
   for (const origin of list)
     if (origin.includes('*') || !URL.canParse(origin) || new URL(origin).origin !== origin)
       throw new TypeError(
@@ -93,7 +93,7 @@ function originsOf(value: unknown): readonly string[] {
  * Whether a request is a preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method`, and nothing that a
  * browser leaves out of a preflight: credentials, cookies and a body (Fetch §4.8).
  */
-export function isPreflight(request: RequestView): boolean {
+export function isPreflight(request: RequestLike): boolean {
   return (
     request.method === 'OPTIONS' &&
     typeof request.header('origin') === 'string' &&
@@ -104,7 +104,7 @@ export function isPreflight(request: RequestView): boolean {
   )
 }
 
-function hasBody(request: RequestView): boolean {
+function hasBody(request: RequestLike): boolean {
   if (request.hasBody === true || request.header('transfer-encoding') !== undefined) return true
   const length = request.header('content-length')
   return length !== undefined && length !== '0'

@@ -1,9 +1,9 @@
 /** Step 4, what an identity must be allowed to do: requirements, and what is lacking (RFC 6750 §3.1, RFC 9470). */
 
-import { isScopeToken } from '../answer/challenge.ts'
-import { type Identity, isObject, own } from '../model/identity.ts'
-import { count, disown, type Seconds } from '../lib/assert.ts'
-import { isKnownRejection, type Rejection, Unavailable } from '../model/rejection.ts'
+import { assertInteger, ignoreRejection, type Seconds } from '../lib/assert.ts'
+import { isScopeToken } from '../lib/syntax.ts'
+import { getOwn, type Identity, isObject } from '../model/identity.ts'
+import { isKnownRejection, type Rejection, UnavailableError } from '../model/rejection.ts'
 
 /**
  * Something that an operation requires of an identity: made by `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and
@@ -16,9 +16,9 @@ export interface Rule {
   /** The scopes that a token needs for it: what a challenge names before there is a token. */
   readonly scopes: readonly string[]
   /** All that this identity needs for it, what it has included: a challenge that names half of it leads round in a circle. */
-  needs(identity: Identity<unknown>, context: Context): Needs
+  challenge(identity: Identity<unknown>, context: Context): Needs
   /** What is lacking; `undefined` where it is met. */
-  judge(identity: Identity<unknown>, context: Context): Rejection | undefined
+  check(identity: Identity<unknown>, context: Context): Rejection | undefined
 }
 
 /** What a client can ask its authorization server for. */
@@ -72,7 +72,7 @@ export function claim(
   const wanted: readonly unknown[] = values
   return simple(
     ({ claims }) => {
-      const value = isObject(claims) ? own(claims, name) : undefined
+      const value = isObject(claims) ? getOwn(claims, name) : undefined
       return (Array.isArray(value) ? value : [value]).some((item) => wanted.includes(item))
     },
     insufficient(`the claim ${name} is not what is needed`),
@@ -103,7 +103,7 @@ const MAX_SKEW = 300
  */
 export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
   if (seconds === undefined) throw new TypeError('"maxAge" must be a whole number of seconds')
-  const age = count('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
+  const age = assertInteger('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
   single('maxAge', more)
   return simple(
     ({ authenticatedAt: at }, { now }) => {
@@ -126,21 +126,24 @@ export function allOf<I extends Identity<unknown> = Identity<unknown>>(
   ...requirements: Requirements<I>
 ): Rule {
   const rules = rulesOf('allOf', requirements)
-  const needs = (identity: Identity<unknown>, context: Context) =>
-    joined(rules.map((rule) => rule.needs(identity, context)))
+  const challenge = (identity: Identity<unknown>, context: Context) =>
+    joined(rules.map((rule) => rule.challenge(identity, context)))
   return Object.freeze({
     scopes: Object.freeze(rules.flatMap(({ scopes }) => scopes)),
-    needs,
-    judge(identity: Identity<unknown>, context: Context) {
+    challenge,
+    check(identity: Identity<unknown>, context: Context) {
       const lacking = rules
-        .map((rule) => rule.judge(identity, context))
+        .map((rule) => rule.check(identity, context))
         .filter((rejection) => rejection !== undefined)
       const [first] = lacking
       if (first === undefined) return undefined
       const rights = lacking.filter(({ reason }) => reason === 'insufficient_scope')
       const [right] = rights
-      if (right === undefined) return { ...first, ...needs(identity, context) }
-      return { ...right, scopes: rights.some(isAttainable) ? (needs(identity, context).scopes ?? []) : [] }
+      if (right === undefined) return { ...first, ...challenge(identity, context) }
+      return {
+        ...right,
+        scopes: rights.some(isAttainable) ? (challenge(identity, context).scopes ?? []) : [],
+      }
     },
   })
 }
@@ -157,14 +160,14 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
   const [first] = rules as [Rule, ...Rule[]]
   return Object.freeze({
     scopes: first.scopes,
-    needs(identity: Identity<unknown>, context: Context) {
-      const met = rules.find((rule) => rule.judge(identity, context) === undefined)
-      return (met ?? first).needs(identity, context)
+    challenge(identity: Identity<unknown>, context: Context) {
+      const met = rules.find((rule) => rule.check(identity, context) === undefined)
+      return (met ?? first).challenge(identity, context)
     },
-    judge(identity: Identity<unknown>, context: Context) {
+    check(identity: Identity<unknown>, context: Context) {
       const lacks: Rejection[] = []
       for (const rule of rules) {
-        const rejection = rule.judge(identity, context)
+        const rejection = rule.check(identity, context)
         if (rejection === undefined) return undefined
         lacks.push(rejection)
       }
@@ -174,9 +177,9 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
 }
 
 /** The check of an option that takes a requirement. */
-export function requirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
+export function toRequirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
   if (typeof value === 'function') return predicate(value as (identity: Identity<unknown>) => boolean)
-  if (typeof (value as Rule | null)?.judge !== 'function')
+  if (typeof (value as Rule | null)?.check !== 'function')
     throw new TypeError(`"${name}" must be a requirement, such as scope('read'), or a function`)
   return value
 }
@@ -187,15 +190,15 @@ export function authorize(
   required: Rule | undefined,
   context: Context,
 ): Rejection | undefined {
-  const rejection: unknown = required?.judge(identity, context)
+  const rejection: unknown = required?.check(identity, context)
   if (rejection === undefined || isKnownRejection(rejection)) return rejection
-  disown(rejection)
-  throw new Unavailable('Requirement returned an invalid result: expected `undefined` or a rejection')
+  ignoreRejection(rejection)
+  throw new UnavailableError('Requirement returned an invalid result: expected `undefined` or a rejection')
 }
 
 function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
   if (requirements.length === 0) throw new TypeError(`"${name}" needs at least one requirement`)
-  return requirements.map((item) => requirement(name, item))
+  return requirements.map((item) => toRequirement(name, item))
 }
 
 function simple(isMet: (identity: Identity<unknown>, context: Context) => boolean, given: Rejection): Rule {
@@ -203,8 +206,8 @@ function simple(isMet: (identity: Identity<unknown>, context: Context) => boolea
   const rejection = Object.freeze({ ...given, scopes })
   return Object.freeze({
     scopes,
-    needs: () => rejection,
-    judge: (identity: Identity<unknown>, context: Context) =>
+    challenge: () => rejection,
+    check: (identity: Identity<unknown>, context: Context) =>
       isMet(identity, context) ? undefined : rejection,
   })
 }
@@ -236,8 +239,8 @@ function isAttainable({ reason, scopes = [] }: Rejection): boolean {
 /** A promise is truthy, whatever becomes of it: only `true` is a yes, and only `false` a no. */
 function answerOf(answer: unknown, who: string): boolean {
   if (typeof answer === 'boolean') return answer
-  disown(answer)
-  throw new Unavailable(`${who} gave neither true nor false`)
+  ignoreRejection(answer)
+  throw new UnavailableError(`${who} gave neither true nor false`)
 }
 
 function single(name: string, more: readonly unknown[]): void {

@@ -1,10 +1,10 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
-import { isObject, own, type TokenSource } from '../model/identity.ts'
+import { assertBoolean, isPromiseLike, readOptions } from '../lib/assert.ts'
 import { isFieldName, TCHAR, withoutSpace } from '../lib/syntax.ts'
-import { flag, isPending, readOptions } from '../lib/assert.ts'
+import { getOwn, isObject, type TokenSource } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
-import { FormTooLong, type RequestView, targetOf } from '../request/request.ts'
+import { FormTooLong, type RequestLike, targetOf } from '../request/request.ts'
 
 /** The longest `Authorization` value that is looked at, in characters. */
 export const MAX_HEADER_LENGTH = 16_384
@@ -12,7 +12,7 @@ export const MAX_HEADER_LENGTH = 16_384
 export const MAX_TOKEN_LENGTH = 8_192
 
 /** Where a gate looks for a token. One in more places than one is refused (RFC 6750 §2). */
-export interface CredentialPlaces {
+export interface TokenSources {
   /** `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field that holds the token alone. Default `true`. */
   header?: boolean | string | undefined
   /**
@@ -32,11 +32,11 @@ export interface CredentialPlaces {
 /** A token, and where it stood. Its syntax is `b64token`, and it has at most 8,192 characters. */
 export interface Credentials {
   readonly token: string
-  readonly place: TokenSource
+  readonly source: TokenSource
 }
 
 type Found = Credentials | Rejection
-export type Extract = (request: RequestView) => Found | Promise<Found>
+export type Extract = (request: RequestLike) => Found | Promise<Found>
 
 const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
 
@@ -56,27 +56,28 @@ const MULTIPLE: Rejection = { reason: 'multiple_credentials' }
 const TOO_LONG: Rejection = { reason: 'credentials_too_long' }
 
 /** @throws TypeError where a place is impossible, or none is left */
-export function createExtract(places: CredentialPlaces = {}): Extract {
-  const read = readOptions('credentials', places, ['header', 'form', 'query', 'cookie'])
-  const from: ((request: RequestView) => Found)[] = []
+export function createExtract(places: TokenSources = {}): Extract {
+  const read = readOptions('tokenFrom', places, ['header', 'form', 'query', 'cookie'])
+  const from: ((request: RequestLike) => Found)[] = []
   if (typeof read.header === 'string') {
     const field = named('header', read.header).toLowerCase()
     from.push((request) => inField(request, field))
-  } else if (flag('header', read.header, true)) from.push(inAuthorization)
-  if (flag('query', read.query)) from.push(inQuery)
+  } else if (assertBoolean('header', read.header, true)) from.push(inAuthorization)
+  if (assertBoolean('query', read.query)) from.push(inQuery)
   if (read.cookie !== undefined) {
     const cookie = named('cookie', read.cookie)
     from.push((request) => inCookie(request, cookie))
   }
-  const form = flag('form', read.form)
+  const form = assertBoolean('form', read.form)
   const [only] = from
-  if (only === undefined && !form) throw new TypeError('"credentials" leaves no place for a token')
+  if (only === undefined && !form)
+    throw new TypeError('"tokenFrom" must leave a place for a token, such as { header: true }')
   if (!form)
     return from.length === 1 ? (only as Extract) : (request) => one(from.map((look) => look(request)))
   return (request) => {
     const found = from.map((look) => look(request))
     const body = inForm(request)
-    return isPending(body)
+    return isPromiseLike(body)
       ? Promise.resolve(body).then((late) => one([...found, late]))
       : one([...found, body])
   }
@@ -97,22 +98,22 @@ function one(found: readonly Found[]): Found {
 /**
  * What stands in the `Authorization` field as tokens usually do, its syntax unchecked. Only for asking whether it is known.
  */
-export function usualToken(request: RequestView): string | undefined {
+export function usualToken(request: RequestLike): string | undefined {
   const value = request.header('authorization')
   if (typeof value !== 'string' || !value.startsWith(USUAL)) return undefined
   return value.length <= USUAL.length + MAX_TOKEN_LENGTH ? value.slice(USUAL.length) : undefined
 }
 
-function inAuthorization(request: RequestView): Found {
+function inAuthorization(request: RequestLike): Found {
   const value = singleton(request.header('authorization'))
   if (typeof value !== 'string') return value
   const token = BEARER.exec(value)?.[1]
-  if (token !== undefined) return token.length > MAX_TOKEN_LENGTH ? TOO_LONG : { token, place: 'header' }
+  if (token !== undefined) return token.length > MAX_TOKEN_LENGTH ? TOO_LONG : { token, source: 'header' }
   if (JOINED.test(value)) return MULTIPLE
   return OTHER_SCHEME.test(value) ? NONE : MALFORMED
 }
 
-function inField(request: RequestView, name: string): Found {
+function inField(request: RequestLike, name: string): Found {
   const value = singleton(request.header(name))
   return typeof value === 'string' ? tokenOf(value, 'header') : value
 }
@@ -128,7 +129,7 @@ function singleton(given: unknown): string | Rejection {
 
 const PARAMETER = 'access_token'
 
-function inQuery(request: RequestView): Found {
+function inQuery(request: RequestLike): Found {
   const [, query] = targetOf(request)
   return query === '' ? NONE : parameterOf(new URLSearchParams(query), 'query')
 }
@@ -136,13 +137,13 @@ function inQuery(request: RequestView): Found {
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
 const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 
-function inForm(request: RequestView): Found | Promise<Found> {
+function inForm(request: RequestLike): Found | Promise<Found> {
   const type = request.header('content-type')
   // Whoever parsed the body took one of them.
   if (Array.isArray(type) && type.length > 1) return MALFORMED
   if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
   const fields = request.form?.()
-  if (!isPending(fields)) return formToken(fields)
+  if (!isPromiseLike(fields)) return formToken(fields)
   return Promise.resolve(fields).then(formToken, (cause) => {
     if (cause instanceof FormTooLong) return TOO_LONG
     throw cause
@@ -155,7 +156,7 @@ function formToken(fields: unknown): Found {
     return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED
   }
   if (!isObject(fields)) return UNPARSED
-  const value = own(fields, PARAMETER)
+  const value = getOwn(fields, PARAMETER)
   if (value === undefined) return NONE
   if (Array.isArray(value)) return MULTIPLE
   if (typeof value !== 'string') return MALFORMED
@@ -174,7 +175,7 @@ function parameterOf(parameters: URLSearchParams, place: 'query' | 'form'): Foun
 }
 
 /** RFC 6265 §5.4. A cookie that is there twice may have been planted by a neighbour: nobody knows which is ours. */
-function inCookie(request: RequestView, name: string): Found {
+function inCookie(request: RequestLike, name: string): Found {
   const given: unknown = request.header('cookie')
   const text = Array.isArray(given) ? given.join(';') : given
   if (text === undefined) return NONE
@@ -210,7 +211,7 @@ export function isToken(value: string): boolean {
   return value.length <= MAX_TOKEN_LENGTH && TOKEN.test(value)
 }
 
-function tokenOf(value: string, place: keyof CredentialPlaces): Found {
+function tokenOf(value: string, place: keyof TokenSources): Found {
   if (value.length > MAX_TOKEN_LENGTH) return TOO_LONG
-  return TOKEN.test(value) ? { token: value, place } : MALFORMED
+  return TOKEN.test(value) ? { token: value, source: place } : MALFORMED
 }

@@ -1,11 +1,11 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import { allOf, type Requirement, type Rule, requirement, scope } from '../authorize/requirement.ts'
 import { isTargetedCacheControl, type RequiredHeaders, stricter } from '../answer/cache-headers.ts'
+import { allOf, type Requirement, type Rule, scope, toRequirement } from '../authorize/requirement.ts'
 import type { Decision, Passed } from '../model/decision.ts'
-import type { Gate } from './gate.ts'
-import type { OnReject } from './options.ts'
 import type { Sender } from '../model/identity.ts'
+import type { Gate } from './gate.ts'
+import type { OnDenied } from './options.ts'
 
 interface Attachment<I extends Sender = Sender> {
   readonly gate: Gate<I>
@@ -29,7 +29,7 @@ function attachments(): Attachments {
 const all = attachments()
 
 /** Stores whom a gate let pass for a request, or for whatever lives as long. */
-export function attach<I extends Sender>(carrier: object, gate: Gate<I>, decision: Passed<I>): void {
+export function setDecision<I extends Sender>(carrier: object, gate: Gate<I>, decision: Passed<I>): void {
   const attachment = { gate, identity: decision.identity, before: all.get(carrier) }
   all.set(carrier, attachment as unknown as Attachment)
 }
@@ -38,7 +38,7 @@ export function attach<I extends Sender>(carrier: object, gate: Gate<I>, decisio
  * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
  * @throws TypeError if the gate's middleware did not run for this request
  */
-export function identityFrom<I extends Sender>(carrier: object, gate: Gate<I>): I {
+export function getIdentity<I extends Sender>(carrier: object, gate: Gate<I>): I {
   for (let found = all.get(carrier); found !== undefined; found = found.before)
     if (found.gate === (gate as unknown)) return found.identity as I
   throw new TypeError('this bearer() did not run for this request: mount it before this handler')
@@ -48,13 +48,13 @@ export function identityFrom<I extends Sender>(carrier: object, gate: Gate<I>): 
  * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
  * @throws TypeError if that gate did not run for this request; without a gate also if more than one ran
  */
-export function authorizeAttached(
+export function authorizeRequest(
   carrier: object,
   required: Requirement,
   named?: Gate<Sender>,
-): [decision: Decision<Sender>, onReject: OnReject] {
+): [decision: Decision<Sender>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
-  return [gate.authorize(identityFrom(carrier, gate), required), gate.onReject]
+  return [gate.authorize(getIdentity(carrier, gate), required), gate.onDenied]
 }
 
 function onlyGate(carrier: object): Gate<Sender> {
@@ -82,7 +82,7 @@ export function scopesRequirement(scopes: readonly Scopes[]): Rule {
   const [first, ...others] = scopes.flatMap((given) => given ?? []).map((name) => scope(name))
   if (first === undefined)
     throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
-  return requirement('requireScope', allOf(first, ...others))
+  return toRequirement('requireScope', allOf(first, ...others))
 }
 
 /** What is used of a `node:http` response. */
@@ -98,7 +98,7 @@ export interface NodeResponse {
  * Makes the answer to an allowed request carry `decision.headers`, whatever the handler sets: the stricter value wins.
  * The handler may set its headers until they are sent, so they are merged then.
  */
-export function insist(response: NodeResponse, headers: RequiredHeaders): void {
+export function forceHeaders(response: NodeResponse, headers: RequiredHeaders): void {
   const { writeHead } = response
   const names = Object.keys(headers).map((name) => name.toLowerCase())
   const isAffected = (name: string) => names.includes(name.toLowerCase()) || isTargetedCacheControl(name)

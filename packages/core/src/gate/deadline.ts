@@ -1,8 +1,8 @@
 /** Nobody waits for a decision without end: what was asked may never answer. */
 
-import { monotonic, timeout } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { monotonic, timeout } from '../lib/clock.ts'
+import { UnavailableError } from '../model/rejection.ts'
 
 /** Requests that begin together share a timer, for so long a part of the deadline; but on Workers a timer ends with its request. */
 const SHARE = globalThis.navigator?.userAgent === 'Cloudflare-Workers' ? 0 : 0.1
@@ -16,11 +16,11 @@ export class Deadline {
     this.#seconds = seconds
   }
 
-  /** The same as the promise, or `Unavailable` where it does not settle in time, at nine tenths of the deadline or later. */
+  /** The same as the promise, or `UnavailableError` where it does not settle in time, at nine tenths of the deadline or later. */
   within<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = this.#together()
-      const expire = () => reject(new Unavailable(`There was no verification within ${this.#seconds} s`))
+      const expire = () => reject(new UnavailableError(`There was no verification within ${this.#seconds} s`))
       waiting.add(expire)
       Promise.resolve(promise)
         .finally(() => waiting.delete(expire))

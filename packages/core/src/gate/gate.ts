@@ -1,41 +1,31 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
 import { isImmediate, sha256 } from '#digest'
-import { authorize, type Context, type Requirement, requirement } from '../authorize/requirement.ts'
 import { cacheHeaders, type RequiredHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
-import { Deadline } from './deadline.ts'
-import type { Decision, Passed, Preflight, Refusal } from '../model/decision.ts'
-import { type DecisionListener, notify } from '../observe/events.ts'
+import { type MetadataResponse, protectedResource } from '../answer/metadata.ts'
+import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
+import { authorize, type Context, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { type Credentials, createExtract, usualToken } from '../extract/extract.ts'
-import { type Background, type ProtectedHandler, protect } from './protect.ts'
 import {
-  GATE_OPTIONS,
-  type IssuerGateOptions,
-  type OnReject,
-  type Passing,
-  type VerifierGateOptions,
-  verifierOf,
-} from './options.ts'
-import { foundIn, type Identity, type Sender } from '../model/identity.ts'
-import { now as systemNow } from '../lib/clock.ts'
-import { type PublicAnswer, protectedResource } from '../answer/metadata.ts'
-import {
-  after,
-  callback,
-  disown,
-  flag,
-  isPending,
-  number,
-  oneOf,
+  assertBoolean,
+  assertFunction,
+  assertNumber,
+  assertOneOf,
+  assertString,
+  ignoreRejection,
+  isPromiseLike,
+  mapMaybe,
   readOptions,
   type Seconds,
-  text,
 } from '../lib/assert.ts'
-import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
+import { now as systemNow } from '../lib/clock.ts'
+import type { Decision, Denied, Passed, Preflight } from '../model/decision.ts'
+import { foundIn, type Identity, type Sender } from '../model/identity.ts'
+import { isRejection, type Rejection, UnavailableError } from '../model/rejection.ts'
+import { type DecisionListener, notify } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
-import { isRejection, type Rejection, Unavailable } from '../model/rejection.ts'
-import { type RequestView, viewOf } from '../request/request.ts'
+import { type RequestLike, toRequestLike } from '../request/request.ts'
 import {
   askRevoked,
   memoryRevocations,
@@ -45,12 +35,22 @@ import {
 } from '../state/revocations.ts'
 import type { RawClaims } from '../verify/claims/mapping.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { checkedVerification, secondsOf, type Verification } from '../verify/verifier.ts'
+import { secondsOf, type Verification, validateResult } from '../verify/verifier.ts'
+import { Deadline } from './deadline.ts'
+import {
+  type AllowedIdentity,
+  GATE_OPTIONS,
+  type IssuerGateOptions,
+  type OnDenied,
+  type VerifierGateOptions,
+  verifierOf,
+} from './options.ts'
+import { type Background, type ProtectedHandler, protect } from './protect.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Sender = Identity> {
   /** Who answers a refused request in Express and Koa. */
-  readonly onReject: OnReject
+  readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` names one. */
   readonly cors: CorsMiddleware | undefined
   /**
@@ -58,7 +58,7 @@ export interface Gate<I extends Sender = Identity> {
    * @param request a fetch `Request`, or the view of any other request
    * @param background what keeps the runtime awake for what goes on after the answer, such as the `ctx` of a Worker
    */
-  authenticate(request: Request | RequestView, background?: Background): Decision<I> | Promise<Decision<I>>
+  authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
   /**
    * Decides whether an identity may do what is required: 403 with every scope that is needed, or 401 where a stronger
    * authentication is, if not; 401 where there is no identity.
@@ -75,7 +75,7 @@ export interface Gate<I extends Sender = Identity> {
    * The answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3); `undefined`
    * for any other. `protect` and the middleware of Express and Koa give it themselves.
    */
-  metadata(request: Request | RequestView): PublicAnswer | undefined
+  metadata(request: Request | RequestLike): MetadataResponse | undefined
   /**
    * Revokes a token, or all tokens of a subject: from now on the gate rejects them, cached results and pending
    * verifications included, and so does every gate with the same `revocations`. An entry ends with its tokens.
@@ -86,7 +86,7 @@ export interface Gate<I extends Sender = Identity> {
   /**
    * Has at hand what the first request needs, such as the issuer's keys. A server that starts may wait for it; one that
    * does not loses nothing, for the first request fetches them then.
-   * @throws Unavailable where they cannot be had now
+   * @throws UnavailableError where they cannot be had now
    */
   ready(): Promise<void>
   /**
@@ -126,27 +126,29 @@ const INSECURE: Rejection = {
  */
 export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
-): Gate<Passing<V, Anonymous>>
+): Gate<AllowedIdentity<V, Anonymous>>
 export function createGate<Claims = RawClaims, Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
-): Gate<Passing<Identity<Claims>, Anonymous>>
+): Gate<AllowedIdentity<Identity<Claims>, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
   type I = V | undefined
   const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, GATE_OPTIONS)
   const { verifier, isOwn } = verifierOf<V>(read)
-  const extract = createExtract(read.credentials)
+  const extract = createExtract(read.tokenFrom)
   /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
-  const recalls = isImmediate && read.credentials === undefined && verifier.recall !== undefined
-  const required = read.requirement === undefined ? undefined : requirement('requirement', read.requirement)
-  const isRevoked = callback('isRevoked', read.isRevoked, undefined)
-  const onDecision = callback('onDecision', read.onDecision, undefined) as DecisionListener<I> | undefined
-  const now = callback('now', read.now, systemNow)
-  const deadline = new Deadline(number('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
-  const realm = text('realm', read.realm === undefined ? 'api' : read.realm)
-  const optional = flag('optional', read.optional)
-  const requireTls = flag('requireTls', read.requireTls)
-  const isSecure = callback('isSecure', read.isSecure, undefined)
-  const allowLoopback = flag('allowLoopback', read.allowLoopback)
+  const recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
+  const required = read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
+  const isRevoked = assertFunction('isRevoked', read.isRevoked, undefined)
+  const onDecision = assertFunction('onDecision', read.onDecision, undefined) as
+    | DecisionListener<I>
+    | undefined
+  const now = assertFunction('now', read.now, systemNow)
+  const deadline = new Deadline(assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
+  const realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
+  const optional = assertBoolean('optional', read.optional)
+  const requireTls = assertBoolean('requireTls', read.requireTls)
+  const isSecure = assertFunction('isSecure', read.isSecure, undefined)
+  const allowLoopback = assertBoolean('allowLoopback', read.allowLoopback)
   if (!requireTls && (isSecure !== undefined || allowLoopback))
     throw new TypeError(
       '"isSecure" and "allowLoopback" need "requireTls: true": without it plain http is allowed',
@@ -164,21 +166,21 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
       : protectedResource(read.resource, {
           issuers: verifier.issuers ?? [],
           scopes,
-          places: read.credentials ?? {},
+          places: read.tokenFrom ?? {},
         })
   const challenger = createChallenger({
     realm,
     scopes,
     metadataUrl: resource?.url,
-    exposed: flag('exposeChallenge', read.exposeChallenge),
+    exposed: assertBoolean('exposeChallenge', read.exposeChallenge),
   })
   const context: Context = {
     now: () => secondsOf(now),
-    implies: callback('scopeImplies', read.scopeImplies, undefined),
+    implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
   }
   const revocations =
     read.revocations === undefined ? memoryRevocations({ now }) : revocationStore(read.revocations)
-  const { header, cookie } = read.credentials ?? {}
+  const { header, cookie } = read.tokenFrom ?? {}
   const caching = cacheHeaders(
     header === false ? '' : header === true ? undefined : header,
     cookie !== undefined,
@@ -187,20 +189,20 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   const anonymous = passed<I>(undefined, caching.anonymous)
 
   function authenticate(
-    source: Request | RequestView,
+    source: Request | RequestLike,
     background?: Background,
   ): Decision<I> | Promise<Decision<I>> {
     try {
-      const outcome = decide(viewOf(source))
+      const outcome = decide(toRequestLike(source))
       // Others may wait for it: some runtimes end what is pending when the client has gone, or the answer was given.
-      if (background !== undefined && isPending(outcome)) stayAwake(background, () => outcome)
-      const decision = isPending(outcome)
+      if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
+      const decision = isPromiseLike(outcome)
         ? deadline.within(outcome).then(settle).catch(unavailable)
         : settle(outcome)
       if (background === undefined) return decision
-      return after(decision, (made) => {
+      return mapMaybe(decision, (made) => {
         // What is still under way when the decision is made, such as a refresh, goes on after the answer.
-        stayAwake(background, () => verifier.underWay)
+        keepAlive(background, () => verifier.backgroundWork)
         return made
       })
     } catch (cause) {
@@ -208,12 +210,12 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     }
   }
 
-  function decide(request: RequestView): Outcome<I> | PromiseLike<Outcome<I>> {
+  function decide(request: RequestLike): Outcome<I> | PromiseLike<Outcome<I>> {
     const text = recalls ? usualToken(request) : undefined
     const hash = text === undefined ? undefined : (sha256(text) as string)
-    const known = hash === undefined ? undefined : verifier.recall?.(hash)
-    if (known !== undefined) return verify(request, { token: text as string, place: 'header' }, known)
-    return after<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
+    const known = hash === undefined ? undefined : verifier.getCached?.(hash)
+    if (known !== undefined) return verify(request, { token: text as string, source: 'header' }, known)
+    return mapMaybe<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
       if (isRejection(found)) return withoutCredentials(request, found)
       return verify(request, found, undefined, found.token === text ? hash : undefined)
     })
@@ -221,15 +223,15 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   /** While anything is awaited, the hash of the token is held, and never its text. */
   function verify(
-    request: RequestView,
-    { token, place }: Credentials,
+    request: RequestLike,
+    { token, source: place }: Credentials,
     known?: Verification<V>,
     hash?: string,
   ): Outcome<I> | PromiseLike<Outcome<I>> {
     if (requireTls && !cameSecurely(request)) return INSECURE
     const presented = new PresentedToken(token, hash)
     const verification = known ?? verifier.verify(token, presented)
-    const isAwaited = isPending(verification) || isRevoked !== undefined
+    const isAwaited = isPromiseLike(verification) || isRevoked !== undefined
     const revocationHash = isAwaited || revocations.needsHash ? presented.revocationHash : undefined
     return judged(verification, revocationHash, place)
   }
@@ -237,37 +239,37 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   function judged(
     verification: Verification<V> | PromiseLike<Verification<V>>,
     hash: Hash,
-    place: Credentials['place'],
+    place: Credentials['source'],
   ): Outcome<I> | PromiseLike<Outcome<I>> {
-    return after<Verification<V>, Outcome<I>>(verification, (given) => judge(given, hash, place))
+    return mapMaybe<Verification<V>, Outcome<I>>(verification, (given) => judge(given, hash, place))
   }
 
-  function withoutCredentials(request: RequestView, rejection: Rejection): Outcome<I> {
+  function withoutCredentials(request: RequestLike, rejection: Rejection): Outcome<I> {
     if (rejection.reason !== 'no_credentials') return rejection
     if (answerPreflight !== undefined && isPreflight(request)) return answerPreflight(request)
     return optional ? anonymous : rejection
   }
 
-  function cameSecurely(request: RequestView): boolean {
+  function cameSecurely(request: RequestLike): boolean {
     if (request.secure === true || (allowLoopback && request.loopback === true)) return true
     if (isSecure === undefined) return false
     const answer: unknown = isSecure(request)
     if (typeof answer === 'boolean') return answer
-    disown(answer)
-    throw new Unavailable('"isSecure" must return true or false')
+    ignoreRejection(answer)
+    throw new UnavailableError('"isSecure" must return true or false')
   }
 
   function judge(
     given: Verification<V>,
     hash: Hash,
-    place: Credentials['place'],
+    place: Credentials['source'],
   ): Outcome<I> | PromiseLike<Outcome<I>> {
-    const verification = checkedVerification(given, now)
+    const verification = validateResult(given, now)
     if (!verification.active) return verification
     const { identity } = verification
     const unproven = prove(identity)
     if (unproven !== undefined) return unproven
-    return after<boolean, Outcome<I>>(isTakenBack(identity, hash), (revoked) => {
+    return mapMaybe<boolean, Outcome<I>>(isRevokedNow(identity, hash), (revoked) => {
       if (revoked) return REVOKED
       const rejection = authorize(identity, required, context)
       if (rejection !== undefined) return rejection
@@ -276,9 +278,9 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   }
 
   /** What was revoked here is asked last: so it counts also where it was revoked a moment ago. */
-  function isTakenBack(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
+  function isRevokedNow(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
     if (isRevoked === undefined) return isRevokedHere(identity, hash)
-    return after(
+    return mapMaybe(
       askRevoked(() => isRevoked(identity)),
       (revoked) => revoked || isRevokedHere(identity, hash),
     )
@@ -294,21 +296,21 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     return outcome
   }
 
-  function refuse(rejection: Rejection): Refusal {
+  function refuse(rejection: Rejection): Denied {
     const refusal = challenger.refuse(rejection)
     if (onDecision !== undefined) notify(onDecision, { decision: refusal, detail: detailOf(rejection) })
     return refusal
   }
 
-  function unavailable(cause: unknown): Refusal {
+  function unavailable(cause: unknown): Denied {
     const refusal = challenger.unavailable(retryAfterOf(cause))
     notify(onDecision, { decision: refusal, cause })
     return refusal
   }
 
-  function metadata(request: Request | RequestView): PublicAnswer | undefined {
+  function metadata(request: Request | RequestLike): MetadataResponse | undefined {
     try {
-      return resource?.answer(viewOf(request))
+      return resource?.answer(toRequestLike(request))
     } catch {
       return undefined // What cannot be read is no request for it, and is answered as the gate answers.
     }
@@ -316,12 +318,12 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 
   const gate: Gate<I> = {
     cors: typeof read.allowPreflight === 'function' ? read.allowPreflight : undefined,
-    onReject: oneOf<OnReject>('onReject', read.onReject, ['answer', 'next']),
+    onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),
     authenticate,
     authorize(identity: I, needed: Requirement<V>): Decision<I> {
       try {
         if (identity === undefined) return refuse({ reason: 'no_credentials' })
-        const rejection = authorize(identity, requirement('authorize', needed), context)
+        const rejection = authorize(identity, toRequirement('authorize', needed), context)
         return rejection === undefined ? passed<I>(identity) : refuse(rejection)
       } catch (cause) {
         return unavailable(cause)
@@ -330,7 +332,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(gate, handler),
     metadata,
     revoke: async (revocation: Revocation) =>
-      after(revocationEntry(revocation), (entry) => revocations.revoke(entry)),
+      mapMaybe(revocationEntry(revocation), (entry) => revocations.revoke(entry)),
     ready: async () => verifier.ready?.(),
     close: () => {
       if (isOwn) verifier.close?.()
@@ -367,17 +369,17 @@ function detailOf(rejection: Rejection): string | undefined {
 /** What was thrown may be anything, even something that cannot be looked at. */
 function retryAfterOf(cause: unknown): Seconds {
   try {
-    return cause instanceof Unavailable && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1
+    return cause instanceof UnavailableError && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1
   } catch {
     return 1
   }
 }
 
 /** Has a runtime wait for work, if there is any. What it throws, or rejects with, is its own affair. */
-function stayAwake(background: Background, workOf: () => PromiseLike<unknown> | undefined): void {
+function keepAlive(background: Background, workOf: () => PromiseLike<unknown> | undefined): void {
   try {
     const work = workOf()
-    if (work !== undefined) disown(background.waitUntil(Promise.resolve(work).catch(() => {})))
+    if (work !== undefined) ignoreRejection(background.waitUntil(Promise.resolve(work).catch(() => {})))
   } catch {}
 }
 
@@ -385,7 +387,7 @@ function stayAwake(background: Background, workOf: () => PromiseLike<unknown> | 
  * Returns a gate as it is, or the gate that options describe.
  * @param more what else was given, which would be ignored: a gate has its options already
  */
-export function gateOf<I extends Sender>(options: object | Gate<I>, more: readonly unknown[] = []): Gate<I> {
+export function toGate<I extends Sender>(options: object | Gate<I>, more: readonly unknown[] = []): Gate<I> {
   if (more.length > 0)
     throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)

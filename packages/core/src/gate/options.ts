@@ -1,17 +1,17 @@
 /** What a gate is told, and the verifier that it describes. */
 
-import type { Requirement } from '../authorize/requirement.ts'
-import type { DecisionListener } from '../observe/events.ts'
-import type { CredentialPlaces } from '../extract/extract.ts'
-import type { Identity } from '../model/identity.ts'
 import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
-import type { Seconds } from '../lib/assert.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
-import type { RequestView } from '../request/request.ts'
+import type { Requirement } from '../authorize/requirement.ts'
+import type { TokenSources } from '../extract/extract.ts'
+import type { Seconds } from '../lib/assert.ts'
+import type { Identity } from '../model/identity.ts'
+import type { DecisionListener } from '../observe/events.ts'
+import type { RequestLike } from '../request/request.ts'
 import type { RevocationStore } from '../state/revocations.ts'
+import type { RawClaims } from '../verify/claims/mapping.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../verify/jwt/options.ts'
-import type { RawClaims } from '../verify/claims/mapping.ts'
 import { type TokenVerifier, tokenVerifier } from '../verify/verifier.ts'
 
 /** What every gate can be told. */
@@ -36,7 +36,7 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    * field: `(request) => request.header('x-forwarded-proto') === 'https'`. On a platform that accepts https only, such
    * as Workers: `() => true`. Default: only the socket and the framework decide.
    */
-  isSecure?: ((request: RequestView) => boolean) | undefined
+  isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
    * With `requireTls`: allows plain http if both addresses of the socket are this machine's and no proxy has added
    * `Forwarded`, `Via` or `X-Forwarded-*`. A proxy on the same machine that adds none of them passes as well, so use it
@@ -44,7 +44,7 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    */
   allowLoopback?: boolean | undefined
   /** Where a token may stand. Default: in the `Authorization` field only. */
-  credentials?: CredentialPlaces | undefined
+  tokenFrom?: TokenSources | undefined
   /** What every request needs, beyond a good token. Default: nothing. */
   requirement?: Requirement<V> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
@@ -57,7 +57,7 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /** Told of each decision. It cannot change it, and what it throws is ignored. */
-  onDecision?: DecisionListener<Passing<V, Anonymous>> | undefined
+  onDecision?: DecisionListener<AllowedIdentity<V, Anonymous>> | undefined
   /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
   deadline?: Seconds | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
@@ -72,12 +72,12 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   exposeChallenge?: boolean | undefined
   /**
    * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
-   * error handling, which gets a `RefusalError` (`next`).
+   * error handling, which gets a `BearerAuthError` (`next`).
    */
-  onReject?: OnReject | undefined
+  onDenied?: OnDenied | undefined
 }
 
-export type OnReject = 'answer' | 'next'
+export type OnDenied = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
 export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
@@ -96,7 +96,9 @@ export type VerifierGateOptions<
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
 /** The identity type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
-export type Passing<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [false]
+export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boolean> = [Anonymous] extends [
+  false,
+]
   ? V
   : V | undefined
 
@@ -107,7 +109,7 @@ const SETTINGS = [
   'requireTls',
   'isSecure',
   'allowLoopback',
-  'credentials',
+  'tokenFrom',
   'requirement',
   'scopeImplies',
   'isRevoked',
@@ -116,7 +118,7 @@ const SETTINGS = [
   'allowPreflight',
   'revocations',
   'exposeChallenge',
-  'onReject',
+  'onDenied',
 ] as const
 
 /** Every option of `createGate`. */

@@ -1,10 +1,10 @@
 /** Protects a fetch handler: Workers, Deno, Bun, or any framework of `Request` and `Response`. */
 
 import { isTargetedCacheControl, type RequiredHeaders, stricter } from '../answer/cache-headers.ts'
+import type { MetadataResponse } from '../answer/metadata.ts'
+import type { CorsMiddleware } from '../answer/preflight.ts'
 import type { Decision, Preflight } from '../model/decision.ts'
 import { isObject, type Sender } from '../model/identity.ts'
-import type { PublicAnswer } from '../answer/metadata.ts'
-import type { CorsMiddleware } from '../answer/preflight.ts'
 
 export type ProtectedHandler<I extends Sender, Rest extends unknown[] = []> = (
   request: Request,
@@ -21,7 +21,7 @@ export interface Background {
 interface Authenticating<I extends Sender> {
   readonly cors: CorsMiddleware | undefined
   authenticate(request: Request, background?: Background): Decision<I> | Promise<Decision<I>>
-  metadata(request: Request): PublicAnswer | undefined
+  metadata(request: Request): MetadataResponse | undefined
 }
 
 export function protect<I extends Sender, Rest extends unknown[]>(

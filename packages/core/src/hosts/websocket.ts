@@ -1,21 +1,21 @@
 /** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
 
-import { answerOf, type Preflight, type Refusal } from '../model/decision.ts'
 import type { Gate } from '../gate/gate.ts'
-import type { Sender } from '../model/identity.ts'
-import { withoutSpace } from '../lib/syntax.ts'
 import { readOptions } from '../lib/assert.ts'
-import { type NodeRequest, nodeRequest, type RequestView, viewOf } from '../request/request.ts'
+import { withoutSpace } from '../lib/syntax.ts'
+import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
+import type { Sender } from '../model/identity.ts'
+import { fromNodeRequest, type NodeRequest, type RequestLike, toRequestLike } from '../request/request.ts'
 
 /** What the handshake of a WebSocket is read for. */
-export interface WebSocketHandshake extends RequestView {
+export interface WebSocketHandshake extends RequestLike {
   /** The subprotocols that the client offers, without the one that carries its token. Echo one of these, if any. */
   readonly protocols: readonly string[]
 }
 
 export interface WebSocketOptions {
   /** What stands before the token in the subprotocol that carries it, `bearer.` by default: `new WebSocket(url, ['chat', 'bearer.' + token])`. */
-  marker?: string | undefined
+  subprotocolPrefix?: string | undefined
 }
 
 const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -26,18 +26,20 @@ const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
  * the gate answers 400.
  *
  * @example
- * const handshake = webSocketHandshake(request) // a fetch Request, in Deno, Bun or a Worker
+ * const handshake = fromWebSocketRequest(request) // a fetch Request, in Deno, Bun or a Worker
  * const decision = await gate.authenticate(handshake)
  * @throws TypeError where the marker is not made of token characters (RFC 9110 §5.6.2)
  */
-export function webSocketHandshake(
-  request: Request | RequestView,
+export function fromWebSocketRequest(
+  request: Request | RequestLike,
   options: WebSocketOptions = {},
 ): WebSocketHandshake {
-  const { marker = 'bearer.' } = readOptions('webSocketHandshake', options, ['marker'])
+  const { subprotocolPrefix: marker = 'bearer.' } = readOptions('fromWebSocketRequest', options, [
+    'subprotocolPrefix',
+  ])
   if (typeof marker !== 'string' || !TOKEN_CHARACTERS.test(marker))
-    throw new TypeError('"marker" must be of token characters (RFC 9110 §5.6.2)')
-  const view = viewOf(request)
+    throw new TypeError('"subprotocolPrefix" must be of token characters (RFC 9110 §5.6.2)')
+  const view = toRequestLike(request)
   const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))
   const offered = isUpgrade ? listOf(view.header('sec-websocket-protocol')) : []
   const carried = offered?.filter((name) => name.startsWith(marker))
@@ -120,7 +122,7 @@ export async function authenticateUpgrade<I extends Sender>(
   socket: UpgradeSocket,
   options: WebSocketOptions = {},
 ): Promise<AuthenticatedUpgrade<I> | undefined> {
-  const handshake = webSocketHandshake(nodeRequest(request), options)
+  const handshake = fromWebSocketRequest(fromNodeRequest(request), options)
   // Nobody else listens yet: a client that goes away meanwhile must not end the process.
   socket.on('error', () => {})
   const decision = await gate.authenticate(handshake)
@@ -157,10 +159,10 @@ const STATUS_TEXT = {
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
-  503: 'Service Unavailable',
+  503: 'Service UnavailableError',
 }
 
-function responseOf(decision: Refusal | Preflight): string {
+function responseOf(decision: Denied | Preflight): string {
   const { status } = decision
   const { headers, body: content } = answerOf(decision)
   const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(content.length) })

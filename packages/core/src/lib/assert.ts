@@ -18,7 +18,7 @@ export function readOptions<T extends object>(factory: string, options: T, known
   return read
 }
 
-export function text(name: string, value: unknown): string {
+export function assertString(name: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new TypeError(`"${name}" must be a non-empty string`)
   return value
 }
@@ -27,9 +27,9 @@ export function text(name: string, value: unknown): string {
  * A non-empty list of non-empty strings; one string stands for a list of one. White space around one, such as the line
  * break of a file that it was read from, could never match anything.
  */
-export function texts(name: string, value: unknown): readonly string[] {
+export function assertStrings(name: string, value: unknown): readonly string[] {
   const list: readonly unknown[] =
-    typeof value === 'string' ? [text(name, value)] : Array.isArray(value) ? [...value] : []
+    typeof value === 'string' ? [assertString(name, value)] : Array.isArray(value) ? [...value] : []
   if (list.length === 0 || !list.every((item) => typeof item === 'string' && item !== ''))
     throw new TypeError(`"${name}" must be a non-empty string or a non-empty array of them`)
   const padded = list.find((item) => item !== String(item).trim())
@@ -41,7 +41,7 @@ export function texts(name: string, value: unknown): readonly string[] {
 }
 
 /** A number within bounds, `preset` where it is absent. */
-export function number(
+export function assertNumber(
   name: string,
   value: unknown,
   bounds: { preset: number; min: number; max: number },
@@ -54,18 +54,18 @@ export function number(
 }
 
 /** A whole number within bounds, `preset` where it is absent. */
-export function count(
+export function assertInteger(
   name: string,
   value: unknown,
   bounds: { preset: number; min: number; max: number },
 ): number {
   if (value !== undefined && !Number.isSafeInteger(value))
     throw new TypeError(`"${name}" must be a whole number`)
-  return number(name, value, bounds)
+  return assertNumber(name, value, bounds)
 }
 
 // biome-ignore lint/complexity/noBannedTypes: any callable will do
-export function callback<F extends Function, P extends F | undefined>(
+export function assertFunction<F extends Function, P extends F | undefined>(
   name: string,
   value: F | undefined,
   preset: P,
@@ -75,13 +75,17 @@ export function callback<F extends Function, P extends F | undefined>(
   return value
 }
 
-export function flag(name: string, value: boolean | undefined, preset = false): boolean {
+export function assertBoolean(name: string, value: boolean | undefined, preset = false): boolean {
   if (value === undefined) return preset
   if (typeof value !== 'boolean') throw new TypeError(`"${name}" must be true or false`)
   return value
 }
 
-export function oneOf<T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
+export function assertOneOf<T extends string>(
+  name: string,
+  value: unknown,
+  choices: readonly [T, ...T[]],
+): T {
   if (value === undefined) return choices[0]
   if (!choices.includes(value as T))
     throw new TypeError(`"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}`)
@@ -89,21 +93,21 @@ export function oneOf<T extends string>(name: string, value: unknown, choices: r
 }
 
 /** A promise where none is due: nobody waits for it, so nobody is to hear that it was rejected. */
-export function disown(result: unknown): void {
+export function ignoreRejection(result: unknown): void {
   if (result instanceof Promise) result.catch(() => {})
 }
 
 /** A promise, or whatever else a function of the user's returns to be awaited. */
-export function isPending<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
+export function isPromiseLike<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
   return (
     typeof result === 'object' && result !== null && typeof (result as PromiseLike<T>).then === 'function'
   )
 }
 
 /** What comes of a result, at once where the result is there. What is awaited may be any thenable of the user's. */
-export function after<T, R>(
+export function mapMaybe<T, R>(
   result: T | PromiseLike<T>,
   next: (value: T) => R | PromiseLike<R>,
 ): R | Promise<R> {
-  return isPending(result) ? Promise.resolve(result).then(next) : (next(result) as R | Promise<R>)
+  return isPromiseLike(result) ? Promise.resolve(result).then(next) : (next(result) as R | Promise<R>)
 }

@@ -10,6 +10,22 @@ export function isFieldName(value: string): boolean {
   return FIELD_NAME.test(value)
 }
 
+const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
+
+/** Whether a value is a scope-token (RFC 6749 §3.3). */
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && SCOPE_TOKEN.test(value)
+}
+
+export const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
+
+const TOKEN = new RegExp(`^${B64TOKEN}$`)
+
+/** Whether a text has the syntax `b64token` (RFC 6750 §2.1). */
+export function isB64Token(value: string): boolean {
+  return TOKEN.test(value)
+}
+
 /** Removes SP and HTAB at both ends (RFC 9110 §5.6.3). `trim` also removes NBSP and other characters, which belong to a value. */
 export function withoutSpace(text: string): string {
   let [start, end] = [0, text.length]

@@ -5,7 +5,7 @@ import type { Identity, Sender } from './identity.ts'
 import type { Reason } from './rejection.ts'
 
 /** The outcome for one request. A decision is a value: nothing is thrown, whatever was sent. */
-export type Decision<I extends Sender = Identity> = Passed<I> | Refusal | Preflight
+export type Decision<I extends Sender = Identity> = Passed<I> | Denied | Preflight
 
 /** A request that reaches the handler: with `optional: true` also one without credentials. */
 export type Passed<I extends Sender = Identity> = I extends undefined ? Anonymous : Allowed<NonNullable<I>>
@@ -37,14 +37,14 @@ export interface Preflight {
   readonly status: 204
   readonly headers: Readonly<Record<string, string>>
   /** Empty: 204 has no content. */
-  readonly body: Refusal['body']
+  readonly body: Denied['body']
   readonly reason: 'preflight'
   /** The answer as a new fetch `Response`. */
   toResponse(): Response
 }
 
 /** The request may not pass, with the HTTP answer that says so. Frozen, and shared between requests. */
-export interface Refusal {
+export interface Denied {
   readonly ok: false
   /** 400, 401 or 403 where the client is to mend it; 503 where nobody could tell. */
   readonly status: 400 | 401 | 403 | 503
@@ -61,28 +61,28 @@ export interface Refusal {
 /** What an adapter sends if a request does not reach the handler. */
 export interface Answer {
   readonly status: number
-  readonly headers: Refusal['headers']
+  readonly headers: Denied['headers']
   readonly body: string
 }
 
 /** Returns the answer of a decision, its body as text. */
-export function answerOf({ status, headers, body }: Refusal | Preflight): Answer {
+export function answerOf({ status, headers, body }: Denied | Preflight): Answer {
   return { status, headers, body: status === 204 ? '' : JSON.stringify(body) }
 }
 
-/** A refusal as an error, for frameworks that handle errors in one place (`onReject: 'next'`). */
-export class RefusalError extends Error {
-  override readonly name = 'RefusalError'
+/** A refusal as an error, for frameworks that handle errors in one place (`onDenied: 'next'`). */
+export class BearerAuthError extends Error {
+  override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */
   readonly expose = true
-  readonly status: Refusal['status']
+  readonly status: Denied['status']
   /** Express: the same as `status`. */
-  readonly statusCode: Refusal['status']
-  readonly headers: Refusal['headers']
-  readonly reason: Refusal['reason']
-  readonly body: Refusal['body']
+  readonly statusCode: Denied['status']
+  readonly headers: Denied['headers']
+  readonly reason: Denied['reason']
+  readonly body: Denied['body']
 
-  constructor(refusal: Refusal) {
+  constructor(refusal: Denied) {
     super(refusal.body.error_description ?? 'Authentication is required')
     this.status = refusal.status
     this.statusCode = refusal.status

@@ -8,7 +8,7 @@ import type { Seconds } from '../lib/assert.ts'
  */
 export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   /** How the token was verified. */
-  readonly kind: 'jwt' | 'introspected' | 'opaque' | 'static'
+  readonly kind: 'jwt' | 'introspection' | 'opaque' | 'static'
   /** `sub`: whom the token speaks for. */
   readonly subject?: string | undefined
   /** `iss`: who issued it. */
@@ -63,7 +63,7 @@ export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 /** Who sent a request, or nobody, where a gate lets requests pass that have no identity. */
 export type Sender = Identity<unknown> | undefined
 
-const KINDS: readonly unknown[] = ['jwt', 'introspected', 'opaque', 'static'] satisfies Identity['kind'][]
+const KINDS: readonly unknown[] = ['jwt', 'introspection', 'opaque', 'static'] satisfies Identity['kind'][]
 const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'acr'] as const
 const LISTS = ['audience', 'scopes', 'roles'] as const
 const DATES = ['expiresAt', 'issuedAt', 'authenticatedAt'] as const
@@ -74,7 +74,7 @@ export const MEMBERS: readonly string[] = [...LISTS, ...OPTIONAL, 'claims']
 
 /** The first member that is not what it must be: `scopes` that are a string would match by their parts. */
 export function wrongMember(identity: Partial<Identity<unknown>>): string | undefined {
-  const member = (name: keyof Identity) => own(identity, name)
+  const member = (name: keyof Identity) => getOwn(identity, name)
   if (!KINDS.includes(member('kind'))) return 'kind'
   const wrong = LISTS.find((name) => !isStrings(member(name)))
   return wrong ?? OPTIONAL.find((name) => member(name) !== undefined && !isOf(name, member(name)))
@@ -167,7 +167,7 @@ export function isNestedTooDeeply(value: unknown, levels = MAX_DEPTH): boolean {
 }
 
 /** The own member of a JSON object: what stands on `Object.prototype` is never taken for a member. */
-export function own(object: object, name: string): unknown {
+export function getOwn(object: object, name: string): unknown {
   return Object.hasOwn(object, name) ? (object as Readonly<Record<string, unknown>>)[name] : undefined
 }
 

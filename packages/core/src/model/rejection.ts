@@ -1,4 +1,4 @@
-/** The closed list of reasons for which a request is refused, and `Unavailable` for when nobody could tell. */
+/** The closed list of reasons for which a request is refused, and `UnavailableError` for when nobody could tell. */
 
 import type { Seconds } from '../lib/assert.ts'
 
@@ -7,9 +7,9 @@ import type { Seconds } from '../lib/assert.ts'
  *
  * - nothing usable was sent: `no_credentials`, `malformed_credentials`, `multiple_credentials`, `credentials_too_long`,
  *   `insecure_transport`
- * - not a token of ours: `malformed_token`, `encrypted_token`, `wrong_type`, `algorithm_not_allowed`, `unsupported_header`
- * - no proof: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `unproven_binding`
- * - not for here and now: `wrong_issuer`, `wrong_audience`, `expired`, `not_yet_valid`, `issued_in_future`, `too_old`
+ * - not a token of ours: `malformed_token`, `encrypted_token`, `not_an_access_token`, `algorithm_not_allowed`, `unsupported_header`
+ * - no proof: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `missing_proof`
+ * - not for here and now: `issuer_mismatch`, `audience_mismatch`, `expired`, `not_yet_valid`, `issued_in_future`, `max_age_exceeded`
  * - the claims themselves: `missing_claim`, `invalid_claim`
  * - valid, but too little: `insufficient_scope`, `insufficient_user_authentication`
  */
@@ -23,20 +23,20 @@ export const REASONS = [
   'insecure_transport',
   'malformed_token',
   'encrypted_token',
-  'wrong_type',
+  'not_an_access_token',
   'algorithm_not_allowed',
   'unsupported_header',
   'unknown_key',
   'invalid_signature',
   'unknown_token',
   'revoked',
-  'unproven_binding',
-  'wrong_issuer',
-  'wrong_audience',
+  'missing_proof',
+  'issuer_mismatch',
+  'audience_mismatch',
   'expired',
   'not_yet_valid',
   'issued_in_future',
-  'too_old',
+  'max_age_exceeded',
   'missing_claim',
   'invalid_claim',
   'insufficient_scope',
@@ -78,8 +78,8 @@ export function isRejection(result: object): result is Rejection {
  * Nobody could tell whether the token is good: ours or the issuer's to mend, answered 503 with `Retry-After`.
  * A verifier that throws anything else is treated alike.
  */
-export class Unavailable extends Error {
-  override readonly name = 'Unavailable'
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError'
   /** When a new attempt makes sense, in seconds. */
   readonly retryAfter: Seconds
 

@@ -1,9 +1,9 @@
 /** A circuit breaker: leaves a server alone while it is down, and only then. Forged tokens cannot open it. */
 
-import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../lib/assert.ts'
+import { monotonic } from '../lib/clock.ts'
+import { UnavailableError } from '../model/rejection.ts'
 import { raceAbort } from './fetch-json.ts'
-import { Unavailable } from '../model/rejection.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
 const MIN_FAILURES = 4
@@ -33,7 +33,7 @@ export interface Call<T> {
 }
 
 /** The circuit rejected a call. The server was not asked. */
-export class CircuitOpenError extends Unavailable {}
+export class CircuitOpenError extends UnavailableError {}
 
 /** `retryAt` is when the next trial may start. It also replaces a trial that a runtime dropped, which never ends. */
 type State = { readonly name: 'closed' } | { readonly name: 'half-open' | 'open'; readonly retryAt: Seconds }
@@ -127,7 +127,7 @@ export class CircuitBreaker {
       return await call()
     } catch (cause) {
       if (this.#state !== trial) throw cause
-      const asked = kind === 'probe' && cause instanceof Unavailable ? monotonic() + cause.retryAfter : 0
+      const asked = kind === 'probe' && cause instanceof UnavailableError ? monotonic() + cause.retryAfter : 0
       const opened: State = { name: 'open', retryAt: Math.max(trial.retryAt, asked) }
       this.#state = this.#verdictOf(cause) === 'unclear' ? before : opened
       throw cause

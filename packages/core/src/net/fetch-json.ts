@@ -1,10 +1,10 @@
 /** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
 
-import { isObject } from '../model/identity.ts'
+import type { Seconds } from '../lib/assert.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
 import type { SecureUrl } from '../lib/url.ts'
-import type { Seconds } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { isObject } from '../model/identity.ts'
+import { UnavailableError } from '../model/rejection.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -26,7 +26,7 @@ export interface Fetched {
 }
 
 /** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
-export class UnusableAnswer extends Unavailable {
+export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
 
   constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
@@ -39,18 +39,18 @@ export class UnusableAnswer extends Unavailable {
  * Fetches one JSON object.
  * @param signal the deadline over connecting, headers and body
  * @throws UnusableAnswer where an answer came but cannot be used
- * @throws Unavailable where none came in time
+ * @throws UnavailableError where none came in time
  */
 export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
   return exchange(url, { headers: ALONE, signal }, fetch, signal)
 }
 
 /** After how long a pause connections may be lost without a word, as by a process that stood still, in seconds. */
-const LOST_AFTER: Seconds = 60
+const IDLE_LIMIT: Seconds = 60
 /** How long after such a pause: there may be as many of them as there were questions at once. */
 const IN_DOUBT_FOR: Seconds = 10
 /** How long an answer is waited for then before another question is asked beside, in seconds, and how many are asked at most. */
-const DOUBT: Seconds = 0.5
+const HEDGE_DELAY: Seconds = 0.5
 const MAX_BESIDE = 4
 
 export interface Form {
@@ -76,7 +76,7 @@ export class KeptConnections {
    */
   async post(url: SecureUrl, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
     const now = monotonic()
-    if (this.#askedAt !== undefined && now - this.#askedAt >= LOST_AFTER)
+    if (this.#askedAt !== undefined && now - this.#askedAt >= IDLE_LIMIT)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#askedAt = now
     if (now >= this.#doubtedUntil) return this.#ask(url, await form(), signal)
@@ -108,7 +108,7 @@ export class KeptConnections {
         )
         asked.add(one)
       }
-      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [pause(DOUBT)] : [])])
+      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [pause(HEDGE_DELAY)] : [])])
       if (answer !== undefined) return answer
       if (failure === undefined) continue
       // One that failed by itself may have been a connection that was lost; a second one tells of the server.
@@ -146,8 +146,8 @@ async function exchange(
     }
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {
-    if (cause instanceof Unavailable) throw cause
-    throw signal.aborted ? signal.reason : new Unavailable(`${url} cannot be reached`, { cause })
+    if (cause instanceof UnavailableError) throw cause
+    throw signal.aborted ? signal.reason : new UnavailableError(`${url} cannot be reached`, { cause })
   }
 }
 

@@ -5,8 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import type { Fetch } from './fetch-json.ts'
 import { isPublicHost } from './address.ts'
+import type { Fetch } from './fetch-json.ts'
 
 /**
  * Fetches over https, and connects to public addresses only. A name that resolves to a private, loopback, link-local or

@@ -1,7 +1,7 @@
 /** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
 
-import { isPending } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { isPromiseLike } from '../lib/assert.ts'
+import { UnavailableError } from '../model/rejection.ts'
 
 /** The share of all places that unknown callers may take. The rest is reserved for known callers. */
 const UNKNOWN_SHARE = 3 / 4
@@ -50,7 +50,7 @@ export class Semaphore {
    *
    * Waiting calls run in order of arrival, known callers first. If the queue is full, a known caller takes the place of
    * the unknown one that arrived last.
-   * @throws Unavailable if the queue is full. Rejects with the signal's reason if the signal aborts during the wait.
+   * @throws UnavailableError if the queue is full. Rejects with the signal's reason if the signal aborts during the wait.
    */
   run<T>(call: () => T | PromiseLike<T>, turn: Turn): T | Promise<T> {
     if (this.#mayRun(turn.known)) {
@@ -80,7 +80,7 @@ export class Semaphore {
       this.#leave(known)
       throw cause
     }
-    if (isPending(result)) return Promise.resolve(result).finally(() => this.#leave(known))
+    if (isPromiseLike(result)) return Promise.resolve(result).finally(() => this.#leave(known))
     this.#leave(known)
     return result
   }
@@ -102,7 +102,7 @@ export class Semaphore {
 
   #makeRoom(known: boolean): void {
     if (this.waiting < this.#limits.queue) return
-    const error = new Unavailable(this.#limits.full)
+    const error = new UnavailableError(this.#limits.full)
     const newest = known ? this.#unknown.last : undefined
     if (newest === undefined) throw error
     newest.drop(error)

@@ -1,9 +1,9 @@
 /** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
 
+import { ignoreRejection, type Seconds } from '../lib/assert.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity, Sender } from '../model/identity.ts'
-import { disown, type Seconds } from '../lib/assert.ts'
-import type { Unavailable } from '../model/rejection.ts'
+import type { UnavailableError } from '../model/rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
 export interface DecisionEvent<I extends Sender = Identity> {
@@ -16,12 +16,12 @@ export interface DecisionEvent<I extends Sender = Identity> {
 
 export type DecisionListener<I extends Sender> = (event: DecisionEvent<I>) => void
 
-/** One attempt to fetch the keys of an issuer, or to use a `keySetStore`, as told to `onKeySet`. */
-export type KeySetEvent =
+/** One attempt to fetch the keys of an issuer, or to use a `jwksStore`, as told to `onJwks`. */
+export type JwksEvent =
   | {
       readonly type: 'refreshed'
       readonly issuer: string
-      /** Who gave the set: the issuer, or the `keySetStore` what another process had fetched. */
+      /** Who gave the set: the issuer, or the `jwksStore` what another process had fetched. */
       readonly source: 'issuer' | 'store'
       /** How many keys are used now, and how many of them are new. */
       readonly keys: number
@@ -35,7 +35,7 @@ export type KeySetEvent =
   | {
       readonly type: 'failed'
       readonly issuer: string
-      readonly cause: Unavailable
+      readonly cause: UnavailableError
       /** When the next attempt may be made, in seconds. */
       readonly retryAfter: Seconds
       /** How long the last known good keys still serve, in seconds: at 0 requests are answered 503. */
@@ -48,7 +48,7 @@ export type KeySetEvent =
       readonly cause: unknown
     }
 
-export type KeySetListener = (event: KeySetEvent) => void
+export type JwksListener = (event: JwksEvent) => void
 
 /** What became of asking an authorization server about tokens, as told to `onIntrospection`. */
 export type IntrospectionEvent =
@@ -56,7 +56,7 @@ export type IntrospectionEvent =
       readonly type: 'failed'
       /** Where it was asked: the endpoint, or the issuer whose metadata could not be had. */
       readonly server: string
-      readonly cause: Unavailable
+      readonly cause: UnavailableError
       /** Whether it is the server that refuses our own credentials. */
       readonly unauthorized: boolean
       /** The circuit of the caller's lane after the failure. While it is `open`, callers get 503 and the server is not asked. */
@@ -72,6 +72,6 @@ export type IntrospectionListener = (event: IntrospectionEvent) => void
 export function notify<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
   if (listener === undefined) return
   try {
-    disown(listener(event))
+    ignoreRejection(listener(event))
   } catch {}
 }

@@ -1,7 +1,7 @@
 /** Access tokens of Auth0, in its own profile or in that of RFC 9068. */
 
-import { type Identity, own } from '../model/identity.ts'
-import { texts } from '../lib/assert.ts'
+import { assertStrings } from '../lib/assert.ts'
+import { getOwn, type Identity } from '../model/identity.ts'
 import { listOf, type RawClaims } from '../verify/claims/mapping.ts'
 import { type StandardSchema, schema } from '../verify/claims/schema.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
@@ -42,11 +42,11 @@ export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenV
   return preset<Claims>(read as PresetOptions<Claims>, {
     issuer,
     jwksUri: `${issuer}.well-known/jwks.json`,
-    audience: texts('audience', read.audience),
+    audience: assertStrings('audience', read.audience),
     algorithms: ['RS256', 'PS256'],
     requiredClaims: {},
     claims: ofClient(read.claims),
-    ...(permissions && { scopes: (claims: RawClaims) => listOf(own(claims, 'permissions')) }),
+    ...(permissions && { scopes: (claims: RawClaims) => listOf(getOwn(claims, 'permissions')) }),
   })
 }
 
@@ -58,7 +58,7 @@ function ofClient<Claims>(wanted: StandardSchema<Claims> | undefined): StandardS
       version: 1,
       vendor: 'bearergate',
       validate(claims) {
-        if (!['azp', 'client_id'].some((name) => isNamed(own(claims as RawClaims, name))))
+        if (!['azp', 'client_id'].some((name) => isNamed(getOwn(claims as RawClaims, name))))
           return { issues: [{ message: 'no client is named', path: ['azp'] }] }
         return next === undefined ? { value: claims as Claims } : next.validate(claims)
       },

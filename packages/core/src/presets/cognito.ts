@@ -1,7 +1,7 @@
 /** Access tokens of Amazon Cognito user pools. */
 
-import { type Identity, own } from '../model/identity.ts'
-import { callback, oneOf, text, texts } from '../lib/assert.ts'
+import { assertFunction, assertOneOf, assertString, assertStrings } from '../lib/assert.ts'
+import { getOwn, type Identity } from '../model/identity.ts'
 import { namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
@@ -31,19 +31,19 @@ export function cognito<Claims = RawClaims>(
   options: CognitoOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readPreset('cognito', options, ['userPoolId', 'clientId', 'audience', 'issuerType'])
-  const userPoolId = text('userPoolId', read.userPoolId)
+  const userPoolId = assertString('userPoolId', read.userPoolId)
   const [, region] = USER_POOL_ID.exec(userPoolId) ?? []
   if (region === undefined)
     throw new TypeError('"userPoolId" must be the id of a user pool, such as "eu-central-1_AbCdEf123"')
-  const issuerType = oneOf('issuerType', read.issuerType, ['original', 'updated'])
+  const issuerType = assertOneOf('issuerType', read.issuerType, ['original', 'updated'])
   const host = issuerType === 'original' ? 'cognito-idp' : 'issuer-cognito-idp'
   const issuer = `https://${host}.${region}.amazonaws.com/${userPoolId}`
   return preset(read, {
     issuer,
     jwksUri: `${issuer}/.well-known/jwks.json`,
-    audience: read.audience === undefined ? null : texts('audience', read.audience),
+    audience: read.audience === undefined ? null : assertStrings('audience', read.audience),
     algorithms: ['RS256'],
-    requiredClaims: { token_use: 'access', client_id: texts('clientId', read.clientId) },
-    roles: callback('roles', read.roles, (claims) => namesOf(own(claims, 'cognito:groups'))),
+    requiredClaims: { token_use: 'access', client_id: assertStrings('clientId', read.clientId) },
+    roles: assertFunction('roles', read.roles, (claims) => namesOf(getOwn(claims, 'cognito:groups'))),
   })
 }

@@ -1,7 +1,7 @@
 /** Access tokens of Microsoft Entra ID, in the form of v1.0 and of v2.0. */
 
-import { type Identity, own } from '../model/identity.ts'
-import { callback, texts } from '../lib/assert.ts'
+import { assertFunction, assertStrings } from '../lib/assert.ts'
+import { getOwn, type Identity } from '../model/identity.ts'
 import { listOf, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
@@ -47,8 +47,8 @@ const VERSIONS = {
  */
 export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('entra', options, ['tenant', 'audience', 'version', 'clientId'])
-  const audience = texts('audience', read.audience)
-  const client = read.clientId === undefined ? isNamed : texts('clientId', read.clientId)
+  const audience = assertStrings('audience', read.audience)
+  const client = read.clientId === undefined ? isNamed : assertStrings('clientId', read.clientId)
   const tenants = tenantIds(read.tenant)
   const providers = versions(read.version).flatMap((version) =>
     tenants.map((tenant) => ({
@@ -57,15 +57,15 @@ export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenV
       audience,
       algorithms: ['RS256' as const],
       requiredClaims: { tid: tenant, ver: version.ver, [version.client]: client },
-      scopes: callback('scopes', read.scopes, (claims: RawClaims) => listOf(own(claims, 'scp'))),
-      roles: callback('roles', read.roles, (claims: RawClaims) => namesOf(own(claims, 'roles'))),
+      scopes: assertFunction('scopes', read.scopes, (claims: RawClaims) => listOf(getOwn(claims, 'scp'))),
+      roles: assertFunction('roles', read.roles, (claims: RawClaims) => namesOf(getOwn(claims, 'roles'))),
     })),
   )
   return preset(read, ...providers)
 }
 
 function tenantIds(tenant: unknown): readonly string[] {
-  const ids = texts('tenant', tenant).map((id) => id.toLowerCase())
+  const ids = assertStrings('tenant', tenant).map((id) => id.toLowerCase())
   if (!ids.every((id) => TENANT_ID.test(id)))
     throw new TypeError('"tenant" must be the id of a tenant, a GUID, or a non-empty array of them')
   return [...new Set(ids)]

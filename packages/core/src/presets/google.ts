@@ -1,7 +1,7 @@
 /** ID tokens that Google signs for service accounts, by which services call each other. */
 
+import { assertStrings } from '../lib/assert.ts'
 import type { Identity } from '../model/identity.ts'
-import { texts } from '../lib/assert.ts'
 import type { RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'
@@ -44,7 +44,7 @@ export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): Toke
   return preset<Claims>(read, {
     issuer: 'https://accounts.google.com',
     jwksUri: 'https://www.googleapis.com/oauth2/v3/certs',
-    audience: texts('audience', read.audience),
+    audience: assertStrings('audience', read.audience),
     algorithms: ['RS256'],
     requiredClaims: {
       ...(!isAnyone && { email: addresses(serviceAccounts), email_verified: true }),
@@ -54,7 +54,7 @@ export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): Toke
 }
 
 function addresses(serviceAccounts: unknown): readonly string[] {
-  const emails = texts('serviceAccounts', serviceAccounts)
+  const emails = assertStrings('serviceAccounts', serviceAccounts)
   if (!emails.every((email) => /^[^\s@]+@[^\s@]+$/.test(email)))
     throw new TypeError('"serviceAccounts" must be e-mail addresses')
   return emails

@@ -1,8 +1,8 @@
 /** Access tokens of a realm of Keycloak. */
 
-import { type Identity, own } from '../model/identity.ts'
+import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
 import { parseIssuer } from '../lib/url.ts'
-import { callback, text, texts } from '../lib/assert.ts'
+import { getOwn, type Identity } from '../model/identity.ts'
 import { member, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
@@ -31,15 +31,15 @@ export function keycloak<Claims = RawClaims>(
   options: KeycloakOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readPreset('keycloak', options, ['url', 'realm', 'audience', 'clientId'])
-  const audience = texts('audience', read.audience)
-  const clients = read.clientId === undefined ? audience : texts('clientId', read.clientId)
+  const audience = assertStrings('audience', read.audience)
+  const clients = read.clientId === undefined ? audience : assertStrings('clientId', read.clientId)
   const issuer = `${baseUrl(read.url)}/realms/${realmName(read.realm)}`
   return preset(read, {
     issuer,
     jwksUri: `${issuer}/protocol/openid-connect/certs`,
     audience,
     requiredClaims: { typ: ['Bearer', 'DPoP'] },
-    roles: callback('roles', read.roles, (claims) => roles(claims, clients)),
+    roles: assertFunction('roles', read.roles, (claims) => roles(claims, clients)),
   })
 }
 
@@ -50,7 +50,7 @@ function baseUrl(url: unknown): string {
 }
 
 function realmName(realm: unknown): string {
-  if (!/^\w[\w.~-]*$/.test(text('realm', realm)))
+  if (!/^\w[\w.~-]*$/.test(assertString('realm', realm)))
     throw new TypeError('"realm" must be a name of letters, digits, ".", "_", "~" and "-"')
   return realm as string
 }
@@ -58,5 +58,5 @@ function realmName(realm: unknown): string {
 function roles(claims: RawClaims, clients: readonly string[]): readonly string[] {
   const resources = member(claims, 'resource_access')
   const holders = [member(claims, 'realm_access'), ...clients.map((client) => member(resources, client))]
-  return [...new Set(holders.flatMap((holder) => namesOf(own(holder, 'roles'))))]
+  return [...new Set(holders.flatMap((holder) => namesOf(getOwn(holder, 'roles'))))]
 }

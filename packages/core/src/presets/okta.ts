@@ -1,7 +1,7 @@
 /** Access tokens of the custom authorization servers of Okta. */
 
-import { type Identity, own } from '../model/identity.ts'
-import { callback, text, texts } from '../lib/assert.ts'
+import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
+import { getOwn, type Identity } from '../model/identity.ts'
 import { namesOf, type RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
@@ -35,15 +35,17 @@ export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVer
       '"domain" must be the domain of the organization, not of its admin console: no "-admin"',
     )
   const server =
-    read.authorizationServer === undefined ? 'default' : text('authorizationServer', read.authorizationServer)
+    read.authorizationServer === undefined
+      ? 'default'
+      : assertString('authorizationServer', read.authorizationServer)
   if (!/^[\w-]+$/.test(server)) throw new TypeError('"authorizationServer" must be an id, no URL')
   const issuer = `https://${domain}/oauth2/${server}`
   return preset(read, {
     issuer,
     jwksUri: `${issuer}/v1/keys`,
-    audience: texts('audience', read.audience),
+    audience: assertStrings('audience', read.audience),
     algorithms: ['RS256'],
-    requiredClaims: { cid: read.clientId === undefined ? isNamed : texts('clientId', read.clientId) },
-    roles: callback('roles', read.roles, (claims) => namesOf(own(claims, 'groups'))),
+    requiredClaims: { cid: read.clientId === undefined ? isNamed : assertStrings('clientId', read.clientId) },
+    roles: assertFunction('roles', read.roles, (claims) => namesOf(getOwn(claims, 'groups'))),
   })
 }

@@ -1,9 +1,10 @@
 /** What the presets have in common: they decide who issues and what is required, the rest stays the user's to say. */
 
+import { assertString, readOptions } from '../lib/assert.ts'
 import { type Identity, isObject } from '../model/identity.ts'
-import { readOptions, text } from '../lib/assert.ts'
-import { issuers } from '../verify/jwt/multi-issuer.ts'
+import type { ClaimsOptions, RawClaims } from '../verify/claims/mapping.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
+import { issuers } from '../verify/jwt/multi-issuer.ts'
 import {
   type IssuerOptions,
   type JsonWebKeySet,
@@ -11,7 +12,6 @@ import {
   type JwtOptions,
   type JwtSettings,
 } from '../verify/jwt/options.ts'
-import type { ClaimsOptions, RawClaims } from '../verify/claims/mapping.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** What every preset takes besides its own options: what `jwt` takes, save what the preset decides. */
@@ -86,7 +86,7 @@ const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a
 
 /** The check of an option that takes a domain name, and nothing of a URL besides; in lower case, as issuers write it. */
 export function domainName(name: string, value: unknown): string {
-  const domain = text(name, value)
+  const domain = assertString(name, value)
   if (!DOMAIN.test(domain))
     throw new TypeError(`"${name}" must be a domain name without scheme, port and path`)
   return domain.toLowerCase()

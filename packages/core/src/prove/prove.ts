@@ -3,7 +3,7 @@
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 
-const UNPROVEN: Rejection = { reason: 'unproven_binding' }
+const UNPROVEN: Rejection = { reason: 'missing_proof' }
 
 /**
  * Why the binding of an identity is not proven; `undefined` where there is none.

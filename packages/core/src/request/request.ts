@@ -1,13 +1,13 @@
 /** The little that a gate reads of any HTTP request, lazily. */
 
 import { isLoopback } from '../lib/url.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { UnavailableError } from '../model/rejection.ts'
 
 /**
  * Any HTTP request, as far as a gate reads it. Every host translates its own request into one:
- * `nodeRequest` for `node:http`, Express and Koa; a fetch `Request` is understood as it is.
+ * `fromNodeRequest` for `node:http`, Express and Koa; a fetch `Request` is understood as it is.
  */
-export interface RequestView {
+export interface RequestLike {
   /** The value of a header field by its lower-case name: an array where it came in several lines. */
   header(name: string): string | readonly string[] | undefined
   /** In upper case. Without it there is no preflight, no form, and no metadata of a protected resource. */
@@ -59,14 +59,14 @@ export interface FrameworkRequest {
  * The value is that of `headers`, so that a middleware before this one may set or remove it.
  * @param framework what Express or Koa made of it; Express extends the request itself
  */
-export function nodeRequest(
+export function fromNodeRequest(
   request: NodeRequest,
   framework: FrameworkRequest = request as object,
-): RequestView {
-  return new NodeRequestView(request, framework)
+): RequestLike {
+  return new NodeRequestLike(request, framework)
 }
 
-class NodeRequestView implements RequestView {
+class NodeRequestLike implements RequestLike {
   readonly #request: NodeRequest
   readonly #framework: FrameworkRequest
 
@@ -123,17 +123,19 @@ class NodeRequestView implements RequestView {
 }
 
 /** The view of a fetch `Request`, whose `Headers` join several lines with a comma (Fetch §2.2.1). */
-export function viewOf(request: Request | RequestView): RequestView {
+export function toRequestLike(request: Request | RequestLike): RequestLike {
   if ('header' in request) return request
   if (typeof request.headers?.get !== 'function')
-    throw new TypeError('a request must be a fetch Request or a RequestView, such as nodeRequest(request)')
-  return new FetchRequestView(request)
+    throw new TypeError(
+      'a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request)',
+    )
+  return new FetchRequestLike(request)
 }
 
 /** The longest form body of a fetch `Request` that is read for a token, in bytes. */
 export const MAX_FORM = 262_144
 
-class FetchRequestView implements RequestView {
+class FetchRequestLike implements RequestLike {
   readonly #request: Request
 
   constructor(request: Request) {
@@ -180,7 +182,7 @@ class FetchRequestView implements RequestView {
 }
 
 /** A form is longer than what is read of one. */
-export class FormTooLong extends Unavailable {
+export class FormTooLong extends UnavailableError {
   constructor() {
     super(`The form is longer than ${MAX_FORM} bytes`)
   }
@@ -194,7 +196,7 @@ function isForwarded(header: (name: string) => unknown): boolean {
 }
 
 /** The path and the query of a request target, in any of its forms (RFC 9112 §3.2). */
-export function targetOf(request: RequestView): readonly [path: string, query: string] {
+export function targetOf(request: RequestLike): readonly [path: string, query: string] {
   const url = typeof request.url === 'string' ? request.url : ''
   const target = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
   const bare = target.replace(/#.*$/s, '')

@@ -1,10 +1,19 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
 import { isToken } from '../extract/extract.ts'
-import { type Identity, isNumericDate, own } from '../model/identity.ts'
+import {
+  assertFunction,
+  assertInteger,
+  assertNumber,
+  assertString,
+  ignoreRejection,
+  mapMaybe,
+  readOptions,
+  type Seconds,
+} from '../lib/assert.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
-import { after, callback, count, disown, number, readOptions, type Seconds, text } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { getOwn, type Identity, isNumericDate } from '../model/identity.ts'
+import { UnavailableError } from '../model/rejection.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { isInactive, secondsOf } from '../verify/verifier.ts'
 
@@ -125,14 +134,18 @@ class MemoryRevocations implements RevocationStore {
       'clockTolerance',
       'now',
     ])
-    this.#max = count('max', read.max, { preset: 1_000_000, min: 1, max: 10_000_000 })
-    this.#maxTokenLifetime = number('maxTokenLifetime', read.maxTokenLifetime, {
+    this.#max = assertInteger('max', read.max, { preset: 1_000_000, min: 1, max: 10_000_000 })
+    this.#maxTokenLifetime = assertNumber('maxTokenLifetime', read.maxTokenLifetime, {
       preset: YEAR,
       min: 60,
       max: 10 * YEAR,
     })
-    this.#clockTolerance = number('clockTolerance', read.clockTolerance, { preset: 30, min: 0, max: 300 })
-    const now = callback('now', read.now, systemNow)
+    this.#clockTolerance = assertNumber('clockTolerance', read.clockTolerance, {
+      preset: 30,
+      min: 0,
+      max: 300,
+    })
+    const now = assertFunction('now', read.now, systemNow)
     this.#now = () => secondsOf(now)
   }
 
@@ -178,7 +191,7 @@ class MemoryRevocations implements RevocationStore {
       issuedAt === undefined ? this.#now() < endsAt : issuedAt < before
     if (ofSubject.some(isTooOld)) return true
     if (hash === undefined || !this.needsHash) return false
-    return after(hash, (digest) => {
+    return mapMaybe(hash, (digest) => {
       const entry = this.#tokens.get(digest)
       // The verifier knows when this one token expires: the entry need not outlive it.
       if (entry !== undefined && identity.expiresAt !== undefined)
@@ -201,7 +214,7 @@ class MemoryRevocations implements RevocationStore {
     const from = source?.issuer ?? issuer
     const found = [entries.get(keyOf(name))]
     if (from !== undefined) found.push(entries.get(keyOf(name, from)))
-    else if (kind === 'introspected') found.push(ofAnyIssuer.get(keyOf(name)))
+    else if (kind === 'introspection') found.push(ofAnyIssuer.get(keyOf(name)))
     return found.filter((entry) => entry !== undefined)
   }
 
@@ -267,7 +280,7 @@ export function revocationEntry(revocation: Revocation): RevocationEntry | Promi
   if (token === undefined) return entry as RevocationEntry
   const presented = new PresentedToken(token)
   const expiresAt = entry.expiresAt ?? expiryOf(presented)
-  return after(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
+  return mapMaybe(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
 }
 
 function readRevocation(revocation: Revocation): Flat {
@@ -285,8 +298,8 @@ function readRevocation(revocation: Revocation): Flat {
   if (read.issuer !== undefined && named === 'token')
     throw new TypeError('"issuer" cannot be combined with "token": the text of a token is enough')
   if (named === 'token') tokenText(read.token)
-  else text(named, read[named])
-  if (read.issuer !== undefined) text('issuer', read.issuer)
+  else assertString(named, read[named])
+  if (read.issuer !== undefined) assertString('issuer', read.issuer)
   for (const name of ['issuedBefore', 'expiresAt'] as const)
     if (read[name] !== undefined && !isNumericDate(read[name]))
       throw new TypeError(`"${name}" must be a date in seconds since the epoch`)
@@ -306,7 +319,7 @@ function tokenText(value: unknown): void {
 
 /** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */
 function expiryOf({ jws }: PresentedToken): Seconds | undefined {
-  const exp = isInactive(jws) ? undefined : own(jws.claims ?? {}, 'exp')
+  const exp = isInactive(jws) ? undefined : getOwn(jws.claims ?? {}, 'exp')
   return isNumericDate(exp) ? exp : undefined
 }
 
@@ -316,9 +329,9 @@ function keyOf(name: string, issuer?: string): string {
 
 /** Calls a function of the user's that must return `true` or `false`, at once or later. */
 export function askRevoked(isRevoked: () => boolean | PromiseLike<boolean>): boolean | PromiseLike<boolean> {
-  return after<unknown, boolean>(isRevoked(), (answer) => {
+  return mapMaybe<unknown, boolean>(isRevoked(), (answer) => {
     if (typeof answer === 'boolean') return answer
-    disown(answer)
-    throw new Unavailable('"isRevoked" gave neither true nor false')
+    ignoreRejection(answer)
+    throw new UnavailableError('"isRevoked" gave neither true nor false')
   })
 }

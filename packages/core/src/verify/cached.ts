@@ -1,20 +1,28 @@
 /** An LRU cache around any verifier, with one verification in flight for each token. */
 
-import type { Identity } from '../model/identity.ts'
+import {
+  assertFunction,
+  assertInteger,
+  assertNumber,
+  isPromiseLike,
+  mapMaybe,
+  readOptions,
+  type Seconds,
+} from '../lib/assert.ts'
 import { monotonic, now as systemNow } from '../lib/clock.ts'
 import { type Lru, lru } from '../lib/lru.ts'
-import { after, callback, count, isPending, number, readOptions, type Seconds } from '../lib/assert.ts'
+import type { Identity } from '../model/identity.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
-  checkedVerification,
+  type CanVerify,
   type Inactive,
-  type Ownership,
   secondsOf,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
+  validateResult,
 } from './verifier.ts'
 
 export interface CacheOptions {
@@ -48,7 +56,7 @@ export function cached<I extends Identity<unknown> = Identity>(
   tokenVerifier('verifier', verifier)
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
   if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
-  return new Cache(verifier, cacheLimits(read), callback('now', read.now, systemNow))
+  return new Cache(verifier, cacheLimits(read), assertFunction('now', read.now, systemNow))
 }
 
 export interface CacheLimits {
@@ -66,9 +74,9 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
     ttl:
       options.ttl === undefined
         ? Number.POSITIVE_INFINITY
-        : number('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
-    negativeTtl: number('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
-    max: count('max', options.max, { preset: 10_000, min: 1, max: 1_000_000 }),
+        : assertNumber('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
+    negativeTtl: assertNumber('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
+    max: assertInteger('max', options.max, { preset: 10_000, min: 1, max: 1_000_000 }),
   }
 }
 
@@ -95,8 +103,8 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
   }
 
-  owns(token: string, presented?: PresentedToken): Ownership | Promise<Ownership> {
-    return this.#verifier.owns?.(token, presented)
+  canVerify(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify> {
+    return this.#verifier.canVerify?.(token, presented)
   }
 
   get issuers(): readonly string[] {
@@ -104,10 +112,10 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   }
 
   verify(token: string, presented = new PresentedToken(token)): Verification<I> | Promise<Verification<I>> {
-    return after(presented.hash, (hash) => this.#verify(hash, presented))
+    return mapMaybe(presented.hash, (hash) => this.#verify(hash, presented))
   }
 
-  recall(hash: string): Active<I> | undefined {
+  getCached(hash: string): Active<I> | undefined {
     const kept = this.#active.get(hash)
     if (kept === undefined) return undefined
     if (this.#isUsable(kept)) return kept.verification
@@ -115,12 +123,12 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return undefined
   }
 
-  holds(verification: Active<I>): boolean {
-    return this.#verifier.holds?.(verification) ?? true
+  isStillValid(verification: Active<I>): boolean {
+    return this.#verifier.isStillValid?.(verification) ?? true
   }
 
-  get underWay(): Promise<unknown> | undefined {
-    return this.#verifier.underWay
+  get backgroundWork(): Promise<unknown> | undefined {
+    return this.#verifier.backgroundWork
   }
 
   async ready(): Promise<void> {
@@ -141,17 +149,15 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     if (kept !== undefined) return kept
     const began = monotonic()
     const result = this.#verifier.verify(presented.text, presented)
-    if (!isPending(result)) return this.#keep(key, result, began)
+    if (!isPromiseLike(result)) return this.#keep(key, result, began)
     const settle = (settled: Verification<I>) =>
       // So late that another one may have begun since, and ended: which is newer, nobody knows.
-      monotonic() - began < SHARED_FOR
-        ? this.#keep(key, settled, began)
-        : checkedVerification(settled, this.#now)
+      monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began) : validateResult(settled, this.#now)
     return this.#inFlight.add(key, Promise.resolve(result).then(settle))
   }
 
   #find(key: string): Verification<I> | undefined {
-    const active = this.recall(key)
+    const active = this.getCached(key)
     if (active !== undefined) return active
     const refused = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
     return refused !== undefined && monotonic() < refused.until ? refused.verification : undefined
@@ -161,12 +167,12 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     const { expiresAt } = verification
     if (until !== Number.POSITIVE_INFINITY && monotonic() >= until) return false
     if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
-    return this.holds(verification)
+    return this.isStillValid(verification)
   }
 
   #keep(key: string, given: Verification<I>, began: number): Verification<I> {
     const { ttl, negativeTtl } = this.#limits
-    const verification = checkedVerification(given, this.#now)
+    const verification = validateResult(given, this.#now)
     const kept = verification.active ? ttl : negativeTtl
     if (kept === 0) return verification
     const until = began + kept

@@ -1,20 +1,20 @@
 /** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
 
 import { base64url } from 'jose'
+import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/assert.ts'
 import type { Identity } from '../model/identity.ts'
-import { after, disown, isPending } from '../lib/assert.ts'
-import { Unavailable } from '../model/rejection.ts'
+import { UnavailableError } from '../model/rejection.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
-  allUnderWay,
+  allBackgroundWork,
+  type CanVerify,
+  describeProblem,
   type Inactive,
   inactive,
   isInactive,
-  isTrusted,
-  type Ownership,
-  problemOf,
+  isValidated,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
@@ -55,15 +55,15 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     this.#members = members
   }
 
-  owns(token: string, presented = new PresentedToken(token)): Ownership | Promise<Ownership> {
+  canVerify(token: string, presented = new PresentedToken(token)): CanVerify | Promise<CanVerify> {
     return this.#owns(0, false, presented)
   }
 
   /** @param isOpen whether one before `index` may know the token */
-  #owns(index: number, isOpen: boolean, presented: PresentedToken): Ownership | Promise<Ownership> {
+  #owns(index: number, isOpen: boolean, presented: PresentedToken): CanVerify | Promise<CanVerify> {
     const member = this.#members[index]
     if (member === undefined) return isOpen ? undefined : false
-    return after<Ownership, Ownership>(
+    return mapMaybe<CanVerify, CanVerify>(
       ownership(member, presented),
       (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, presented),
     )
@@ -74,7 +74,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   /** Only what was verified by way of this chain: a member that is used elsewhere may know tokens that another one owns here. */
-  recall(hash: string): Active<Identity<unknown>> | undefined {
+  getCached(hash: string): Active<Identity<unknown>> | undefined {
     for (const member of this.#members) {
       const known = recalled(member, hash)
       if (known !== undefined && this.#makers.get(known) === member) return known
@@ -86,13 +86,13 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return this.#choose(0, [], presented) as Verified | Promise<Verified>
   }
 
-  holds(verification: Active<Identity<unknown>>): boolean {
+  isStillValid(verification: Active<Identity<unknown>>): boolean {
     const maker = this.#makers.get(verification) ?? (verification as unknown as Made)[this.#maker]
-    return maker?.holds?.(verification) ?? true
+    return maker?.isStillValid?.(verification) ?? true
   }
 
-  get underWay(): Promise<unknown> | undefined {
-    return allUnderWay(this.#members)
+  get backgroundWork(): Promise<unknown> | undefined {
+    return allBackgroundWork(this.#members)
   }
 
   async ready(): Promise<void> {
@@ -120,7 +120,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
         ? presented.jws
         : foreignIssuer(presented.unverifiedIssuer, this.issuers)
     }
-    return after<Ownership, Verified>(ownership(member, presented), (answer) =>
+    return mapMaybe<CanVerify, Verified>(ownership(member, presented), (answer) =>
       answer === true
         ? this.#ask(member, presented)
         : this.#choose(index + 1, answer === undefined ? [...others, member] : others, presented),
@@ -137,8 +137,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       return this.#unknown(presented)
     }
     const judge = (verification: Verified) => {
-      const problem = isTrusted(verification) ? undefined : problemOf(verification)
-      if (problem !== undefined) return goOn(new Unavailable(`A verifier of the chain gave ${problem}`))
+      const problem = isValidated(verification) ? undefined : describeProblem(verification)
+      if (problem !== undefined) return goOn(new UnavailableError(`A verifier of the chain gave ${problem}`))
       if (verification.active || verification.reason !== 'unknown_token') return verification
       return this.#askInTurn(others, presented, failure)
     }
@@ -149,7 +149,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     } catch (cause) {
       return goOn(cause)
     }
-    return isPending(answer) ? Promise.resolve(answer).then(judge, goOn) : judge(answer)
+    return isPromiseLike(answer) ? Promise.resolve(answer).then(judge, goOn) : judge(answer)
   }
 
   /** Nobody knows it; of a JWT there is more to say to operators. */
@@ -163,10 +163,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     member: TokenVerifier<Identity<unknown>>,
     presented: PresentedToken,
   ): Verified | PromiseLike<Verified> {
-    return after<Verified, Verified>(member.verify(presented.text, presented), (verification) => {
-      if (member.holds === undefined || !verification?.active) return verification
+    return mapMaybe<Verified, Verified>(member.verify(presented.text, presented), (verification) => {
+      if (member.isStillValid === undefined || !verification?.active) return verification
       // One that is not checked yet is copied when it is: the copy keeps what it carries.
-      if (!isTrusted(verification)) {
+      if (!isValidated(verification)) {
         const { identity, expiresAt } = verification
         return { ...verification, active: true, identity, expiresAt, [this.#maker]: member }
       }
@@ -182,7 +182,7 @@ function recalled(
   hash: string,
 ): Active<Identity<unknown>> | undefined {
   try {
-    return member.recall?.(hash)
+    return member.getCached?.(hash)
   } catch {
     return undefined
   }
@@ -191,10 +191,10 @@ function recalled(
 function ownership(
   member: TokenVerifier<Identity<unknown>>,
   presented: PresentedToken,
-): Ownership | Promise<Ownership> {
-  return after(member.owns?.(presented.text, presented), (answer: unknown) => {
+): CanVerify | Promise<CanVerify> {
+  return mapMaybe(member.canVerify?.(presented.text, presented), (answer: unknown) => {
     if (answer === undefined || typeof answer === 'boolean') return answer
-    throw new Unavailable('"owns" gave neither true, false nor undefined')
+    throw new UnavailableError('"owns" gave neither true, false nor undefined')
   })
 }
 
@@ -202,7 +202,7 @@ function ownership(
 function isOwner(member: TokenVerifier<Identity<unknown>>, token: string): boolean {
   try {
     const answer = ownership(member, new PresentedToken(token))
-    disown(answer)
+    ignoreRejection(answer)
     return answer === true
   } catch {
     return false

@@ -1,8 +1,8 @@
 /** The token of one request, and what is computed from its text: each at most once, by whoever needs it first. */
 
 import { sha256 } from '#digest'
-import { own } from '../model/identity.ts'
-import { after } from '../lib/assert.ts'
+import { mapMaybe } from '../lib/assert.ts'
+import { getOwn } from '../model/identity.ts'
 import { type DecodedJws, decodeJws } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
@@ -22,7 +22,7 @@ export class PresentedToken {
     if (this.#hash === undefined) {
       const hash = sha256(this.text)
       this.#hash = hash
-      return after(hash, (digest) => {
+      return mapMaybe(hash, (digest) => {
         this.#hash = digest
         return digest
       })
@@ -38,13 +38,15 @@ export class PresentedToken {
 
   /** The `iss` that the token claims. It may choose the verifier, and nothing else. */
   get unverifiedIssuer(): string | undefined {
-    const iss = isInactive(this.jws) ? undefined : own(this.jws.claims ?? {}, 'iss')
+    const iss = isInactive(this.jws) ? undefined : getOwn(this.jws.claims ?? {}, 'iss')
     return typeof iss === 'string' ? iss : undefined
   }
 
   /** The hash by which a revoked token is known: of what was signed, so that a second valid signature does not matter. */
   get revocationHash(): string | Promise<string> {
     const { jws } = this
-    return isInactive(jws) || typeof own(jws.header, 'alg') !== 'string' ? this.hash : sha256(jws.signedText)
+    return isInactive(jws) || typeof getOwn(jws.header, 'alg') !== 'string'
+      ? this.hash
+      : sha256(jws.signedText)
   }
 }

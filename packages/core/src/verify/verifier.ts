@@ -1,9 +1,9 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import { type Identity, isNumericDate, isObject, own, withSource, wrongMember } from '../model/identity.ts'
+import { ignoreRejection, type Seconds } from '../lib/assert.ts'
 import { now as systemNow } from '../lib/clock.ts'
-import { disown, type Seconds } from '../lib/assert.ts'
-import { REASONS, Unavailable } from '../model/rejection.ts'
+import { getOwn, type Identity, isNumericDate, isObject, withSource, wrongMember } from '../model/identity.ts'
+import { REASONS, UnavailableError } from '../model/rejection.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, inactive, isMade, type Verification } from './verification.ts'
 
@@ -31,18 +31,18 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
    * What is at hand for the token with this SHA-256, and may still be used. Asked before the text of the token is looked
    * at: only a token that was verified may be known. Default: nothing is at hand.
    */
-  recall?(hash: string): Active<I> | undefined
+  getCached?(hash: string): Active<I> | undefined
   /**
    * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
    * this one at all; `undefined`, the default: it may be. A verifier that has to wait for that gives a promise.
    */
-  owns?(token: string, presented?: PresentedToken): Ownership | Promise<Ownership>
+  canVerify?(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify>
   /** The issuers whose tokens it takes, for the metadata of a protected resource (RFC 9728 §2). Default: none is named. */
   readonly issuers?: readonly string[]
   /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
-  holds?(verification: Active<I>): boolean
+  isStillValid?(verification: Active<I>): boolean
   /** What goes on in the background, such as a refresh of keys: a runtime that freezes between requests must wait for it. */
-  readonly underWay?: Promise<unknown> | undefined
+  readonly backgroundWork?: Promise<unknown> | undefined
   /** Has at hand what verifying needs. Rejects where that cannot be had. Default: nothing is needed. */
   ready?(): Promise<void>
   /** Ends what is under way, and asks nobody any more. Default: nothing is. */
@@ -51,13 +51,13 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   describe?(): object
 }
 
-export type Ownership = boolean | undefined
+export type CanVerify = boolean | undefined
 
 /** What goes on in the background for any of them. */
-export function allUnderWay(
-  verifiers: readonly Pick<TokenVerifier<Identity<unknown>>, 'underWay'>[],
+export function allBackgroundWork(
+  verifiers: readonly Pick<TokenVerifier<Identity<unknown>>, 'backgroundWork'>[],
 ): Promise<unknown> | undefined {
-  const all = verifiers.map(({ underWay }) => underWay).filter((work) => work !== undefined)
+  const all = verifiers.map(({ backgroundWork }) => backgroundWork).filter((work) => work !== undefined)
   return all.length === 0 ? undefined : Promise.allSettled(all)
 }
 
@@ -76,25 +76,25 @@ export { type Active, type Inactive, inactive, isInactive, type Verification } f
 export function secondsOf(now: () => number): Seconds {
   const milliseconds = now()
   if (Number.isFinite(milliseconds)) return milliseconds / 1000
-  disown(milliseconds)
+  ignoreRejection(milliseconds)
   throw new TypeError('"now" must return milliseconds since the epoch')
 }
 
 /** From when on a result is good no more, by the clock of whoever judged it. */
-interface End {
+interface Expiry {
   readonly at: Seconds
   now(): number
 }
 
 /** What our own verifiers gave, and what was checked: but for its end it need not be checked again. */
-const checked = new WeakMap<object, End | undefined>()
+const checked = new WeakMap<object, Expiry | undefined>()
 
 /**
  * The result of a verifier of our own, which has checked it. Its identity is frozen.
  * @param now the verifier's clock, in milliseconds since the epoch
  * @param tolerance how long after its `expiresAt` the verifier would still take the token
  */
-export function trusted<V extends Verification<Identity<unknown>>>(
+export function markValidated<V extends Verification<Identity<unknown>>>(
   verification: V,
   now: () => number = systemNow,
   tolerance: Seconds = 0,
@@ -108,32 +108,32 @@ export function trusted<V extends Verification<Identity<unknown>>>(
 }
 
 /** Whether a result is of a verifier of our own: then it is the same object wherever it is used. */
-export function isTrusted(verification: object): boolean {
+export function isValidated(verification: object): boolean {
   return checked.has(verification) || isMade(verification)
 }
 
 /**
  * What a verifier gave, frozen, if it is what the contract asks for; `expired` where its `expiresAt` is past.
- * @throws Unavailable where it is something else: then nothing is known of the token
+ * @throws UnavailableError where it is something else: then nothing is known of the token
  */
-export function checkedVerification<I extends Identity<unknown>>(
+export function validateResult<I extends Identity<unknown>>(
   given: Verification<I>,
   now: () => number,
 ): Verification<I> {
   const end = checked.get(given)
   if (end !== undefined && secondsOf(end.now) >= end.at) return inactive('expired')
-  if (end !== undefined || isTrusted(given)) return given
-  const problem = problemOf(given)
-  if (problem !== undefined) throw new Unavailable(`The verifier gave ${problem}`)
+  if (end !== undefined || isValidated(given)) return given
+  const problem = describeProblem(given)
+  if (problem !== undefined) throw new UnavailableError(`The verifier gave ${problem}`)
   // A copy has own members only: these may be a getter's.
-  if (!given.active) return trusted({ ...given, active: false, reason: given.reason })
-  const expiresAt = given.expiresAt ?? (own(given.identity, 'expiresAt') as Seconds | undefined)
+  if (!given.active) return markValidated({ ...given, active: false, reason: given.reason })
+  const expiresAt = given.expiresAt ?? (getOwn(given.identity, 'expiresAt') as Seconds | undefined)
   if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return trusted({ ...given, active: true, identity: withSource(given.identity), expiresAt }, now)
+  return markValidated({ ...given, active: true, identity: withSource(given.identity), expiresAt }, now)
 }
 
 /** What is wrong with what a verifier gave. */
-export function problemOf(given: unknown): string | undefined {
+export function describeProblem(given: unknown): string | undefined {
   if (!isObject(given)) return 'no verification'
   if (given.active === false)
     return REASONS.includes(given.reason as never) ? undefined : 'a "reason" that is not in the list'

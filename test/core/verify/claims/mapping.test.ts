@@ -1,6 +1,6 @@
 /** From claims to an identity: which claim is asked for what, what users say instead, and the claims that they require. */
 
-import { createGate, type Identity, type JwtOptions, jwt, Unavailable } from '@bearergate/core'
+import { createGate, type Identity, type JwtOptions, jwt, UnavailableError } from '@bearergate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 
@@ -140,7 +140,7 @@ describe('what users say of', () => {
   ]
   it.each(nonsense)('scopes or roles as %s leaves the token undecided', async (_what, give) => {
     for (const option of ['scopes', 'roles']) {
-      await expect(verify({}, { [option]: give })).rejects.toThrow(Unavailable)
+      await expect(verify({}, { [option]: give })).rejects.toThrow(UnavailableError)
       await expect(verify({}, { [option]: give })).rejects.toThrow(`"${option}"`)
       expect(await status({}, { [option]: give })).toBe(503)
     }
@@ -220,7 +220,7 @@ describe('a required claim', () => {
     ['a promise that is rejected', async () => Promise.reject(new Error('no'))],
   ])('of which a function says %s leaves the token undecided', async (_what, answer) => {
     const requiredClaims = { plan: answer as () => boolean }
-    await expect(verify({ plan: 'pro' }, { requiredClaims })).rejects.toThrow(Unavailable)
+    await expect(verify({ plan: 'pro' }, { requiredClaims })).rejects.toThrow(UnavailableError)
     expect(await status({ plan: 'pro' }, { requiredClaims })).toBe(503)
   })
 

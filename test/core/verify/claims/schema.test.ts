@@ -1,6 +1,6 @@
 /** Claims by a schema of the user's: what it gives is the identity's, what it refuses is 401, what goes wrong in it is 503. */
 
-import { createGate, type Identity, type JwtOptions, jwt, Unavailable } from '@bearergate/core'
+import { createGate, type Identity, type JwtOptions, jwt, UnavailableError } from '@bearergate/core'
 import * as v from 'valibot'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -232,8 +232,8 @@ describe('a schema that', () => {
     expect(await decide(answering(answer))).toMatchObject({ ok: false, status: 503, reason: 'unavailable' })
   })
 
-  it('throws an Unavailable says for how long', async () => {
-    const decision = await decide(answering(thrown(new Unavailable('no', { retryAfter: 7 }))))
+  it('throws an UnavailableError says for how long', async () => {
+    const decision = await decide(answering(thrown(new UnavailableError('no', { retryAfter: 7 }))))
     expect(decision).toMatchObject({ status: 503, headers: { 'Retry-After': '7' } })
   })
 

@@ -45,7 +45,7 @@ describe('a token that is rejected before its signature', () => {
     const gate = createGate({ verifier, now })
     const parses = countParses()
     expect(await gate.authenticate(request(unsigned({ iss: 'https://evil.example' })))).toMatchObject({
-      reason: 'wrong_issuer',
+      reason: 'issuer_mismatch',
     })
     expect(parses()).toBe(2)
   })
@@ -55,7 +55,7 @@ describe('a token that is rejected before its signature', () => {
     const others = (count: number) => Array.from({ length: count }, (_, index) => `urn:${index}`)
     const ask = async (aud: readonly string[]) => gate.authenticate(request(await key.sign({ aud })))
     expect(await ask([...others(15), AUDIENCE])).toMatchObject({ ok: true })
-    expect(await ask([...others(16), AUDIENCE])).toMatchObject({ reason: 'wrong_audience' })
+    expect(await ask([...others(16), AUDIENCE])).toMatchObject({ reason: 'audience_mismatch' })
   })
 
   it('is not compared with what it is not, unless a listener is set (ATK03)', async () => {
@@ -70,7 +70,7 @@ describe('a token that is rejected before its signature', () => {
     const token = unsigned({ aud })
     const silent = createGate(settings)
     lower.mockClear()
-    expect(await silent.authenticate(request(token))).toMatchObject({ reason: 'wrong_audience' })
+    expect(await silent.authenticate(request(token))).toMatchObject({ reason: 'audience_mismatch' })
     const without = lower.mock.calls.length
     const details: unknown[] = []
     const heard = createGate({ ...settings, onDecision: ({ detail }) => details.push(detail) })

@@ -68,21 +68,21 @@ const ACCESS_TOKENS: readonly (readonly [string, object])[] = [
 
 describe('a token that is certainly of another kind', () => {
   it.each(OTHER_KINDS)('is rejected as a JWT without a type: %s (E16, ATK14)', async (_, claims) => {
-    expect(await ofJwt(claims)).toBe('wrong_type')
-    expect(await ofJwt(claims, 'JWT')).toBe('wrong_type')
+    expect(await ofJwt(claims)).toBe('not_an_access_token')
+    expect(await ofJwt(claims, 'JWT')).toBe('not_an_access_token')
   })
 
   // null is how some servers write that there is none, so it is left out there.
   it.each(OTHER_KINDS.slice(0, -1))(
     'is rejected if it is introspected: %s (E16, ATK14)',
     async (_, claims) => {
-      expect(await ofIntrospection(claims)).toBe('wrong_type')
+      expect(await ofIntrospection(claims)).toBe('not_an_access_token')
     },
   )
 
   it('is rejected by a contradiction of the claims that name its kind', async () => {
-    expect(await ofJwt({ typ: 'ID', token_use: 'access' })).toBe('wrong_type')
-    expect(await ofIntrospection({ typ: 'Bearer', token_use: 'id' })).toBe('wrong_type')
+    expect(await ofJwt({ typ: 'ID', token_use: 'access' })).toBe('not_an_access_token')
+    expect(await ofIntrospection({ typ: 'Bearer', token_use: 'id' })).toBe('not_an_access_token')
   })
 })
 

@@ -1,6 +1,6 @@
 /** Several issuers behind one gate: each is verified by its own rules and keys, and found by its exact name only. */
 
-import { createGate, type Gate, type IssuerOptions, issuers, type ResolveIssuer } from '@bearergate/core'
+import { createGate, type Gate, type IssuerOptions, type IssuerResolver, issuers } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../../../support/clock.ts'
 import { json, startIntrospector } from '../../../support/introspector.ts'
@@ -57,9 +57,11 @@ describe('a list of issuers', () => {
 
   it('checks each token by the audience, algorithms and profile of its own issuer (E03, D08)', async () => {
     const gate = gateOf([ourOptions(), theirOptions({ profile: 'rfc9068', algorithms: ['ES256', 'ES384'] })])
-    expect(await outcome(gate, await theirs.sign({ iss: PARTNER }))).toBe('401 wrong_audience')
-    expect(await outcome(gate, await ours.sign({ aud: 'urn:partner' }))).toBe('401 wrong_audience')
-    expect(await outcome(gate, await theirs.sign(theirClaims, { typ: 'JWT' }))).toBe('401 wrong_type')
+    expect(await outcome(gate, await theirs.sign({ iss: PARTNER }))).toBe('401 audience_mismatch')
+    expect(await outcome(gate, await ours.sign({ aud: 'urn:partner' }))).toBe('401 audience_mismatch')
+    expect(await outcome(gate, await theirs.sign(theirClaims, { typ: 'JWT' }))).toBe(
+      '401 not_an_access_token',
+    )
     expect(await outcome(gate, await ours.sign({}, { typ: 'JWT' }))).toBe('ok')
     const strict = gateOf([{ ...ourOptions(), algorithms: ['ES256'] }, theirOptions()])
     const rsa = await createKey('RS256', 'same-kid')
@@ -90,7 +92,7 @@ describe('a list of issuers', () => {
     ['an empty text', ''],
   ])('answers 401 to a token whose iss is %s (F02, D09)', async (_, iss) => {
     expect(await outcome(gateOf([ourOptions(), theirOptions()]), await ours.sign({ iss }))).toBe(
-      '401 wrong_issuer',
+      '401 issuer_mismatch',
     )
   })
 
@@ -103,7 +105,7 @@ describe('a list of issuers', () => {
     const gate = gateOf([{ issuer: ISSUER, audience: AUDIENCE, fetch }])
     for (let index = 0; index < 1000; index += 1)
       expect(await outcome(gate, await ours.sign({ iss: `https://id-${index}.example.com` }))).toBe(
-        '401 wrong_issuer',
+        '401 issuer_mismatch',
       )
     expect(asked).toEqual([])
   })
@@ -167,7 +169,7 @@ describe('a list of issuers', () => {
 })
 
 describe('a function that knows the tenants', () => {
-  const gateOf = (resolve: ResolveIssuer, options: object = {}) =>
+  const gateOf = (resolve: IssuerResolver, options: object = {}) =>
     createGate({ verifier: issuers(resolve, { now: clock, ...options }), now: clock })
 
   it('is asked by the exact iss, and once for 20 concurrent requests', async () => {
@@ -178,7 +180,7 @@ describe('a function that knows the tenants', () => {
     )
     expect(new Set(await Promise.all(tokens.map((token) => outcome(gate, token))))).toEqual(new Set(['ok']))
     expect(resolve.mock.calls).toEqual([[PARTNER]])
-    expect(await outcome(gate, await ours.sign())).toBe('401 wrong_issuer')
+    expect(await outcome(gate, await ours.sign())).toBe('401 issuer_mismatch')
   })
 
   it('is not asked about tokens that are not signed JWTs', async () => {
@@ -203,7 +205,7 @@ describe('a function that knows the tenants', () => {
     ['returns a string', () => PARTNER],
   ])('that %s is answered 503 and asked again', async (_, resolve) => {
     let isGood = false
-    const gate = gateOf((() => (isGood ? theirOptions() : resolve())) as ResolveIssuer)
+    const gate = gateOf((() => (isGood ? theirOptions() : resolve())) as IssuerResolver)
     const token = await theirs.sign(theirClaims)
     expect(await outcome(gate, token)).toBe('503 unavailable')
     isGood = true
@@ -219,7 +221,7 @@ describe('a function that knows the tenants', () => {
     pass(59.75)
     expect(await outcome(gate, token)).toBe('ok')
     pass(0.25)
-    expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+    expect(await outcome(gate, token)).toBe('401 issuer_mismatch')
   })
 
   it('keeps the keys of a tenant while its options are the same', async () => {
@@ -236,7 +238,7 @@ describe('a function that knows the tenants', () => {
     expect([await outcome(gate, token), server.asked.length]).toEqual(['ok', 1])
     audience = ['urn:other']
     pass(60)
-    expect(await outcome(gate, token)).toBe('401 wrong_audience')
+    expect(await outcome(gate, token)).toBe('401 audience_mismatch')
     await server.close()
   })
 
@@ -291,11 +293,11 @@ describe('a function that knows the tenants', () => {
     const gate = gateOf(resolve, { ttl })
     const token = await ours.sign()
     for (let quarter = 0; quarter < 4 * unknownFor; quarter += 1) {
-      expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+      expect(await outcome(gate, token)).toBe('401 issuer_mismatch')
       expect(resolve).toHaveBeenCalledTimes(1)
       pass(0.25)
     }
-    expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+    expect(await outcome(gate, token)).toBe('401 issuer_mismatch')
     expect(resolve).toHaveBeenCalledTimes(2)
   })
 
@@ -308,7 +310,7 @@ describe('a function that knows the tenants', () => {
     options = { issuer: PARTNER, audience: 'urn:new', keys: { keys: [other.jwk as never] } }
     pass(60)
     expect(await outcome(gate, await other.sign({ ...theirClaims, aud: 'urn:new' }))).toBe('ok')
-    expect(await outcome(gate, old)).toBe('401 wrong_audience')
+    expect(await outcome(gate, old)).toBe('401 audience_mismatch')
   })
 
   it('applies a changed option, be it a new function or an array changed in place (M01)', async () => {
@@ -326,7 +328,7 @@ describe('a function that knows the tenants', () => {
     expect(await outcome(gate, token)).toBe('ok')
     audience[0] = 'urn:other'
     pass(60)
-    expect(await outcome(gate, token)).toBe('401 wrong_audience')
+    expect(await outcome(gate, token)).toBe('401 audience_mismatch')
   })
 
   it('keeps the keys of a tenant through an outage, though its functions are new each time (FX02)', async () => {
@@ -346,7 +348,7 @@ describe('a function that knows the tenants', () => {
   })
 
   it('that never answers is shared for 5 s, then asked again (FX56)', async () => {
-    const resolve = vi.fn((): ReturnType<ResolveIssuer> => new Promise(() => {}))
+    const resolve = vi.fn((): ReturnType<IssuerResolver> => new Promise(() => {}))
     const verifier = issuers(resolve, { now: clock })
     const gate = createGate({ verifier, now: clock, deadline: 1 })
     const token = await theirs.sign(theirClaims)
@@ -368,7 +370,7 @@ describe('a function that knows the tenants', () => {
   it('is asked for at most 48 unknown issuers at once, and besides for those that are proven (FX36)', async () => {
     let isDown = false
     const resolve = vi.fn(
-      (issuer: string): ReturnType<ResolveIssuer> =>
+      (issuer: string): ReturnType<IssuerResolver> =>
         issuer === PARTNER ? theirOptions() : isDown ? new Promise(() => {}) : undefined,
     )
     const gate = createGate({ verifier: issuers(resolve, { now: clock, ttl: 1 }), now: clock })
@@ -392,16 +394,16 @@ describe('a function that knows the tenants', () => {
   it('does not bring back a removed tenant by a late answer (M01)', async () => {
     const answers: ((options: IssuerOptions | undefined) => void)[] = []
     const resolve = () => new Promise<IssuerOptions | undefined>((settle) => void answers.push(settle))
-    const gate = gateOf(resolve as ResolveIssuer)
+    const gate = gateOf(resolve as IssuerResolver)
     const token = await theirs.sign(theirClaims)
     const first = outcome(gate, token)
     pass(5)
     const second = outcome(gate, token)
     answers[1]?.(undefined)
-    expect(await second).toBe('401 wrong_issuer')
+    expect(await second).toBe('401 issuer_mismatch')
     answers[0]?.(theirOptions())
-    expect(await first).toBe('401 wrong_issuer')
-    expect(await outcome(gate, token)).toBe('401 wrong_issuer')
+    expect(await first).toBe('401 issuer_mismatch')
+    expect(await outcome(gate, token)).toBe('401 issuer_mismatch')
   })
 
   it.each([
@@ -410,7 +412,7 @@ describe('a function that knows the tenants', () => {
   ])('keeps the options of a newer answer if a late one %s (M01)', async (_, late) => {
     const answers: ((options: IssuerOptions | undefined) => void)[] = []
     const resolve = () => new Promise<IssuerOptions | undefined>((settle) => void answers.push(settle))
-    const gate = gateOf(resolve as ResolveIssuer)
+    const gate = gateOf(resolve as IssuerResolver)
     const token = await theirs.sign(theirClaims)
     const first = outcome(gate, token)
     pass(5)

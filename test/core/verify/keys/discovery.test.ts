@@ -243,7 +243,7 @@ it('says which issuer the metadata names instead of the configured one', async (
     audience: AUDIENCE,
     fetch,
     now,
-    onKeySet: (event) => {
+    onJwks: (event) => {
       if (event.type === 'failed') message = event.cause.message
     },
   })
@@ -313,7 +313,7 @@ describe('the function of issuers', () => {
     async (iss) => {
       const [seen, fetched]: [string[], string[]] = [[], []]
       const decision = await gateOf(seen, fetched).authenticate(requestWith(await key.sign({ iss })))
-      expect(decision).toMatchObject({ ok: false, status: 401, reason: 'wrong_issuer' })
+      expect(decision).toMatchObject({ ok: false, status: 401, reason: 'issuer_mismatch' })
       expect({ seen, fetched }).toEqual({ seen: [], fetched: [] })
     },
   )

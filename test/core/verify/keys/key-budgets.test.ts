@@ -138,12 +138,12 @@ describe('a budget for unknown keys', () => {
     expect(await outcome(gate, forged('warm up', good))).toBe(UNKNOWN)
     expect(fetches).toBe(2)
     for (const [claims, reason] of [
-      [{ iss: 'https://other.example.com' }, 'wrong_issuer'],
-      [{ aud: 'https://other.example.com' }, 'wrong_audience'],
+      [{ iss: 'https://other.example.com' }, 'issuer_mismatch'],
+      [{ aud: 'https://other.example.com' }, 'audience_mismatch'],
       [{ exp: NOW - 600 }, 'expired'],
       [{ nbf: NOW + 600 }, 'not_yet_valid'],
       [{ iat: NOW + 600 }, 'issued_in_future'],
-      [{ iat: NOW - 4000 }, 'too_old'],
+      [{ iat: NOW - 4000 }, 'max_age_exceeded'],
       [{ exp: undefined }, 'missing_claim'],
       [{ sub: 7 }, 'invalid_claim'],
       [{ scope: 7 }, 'invalid_claim'],

@@ -1,7 +1,7 @@
 /** What an issuer and its tokens cannot exceed: the lifetimes that the user set, the size of a set, the tries of a token. */
 
 import { generateKeyPairSync, type JsonWebKey, sign as signBytes } from 'node:crypto'
-import { createGate, type Gate, type JwtSettings, type StoredKeySet } from '@bearergate/core'
+import { createGate, type Gate, type JwtSettings, type StoredJwks } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
 import { usableKeys } from '#core/verify/keys/jwks.ts'
@@ -57,19 +57,19 @@ describe('what the user set', () => {
     ['nothing: max-age decides up to a day', {}, 999_999, 86_400, 86_400],
     ['nothing: max-age decides down to a minute', {}, 0, 60, 3_600],
     ['nothing, and no max-age', {}, undefined, 600, 3_600],
-    ['freshFor, and a longer max-age', { freshFor: 300 }, 86_400, 300, 3_600],
-    ['freshFor, and a shorter max-age', { freshFor: 300 }, 100, 100, 3_600],
-    ['freshFor, and a max-age of 0', { freshFor: 300 }, 0, 60, 3_600],
-    ['freshFor, and no max-age', { freshFor: 300 }, undefined, 300, 3_600],
-    ['a long freshFor, and no max-age', { freshFor: 7_200 }, undefined, 7_200, 7_200],
-    ['a long freshFor, and a shorter max-age', { freshFor: 7_200 }, 100, 100, 7_200],
-    ['staleFor, and a longer max-age', { staleFor: 60 }, 86_400, 60, 60],
-    ['staleFor, and a max-age between', { staleFor: 7_200 }, 5_000, 5_000, 7_200],
-    ['staleFor, and a max-age of 0', { staleFor: 7_200 }, 0, 60, 7_200],
-    ['a short staleFor, and no max-age', { staleFor: 60 }, undefined, 60, 60],
-    ['a long staleFor, and no max-age', { staleFor: 7_200 }, undefined, 600, 7_200],
-    ['both, and a longer max-age', { freshFor: 60, staleFor: 120 }, 86_400, 60, 120],
-    ['both alike, and a longer max-age', { freshFor: 60, staleFor: 60 }, 86_400, 60, 60],
+    ['cacheMaxAge, and a longer max-age', { cacheMaxAge: 300 }, 86_400, 300, 3_600],
+    ['cacheMaxAge, and a shorter max-age', { cacheMaxAge: 300 }, 100, 100, 3_600],
+    ['cacheMaxAge, and a max-age of 0', { cacheMaxAge: 300 }, 0, 60, 3_600],
+    ['cacheMaxAge, and no max-age', { cacheMaxAge: 300 }, undefined, 300, 3_600],
+    ['a long cacheMaxAge, and no max-age', { cacheMaxAge: 7_200 }, undefined, 7_200, 7_200],
+    ['a long cacheMaxAge, and a shorter max-age', { cacheMaxAge: 7_200 }, 100, 100, 7_200],
+    ['staleIfError, and a longer max-age', { staleIfError: 60 }, 86_400, 60, 60],
+    ['staleIfError, and a max-age between', { staleIfError: 7_200 }, 5_000, 5_000, 7_200],
+    ['staleIfError, and a max-age of 0', { staleIfError: 7_200 }, 0, 60, 7_200],
+    ['a short staleIfError, and no max-age', { staleIfError: 60 }, undefined, 60, 60],
+    ['a long staleIfError, and no max-age', { staleIfError: 7_200 }, undefined, 600, 7_200],
+    ['both, and a longer max-age', { cacheMaxAge: 60, staleIfError: 120 }, 86_400, 60, 120],
+    ['both alike, and a longer max-age', { cacheMaxAge: 60, staleIfError: 60 }, 86_400, 60, 60],
   ])('bounds the life of keys with %s (ATK06)', async (_, options, maxAge, fresh, usable) => {
     cacheControl = maxAge === undefined ? undefined : `max-age=${maxAge}`
     const gate = gateFor(options)
@@ -86,26 +86,36 @@ describe('what the user set', () => {
     expect(await ask(gate)).toBe(UNAVAILABLE)
   })
 
-  it.each<[string, Partial<JwtSettings>, Partial<StoredKeySet>, boolean]>([
-    ['older than staleFor', { staleFor: 60 }, { maxAge: 86_400, fetchedAt: NOW * 1000 - 60_000 }, false],
-    ['younger than staleFor', { staleFor: 60 }, { maxAge: 86_400, fetchedAt: NOW * 1000 - 59_000 }, true],
+  it.each<[string, Partial<JwtSettings>, Partial<StoredJwks>, boolean]>([
     [
-      'older than it may be with freshFor',
-      { freshFor: 60 },
+      'older than staleIfError',
+      { staleIfError: 60 },
+      { maxAge: 86_400, fetchedAt: NOW * 1000 - 60_000 },
+      false,
+    ],
+    [
+      'younger than staleIfError',
+      { staleIfError: 60 },
+      { maxAge: 86_400, fetchedAt: NOW * 1000 - 59_000 },
+      true,
+    ],
+    [
+      'older than it may be with cacheMaxAge',
+      { cacheMaxAge: 60 },
       { maxAge: 86_400, fetchedAt: NOW * 1000 - 3_600_000 },
       false,
     ],
     ['of any age that max-age allows', {}, { maxAge: 86_400, fetchedAt: NOW * 1000 - 80_000_000 }, true],
   ])('bounds a stored set %s (ATK06)', async (_, options, kept, isUsed) => {
     isDown = true
-    const set = { keys: [key.jwk], fetchedAt: 0, ...kept } as StoredKeySet
-    const gate = gateFor({ ...options, keySetStore: { get: () => set, set: () => {} } })
+    const set = { keys: [key.jwk], fetchedAt: 0, ...kept } as StoredJwks
+    const gate = gateFor({ ...options, jwksStore: { get: () => set, set: () => {} } })
     expect(await ask(gate)).toBe(isUsed ? 'ok' : UNAVAILABLE)
   })
 
   it('counts the time that a set was in the store (ATK06)', async () => {
     const set = { keys: [key.jwk], fetchedAt: NOW * 1000 - 50_000, maxAge: 86_400 }
-    const gate = gateFor({ staleFor: 60, keySetStore: { get: () => set, set: () => {} } })
+    const gate = gateFor({ staleIfError: 60, jwksStore: { get: () => set, set: () => {} } })
     isDown = true
     expect(await ask(gate)).toBe('ok')
     pass(9)
@@ -114,11 +124,11 @@ describe('what the user set', () => {
     expect(await ask(gate)).toBe(UNAVAILABLE)
   })
 
-  it('may be a staleFor of 60 alone, and not less, nor less than freshFor (ATK06)', () => {
-    expect(() => gateFor({ staleFor: 60 })).not.toThrow()
-    expect(() => gateFor({ staleFor: 59 })).toThrow('"staleFor"')
-    expect(() => gateFor({ freshFor: 61, staleFor: 60 })).toThrow('"staleFor"')
-    expect(() => gateFor({ freshFor: 59, staleFor: 60 })).toThrow('"freshFor"')
+  it('may be a staleIfError of 60 alone, and not less, nor less than cacheMaxAge (ATK06)', () => {
+    expect(() => gateFor({ staleIfError: 60 })).not.toThrow()
+    expect(() => gateFor({ staleIfError: 59 })).toThrow('"staleIfError"')
+    expect(() => gateFor({ cacheMaxAge: 61, staleIfError: 60 })).toThrow('"staleIfError"')
+    expect(() => gateFor({ cacheMaxAge: 59, staleIfError: 60 })).toThrow('"cacheMaxAge"')
   })
 })
 

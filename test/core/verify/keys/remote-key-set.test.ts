@@ -1,7 +1,7 @@
 /** The life cycle of a key set: discovery, refresh, outage, rotation, unknown keys (RFC 7517 §5, RFC 8414). */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createGate, type Decision, type Gate, type JwtSettings, type KeySetEvent } from '@bearergate/core'
+import { createGate, type Decision, type Gate, type JwksEvent, type JwtSettings } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
 import type { Issuer } from '#core/lib/url.ts'
@@ -219,14 +219,14 @@ describe('a key set', () => {
     ['max-age=99999999', 86_400],
     ['no-store', 600],
     ['s-max-age=1', 600],
-  ])('with Cache-Control: %s is fresh for %d s', async (value, freshFor) => {
+  ])('with Cache-Control: %s is fresh for %d s', async (value, cacheMaxAge) => {
     respond = json({ keys: [one.jwk] }, { 'cache-control': value })
     const gate = gateFor()
     await gate.ready()
-    pass(freshFor * 0.69)
+    pass(cacheMaxAge * 0.69)
     expect(await outcome(gate, one)).toBe('ok')
     expect(begun).toBe(1)
-    pass(freshFor * 0.22)
+    pass(cacheMaxAge * 0.22)
     expect(await outcome(gate, one)).toBe('ok')
     expect(begun).toBe(2)
   })
@@ -235,8 +235,8 @@ describe('a key set', () => {
     ['an array', (request: IncomingMessage, response: ServerResponse) => json([one.jwk])(request, response)],
     ['unusable keys only', json({ keys: [null, { kty: 'oct', k: 'AAAA' }] })],
   ])('that is %s counts as a failure, and the last good keys stay in use (I03)', async (_, bad) => {
-    const events: KeySetEvent[] = []
-    const gate = gateFor({ onKeySet: (event) => void events.push(event) })
+    const events: JwksEvent[] = []
+    const gate = gateFor({ onJwks: (event) => void events.push(event) })
     expect(await outcome(gate, one)).toBe('ok')
     respond = bad
     pass(601)
@@ -270,7 +270,10 @@ describe('an operator', () => {
     expect(await outcome(gate, one)).toBe('ok')
     respond = fail(500)
     const cold = gateFor()
-    await expect(cold.ready()).rejects.toMatchObject({ name: 'Unavailable', retryAfter: expect.any(Number) })
+    await expect(cold.ready()).rejects.toMatchObject({
+      name: 'UnavailableError',
+      retryAfter: expect.any(Number),
+    })
     await expect(cold.ready()).rejects.toThrow('cannot be had')
     expect(fetched()).toBe(2)
     respond = publish(one)

@@ -1,13 +1,13 @@
 /** Authorizers of API Gateway: REST and HTTP, by policies and by simple responses. */
 
-import { isScopeToken } from '../../answer/challenge.ts'
-import type { Decision } from '../../model/decision.ts'
 import type { Gate } from '../../gate/gate.ts'
+import { assertOneOf, readOptions } from '../../lib/assert.ts'
+import { isScopeToken } from '../../lib/syntax.ts'
+import type { Decision } from '../../model/decision.ts'
 import type { Identity, Sender } from '../../model/identity.ts'
+import type { RequestLike } from '../../request/request.ts'
 import { lambdaBackground } from './background.ts'
-import { type LambdaEvent, lambdaRequest } from './event.ts'
-import { oneOf, readOptions } from '../../lib/assert.ts'
-import type { RequestView } from '../../request/request.ts'
+import { fromLambdaEvent, type LambdaEvent } from './event.ts'
 
 /** What is read of an authorizer's event besides. */
 export interface LambdaAuthorizerEvent extends LambdaEvent {
@@ -54,7 +54,7 @@ export interface LambdaAuthorizerOptions {
    * What a policy allows: the `method` that was asked for, the default, or the whole `stage` of the API. API Gateway keeps a
    * policy for a token: with `method`, turn that off (a TTL of 0), or name the method among the identity sources.
    */
-  allow?: 'method' | 'stage' | undefined
+  policyScope?: 'method' | 'stage' | undefined
 }
 
 /**
@@ -81,10 +81,10 @@ export function lambdaAuthorizer<I extends Sender>(
   gate: Gate<I>,
   options: LambdaAuthorizerOptions = {},
 ): (event: LambdaAuthorizerEvent) => Promise<LambdaPolicy | LambdaSimpleResponse> {
-  const read = readOptions('lambdaAuthorizer', options, ['response', 'allow'])
+  const read = readOptions('lambdaAuthorizer', options, ['response', 'policyScope'])
   const response =
-    read.response === undefined ? undefined : oneOf('response', read.response, ['policy', 'simple'])
-  const allow = oneOf<'method' | 'stage'>('allow', read.allow, ['method', 'stage'])
+    read.response === undefined ? undefined : assertOneOf('response', read.response, ['policy', 'simple'])
+  const allow = assertOneOf<'method' | 'stage'>('policyScope', read.policyScope, ['method', 'stage'])
   const backgroundOf = lambdaBackground()
   return async (event) => {
     const background = backgroundOf()
@@ -108,8 +108,8 @@ const OTHER_FIELDS =
   /^(?:cookie|content-type|origin|access-control-.*|forwarded|via|x-forwarded-.*|x-real-ip)$/
 
 /** A TOKEN authorizer is told the value of one field, and nothing else of the request. */
-function authorizerRequest(event: LambdaAuthorizerEvent): RequestView {
-  if (event?.type !== 'TOKEN') return lambdaRequest(event)
+function authorizerRequest(event: LambdaAuthorizerEvent): RequestLike {
+  if (event?.type !== 'TOKEN') return fromLambdaEvent(event)
   return {
     header: (name) => (OTHER_FIELDS.test(name) ? undefined : event.authorizationToken),
     secure: true,

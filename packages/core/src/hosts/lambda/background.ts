@@ -5,7 +5,7 @@ import { monotonic, timeout } from '../../lib/clock.ts'
 import { raceAbort } from '../../net/fetch-json.ts'
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
-const PATIENCE = 1
+const MAX_WAIT = 1
 /** For how long it does not wait again where that was not enough, in seconds. */
 const IMPATIENT_FOR = 30
 
@@ -18,7 +18,7 @@ export function lambdaBackground() {
       waitUntil: (promise) => void work.push(promise),
       async settled() {
         if (work.length === 0 || monotonic() < waitsFrom) return
-        await raceAbort(Promise.allSettled(work), timeout(PATIENCE)).catch(() => {
+        await raceAbort(Promise.allSettled(work), timeout(MAX_WAIT)).catch(() => {
           waitsFrom = monotonic() + IMPATIENT_FOR
         })
       },

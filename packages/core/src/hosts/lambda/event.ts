@@ -1,7 +1,7 @@
 /** Events of AWS Lambda as requests: what API Gateway (REST and HTTP), load balancers and function URLs send. */
 
-import { isObject, own } from '../../model/identity.ts'
-import { FormTooLong, MAX_FORM, type RequestView } from '../../request/request.ts'
+import { getOwn, isObject } from '../../model/identity.ts'
+import { FormTooLong, MAX_FORM, type RequestLike } from '../../request/request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
 export interface LambdaEvent {
@@ -25,11 +25,11 @@ export type Fields = Readonly<Record<string, string | undefined>>
 type Lists = Readonly<Record<string, string[] | undefined>>
 
 /** The view of an event, for `gate.authenticate`. Whatever is no event has no credentials. */
-export function lambdaRequest(event: LambdaEvent): RequestView {
-  return new LambdaRequestView(isObject(event as unknown) ? event : {})
+export function fromLambdaEvent(event: LambdaEvent): RequestLike {
+  return new LambdaRequestLike(isObject(event as unknown) ? event : {})
 }
 
-class LambdaRequestView implements RequestView {
+class LambdaRequestLike implements RequestLike {
   readonly #event: LambdaEvent
 
   constructor(event: LambdaEvent) {
@@ -49,14 +49,14 @@ class LambdaRequestView implements RequestView {
   }
 
   get method(): string | undefined {
-    const http: unknown = own(contextOf(this.#event), 'http')
+    const http: unknown = getOwn(contextOf(this.#event), 'http')
     return this.#event.httpMethod ?? (isObject(http) ? (http.method as string) : undefined)
   }
 
   get url(): string {
     const { rawPath, rawQueryString = '', path = '/' } = this.#event
     if (typeof rawPath === 'string') {
-      const pathname = withoutStage(rawPath, own(contextOf(this.#event), 'stage'))
+      const pathname = withoutStage(rawPath, getOwn(contextOf(this.#event), 'stage'))
       return rawQueryString === '' ? pathname : `${pathname}?${rawQueryString}`
     }
     const query = this.#query()
@@ -114,7 +114,7 @@ function contextOf(event: LambdaEvent | null | undefined): Record<string, unknow
 }
 
 export function isOfBalancer(event: LambdaEvent): boolean {
-  return own(contextOf(event), 'elb') !== undefined
+  return getOwn(contextOf(event), 'elb') !== undefined
 }
 
 /** Nothing, where it is no base64. */

@@ -1,13 +1,13 @@
 /** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
 
 import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
-import { answerOf, type Preflight, type Refusal } from '../../model/decision.ts'
+import type { MetadataResponse } from '../../answer/metadata.ts'
+import type { CorsMiddleware } from '../../answer/preflight.ts'
 import type { Gate } from '../../gate/gate.ts'
+import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
 import { isObject, type Sender } from '../../model/identity.ts'
 import { lambdaBackground } from './background.ts'
-import { type Fields, isOfBalancer, type LambdaEvent, lambdaRequest } from './event.ts'
-import type { PublicAnswer } from '../../answer/metadata.ts'
-import type { CorsMiddleware } from '../../answer/preflight.ts'
+import { type Fields, fromLambdaEvent, isOfBalancer, type LambdaEvent } from './event.ts'
 
 /** An answer that every kind of event takes. */
 export interface LambdaResult {
@@ -36,7 +36,7 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
   if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
-    const view = lambdaRequest(event)
+    const view = fromLambdaEvent(event)
     const answer = gate.metadata(view)
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
     const background = backgroundOf()
@@ -54,14 +54,14 @@ export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest ext
 /** A CORS middleware that answers nothing leaves the answer to a preflight to the gate. */
 async function refusalOf<Result>(
   event: LambdaEvent,
-  decision: Refusal | Preflight,
+  decision: Denied | Preflight,
   cors: CorsMiddleware | undefined,
   rest: readonly unknown[],
 ): Promise<Result | LambdaResult> {
   const answer = decision.reason === 'preflight' ? await cors?.(...([event, ...rest] as never[])) : undefined
   if (answer !== undefined) return answer as Result
   const { status, headers, body } = answerOf(decision)
-  return resultOf(event, status, headers as PublicAnswer['headers'], body)
+  return resultOf(event, status, headers as MetadataResponse['headers'], body)
 }
 
 function resultOf(event: LambdaEvent, status: number, headers: Fields, body: string): LambdaResult {

@@ -9,5 +9,5 @@ export {
   type LambdaSimpleResponse,
   lambdaAuthorizer,
 } from './authorizer.ts'
-export { type LambdaEvent, lambdaRequest } from './event.ts'
+export { fromLambdaEvent, type LambdaEvent } from './event.ts'
 export { type LambdaResult, lambda } from './handler.ts'

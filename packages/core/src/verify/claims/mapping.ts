@@ -1,19 +1,19 @@
 /** From claims to an identity: the same words for what issuers call by different names. */
 
+import { assertFunction, ignoreRejection, isPromiseLike, type Seconds } from '../../lib/assert.ts'
 import {
   frozen,
   frozenIdentity,
   frozenJson,
+  getOwn,
   type Identity,
   isNumericDate,
   isObject,
   isStrings,
-  own,
 } from '../../model/identity.ts'
-import { callback, disown, isPending, type Seconds } from '../../lib/assert.ts'
-import { Unavailable } from '../../model/rejection.ts'
-import { conform, type StandardSchema, schema } from './schema.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { type Inactive, inactive, isInactive } from '../verifier.ts'
+import { conform, type StandardSchema, schema } from './schema.ts'
 
 /** The members of a JWT, or of an introspection response. */
 export type RawClaims = Readonly<Record<string, unknown>>
@@ -55,14 +55,14 @@ export type ReadClaims<Claims> = (
  * @param issuer who vouches for claims without `iss`: the issuer of the authorization server that was asked
  */
 export function claimsReader<Claims = RawClaims>(
-  kind: 'jwt' | 'introspected',
+  kind: 'jwt' | 'introspection',
   options: ClaimsOptions<Claims>,
   audience: readonly string[] | null,
   issuer?: string,
 ): ReadClaims<Claims> {
   const required = requirements(options.requiredClaims)
-  const scopesOf = callback('scopes', options.scopes, scopes)
-  const rolesOf = callback('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
+  const scopesOf = assertFunction('scopes', options.scopes, scopes)
+  const rolesOf = assertFunction('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   const issuerOf = (raw: RawClaims) => textOf(raw, 'iss') ?? issuer
@@ -73,7 +73,7 @@ export function claimsReader<Claims = RawClaims>(
       subject: textOf(raw, 'sub'),
       issuer: issuerOf(raw),
       clientId: textOf(raw, 'client_id') ?? textOf(raw, 'azp') ?? textOf(raw, 'appid') ?? textOf(raw, 'cid'),
-      audience: audienceOf(own(raw, 'aud')),
+      audience: audienceOf(getOwn(raw, 'aud')),
       scopes: listFrom('scopes', scopesOf(raw)),
       roles: listFrom('roles', rolesOf(raw)),
       expiresAt: dateOf(raw, 'exp'),
@@ -82,8 +82,8 @@ export function claimsReader<Claims = RawClaims>(
       acr: textOf(raw, 'acr'),
       authenticatedAt: dateOf(raw, 'auth_time'),
       claims,
-      actor: own(raw, 'act') as RawClaims | undefined,
-      confirmation: own(raw, 'cnf') as RawClaims | undefined,
+      actor: getOwn(raw, 'act') as RawClaims | undefined,
+      confirmation: getOwn(raw, 'cnf') as RawClaims | undefined,
       source: { verifier: kind, issuer: issuerOf(raw), tokenFrom: 'header' },
     })
   }
@@ -98,7 +98,7 @@ export function claimsReader<Claims = RawClaims>(
     const judge = (result: { value: Claims } | Inactive) =>
       isInactive(result) ? result : identity(raw, frozen(result.value))
     const result = conform(wanted, raw)
-    return isPending(result) ? result.then(judge) : judge(result)
+    return isPromiseLike(result) ? result.then(judge) : judge(result)
   }
 }
 
@@ -120,8 +120,10 @@ function asked(name: string, predicate: (value: unknown) => boolean): (value: un
   return (value) => {
     const answer: unknown = predicate(value)
     if (typeof answer === 'boolean') return answer
-    disown(answer)
-    throw new Unavailable(`"requiredClaims" has a function for "${name}" that gave neither true nor false`)
+    ignoreRejection(answer)
+    throw new UnavailableError(
+      `"requiredClaims" has a function for "${name}" that gave neither true nor false`,
+    )
   }
 }
 
@@ -135,17 +137,17 @@ function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value
 /** A list that a function of the user's gave. */
 function listFrom(name: string, given: unknown): readonly string[] {
   if (isStrings(given)) return [...given]
-  disown(given)
-  throw new Unavailable(`"${name}" gave no list of strings`)
+  ignoreRejection(given)
+  throw new UnavailableError(`"${name}" gave no list of strings`)
 }
 
 function textOf(claims: RawClaims, name: string): string | undefined {
-  const value = own(claims, name)
+  const value = getOwn(claims, name)
   return typeof value === 'string' ? value : undefined
 }
 
 function dateOf(claims: RawClaims, name: string): Seconds | undefined {
-  const value = own(claims, name)
+  const value = getOwn(claims, name)
   return isNumericDate(value) ? value : undefined
 }
 
@@ -166,16 +168,16 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
   if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
   const resources = member(claims, 'resource_access')
   const all = [
-    own(claims, 'roles'),
-    own(member(claims, 'realm_access'), 'roles'),
-    ...audience.map((name) => own(member(resources, name), 'roles')),
+    getOwn(claims, 'roles'),
+    getOwn(member(claims, 'realm_access'), 'roles'),
+    ...audience.map((name) => getOwn(member(resources, name), 'roles')),
   ]
   return [...new Set(all.flatMap(namesOf))]
 }
 
 /** A member that is an object, or an empty one. */
 export function member(object: RawClaims, name: string): RawClaims {
-  const value = own(object, name)
+  const value = getOwn(object, name)
   return isObject(value) ? value : {}
 }
 

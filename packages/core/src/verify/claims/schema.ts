@@ -1,8 +1,8 @@
 /** Claims of your own, checked by any library that speaks Standard Schema: zod, valibot, arktype and others. */
 
+import { isPromiseLike } from '../../lib/assert.ts'
 import { isObject } from '../../model/identity.ts'
-import { isPending } from '../../lib/assert.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { type Inactive, inactive } from '../verifier.ts'
 
 /** The part of a Standard Schema (version 1) that is used; https://standardschema.dev. */
@@ -38,7 +38,7 @@ export function conform<Output>(
   claims: unknown,
 ): { value: Output } | Inactive | Promise<{ value: Output } | Inactive> {
   const result = standard.validate(claims)
-  return isPending(result) ? Promise.resolve(result).then(judge) : judge(result)
+  return isPromiseLike(result) ? Promise.resolve(result).then(judge) : judge(result)
 }
 
 function judge<Output>(result: SchemaResult<Output>): { value: Output } | Inactive {
@@ -46,7 +46,7 @@ function judge<Output>(result: SchemaResult<Output>): { value: Output } | Inacti
   const { issues } = Object(result) as Partial<SchemaResult<Output>>
   if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
   if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
-  throw new Unavailable('The schema of "claims" gave no result')
+  throw new UnavailableError('The schema of "claims" gave no result')
 }
 
 /** The claim at fault. Its name alone: what a schema says of it may quote a value. */

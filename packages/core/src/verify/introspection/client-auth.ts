@@ -1,9 +1,9 @@
 /** How we prove to an authorization server who asks it (RFC 6749 §2.3, RFC 7523 §2.2). */
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
+import { assertFunction, assertString, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
 import { uriText } from '../../lib/url.ts'
-import { callback, readOptions, text } from '../../lib/assert.ts'
 import { ALGORITHMS } from '../keys/jwk.ts'
 
 /** A request to an authorization server, before it is sent. */
@@ -28,10 +28,10 @@ export function clientAuthentication(options: {
   if (typeof authenticate === 'function') {
     if (clientId !== undefined || clientSecret !== undefined)
       throw new TypeError('"clientId", "clientSecret" and a function as "authenticate" exclude each other')
-    return callback('authenticate', authenticate, authenticate)
+    return assertFunction('authenticate', authenticate, authenticate)
   }
-  const id = text('clientId', clientId)
-  const secret = text('clientSecret', clientSecret)
+  const id = assertString('clientId', clientId)
+  const secret = assertString('clientSecret', clientSecret)
   if (authenticate === 'client_secret_post')
     return ({ body }) => {
       body.set('client_id', id)
@@ -84,19 +84,19 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
     'audience',
     'now',
   ])
-  const clientId = text('clientId', read.clientId)
+  const clientId = assertString('clientId', read.clientId)
   const { privateKey: key } = read
   if (typeof key !== 'object' || key === null)
     throw new TypeError('"privateKey" must be a JWK or a CryptoKey')
   if ('kty' in key && !['d', 'priv'].some((name) => Object.hasOwn(key, name)))
     throw new TypeError('"privateKey" must be a private key: this JWK is a public one')
   const { alg, kid } = key as JWK
-  const keyId = read.keyId === undefined ? kid : text('keyId', read.keyId)
-  const algorithm = text('algorithm', read.algorithm ?? alg)
+  const keyId = read.keyId === undefined ? kid : assertString('keyId', read.keyId)
+  const algorithm = assertString('algorithm', read.algorithm ?? alg)
   if (!ALGORITHMS.some((name) => name === algorithm && !name.startsWith('HS')))
     throw new TypeError('"algorithm" must be a signature algorithm with a private key, such as "ES256"')
   const audience = read.audience === undefined ? undefined : uriText('audience', read.audience)
-  const now = callback('now', read.now, systemNow)
+  const now = assertFunction('now', read.now, systemNow)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
   return async ({ url, body }) => {
     const issuedAt = Math.floor(now() / 1000)

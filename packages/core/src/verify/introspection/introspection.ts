@@ -1,19 +1,28 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
-import { type IntrospectionListener, notify } from '../../observe/events.ts'
-import { type Identity, isNestedTooDeeply, own } from '../../model/identity.ts'
+import {
+  assertFunction,
+  assertInteger,
+  assertNumber,
+  assertStrings,
+  readOptions,
+  type Seconds,
+} from '../../lib/assert.ts'
 import { monotonic, now as systemNow, timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
-import { CircuitBreaker, CircuitOpenError, type CircuitState, type Verdict } from '../../net/circuit-breaker.ts'
-import { Semaphore } from '../../net/semaphore.ts'
-import { callback, count, number, readOptions, type Seconds, texts } from '../../lib/assert.ts'
+import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/rejection.ts'
+import {
+  CircuitBreaker,
+  CircuitOpenError,
+  type CircuitState,
+  type Verdict,
+} from '../../net/circuit-breaker.ts'
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import { Semaphore } from '../../net/semaphore.ts'
+import { type IntrospectionListener, notify } from '../../observe/events.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
-import { checkIntrospected } from '../jwt/claims.ts'
-import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
-import { discover } from '../keys/discovery.ts'
 import {
   CLAIMS_OPTIONS,
   type ClaimsOptions,
@@ -21,15 +30,18 @@ import {
   type RawClaims,
   type ReadClaims,
 } from '../claims/mapping.ts'
+import { checkIntrospected } from '../jwt/claims.ts'
+import { discover } from '../keys/discovery.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   inactive,
   isInactive,
+  markValidated,
   secondsOf,
   type TokenVerifier,
-  trusted,
   type Verification,
 } from '../verifier.ts'
+import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */
 export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client
@@ -122,7 +134,7 @@ export function introspection<Claims = RawClaims>(
   options: IntrospectionOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('introspection', options, OPTIONS)
-  const now = callback('now', read.now, systemNow)
+  const now = assertFunction('now', read.now, systemNow)
   const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
   return new Cache(new Introspector(read, now), limits, now)
 }
@@ -152,7 +164,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #known = lru<object>({ max: MAX_KNOWN })
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
   readonly #underWay = new Set<AbortController>()
-  #closed: Unavailable | undefined
+  #closed: UnavailableError | undefined
   readonly #discovers: boolean
   #endpoint: SecureUrl | undefined
   #discovery: Promise<SecureUrl> | undefined
@@ -170,13 +182,17 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
         ? parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it')
         : uriText('issuer', issuer)
     if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
-    this.#audience = audience === null ? null : texts('audience', audience)
+    this.#audience = audience === null ? null : assertStrings('audience', audience)
     this.#authenticate = clientAuthentication(options)
-    this.#clockTolerance = number('clockTolerance', options.clockTolerance, { preset: 30, min: 0, max: 300 })
-    this.#timeout = number('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 })
+    this.#clockTolerance = assertNumber('clockTolerance', options.clockTolerance, {
+      preset: 30,
+      min: 0,
+      max: 300,
+    })
+    this.#timeout = assertNumber('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 })
     this.#semaphore = new Semaphore({
-      concurrency: count('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
-      queue: count('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+      concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
+      queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
       full: 'Too many introspection requests are waiting',
     })
     const lanes = new Set<CircuitBreaker>()
@@ -184,13 +200,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       known: new CircuitBreaker(verdictOf, lanes),
       unknown: new CircuitBreaker(verdictOf, lanes),
     }
-    this.#read = claimsReader('introspected', options, this.#audience, this.#issuer)
-    this.#listener = callback<IntrospectionListener, undefined>(
+    this.#read = claimsReader('introspection', options, this.#audience, this.#issuer)
+    this.#listener = assertFunction<IntrospectionListener, undefined>(
       'onIntrospection',
       options.onIntrospection,
       undefined,
     )
-    this.#fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
+    this.#fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
     this.#connections = new KeptConnections(this.#fetch)
     this.#now = now
   }
@@ -220,7 +236,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   close(): void {
-    this.#closed = new Unavailable('The gate is closed')
+    this.#closed = new UnavailableError('The gate is closed')
     for (const abort of this.#underWay) abort.abort(this.#closed)
   }
 
@@ -243,7 +259,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     if (this.#closed !== undefined) throw this.#closed
     const abort = new AbortController()
     const deadline = timeout(this.#timeout)
-    const late = () => abort.abort(new Unavailable('The authorization server did not answer in time'))
+    const late = () => abort.abort(new UnavailableError('The authorization server did not answer in time'))
     deadline.addEventListener('abort', late)
     this.#underWay.add(abort)
     try {
@@ -313,12 +329,12 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async #judge(answer: RawClaims): Promise<Verification<Identity<Claims>>> {
-    const active = own(answer, 'active')
+    const active = getOwn(answer, 'active')
     if (active === undefined)
-      throw new Unavailable('The answer has no "active": it is no introspection response')
+      throw new UnavailableError('The answer has no "active": it is no introspection response')
     if (active === false) return inactive('unknown_token')
     if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
-    if (isNestedTooDeeply(answer)) throw new Unavailable('The answer is nested too deeply')
+    if (isNestedTooDeeply(answer)) throw new UnavailableError('The answer is nested too deeply')
     // Some servers write null for what there is not.
     const said = Object.fromEntries(Object.entries(answer).filter(([, value]) => value !== null))
     const policy = {
@@ -330,7 +346,11 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     if (refusal !== undefined) return refusal
     const identity = await this.#read(said)
     if (isInactive(identity)) return identity
-    return trusted({ active: true, identity, expiresAt: identity.expiresAt }, this.#now, this.#clockTolerance)
+    return markValidated(
+      { active: true, identity, expiresAt: identity.expiresAt },
+      this.#now,
+      this.#clockTolerance,
+    )
   }
 
   #succeeded(): void {
@@ -338,14 +358,14 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#isFailing = false
   }
 
-  #failed(cause: unknown, circuit: CircuitBreaker): Unavailable {
+  #failed(cause: unknown, circuit: CircuitBreaker): UnavailableError {
     const status = statusOf(cause)
     const unauthorized = status === 401 || status === 403
     const failure = unauthorized
-      ? new Unavailable('The authorization server refused our own credentials', { cause })
-      : cause instanceof Unavailable
+      ? new UnavailableError('The authorization server refused our own credentials', { cause })
+      : cause instanceof UnavailableError
         ? cause
-        : new Unavailable('The authorization server cannot be asked', { cause })
+        : new UnavailableError('The authorization server cannot be asked', { cause })
     if (this.#closed !== undefined) return failure
     this.#isFailing = true
     notify(this.#listener, {
@@ -373,8 +393,8 @@ function isElsewhere(status: number | undefined): boolean {
 function verdictOf(cause: unknown): Verdict {
   const status = statusOf(cause)
   if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'
-  // Everything that goes wrong with the server is Unavailable. Other errors come from the function that authenticates us.
-  return cause instanceof Unavailable ? 'down' : 'unclear'
+  // Everything that goes wrong with the server is UnavailableError. Other errors come from the function that authenticates us.
+  return cause instanceof UnavailableError ? 'down' : 'unclear'
 }
 
 function statusOf(cause: unknown): number | undefined {

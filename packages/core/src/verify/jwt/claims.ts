@@ -1,10 +1,10 @@
 /** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
 
-import { isNumericDate, isObject, isStrings, own } from '../../model/identity.ts'
 import type { Seconds } from '../../lib/assert.ts'
-import { mediaType } from './jws.ts'
+import { getOwn, isNumericDate, isObject, isStrings } from '../../model/identity.ts'
 import { audienceOf, type RawClaims } from '../claims/mapping.ts'
 import { type Inactive, inactive } from '../verifier.ts'
+import { mediaType } from './jws.ts'
 
 export type Profile = 'generic' | 'rfc9068'
 
@@ -27,10 +27,10 @@ const STRINGS = ['sub', 'client_id', 'jti'] as const
 const DATES = ['exp', 'nbf', 'iat', 'auth_time'] as const
 /** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
 export function checkType(header: RawClaims, claims: RawClaims, profile: Profile): Inactive | undefined {
-  const typ = own(header, 'typ')
+  const typ = getOwn(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
-    return inactive('wrong_type', 'typ')
+    return inactive('not_an_access_token', 'typ')
   // The type is signed, and says it all (RFC 9068 §2.1).
   return type === 'at+jwt' ? undefined : checkKind(claims)
 }
@@ -63,13 +63,13 @@ const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/
  * the marks count, since some issuers put the `nonce` of an authorization request into its access token.
  */
 function checkKind(claims: RawClaims): Inactive | undefined {
-  const uses = ['typ', 'token_use'].filter((name) => typeof own(claims, name) === 'string')
+  const uses = ['typ', 'token_use'].filter((name) => typeof getOwn(claims, name) === 'string')
   const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
   const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
-  if (other !== undefined) return inactive('wrong_type', `the claim "${other}"`)
+  if (other !== undefined) return inactive('not_an_access_token', `the claim "${other}"`)
   if (uses.some(isAccess)) return undefined
   const mark = MARKS.find((names) => names.every((name) => Object.hasOwn(claims, name)))
-  return mark === undefined ? undefined : inactive('wrong_type', `the claim "${mark[0]}"`)
+  return mark === undefined ? undefined : inactive('not_an_access_token', `the claim "${mark[0]}"`)
 }
 
 /** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
@@ -101,11 +101,12 @@ export function checkIntrospected(
 }
 
 function checkTokenType(claims: RawClaims): Inactive | undefined {
-  const type = own(claims, 'token_type')
+  const type = getOwn(claims, 'token_type')
   const name = typeof type === 'string' ? type.toLowerCase() : type
-  if (name !== undefined && name !== 'bearer' && name !== 'dpop') return inactive('wrong_type', 'token_type')
+  if (name !== undefined && name !== 'bearer' && name !== 'dpop')
+    return inactive('not_an_access_token', 'token_type')
   if (name === 'dpop' && !Object.hasOwn(claims, 'cnf'))
-    return inactive('wrong_type', 'token_type without cnf')
+    return inactive('not_an_access_token', 'token_type without cnf')
   return checkKind(claims)
 }
 
@@ -126,14 +127,14 @@ function isScope(value: unknown, profile: Profile): boolean {
 }
 
 function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
-  const iss = own(claims, 'iss')
+  const iss = getOwn(claims, 'iss')
   return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
 }
 
 /** The refusal of an `iss` that is none of ours. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
-  if (typeof iss !== 'string') return inactive('wrong_issuer', 'iss is not a string')
-  return inactive('wrong_issuer', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
+  if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
+  return inactive('issuer_mismatch', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
 }
 
 /** How many values of a token, and of the configuration, are compared for a diagnosis, and how long they may be. */
@@ -166,14 +167,14 @@ function checkAudience(
   claims: RawClaims,
   { audience }: Pick<ClaimsPolicy, 'audience'>,
 ): Inactive | undefined {
-  const aud = own(claims, 'aud')
+  const aud = getOwn(claims, 'aud')
   if (aud !== undefined && typeof aud !== 'string' && !(isStrings(aud) && aud.length > 0))
     return inactive('invalid_claim', 'aud')
   if (audience === null) return undefined
   if (aud === undefined) return inactive('missing_claim', 'aud')
   const named = audienceOf(aud).slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
-  return inactive('wrong_audience', () => {
+  return inactive('audience_mismatch', () => {
     const near = nearestMiss(named, audience)
     return near && `aud ${near}`
   })
@@ -184,12 +185,12 @@ function checkDates(
   policy: Pick<ClaimsPolicy, 'clockTolerance' | 'maxTokenAge'>,
   now: Seconds,
 ): Inactive | undefined {
-  const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => own(claims, name) as Seconds | undefined)
+  const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => getOwn(claims, name) as Seconds | undefined)
   const { clockTolerance, maxTokenAge } = policy
   if (exp !== undefined && now >= exp + clockTolerance) return inactive('expired')
   if (nbf !== undefined && now < nbf - clockTolerance) return inactive('not_yet_valid')
   if (iat !== undefined && iat > now + clockTolerance) return inactive('issued_in_future')
   if (maxTokenAge === undefined) return undefined
   if (iat === undefined) return inactive('missing_claim', 'iat')
-  return now >= iat + maxTokenAge + clockTolerance ? inactive('too_old') : undefined
+  return now >= iat + maxTokenAge + clockTolerance ? inactive('max_age_exceeded') : undefined
 }

@@ -1,18 +1,18 @@
 /** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
 
-import { frozen, isObject } from '../../model/identity.ts'
+import { isPromiseLike, mapMaybe, readOptions, type Seconds } from '../../lib/assert.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import { isIssuer } from '../../lib/url.ts'
-import { Semaphore } from '../../net/semaphore.ts'
-import { after, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
+import { frozen, isObject } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { raceAbort } from '../../net/fetch-json.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
+import type { RawClaims } from '../claims/mapping.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
-import type { RawClaims } from '../claims/mapping.ts'
 
 /**
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another
@@ -26,7 +26,7 @@ import type { RawClaims } from '../claims/mapping.ts'
  * At most 64 calls run at once, 48 of them for issuers of which no token was verified yet. Each may take 10 s, its wait
  * included.
  */
-export type ResolveIssuer<Claims = RawClaims> = (
+export type IssuerResolver<Claims = RawClaims> = (
   issuer: string,
 ) => IssuerOptions<Claims> | undefined | Promise<IssuerOptions<Claims> | undefined>
 
@@ -51,9 +51,9 @@ const DEADLINE: Seconds = 10
 const MAX_SHARED = 20_000
 const MINUTE = 60
 
-export class Tenants<Claims> {
+export class IssuerResolverCache<Claims> {
   readonly names: readonly string[] = []
-  readonly #resolve: ResolveIssuer<Claims>
+  readonly #resolve: IssuerResolver<Claims>
   readonly #max: number
   readonly #ttl: Seconds
   readonly #now: () => number
@@ -71,7 +71,7 @@ export class Tenants<Claims> {
   #allowanceFrom = monotonic()
   #closed = false
 
-  constructor(resolve: ResolveIssuer<Claims>, max: number, ttl: Seconds, now: () => number) {
+  constructor(resolve: IssuerResolver<Claims>, max: number, ttl: Seconds, now: () => number) {
     this.#resolve = resolve
     this.#max = max
     this.#ttl = ttl
@@ -124,19 +124,19 @@ export class Tenants<Claims> {
       known: this.#proven.has(issuer),
       signal,
     })
-    if (!isPending(found)) return found
+    if (!isPromiseLike(found)) return found
     const inTime = found.catch((cause) => {
-      throw signal.aborted ? new Unavailable('The function of "issuers" timed out', { cause }) : cause
+      throw signal.aborted ? new UnavailableError('The function of "issuers" timed out', { cause }) : cause
     })
     return this.#asking.add(issuer, inTime)
   }
 
   #call(issuer: string, signal: AbortSignal): Found<Claims> | Promise<Found<Claims>> {
-    if (this.#closed) throw new Unavailable('The gate is closed')
+    if (this.#closed) throw new UnavailableError('The gate is closed')
     const askedAt = monotonic()
     const given = this.#resolve(issuer)
-    const options = isPending(given) ? raceAbort(Promise.resolve(given), signal) : given
-    return after<IssuerOptions<Claims> | undefined, Found<Claims>>(options, (settled) =>
+    const options = isPromiseLike(given) ? raceAbort(Promise.resolve(given), signal) : given
+    return mapMaybe<IssuerOptions<Claims> | undefined, Found<Claims>>(options, (settled) =>
       this.#keep(issuer, settled, askedAt),
     )
   }
@@ -146,7 +146,7 @@ export class Tenants<Claims> {
   }
 
   #keep(issuer: string, options: IssuerOptions<Claims> | undefined, askedAt: Seconds): Found<Claims> {
-    if (this.#closed) throw new Unavailable('The gate is closed')
+    if (this.#closed) throw new UnavailableError('The gate is closed')
     const known = this.#known(issuer)
     // A later question was answered before: its answer counts.
     if (known !== undefined && known.askedAt > askedAt) return known.verifier
@@ -173,7 +173,9 @@ export class Tenants<Claims> {
     askedAt: Seconds,
   ): Tenant<Claims> {
     if (!isObject(given) || given.issuer !== issuer)
-      throw new Unavailable('The function of "issuers" gave no options of the issuer that it was asked for')
+      throw new UnavailableError(
+        'The function of "issuers" gave no options of the issuer that it was asked for',
+      )
     try {
       const options = copyOf<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
@@ -182,8 +184,8 @@ export class Tenants<Claims> {
       const keys = isSameSet ? known.keys : keySetOf(options)
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt }
     } catch (cause) {
-      if (cause instanceof Unavailable) throw cause
-      throw new Unavailable('The function of "issuers" gave impossible options', { cause })
+      if (cause instanceof UnavailableError) throw cause
+      throw new UnavailableError('The function of "issuers" gave impossible options', { cause })
     }
   }
 
@@ -194,7 +196,7 @@ export class Tenants<Claims> {
     this.#allowance = Math.min(this.#max, this.#allowance + regained)
     this.#allowanceFrom = now
     if (this.#allowance < 1)
-      throw new Unavailable(
+      throw new UnavailableError(
         '"issuers" holds fewer tenants ("max") than are in use, and no more may be added for now',
       )
     this.#allowance -= 1
@@ -212,17 +214,25 @@ function tenantsIn<Claims>(max: number) {
 
 /** A schema and a store are objects of somebody else's, and are compared as such; of the rest plain data is copied. */
 function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
-  const { claims, keySetStore, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
+  const { claims, jwksStore, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
   const objects = {
     ...(claims !== undefined && { claims }),
-    ...(keySetStore !== undefined && { keySetStore }),
+    ...(jwksStore !== undefined && { jwksStore }),
   }
   return Object.assign(Object.create(null), frozen({ ...rest }), objects)
 }
 
-const KEY_SETTINGS = ['jwksUri', 'keys', 'algorithms', 'freshFor', 'staleFor', 'cooldown', 'timeout'] as const
+const KEY_SETTINGS = [
+  'jwksUri',
+  'keys',
+  'algorithms',
+  'cacheMaxAge',
+  'staleIfError',
+  'cooldown',
+  'timeout',
+] as const
 
-/** What decides of the keys. `fetch` and `onKeySet`, which may be written anew each time, are those of the first answer. */
+/** What decides of the keys. `fetch` and `onJwks`, which may be written anew each time, are those of the first answer. */
 function ofKeys(options: IssuerOptions<unknown>): readonly unknown[] {
   return KEY_SETTINGS.map((name) => options[name])
 }

@@ -1,8 +1,8 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, compactVerify, errors } from 'jose'
-import { isNestedTooDeeply, isObject, own } from '../../model/identity.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import { getOwn, isNestedTooDeeply, isObject } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
 import { type Inactive, inactive } from '../verification.ts'
@@ -76,13 +76,13 @@ export interface CompactJws {
 /** Checks the header of a token. */
 export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorithm[]): CompactJws | Inactive {
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
-  const alg = own(header, 'alg')
+  const alg = getOwn(header, 'alg')
   if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
   // RFC 7515 §4.1.11, RFC 7797 §7: no extension is understood; RFC 7519 §5.2: nor is a token in a token.
   for (const name of ['crit', 'b64', 'zip'])
     if (Object.hasOwn(header, name)) return inactive('unsupported_header', name)
-  if (mediaType(own(header, 'cty')) === 'jwt') return inactive('unsupported_header', 'cty')
-  const kid = own(header, 'kid')
+  if (mediaType(getOwn(header, 'cty')) === 'jwt') return inactive('unsupported_header', 'cty')
+  const kid = getOwn(header, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
     return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
   return { text, header, alg: alg as Algorithm, kid }
@@ -90,7 +90,7 @@ export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorit
 
 /**
  * Finds the key that made the signature.
- * @throws Unavailable if none did, but one of them cannot be used, or not all of them may be tried
+ * @throws UnavailableError if none did, but one of them cannot be used, or not all of them may be tried
  */
 export async function signingKey(
   { text, alg }: CompactJws,
@@ -111,7 +111,7 @@ export async function signingKey(
       if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause
     }
   }
-  if (failure !== undefined) throw new Unavailable('A key cannot be used', { cause: failure })
+  if (failure !== undefined) throw new UnavailableError('A key cannot be used', { cause: failure })
   return undefined
 }
 

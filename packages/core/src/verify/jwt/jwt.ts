@@ -1,27 +1,27 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
-import type { Identity } from '../../model/identity.ts'
+import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
-import { callback, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
+import type { Identity } from '../../model/identity.ts'
 import { Cache, cacheLimits } from '../cached.ts'
-import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
+import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
-import { type CompactJws, parseJws, signingKey } from './jws.ts'
-import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { type CallerKind, callerOf } from '../keys/known-callers.ts'
-import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type Active,
   type Inactive,
   inactive,
   isInactive,
+  markValidated,
   secondsOf,
   type TokenVerifier,
-  trusted,
 } from '../verifier.ts'
+import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
+import { type CompactJws, parseJws, signingKey } from './jws.ts'
+import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
 
 /**
  * Verifies the signed JWT access tokens of one issuer.
@@ -32,7 +32,7 @@ import {
  */
 export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readOptions('jwt', options, JWT_OPTIONS)
-  const now = callback('now', read.now, systemNow)
+  const now = assertFunction('now', read.now, systemNow)
   return withCache(new JwtVerifier(read, now), read.cache, now)
 }
 
@@ -75,7 +75,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#now = now
   }
 
-  owns(token: string, presented = new PresentedToken(token)): boolean {
+  canVerify(token: string, presented = new PresentedToken(token)): boolean {
     return presented.unverifiedIssuer === this.#policy.issuer
   }
 
@@ -102,12 +102,12 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     )
   }
 
-  holds({ key, policy }: Signed<Identity<Claims>>): boolean {
-    return policy === this.#policy && this.#keys.holds(key)
+  isStillValid({ key, policy }: Signed<Identity<Claims>>): boolean {
+    return policy === this.#policy && this.#keys.isStillPublished(key)
   }
 
-  get underWay(): Promise<void> | undefined {
-    return this.#keys.underWay
+  get backgroundWork(): Promise<void> | undefined {
+    return this.#keys.backgroundWork
   }
 
   ready(): Promise<void> {
@@ -133,19 +133,19 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   /** What is the user's to say of the claims is asked only of those that the issuer signed. */
   async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
     const named = callerOf(claims)
-    const caller = isPending(named) ? await named : named
+    const caller = isPromiseLike(named) ? await named : named
     const kind = this.#keys.callers.kindOf(caller)
     const tries = new KeyTries(this.#keys.tries[kind])
     const found = this.#keys.find(jws.alg, jws.kid)
-    const known = isPending(found) ? await found : found
+    const known = isPromiseLike(found) ? await found : found
     const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, kind))
     if (isInactive(key)) return key
     const read = this.#read(claims)
-    const identity = isPending(read) ? await read : read
+    const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(caller)
     const expiresAt = this.#expiry(identity)
-    return trusted(
+    return markValidated(
       { active: true, identity, expiresAt, key, policy: this.#policy },
       this.#now,
       this.#policy.clockTolerance,

@@ -1,17 +1,30 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
-import type { Identity } from '../../model/identity.ts'
+import {
+  assertFunction,
+  assertInteger,
+  assertNumber,
+  mapMaybe,
+  readOptions,
+  type Seconds,
+} from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
-import { after, callback, count, number, readOptions, type Seconds } from '../../lib/assert.ts'
-import { foreignIssuer } from './claims.ts'
-import { JwtVerifier, withCache } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
+import type { Identity } from '../../model/identity.ts'
 import type { RawClaims } from '../claims/mapping.ts'
 import { PresentedToken } from '../presented.ts'
-import { type ResolveIssuer, Tenants } from './issuer-resolver.ts'
-import { type Active, allUnderWay, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import {
+  type Active,
+  allBackgroundWork,
+  isInactive,
+  type TokenVerifier,
+  type Verification,
+} from '../verifier.ts'
+import { foreignIssuer } from './claims.ts'
+import { type IssuerResolver, IssuerResolverCache } from './issuer-resolver.ts'
+import { JwtVerifier, withCache } from './jwt.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
 
-export interface IssuersOptions {
+export interface MultiIssuerOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
   cache?: JwtOptions['cache'] | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
@@ -40,26 +53,30 @@ export interface IssuersOptions {
  */
 export function issuers<const Schemas extends readonly unknown[]>(
   trusted: { readonly [Index in keyof Schemas]: IssuerOptions<Schemas[Index]> },
-  options?: IssuersOptions,
+  options?: MultiIssuerOptions,
 ): TokenVerifier<Identity<ClaimsOf<Schemas[number]>>>
 export function issuers<Claims = RawClaims>(
-  resolve: ResolveIssuer<Claims>,
-  options?: IssuersOptions,
+  resolve: IssuerResolver<Claims>,
+  options?: MultiIssuerOptions,
 ): TokenVerifier<Identity<Claims>>
 export function issuers<Claims>(
-  trusted: readonly IssuerOptions<Claims>[] | ResolveIssuer<Claims>,
-  options: IssuersOptions = {},
+  trusted: readonly IssuerOptions<Claims>[] | IssuerResolver<Claims>,
+  options: MultiIssuerOptions = {},
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('issuers', options, ['cache', 'now', 'max', 'ttl'])
-  const now = callback('now', read.now, systemNow)
+  const now = assertFunction('now', read.now, systemNow)
   if (typeof trusted === 'function') {
-    const max = count('max', read.max, { preset: 100, min: 1, max: 10_000 })
-    const ttl = number('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })
-    return withCache(new Selection(new Tenants(trusted, max, ttl, now)), read.cache, now)
+    const max = assertInteger('max', read.max, { preset: 100, min: 1, max: 10_000 })
+    const ttl = assertNumber('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })
+    return withCache(
+      new MultiIssuerVerifier(new IssuerResolverCache(trusted, max, ttl, now)),
+      read.cache,
+      now,
+    )
   }
   if (read.max !== undefined || read.ttl !== undefined)
     throw new TypeError('"max" and "ttl" go with a function only')
-  return withCache(new Selection(new Listed(trusted, now)), read.cache, now)
+  return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }
 
 /** What an issuer without a schema has for its claims: all of them, as they are. */
@@ -81,14 +98,14 @@ interface Source<Claims> {
   close(): void
 }
 
-class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
+class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #source: Source<Claims>
 
   constructor(source: Source<Claims>) {
     this.#source = source
   }
 
-  owns(token: string, presented = new PresentedToken(token)): boolean {
+  canVerify(token: string, presented = new PresentedToken(token)): boolean {
     const issuer = presented.unverifiedIssuer
     return issuer !== undefined && this.#source.owns(issuer)
   }
@@ -104,7 +121,7 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
     if (isInactive(presented.jws)) return presented.jws
     const issuer = presented.unverifiedIssuer
     if (issuer === undefined) return foreignIssuer(issuer, this.issuers)
-    return after<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
+    return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
       if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
       return this.#proving(issuer, verifier.verify(token, presented))
     })
@@ -115,19 +132,19 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
     verification: Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>,
   ): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
     if (this.#source.proved === undefined) return verification
-    return after(verification, (settled) => {
+    return mapMaybe(verification, (settled) => {
       if (settled.active) this.#source.proved?.(issuer)
       return settled
     })
   }
 
-  holds(verification: Active<Identity<Claims>>): boolean {
+  isStillValid(verification: Active<Identity<Claims>>): boolean {
     const verifier = this.#source.held(verification.identity.issuer ?? '')
-    return verifier?.holds(verification as Parameters<JwtVerifier<Claims>['holds']>[0]) ?? false
+    return verifier?.isStillValid(verification as Parameters<JwtVerifier<Claims>['isStillValid']>[0]) ?? false
   }
 
-  get underWay(): Promise<unknown> | undefined {
-    return allUnderWay(this.#source.all())
+  get backgroundWork(): Promise<unknown> | undefined {
+    return allBackgroundWork(this.#source.all())
   }
 
   async ready(): Promise<void> {
@@ -143,7 +160,7 @@ class Selection<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 }
 
-class Listed<Claims> implements Source<Claims> {
+class StaticIssuers<Claims> implements Source<Claims> {
   readonly #verifiers: ReadonlyMap<string, JwtVerifier<Claims>>
 
   constructor(list: readonly IssuerOptions<Claims>[], now: () => number) {

@@ -1,12 +1,13 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import type { KeySetListener } from '../../observe/events.ts'
-import { isObject } from '../../model/identity.ts'
+import { assertFunction, assertNumber, assertOneOf, assertStrings, type Seconds } from '../../lib/assert.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
-import { callback, number, oneOf, type Seconds, texts } from '../../lib/assert.ts'
+import { isObject } from '../../model/identity.ts'
 import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
+import type { JwksListener } from '../../observe/events.ts'
+import type { JwksStore } from '../../state/jwks-store.ts'
 import type { CacheOptions } from '../cached.ts'
-import type { ClaimsPolicy, Profile } from './claims.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../claims/mapping.ts'
 import { discoveredKeys, keysAt } from '../keys/discovery.ts'
 import {
   ALGORITHMS,
@@ -17,9 +18,8 @@ import {
   verificationKey,
 } from '../keys/jwk.ts'
 import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
-import type { KeySetStore } from '../../state/jwks-store.ts'
 import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
-import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../claims/mapping.ts'
+import type { ClaimsPolicy, Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -97,12 +97,12 @@ export const JWT_OPTIONS = [
   'clockTolerance',
   'maxTokenAge',
   ...CLAIMS_OPTIONS,
-  'freshFor',
-  'staleFor',
+  'cacheMaxAge',
+  'staleIfError',
   'cooldown',
   'timeout',
-  'keySetStore',
-  'onKeySet',
+  'jwksStore',
+  'onJwks',
   'cache',
   'now',
   'fetch',
@@ -118,13 +118,13 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
   return {
     issuer,
-    audience: audience === null ? null : texts('audience', audience),
-    profile: oneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
-    clockTolerance: number('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
+    audience: audience === null ? null : assertStrings('audience', audience),
+    profile: assertOneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
+    clockTolerance: assertNumber('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
     maxTokenAge:
       maxTokenAge === undefined
         ? undefined
-        : number('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
+        : assertNumber('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
   }
 }
 
@@ -140,7 +140,7 @@ function discoveredIssuer(issuer: string): Issuer {
 
 export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
   if (algorithms === undefined) return DEFAULT_ALGORITHMS
-  const names = Array.isArray(algorithms) ? texts('algorithms', algorithms) : []
+  const names = Array.isArray(algorithms) ? assertStrings('algorithms', algorithms) : []
   if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
     throw new TypeError(`"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}`)
   if (keys === undefined && names.some((name) => name.startsWith('HS')))
@@ -152,29 +152,27 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { issuer, jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)
-  const onKeySet = callback<KeySetListener, undefined>('onKeySet', options.onKeySet, undefined)
-  const fetch = callback<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
+  const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
+  const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
-    if (options.keySetStore !== undefined)
-      throw new TypeError(
-        '"keys" and "keySetStore" exclude each other: nothing is fetched that could be kept',
-      )
+    if (options.jwksStore !== undefined)
+      throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
     return new FixedKeySet(givenKeys(keys, allowed))
   }
-  const store = storeOf(options.keySetStore)
+  const store = storeOf(options.jwksStore)
   if (jwksUri === undefined) {
     const load = discoveredKeys(discoveredIssuer(issuer), fetch)
-    return new IssuerKeySet(issuer, load, allowed, lifetimes, onKeySet, store)
+    return new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store)
   }
   const place = secureUrl('jwksUri', jwksUri)
-  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onKeySet, store, place)
+  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onJwks, store, place)
 }
 
-function storeOf(store: KeySetStore | undefined): KeySetStore | undefined {
+function storeOf(store: JwksStore | undefined): JwksStore | undefined {
   if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
     return store
-  throw new TypeError('"keySetStore" must have the methods "get" and "set"')
+  throw new TypeError('"jwksStore" must have the methods "get" and "set"')
 }
 
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {

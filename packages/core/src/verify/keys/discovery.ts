@@ -1,7 +1,7 @@
 /** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
 
-import { own } from '../../model/identity.ts'
 import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { getOwn } from '../../model/identity.ts'
 import { isPublicHost } from '../../net/address.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
@@ -63,15 +63,15 @@ async function memberAt(
   signal: AbortSignal,
 ): Promise<SecureUrl> {
   const { body } = await fetchJson(url, fetch, signal)
-  const named = own(body, 'issuer')
+  const named = getOwn(body, 'issuer')
   if (named !== issuer)
     throw new UnusableAnswer(
       `The metadata at ${url} must name the issuer ${shown(issuer)}, but names ${shown(named)} (RFC 8414 §3.3)`,
     )
-  const place = publishedUrl(own(body, member), issuer)
+  const place = publishedUrl(getOwn(body, member), issuer)
   if (place === undefined)
     throw new UnusableAnswer(
-      `Refusing to use the "${member}" in the metadata at ${url}: it must be an https URL of a public host, but is ${shown(own(body, member))}`,
+      `Refusing to use the "${member}" in the metadata at ${url}: it must be an https URL of a public host, but is ${shown(getOwn(body, member))}`,
     )
   return place
 }

@@ -1,7 +1,7 @@
 /** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
 
 import { base64url, type CryptoKey, type JWK } from 'jose'
-import { isObject, own } from '../../model/identity.ts'
+import { getOwn, isObject } from '../../model/identity.ts'
 
 /** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
 export const ALGORITHMS = [
@@ -71,23 +71,23 @@ export function verificationKey(
   secrets: 'refuse-secrets' | 'allow-secrets',
 ): VerificationKey | string {
   if (!isObject(jwk)) return 'not an object'
-  const kty = own(jwk, 'kty')
-  const kid = own(jwk, 'kid')
+  const kty = getOwn(jwk, 'kty')
+  const kid = getOwn(jwk, 'kid')
   if (typeof kty !== 'string' || MEMBERS[kty] === undefined) return 'its "kty" is not known'
   if (kid !== undefined && typeof kid !== 'string') return 'its "kid" is not a string'
   const other = otherUse(jwk)
   if (other !== undefined) return other
-  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => own(jwk, name) !== undefined))
+  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => getOwn(jwk, name) !== undefined))
     return 'it is a private key'
   if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
 
   const material: Record<string, string> = { kty }
   for (const name of MEMBERS[kty]) {
-    const value = own(jwk, name)
+    const value = getOwn(jwk, name)
     if (typeof value !== 'string') return `its "${name}" is not a string`
     material[name] = value
   }
-  const algorithms = algorithmsOf(kty, material, own(jwk, 'alg'), allowed)
+  const algorithms = algorithmsOf(kty, material, getOwn(jwk, 'alg'), allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -109,8 +109,8 @@ export function verificationKey(
 
 /** What tells that a key is for something else, such as encryption (RFC 7517 §4.2 and §4.3). */
 export function otherUse(jwk: object): string | undefined {
-  const use = own(jwk, 'use')
-  const operations = own(jwk, 'key_ops')
+  const use = getOwn(jwk, 'use')
+  const operations = getOwn(jwk, 'key_ops')
   if (use !== undefined && use !== 'sig') return 'its "use" is not "sig"'
   if (operations === undefined || (Array.isArray(operations) && operations.includes('verify')))
     return undefined

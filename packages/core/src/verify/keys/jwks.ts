@@ -1,9 +1,9 @@
 /** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
 
-import { monotonic } from '../../lib/clock.ts'
 import type { Seconds } from '../../lib/assert.ts'
+import { monotonic } from '../../lib/clock.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
-import { Unavailable } from '../../model/rejection.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
 import { type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
@@ -12,7 +12,7 @@ export interface KeySet {
   /**
    * The keys that may have made a signature with this algorithm, at once where the set is at hand. Those that verified a
    * token most recently come first.
-   * @throws Unavailable where there is no set to look in
+   * @throws UnavailableError where there is no set to look in
    */
   find(
     alg: Algorithm,
@@ -20,7 +20,7 @@ export interface KeySet {
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
   /**
    * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
-   * @throws Unavailable if a newer set could have the key, but is not available within 1.5 s
+   * @throws UnavailableError if a newer set could have the key, but is not available within 1.5 s
    */
   search(
     alg: Algorithm,
@@ -29,14 +29,14 @@ export interface KeySet {
     caller: CallerKind,
   ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
-  holds(key: VerificationKey): boolean
+  isStillPublished(key: VerificationKey): boolean
   /** The callers whose tokens its keys verified. */
   readonly callers: KnownCallers
   /** The budgets of tokens that try many of its keys. */
   readonly tries: TryBudgets
   /** What goes on in the background, if anything does. */
-  readonly underWay?: Promise<void> | undefined
-  /** Has the keys at hand. @throws Unavailable where they cannot be had */
+  readonly backgroundWork?: Promise<void> | undefined
+  /** Has the keys at hand. @throws UnavailableError where they cannot be had */
   ready(): Promise<void>
   /** Ends what is under way; nothing is fetched any more. */
   close(): void
@@ -45,7 +45,7 @@ export interface KeySet {
 
 /** What a key set holds, for operators. */
 export interface KeySetDescription {
-  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleFor`. */
+  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleIfError`. */
   readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
   readonly keys: readonly {
     readonly kid?: string | undefined
@@ -77,14 +77,14 @@ export class FixedKeySet implements KeySet {
     return []
   }
 
-  holds(key: VerificationKey): boolean {
+  isStillPublished(key: VerificationKey): boolean {
     return this.#keys.includes(key)
   }
 
   async ready(): Promise<void> {
     for (const [index, key] of this.#keys.entries())
       await importKey(key).catch((cause) => {
-        throw new Unavailable(`"keys" has a key at ${index} that cannot be used`, { cause })
+        throw new UnavailableError(`"keys" has a key at ${index} that cannot be used`, { cause })
       })
   }
 

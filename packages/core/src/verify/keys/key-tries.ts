@@ -1,7 +1,7 @@
 /** Limits how many keys tokens try by what that costs: each try is a signature check. */
 
+import { UnavailableError } from '../../model/rejection.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
-import { Unavailable } from '../../model/rejection.ts'
 import type { VerificationKey } from './jwk.ts'
 import type { CallerKind } from './known-callers.ts'
 
@@ -36,11 +36,11 @@ export class KeyTries {
 
   /**
    * Counts one more try.
-   * @throws Unavailable if it is not free and the budget is used up: the right key may be among those not tried
+   * @throws UnavailableError if it is not free and the budget is used up: the right key may be among those not tried
    */
   begin(): void {
     if (this.#made >= FREE && !this.#budget.tryAcquire())
-      throw new Unavailable('Failed to try all keys that fit a token: the budget for tries is used up', {
+      throw new UnavailableError('Failed to try all keys that fit a token: the budget for tries is used up', {
         retryAfter: this.#budget.wait,
       })
     this.#made += 1

@@ -1,8 +1,8 @@
 /** Callers whose tokens were verified before. They have budgets of their own, which strangers cannot use up. */
 
 import { sha256 } from '#digest'
-import { own } from '../../model/identity.ts'
 import { lru } from '../../lib/lru.ts'
+import { getOwn } from '../../model/identity.ts'
 
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'
@@ -30,7 +30,7 @@ export class KnownCallers {
  * same text then, and hashed, so that names are short and say nothing about anybody.
  */
 export function callerOf(claims: object): string | undefined | Promise<string> {
-  const [subject, client] = [own(claims, 'sub'), own(claims, 'client_id')]
+  const [subject, client] = [getOwn(claims, 'sub'), getOwn(claims, 'client_id')]
   if (subject === undefined && client === undefined) return undefined
   return sha256(JSON.stringify([subject, client]))
 }

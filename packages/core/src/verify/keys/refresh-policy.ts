@@ -1,11 +1,11 @@
 /** When an issuer may be asked for its keys again after a failure. */
 
-import { monotonic } from '../../lib/clock.ts'
 import type { Seconds } from '../../lib/assert.ts'
+import { monotonic } from '../../lib/clock.ts'
 
 const MAX_BACKOFF = 60
 
-export class Pacing {
+export class RefreshPolicy {
   #failures = 0
   #retryAt = 0
 

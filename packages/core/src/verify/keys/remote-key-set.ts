@@ -1,12 +1,13 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
-import { type KeySetListener, notify } from '../../observe/events.ts'
-import { own } from '../../model/identity.ts'
+import { assertInteger, assertNumber, type Seconds } from '../../lib/assert.ts'
 import { monotonic, now, timeout } from '../../lib/clock.ts'
-import type { TokenBucket } from '../../net/token-bucket.ts'
-import { count, number, type Seconds } from '../../lib/assert.ts'
+import { getOwn } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { raceAbort } from '../../net/fetch-json.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import type { TokenBucket } from '../../net/token-bucket.ts'
+import { type JwksListener, notify } from '../../observe/events.ts'
+import { type JwksStore, StoredJwksOfIssuer } from '../../state/jwks-store.ts'
 import type { LoadKeys } from './discovery.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import {
@@ -17,24 +18,23 @@ import {
   type UsableKeys,
   usableKeys,
 } from './jwks.ts'
-import { type KeySetStore, StoredKeySets } from '../../state/jwks-store.ts'
 import { tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
-import { Pacing } from './refresh-policy.ts'
 import { RefreshBudget } from './refresh-budget.ts'
+import { RefreshPolicy } from './refresh-policy.ts'
 
 export interface KeySetOptions {
   /**
    * How long fetched keys are fresh. They are fetched again, in the background, when 70 to 90 % of that has passed. In
    * seconds, 60 to 86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
-   * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleFor`.
+   * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleIfError`.
    */
-  freshFor?: Seconds | undefined
+  cacheMaxAge?: Seconds | undefined
   /**
    * How long keys are used after they were fetched, if the issuer is unavailable. After that the answer is 503. In seconds,
-   * from 60 or `freshFor` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is longer.
+   * from 60 or `cacheMaxAge` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is longer.
    */
-  staleFor?: Seconds | undefined
+  staleIfError?: Seconds | undefined
   /**
    * How fast the budgets for unknown keys refill. A whole number of seconds, 1 to 3,600. Default 30. If less, new keys are
    * found sooner while somebody forges tokens, and the issuer can be asked more often.
@@ -54,12 +54,12 @@ export interface KeySetOptions {
    * Where key sets are kept between processes, such as the isolates of a Worker or the instances of a function, so that a new
    * one need not fetch them. Whoever can write there decides which tokens are good. Default: nowhere.
    */
-  keySetStore?: KeySetStore | undefined
+  jwksStore?: JwksStore | undefined
   /**
    * Told of each attempt to fetch the keys: what came of it, and which entries of the set are not used, and why. And of each
-   * set that came from the `keySetStore`, and each time that this failed.
+   * set that came from the `jwksStore`, and each time that this failed.
    */
-  onKeySet?: KeySetListener | undefined
+  onJwks?: JwksListener | undefined
 }
 
 const MINUTE = 60
@@ -70,7 +70,7 @@ const GRACE: Seconds = 1
 /** How much later than its deadline an attempt ends where the process stood still meanwhile, in seconds. */
 const LATE: Seconds = 0.25
 /** How long a newer set is waited for: by a token with an unknown key, and where a store has a set that is getting old. */
-const PATIENCE: Seconds = 1.5
+const MAX_WAIT: Seconds = 1.5
 /**
  * How many requests may wait for one refresh: if there are no keys yet, and if there are, but not the right one. Strangers
  * leave room for known callers.
@@ -79,32 +79,32 @@ const MAX_WAITING = { cold: 20_000, known: 20_000, unknown: 1_000 } as const
 
 export interface KeyLifetimes {
   /** Of these two, what the user did not set is `undefined`. */
-  readonly freshFor: Seconds | undefined
-  readonly staleFor: Seconds | undefined
+  readonly cacheMaxAge: Seconds | undefined
+  readonly staleIfError: Seconds | undefined
   readonly cooldown: Seconds
   readonly timeout: Seconds
 }
 
 export function keyLifetimes(options: KeySetOptions): KeyLifetimes {
-  const { freshFor, staleFor } = options
-  number('freshFor', freshFor, { preset: 600, min: MINUTE, max: DAY })
-  number('staleFor', staleFor, { preset: 3600, min: freshFor ?? MINUTE, max: 7 * DAY })
+  const { cacheMaxAge, staleIfError } = options
+  assertNumber('cacheMaxAge', cacheMaxAge, { preset: 600, min: MINUTE, max: DAY })
+  assertNumber('staleIfError', staleIfError, { preset: 3600, min: cacheMaxAge ?? MINUTE, max: 7 * DAY })
   return {
-    freshFor,
-    staleFor,
-    cooldown: count('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
-    timeout: number('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
+    cacheMaxAge,
+    staleIfError,
+    cooldown: assertInteger('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
+    timeout: assertNumber('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
   }
 }
 
 /** How long keys are fresh and usable after their fetch. The issuer's `max-age` never exceeds what the user set. */
 function lifetimeOf(
-  { freshFor, staleFor }: KeyLifetimes,
+  { cacheMaxAge, staleIfError }: KeyLifetimes,
   maxAge: Seconds | undefined,
 ): { readonly fresh: Seconds; readonly usable: Seconds } {
-  const said = maxAge === undefined ? (freshFor ?? 600) : Math.max(maxAge, MINUTE)
-  const fresh = Math.min(said, freshFor ?? DAY, staleFor ?? DAY)
-  return { fresh, usable: staleFor ?? Math.max(3600, freshFor ?? fresh) }
+  const said = maxAge === undefined ? (cacheMaxAge ?? 600) : Math.max(maxAge, MINUTE)
+  const fresh = Math.min(said, cacheMaxAge ?? DAY, staleIfError ?? DAY)
+  return { fresh, usable: staleIfError ?? Math.max(3600, cacheMaxAge ?? fresh) }
 }
 
 function kidsOf(keys: readonly VerificationKey[]): ReadonlySet<string> {
@@ -123,11 +123,11 @@ export class IssuerKeySet implements KeySet {
   readonly #load: LoadKeys
   readonly #allowed: readonly Algorithm[]
   readonly #lifetimes: KeyLifetimes
-  readonly #listener: KeySetListener | undefined
-  readonly #stored: StoredKeySets
-  readonly #pacing = new Pacing()
+  readonly #listener: JwksListener | undefined
+  readonly #stored: StoredJwksOfIssuer
+  readonly #pacing = new RefreshPolicy()
   readonly #budget: RefreshBudget
-  #closed: Unavailable | undefined
+  #closed: UnavailableError | undefined
   #abort: AbortController | undefined
   #keys: readonly VerificationKey[] = []
   #fetchedAt: Seconds | undefined
@@ -136,7 +136,7 @@ export class IssuerKeySet implements KeySet {
   #refreshing: Promise<void> | undefined
   #waiting = 0
   /** Why the last attempt failed, if it did. */
-  #failure: Unavailable | undefined
+  #failure: UnavailableError | undefined
   /** By then the refresh that is under way has ended, unless the runtime ended the request that it belonged to. */
   #refreshingUntil = 0
 
@@ -145,11 +145,11 @@ export class IssuerKeySet implements KeySet {
     load: LoadKeys,
     allowed: readonly Algorithm[],
     lifetimes: KeyLifetimes,
-    listener: KeySetListener | undefined,
-    store?: KeySetStore,
+    listener: JwksListener | undefined,
+    store?: JwksStore,
     name = issuer,
   ) {
-    this.#stored = new StoredKeySets(store, name, lifetimes.timeout, (operation, cause) =>
+    this.#stored = new StoredJwksOfIssuer(store, name, lifetimes.timeout, (operation, cause) =>
       notify(listener, { type: 'store_failed', issuer, operation, cause }),
     )
     this.#issuer = issuer
@@ -175,7 +175,7 @@ export class IssuerKeySet implements KeySet {
     caller: CallerKind,
   ): Promise<readonly VerificationKey[]> {
     const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
-    const until = monotonic() + PATIENCE
+    const until = monotonic() + MAX_WAIT
     // The refresh that is pending when the token comes may bring a set older than its key. Then one more is needed.
     if (this.#current !== undefined) await this.#wait(this.#current, caller, until)
     if (unseen().length > 0) return unseen()
@@ -187,7 +187,7 @@ export class IssuerKeySet implements KeySet {
     return unseen()
   }
 
-  holds(key: VerificationKey): boolean {
+  isStillPublished(key: VerificationKey): boolean {
     return this.#isUsable() && this.#keys.includes(key)
   }
 
@@ -205,7 +205,7 @@ export class IssuerKeySet implements KeySet {
   }
 
   close(): void {
-    this.#closed = new Unavailable('The gate is closed')
+    this.#closed = new UnavailableError('The gate is closed')
     this.#abort?.abort(this.#closed)
   }
 
@@ -229,7 +229,7 @@ export class IssuerKeySet implements KeySet {
     return true
   }
 
-  get underWay(): Promise<void> | undefined {
+  get backgroundWork(): Promise<void> | undefined {
     return this.#current?.then(() => this.#stored.underWay) ?? this.#stored.underWay
   }
 
@@ -240,14 +240,14 @@ export class IssuerKeySet implements KeySet {
 
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
     if (this.#waiting >= MAX_WAITING[why])
-      throw new Unavailable('Too many requests wait for the keys of the issuer')
+      throw new UnavailableError('Too many requests wait for the keys of the issuer')
     this.#waiting += 1
     try {
       await (until === undefined ? refresh : raceAbort(refresh, timeout(until - monotonic())))
     } catch (cause) {
-      throw cause instanceof Unavailable
+      throw cause instanceof UnavailableError
         ? cause
-        : new Unavailable('The keys of the issuer did not come in time', { cause })
+        : new UnavailableError('The keys of the issuer did not come in time', { cause })
     } finally {
       this.#waiting -= 1
     }
@@ -262,9 +262,9 @@ export class IssuerKeySet implements KeySet {
     return this.#mayAsk && bucket.tryAcquire() ? this.#refresh() : undefined
   }
 
-  #mustWait(bucket: TokenBucket): Unavailable {
+  #mustWait(bucket: TokenBucket): UnavailableError {
     if (this.#closed !== undefined) return this.#closed
-    return new Unavailable(
+    return new UnavailableError(
       `Failed to find a key in the JWKS of ${this.#issuer}: it may not be fetched again yet`,
       {
         cause: this.#failure,
@@ -277,7 +277,7 @@ export class IssuerKeySet implements KeySet {
     if (this.#current !== undefined) return this.#current
     if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
     // One that should have ended long ago, as in a process that was frozen, is given up.
-    this.#abort?.abort(new Unavailable('The refresh took too long'))
+    this.#abort?.abort(new UnavailableError('The refresh took too long'))
     const refreshing = this.#fetch().finally(() => {
       if (this.#refreshing === refreshing) this.#refreshing = undefined
     })
@@ -287,8 +287,11 @@ export class IssuerKeySet implements KeySet {
     return refreshing
   }
 
-  #unavailable(cause: Unavailable | undefined): Unavailable {
-    return new Unavailable('The keys of the issuer cannot be had', { cause, retryAfter: this.#pacing.wait })
+  #unavailable(cause: UnavailableError | undefined): UnavailableError {
+    return new UnavailableError('The keys of the issuer cannot be had', {
+      cause,
+      retryAfter: this.#pacing.wait,
+    })
   }
 
   /** @param isAgain where the process stood still during the first attempt */
@@ -297,18 +300,18 @@ export class IssuerKeySet implements KeySet {
     this.#refreshingUntil = due + GRACE
     const abort = new AbortController()
     const deadline = timeout(this.#lifetimes.timeout)
-    const late = () => abort.abort(new Unavailable('The issuer did not answer in time'))
+    const late = () => abort.abort(new UnavailableError('The issuer did not answer in time'))
     deadline.addEventListener('abort', late)
     this.#abort = abort
     try {
       if (this.#fetchedAt === undefined && (await this.#recover())) {
         if (monotonic() < this.#refreshAt) return
         // What is not fresh any more is only there in case that the issuer cannot be asked, and then no request waits for long.
-        timeout(PATIENCE).addEventListener('abort', late)
+        timeout(MAX_WAIT).addEventListener('abort', late)
       }
       if (this.#closed !== undefined) throw this.#closed
       const { body, maxAge } = await raceAbort(this.#load(abort.signal), abort.signal)
-      const published = own(body, 'keys')
+      const published = getOwn(body, 'keys')
       const usable = await usableKeys(published, this.#allowed, this.#keys)
       if (this.#abort !== abort) throw this.#unavailable(this.#failure)
       this.#succeeded('issuer', usable, maxAge)
@@ -372,11 +375,11 @@ export class IssuerKeySet implements KeySet {
     notify(this.#listener, { type: 'refreshed', ...event })
   }
 
-  #failed(cause: unknown): Unavailable {
+  #failed(cause: unknown): UnavailableError {
     this.#failure =
-      cause instanceof Unavailable
+      cause instanceof UnavailableError
         ? cause
-        : new Unavailable('The keys of the issuer cannot be had', { cause })
+        : new UnavailableError('The keys of the issuer cannot be had', { cause })
     this.#pacing.failed(this.#failure.retryAfter)
     const { wait } = this.#pacing
     const usableFor = Math.max(0, this.#staleAt - monotonic())

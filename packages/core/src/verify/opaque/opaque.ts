@@ -2,13 +2,13 @@
 
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
-import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../../model/identity.ts'
+import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
-import { callback, isPending, readOptions, type Seconds } from '../../lib/assert.ts'
-import { Unavailable } from '../../model/rejection.ts'
+import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, secondsOf, type TokenVerifier, trusted, type Verification } from '../verifier.ts'
+import { inactive, markValidated, secondsOf, type TokenVerifier, type Verification } from '../verifier.ts'
 
 /** What a lookup knows of a token. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>
@@ -47,14 +47,14 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   if (typeof read.lookup !== 'function') throw new TypeError('"lookup" must be a function')
   const { lookup } = read
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
-  const now = callback('now', read.now, systemNow)
+  const now = assertFunction('now', read.now, systemNow)
 
   const judge = (found: OpaqueToken<Claims> | null) =>
     found === null ? inactive('unknown_token') : verificationOf(found, now)
 
   function find(token: string, hash: string): Verified<Claims> {
     const found = lookup(token, hash)
-    return isPending(found) ? Promise.resolve(found).then(judge) : judge(found)
+    return isPromiseLike(found) ? Promise.resolve(found).then(judge) : judge(found)
   }
 
   function verify(token: string, { hash } = new PresentedToken(token)): Verified<Claims> {
@@ -66,8 +66,8 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   if (prefix === undefined) return looked
   const owns = (token: string) => isOurs(token, prefix)
   return {
-    ...(looked.recall !== undefined && { recall: (hash) => looked.recall?.(hash) }),
-    owns,
+    ...(looked.getCached !== undefined && { getCached: (hash) => looked.getCached?.(hash) }),
+    canVerify: owns,
     verify: (token, presented) => (owns(token) ? looked.verify(token, presented) : inactive('unknown_token')),
   }
 }
@@ -80,20 +80,20 @@ function verificationOf<Claims>(
   now: () => number,
 ): Verification<Identity<Claims>> {
   if (!isObject(found as unknown) || !hasMembers(found))
-    throw new Unavailable('The lookup gave neither a token nor null')
+    throw new UnavailableError('The lookup gave neither a token nor null')
   if (Object.values(found).every((value) => value === undefined))
-    throw new Unavailable(
+    throw new UnavailableError(
       '"lookup" must return a token record or null, but returned a record without any member',
     )
   const unknown = Object.keys(found).find((name) => !MEMBERS.includes(name))
-  if (unknown !== undefined) throw new Unavailable(`The lookup gave an unknown member "${unknown}"`)
+  if (unknown !== undefined) throw new UnavailableError(`The lookup gave an unknown member "${unknown}"`)
   // Own members only: nothing on a prototype is what the lookup said.
   const identity = identityOf(Object.assign(Object.create(null), found) as OpaqueToken<Claims>)
   const wrong = wrongMember(identity)
-  if (wrong !== undefined) throw new Unavailable(`The lookup gave a "${wrong}" of the wrong type`)
+  if (wrong !== undefined) throw new UnavailableError(`The lookup gave a "${wrong}" of the wrong type`)
   const { expiresAt } = identity
   if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return trusted({ active: true, identity, expiresAt }, now)
+  return markValidated({ active: true, identity, expiresAt }, now)
 }
 
 /** A `Map`, a `Date` or an `Error` has no members: it would be a token that may do nothing, for ever. */

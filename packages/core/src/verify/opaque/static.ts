@@ -1,10 +1,16 @@
 /** A few fixed tokens, such as those of services and of tests, compared in constant time. */
 
 import { sha256 } from '#digest'
+import { ignoreRejection, isPromiseLike, mapMaybe, readOptions } from '../../lib/assert.ts'
 import { type Identity, withSource, wrongMember } from '../../model/identity.ts'
-import { after, disown, isPending, readOptions } from '../../lib/assert.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, type Ownership, type TokenVerifier, trusted, type Verification } from '../verifier.ts'
+import {
+  type CanVerify,
+  inactive,
+  markValidated,
+  type TokenVerifier,
+  type Verification,
+} from '../verifier.ts'
 
 /** One fixed token, by its text or by its SHA-256, and what it stands for. It is good until it is taken out of the list. */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Partial<
@@ -50,24 +56,27 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   const texts = entries.map(({ given }) => given)
   if (new Set(texts).size < texts.length) throw new TypeError('"tokens" has a token twice')
   const hashes = entries.map(({ hash }) => hash)
-  const known = after(hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes), once)
-  disown(known)
+  const known = mapMaybe(
+    hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes),
+    once,
+  )
+  ignoreRejection(known)
 
   function find(hash: string, all: readonly string[]): Verification<Identity<Claims>> {
     let found: Identity<Claims> | undefined
     for (const [index, entry] of entries.entries()) if (isSame(hash, all[index] ?? '')) found = entry.identity
-    return found === undefined ? inactive('unknown_token') : trusted({ active: true, identity: found })
+    return found === undefined ? inactive('unknown_token') : markValidated({ active: true, identity: found })
   }
 
   function verify(token: string, { hash } = new PresentedToken(token)) {
-    if (typeof hash === 'string' && !isPending(known)) return find(hash, known)
+    if (typeof hash === 'string' && !isPromiseLike(known)) return find(hash, known)
     return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
   }
 
   return {
     /** So that in a chain nobody else gets to see it. */
-    owns: (token, presented) =>
-      after<Verification<Identity<Claims>>, Ownership>(
+    canVerify: (token, presented) =>
+      mapMaybe<Verification<Identity<Claims>>, CanVerify>(
         verify(token, presented),
         ({ active }) => active || undefined,
       ),

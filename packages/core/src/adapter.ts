@@ -1,0 +1,15 @@
+/** What authors of adapters need: `@bearergate/core/adapter`. Applications need nothing of it. */
+
+export { type MetadataResponse, metadataHandler } from './answer/metadata.ts'
+export { toRequirement } from './authorize/requirement.ts'
+export {
+  authorizeRequest,
+  forceHeaders,
+  getIdentity,
+  type NodeResponse,
+  type Scopes,
+  scopesRequirement,
+  setDecision,
+} from './gate/attach.ts'
+export { toGate } from './gate/gate.ts'
+export { type Answer, answerOf } from './model/decision.ts'
