@@ -1,6 +1,6 @@
 /** One cached verification as tokens, issuers and keys grow in number. Runs as a child of main.ts: `growth.ts <tokens>`. */
 
-import { issuers, jwt, type TokenVerifier } from '@bearergate/core'
+import { jwt, multiIssuerJwt, type TokenVerifier } from '@bearergate/core'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { median } from './report.ts'
 
@@ -39,7 +39,7 @@ async function ofIssuers(): Promise<Growth> {
   const of = async (count: number) => {
     const names = Array.from({ length: count }, (_, index) => `https://id-${index}.example.com`)
     const keys = { keys: [await jwk(pair, 'k')] }
-    const verifier = issuers(names.map((issuer) => ({ issuer, audience: AUDIENCE, keys })))
+    const verifier = multiIssuerJwt(names.map((issuer) => ({ issuer, audience: AUDIENCE, keys })))
     const tokens = await Promise.all(
       Array.from({ length: 1_000 }, (_, index) => sign(pair, names[index % count] ?? '', 'k')),
     )

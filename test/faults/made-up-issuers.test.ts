@@ -1,6 +1,6 @@
 /** Made-up issuers in any number, at a resolver of tenants: real tenants are answered 200 (ATK16). */
 
-import { createGate, type Gate, type IssuerOptions, issuers } from '@bearergate/core'
+import { createGate, type Gate, type IssuerOptions, multiIssuerJwt } from '@bearergate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { pass, stopClock } from '../support/clock.ts'
 import { AUDIENCE, createKey, NOW, type TestKey } from '../support/issuer.ts'
@@ -59,7 +59,7 @@ describe('made-up issuers', () => {
 
   it('leave the first requests of real tenants answered 200: 2,000 a second, 10 ms each (ATK16)', async () => {
     const { resolve, answer, state } = slowly()
-    const gate = createGate({ verifier: issuers(resolve, { now: clock }), now: clock })
+    const gate = createGate({ verifier: multiIssuerJwt(resolve, { now: clock }), now: clock })
     const good: Promise<number>[] = []
     const bad: Promise<number>[] = []
     for (let tick = 0; tick < 100; tick += 1) {
@@ -79,7 +79,7 @@ describe('made-up issuers', () => {
     const options = { ttl: 1, now: clock, cache: false } as const
     const resolve = (issuer: string) =>
       issuer.includes('made-up') ? new Promise<undefined>(() => {}) : Promise.resolve(optionsOf(issuer))
-    const gate = createGate({ verifier: issuers(resolve, options), now: clock, deadline: 60 })
+    const gate = createGate({ verifier: multiIssuerJwt(resolve, options), now: clock, deadline: 60 })
     const token = await key.sign({ iss: tenant('real') })
     expect(await status(gate, token)).toBe(200)
     const flood = Array.from({ length: 2_000 }, () => status(gate, forged()))
@@ -98,7 +98,7 @@ describe('made-up issuers', () => {
     const resolve = (issuer: string) =>
       optionsOf(issuer, issuer === tenant('real') ? { cooldown: 30 + rotations } : {})
     const options = { ttl: 1, max: 5, now: clock, cache: false } as const
-    const gate = createGate({ verifier: issuers(resolve, options), now: clock })
+    const gate = createGate({ verifier: multiIssuerJwt(resolve, options), now: clock })
     const token = await key.sign({ iss: tenant('real') })
     expect(await status(gate, token)).toBe(200)
     for (rotations = 1; rotations < 10; rotations += 1) {
@@ -113,7 +113,7 @@ describe('made-up issuers', () => {
   it('are told that the resolver timed out after 10 s, and its place is free again (ATK16)', async () => {
     const causes: unknown[] = []
     const gate = createGate({
-      verifier: issuers(() => new Promise<undefined>(() => {}), { now: clock }),
+      verifier: multiIssuerJwt(() => new Promise<undefined>(() => {}), { now: clock }),
       now: clock,
       deadline: 60,
       onDecision: ({ cause }) => causes.push(cause),

@@ -6,8 +6,8 @@ import {
   createGate,
   generateToken,
   introspection,
-  issuers,
   jwt,
+  multiIssuerJwt,
   opaque,
   scope,
   type TokenVerifier,
@@ -295,7 +295,7 @@ describe('an option that is undefined', () => {
     cached: CACHES.cached as Factory,
     introspection: (options) =>
       introspection({ endpoint: `${ISSUER}/introspect`, ...client, audience: null, ...options } as never),
-    issuers: (options) => issuers([described], options as never),
+    issuers: (options) => multiIssuerJwt([described], options as never),
     tokenFrom: (tokenFrom) => createGate({ ...described, tokenFrom } as never),
     keycloak: (options) => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, ...options } as never),
     lambdaAuthorizer: (options) => lambdaAuthorizer(createGate(described), options as never),

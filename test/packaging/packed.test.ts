@@ -176,22 +176,23 @@ describe('a project that installed the tarballs', () => {
 
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
-    const names = [...PACKAGES, 'core/presets', 'core/lambda', 'core/node'].map(
+    const names = [...PACKAGES, 'core/adapter', 'core/presets', 'core/lambda', 'core/node'].map(
       (name) => `import.meta.resolve('@bearergate/${name}')`,
     )
     await writeFile(file, `console.log([${names}].join())`)
     const resolved = (await run(process.execPath, [file])).trim().split(',')
     expect(resolved.map((url) => url.slice(url.indexOf('@bearergate/')))).toEqual([
       ...PACKAGES.map((name) => `@bearergate/${name}/dist/index.js`),
+      '@bearergate/core/dist/adapter.js',
       '@bearergate/core/dist/presets/index.js',
-      '@bearergate/core/dist/lambda.js',
+      '@bearergate/core/dist/hosts/lambda/index.js',
       '@bearergate/core/dist/node.js',
     ])
   })
 
   it('cannot import what is not exported', async () => {
     const file = join(project, 'deep.mjs')
-    await writeFile(file, "await import('@bearergate/core/dist/gate.js')")
+    await writeFile(file, "await import('@bearergate/core/dist/gate/gate.js')")
     await expect(run(process.execPath, [file])).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED')
   })
 

@@ -1,6 +1,7 @@
 /** The names that the packages export: a name more or less is a decision, not an accident. */
 
 import * as core from '@bearergate/core'
+import * as adapter from '@bearergate/core/adapter'
 import * as lambda from '@bearergate/core/lambda'
 import * as node from '@bearergate/core/node'
 import * as presets from '@bearergate/core/presets'
@@ -16,43 +17,34 @@ const CORE = [
   'UnavailableError',
   'acr',
   'allOf',
-  'answerOf',
   'anyOf',
-  'attach',
   'authenticateUpgrade',
-  'authorizeRequest',
   'cached',
   'chain',
   'claim',
   'createGate',
-  'gateOf',
+  'fromNodeRequest',
+  'fromWebSocketRequest',
   'generateToken',
   'hashToken',
-  'getIdentity',
-  'insist',
   'introspection',
-  'issuers',
   'jwt',
   'maxAge',
   'memoryRevocations',
-  'metadataHandler',
-  'fromNodeRequest',
+  'multiIssuerJwt',
   'opaque',
   'privateKeyJwt',
-  'requirement',
   'role',
   'scope',
-  'scopesRequirement',
   'staticTokens',
-  'fromWebSocketRequest',
 ]
 
 const CORE_TYPES = [
   'Active',
   'Algorithm',
   'Allowed',
+  'AllowedIdentity',
   'Anonymous',
-  'Answer',
   'AuthenticatedUpgrade',
   'Background',
   'CacheOptions',
@@ -60,10 +52,10 @@ const CORE_TYPES = [
   'ClientAuthentication',
   'ClientRequest',
   'CorsMiddleware',
-  'TokenSources',
   'Decision',
   'DecisionEvent',
   'DecisionListener',
+  'Denied',
   'Fetch',
   'FrameworkRequest',
   'Gate',
@@ -78,49 +70,44 @@ const CORE_TYPES = [
   'IntrospectionOptions',
   'IssuerGateOptions',
   'IssuerOptions',
-  'MultiIssuerOptions',
+  'IssuerResolver',
   'JsonWebKeySet',
+  'JwksEvent',
+  'JwksListener',
+  'JwksStore',
   'JwtDescription',
   'JwtOptions',
   'JwtSettings',
   'KeySetDescription',
-  'JwksEvent',
-  'JwksListener',
   'KeySetOptions',
-  'JwksStore',
   'MemoryRevocationsOptions',
+  'MultiIssuerOptions',
   'NodeRequest',
-  'NodeResponse',
   'OnDenied',
   'OpaqueOptions',
   'OpaqueToken',
   'Passed',
-  'AllowedIdentity',
   'Preflight',
   'PreflightPolicy',
   'PrivateKeyJwtOptions',
   'Profile',
   'ProtectedHandler',
-  'MetadataResponse',
   'Reason',
-  'Denied',
   'Rejection',
   'RequestLike',
   'RequiredHeaders',
   'Requirement',
-  'IssuerResolver',
   'ResourceMetadata',
   'Revocation',
   'RevocationEntry',
   'RevocationStore',
   'Rule',
-  'Scopes',
   'Seconds',
-  'Sender',
   'StandardSchema',
   'StaticToken',
   'StoredJwks',
   'TokenSource',
+  'TokenSources',
   'TokenVerifier',
   'UpgradeSocket',
   'Verification',
@@ -128,6 +115,20 @@ const CORE_TYPES = [
   'WebSocketHandshake',
   'WebSocketOptions',
 ]
+
+const ADAPTER_AUTHORS = [
+  'answerOf',
+  'authorizeRequest',
+  'forceHeaders',
+  'getIdentity',
+  'metadataHandler',
+  'scopesRequirement',
+  'setDecision',
+  'toGate',
+  'toRequirement',
+]
+
+const ADAPTER_AUTHORS_TYPES = ['Answer', 'MetadataResponse', 'NodeResponse', 'Scopes']
 
 const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']
 
@@ -175,6 +176,12 @@ describe('the public surface', () => {
     },
   )
 
+  it('for authors of adapters is what is listed here', () => {
+    const code = sourcesOf('core').find(({ path }) => path === 'adapter.ts')?.code ?? ''
+    expect(Object.keys(adapter).sort()).toEqual(ADAPTER_AUTHORS)
+    expect(reexported(code).types.sort()).toEqual(ADAPTER_AUTHORS_TYPES)
+  })
+
   it('of the presets is what is listed here', () => {
     const code = sourcesOf('core').find(({ path }) => path === 'presets/index.ts')?.code ?? ''
     expect(Object.keys(presets).sort()).toEqual(PRESETS)
@@ -183,7 +190,7 @@ describe('the public surface', () => {
   })
 
   it('of lambda is what is listed here', () => {
-    expect(Object.keys(lambda).sort()).toEqual(['lambda', 'lambdaAuthorizer', 'fromLambdaEvent'])
+    expect(Object.keys(lambda).sort()).toEqual(['fromLambdaEvent', 'lambda', 'lambdaAuthorizer'])
   })
 
   it('of node is what is listed here', () => {

@@ -10,9 +10,9 @@ import {
   type Gate,
   type Identity,
   introspection,
-  issuers,
   jwt,
   maxAge,
+  multiIssuerJwt,
   opaque,
   privateKeyJwt,
   role,
@@ -78,9 +78,9 @@ expectType<Claims>()(koa.bearer(withZod).identity(context).claims)
 expectType<{ tenant: string }>()(express.bearer(withValibot).identity(request).claims)
 expectType<Claims | undefined>()(express.bearer({ ...withZod, optional: true }).identity(request)?.claims)
 expectType<TokenVerifier<Identity<Claims>>>()(jwt(withZod))
-expectType<TokenVerifier<Identity<Claims>>>()(issuers([withZod]))
-expectType<TokenVerifier<Identity<Claims | { tenant: string }>>>()(issuers([withZod, withValibot]))
-expectType<TokenVerifier<Identity>>()(issuers([issuer]))
+expectType<TokenVerifier<Identity<Claims>>>()(multiIssuerJwt([withZod]))
+expectType<TokenVerifier<Identity<Claims | { tenant: string }>>>()(multiIssuerJwt([withZod, withValibot]))
+expectType<TokenVerifier<Identity>>()(multiIssuerJwt([issuer]))
 createGate(withZod).protect((_request, identity) => {
   expectType<Claims>()(identity.claims)
   return new Response()
@@ -165,7 +165,7 @@ introspection({ endpoint, audience: null })
 // @ts-expect-error
 introspection({ endpoint, ...client, authenticate: () => {}, audience: null })
 // @ts-expect-error
-issuers([{ ...issuer, cache: false }])
+multiIssuerJwt([{ ...issuer, cache: false }])
 // @ts-expect-error
 staticTokens([{ subject: 'a' }])
 // @ts-expect-error

@@ -1,6 +1,5 @@
 /** The public surface: explicit named exports, nothing else. */
 
-export type { RequiredHeaders } from './answer/cache-headers.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
 export {
@@ -14,7 +13,6 @@ export {
   role,
   scope,
 } from './authorize/requirement.ts'
-export type { TokenSources } from './extract/extract.ts'
 export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
 export type {
   AllowedIdentity,
@@ -24,6 +22,7 @@ export type {
   VerifierGateOptions,
 } from './gate/options.ts'
 export type { Background, ProtectedHandler } from './gate/protect.ts'
+export type { Revocation } from './gate/revoke.ts'
 export {
   type AuthenticatedUpgrade,
   authenticateUpgrade,
@@ -33,6 +32,8 @@ export {
   type WebSocketOptions,
 } from './hosts/websocket.ts'
 export type { Seconds } from './lib/assert.ts'
+export type { TokenSources } from './model/credentials.ts'
+export type { RequiredHeaders } from './model/decision.ts'
 export {
   type Allowed,
   type Anonymous,
@@ -42,7 +43,7 @@ export {
   type Passed,
   type Preflight,
 } from './model/decision.ts'
-export type { Identity, IdentitySource, Sender, TokenSource } from './model/identity.ts'
+export type { Identity, IdentitySource, TokenSource } from './model/identity.ts'
 export { type Reason, type Rejection, UnavailableError } from './model/rejection.ts'
 export type { Fetch } from './net/fetch-json.ts'
 export type {
@@ -63,7 +64,6 @@ export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
 export {
   type MemoryRevocationsOptions,
   memoryRevocations,
-  type Revocation,
   type RevocationEntry,
   type RevocationStore,
 } from './state/revocations.ts'
@@ -85,7 +85,7 @@ export {
 export type { Profile } from './verify/jwt/claims.ts'
 export type { IssuerResolver } from './verify/jwt/issuer-resolver.ts'
 export { type JwtDescription, jwt } from './verify/jwt/jwt.ts'
-export { issuers, type MultiIssuerOptions } from './verify/jwt/multi-issuer.ts'
+export { type MultiIssuerOptions, multiIssuerJwt } from './verify/jwt/multi-issuer.ts'
 export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt/options.ts'
 export type { Algorithm } from './verify/keys/jwk.ts'
 export type { KeySetDescription } from './verify/keys/jwks.ts'

@@ -11,7 +11,6 @@ import {
   type OnDenied,
   type Requirement,
   type ResourceMetadata,
-  type Sender,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
@@ -39,7 +38,7 @@ declare global {
 }
 
 /** The middleware that `bearer` makes. */
-export interface Bearer<I extends Sender = Identity> extends RequestHandler {
+export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends RequestHandler {
   readonly gate: Gate<I>
   /**
    * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
@@ -64,14 +63,17 @@ export interface Bearer<I extends Sender = Identity> extends RequestHandler {
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
+export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
 ): Bearer<AllowedIdentity<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Sender>(options: object, ...more: readonly never[]): Bearer<I> {
+export function bearer<I extends Identity<unknown> | undefined>(
+  options: object,
+  ...more: readonly never[]
+): Bearer<I> {
   const gate = toGate<I>(options, more)
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
@@ -136,7 +138,7 @@ export function protectedResource(
   }
 }
 
-function guard(required: Requirement, gate?: Gate<Sender>): RequestHandler {
+function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): RequestHandler {
   const rule = toRequirement('authorize', required)
   return (request, response, next) => {
     proceed(...authorizeRequest(request, rule, gate), response, next)
@@ -144,7 +146,7 @@ function guard(required: Requirement, gate?: Gate<Sender>): RequestHandler {
 }
 
 function proceed(
-  decision: Decision<Sender>,
+  decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,
   response: Response,
   next: NextFunction,

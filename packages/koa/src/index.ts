@@ -11,7 +11,6 @@ import {
   type OnDenied,
   type Requirement,
   type ResourceMetadata,
-  type Sender,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
@@ -37,7 +36,7 @@ declare module 'koa' {
 }
 
 /** The middleware that `bearer` makes. */
-export interface Bearer<I extends Sender = Identity> extends Middleware {
+export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends Middleware {
   readonly gate: Gate<I>
   /**
    * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
@@ -62,14 +61,17 @@ export interface Bearer<I extends Sender = Identity> extends Middleware {
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Sender>(gate: Gate<I>): Bearer<I>
+export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
 ): Bearer<AllowedIdentity<V, Anonymous>>
 export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Sender>(options: object, ...more: readonly never[]): Bearer<I> {
+export function bearer<I extends Identity<unknown> | undefined>(
+  options: object,
+  ...more: readonly never[]
+): Bearer<I> {
   const gate = toGate<I>(options, more)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
@@ -130,12 +132,17 @@ export function protectedResource(
   }
 }
 
-function guard(required: Requirement, gate?: Gate<Sender>): Middleware {
+function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): Middleware {
   const rule = toRequirement('authorize', required)
   return (context, next) => proceed(...authorizeRequest(context, rule, gate), context, next)
 }
 
-function proceed(decision: Decision<Sender>, onDenied: OnDenied, context: Context, next: Next): unknown {
+function proceed(
+  decision: Decision<Identity<unknown> | undefined>,
+  onDenied: OnDenied,
+  context: Context,
+  next: Next,
+): unknown {
   if (decision.ok) return next()
   if (onDenied === 'next' && decision.reason !== 'preflight') throw new BearerAuthError(decision)
   return send(context, answerOf(decision))

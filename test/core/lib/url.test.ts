@@ -1,6 +1,6 @@
 /** The URLs of the options: one canonical text is compared, fetched and passed on, and nothing else is accepted. */
 
-import { createGate, introspection, issuers, jwt, privateKeyJwt } from '@bearergate/core'
+import { createGate, introspection, jwt, multiIssuerJwt, privateKeyJwt } from '@bearergate/core'
 import { keycloak, okta } from '@bearergate/core/presets'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
@@ -24,7 +24,7 @@ function messageOf(create: () => unknown): string {
 const FETCHED: Readonly<Record<string, (issuer: string) => unknown>> = {
   'the issuer of jwt': (issuer) => jwt({ issuer, audience: AUDIENCE }),
   'the issuer of a gate': (issuer) => createGate({ issuer, audience: AUDIENCE }),
-  'an issuer of a list': (issuer) => issuers([{ issuer, audience: AUDIENCE }]),
+  'an issuer of a list': (issuer) => multiIssuerJwt([{ issuer, audience: AUDIENCE }]),
   'the issuer of introspection': (issuer) => introspection({ issuer, ...client }),
 }
 
@@ -272,7 +272,7 @@ it.each([
 })
 
 it('publishes only the issuers from which clients can get tokens (ATK02)', () => {
-  const verifier = issuers([
+  const verifier = multiIssuerJwt([
     { issuer: ISSUER, audience: AUDIENCE },
     { issuer: 'http://sts.corp.example/adfs/services/trust', audience: AUDIENCE, jwksUri },
     { issuer: 'login.eveonline.com', audience: AUDIENCE, keys },

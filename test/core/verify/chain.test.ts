@@ -10,8 +10,8 @@ import {
   hashToken,
   type Identity,
   introspection,
-  issuers,
   jwt,
+  multiIssuerJwt,
   opaque,
   staticTokens,
   type TokenVerifier,
@@ -372,7 +372,7 @@ describe('a chain', () => {
     expect(await detailOf(chain(ofIssuer(), opaque({ lookup: () => null })))).toBe(
       'iss differs by a trailing slash only',
     )
-    expect(await detailOf(issuers([{ ...options(), keys: { keys: [key.jwk as never] } }]))).toBe(
+    expect(await detailOf(multiIssuerJwt([{ ...options(), keys: { keys: [key.jwk as never] } }]))).toBe(
       'iss differs by a trailing slash only',
     )
   })

@@ -1,8 +1,8 @@
 /** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
 
-import type { TokenSources } from '../extract/extract.ts'
 import { assertString, readOptions } from '../lib/assert.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
+import type { TokenSources } from '../model/credentials.ts'
 import { type RequestLike, targetOf } from '../request/request.ts'
 import { askedFor } from './challenge.ts'
 

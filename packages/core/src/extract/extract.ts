@@ -1,44 +1,17 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
 import { assertBoolean, isPromiseLike, readOptions } from '../lib/assert.ts'
-import { isFieldName, TCHAR, withoutSpace } from '../lib/syntax.ts'
-import { getOwn, isObject, type TokenSource } from '../model/identity.ts'
+import { B64TOKEN, isB64Token, isFieldName, TCHAR, withoutSpace } from '../lib/syntax.ts'
+import { type Credentials, MAX_TOKEN_LENGTH, type TokenSources } from '../model/credentials.ts'
+import { getOwn, isObject } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { FormTooLong, type RequestLike, targetOf } from '../request/request.ts'
 
 /** The longest `Authorization` value that is looked at, in characters. */
 export const MAX_HEADER_LENGTH = 16_384
-/** The longest token that is looked at, in characters. */
-export const MAX_TOKEN_LENGTH = 8_192
-
-/** Where a gate looks for a token. One in more places than one is refused (RFC 6750 §2). */
-export interface TokenSources {
-  /** `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field that holds the token alone. Default `true`. */
-  header?: boolean | string | undefined
-  /**
-   * The parameter `access_token` of an urlencoded form in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Express and Koa a
-   * body parser must stand before the gate. Default `false`.
-   */
-  form?: boolean | undefined
-  /** The parameter `access_token` of the query (RFC 6750 §2.3). URLs are logged: use it where nothing else can be. Default `false`. */
-  query?: boolean | undefined
-  /**
-   * The name of a cookie. Browsers send it of their own accord: make it `SameSite`, or protect against forged requests
-   * otherwise. Default: none.
-   */
-  cookie?: string | undefined
-}
-
-/** A token, and where it stood. Its syntax is `b64token`, and it has at most 8,192 characters. */
-export interface Credentials {
-  readonly token: string
-  readonly source: TokenSource
-}
 
 type Found = Credentials | Rejection
 export type Extract = (request: RequestLike) => Found | Promise<Found>
-
-const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
 
 /** RFC 6750 §2.1; the scheme in any case (RFC 9110 §11.1); one or more SP, never HTAB. */
 const BEARER = new RegExp(`^bearer +(${B64TOKEN})$`, 'i')
@@ -47,7 +20,6 @@ const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 /** Two field lines that a host has joined into one value: `Basic abc, Bearer xyz`. */
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
 const USUAL = 'Bearer '
-const TOKEN = new RegExp(`^${B64TOKEN}$`)
 
 const NONE: Rejection = { reason: 'no_credentials' }
 const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
@@ -206,12 +178,7 @@ function decoded(value: string): string {
   }
 }
 
-/** Whether a text has the syntax `b64token` (RFC 6750 §2.1), and a token's length. */
-export function isToken(value: string): boolean {
-  return value.length <= MAX_TOKEN_LENGTH && TOKEN.test(value)
-}
-
 function tokenOf(value: string, place: keyof TokenSources): Found {
   if (value.length > MAX_TOKEN_LENGTH) return TOO_LONG
-  return TOKEN.test(value) ? { token: value, source: place } : MALFORMED
+  return isB64Token(value) ? { token: value, source: place } : MALFORMED
 }

@@ -1,13 +1,13 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import { isTargetedCacheControl, type RequiredHeaders, stricter } from '../answer/cache-headers.ts'
+import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import { allOf, type Requirement, type Rule, scope, toRequirement } from '../authorize/requirement.ts'
-import type { Decision, Passed } from '../model/decision.ts'
-import type { Sender } from '../model/identity.ts'
+import type { Decision, Passed, RequiredHeaders } from '../model/decision.ts'
+import type { Identity } from '../model/identity.ts'
 import type { Gate } from './gate.ts'
 import type { OnDenied } from './options.ts'
 
-interface Attachment<I extends Sender = Sender> {
+interface Attachment<I extends Identity<unknown> | undefined = Identity<unknown> | undefined> {
   readonly gate: Gate<I>
   readonly identity: I
   /** What another gate attached before. */
@@ -29,7 +29,11 @@ function attachments(): Attachments {
 const all = attachments()
 
 /** Stores whom a gate let pass for a request, or for whatever lives as long. */
-export function setDecision<I extends Sender>(carrier: object, gate: Gate<I>, decision: Passed<I>): void {
+export function setDecision<I extends Identity<unknown> | undefined>(
+  carrier: object,
+  gate: Gate<I>,
+  decision: Passed<I>,
+): void {
   const attachment = { gate, identity: decision.identity, before: all.get(carrier) }
   all.set(carrier, attachment as unknown as Attachment)
 }
@@ -38,7 +42,7 @@ export function setDecision<I extends Sender>(carrier: object, gate: Gate<I>, de
  * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
  * @throws TypeError if the gate's middleware did not run for this request
  */
-export function getIdentity<I extends Sender>(carrier: object, gate: Gate<I>): I {
+export function getIdentity<I extends Identity<unknown> | undefined>(carrier: object, gate: Gate<I>): I {
   for (let found = all.get(carrier); found !== undefined; found = found.before)
     if (found.gate === (gate as unknown)) return found.identity as I
   throw new TypeError('this bearer() did not run for this request: mount it before this handler')
@@ -51,13 +55,13 @@ export function getIdentity<I extends Sender>(carrier: object, gate: Gate<I>): I
 export function authorizeRequest(
   carrier: object,
   required: Requirement,
-  named?: Gate<Sender>,
-): [decision: Decision<Sender>, onDenied: OnDenied] {
+  named?: Gate<Identity<unknown> | undefined>,
+): [decision: Decision<Identity<unknown> | undefined>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
   return [gate.authorize(getIdentity(carrier, gate), required), gate.onDenied]
 }
 
-function onlyGate(carrier: object): Gate<Sender> {
+function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
   const first = all.get(carrier)
   if (first === undefined)
     throw new TypeError(

@@ -1,12 +1,12 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
 import { isImmediate, sha256 } from '#digest'
-import { cacheHeaders, type RequiredHeaders } from '../answer/cache-headers.ts'
+import { cacheHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
 import { type MetadataResponse, protectedResource } from '../answer/metadata.ts'
 import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
 import { authorize, type Context, type Requirement, toRequirement } from '../authorize/requirement.ts'
-import { type Credentials, createExtract, usualToken } from '../extract/extract.ts'
+import { createExtract, usualToken } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
@@ -19,23 +19,18 @@ import {
   readOptions,
   type Seconds,
 } from '../lib/assert.ts'
-import { now as systemNow } from '../lib/clock.ts'
-import type { Decision, Denied, Passed, Preflight } from '../model/decision.ts'
-import { foundIn, type Identity, type Sender } from '../model/identity.ts'
+import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import type { Credentials } from '../model/credentials.ts'
+import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
+import { foundIn, type Identity } from '../model/identity.ts'
 import { isRejection, type Rejection, UnavailableError } from '../model/rejection.ts'
 import { type DecisionListener, notify } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
-import {
-  askRevoked,
-  memoryRevocations,
-  type Revocation,
-  revocationEntry,
-  revocationStore,
-} from '../state/revocations.ts'
+import { askRevoked, memoryRevocations, revocationStore } from '../state/revocations.ts'
 import type { RawClaims } from '../verify/claims/mapping.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { secondsOf, type Verification, validateResult } from '../verify/verifier.ts'
+import { type Verification, validateResult } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import {
   type AllowedIdentity,
@@ -46,9 +41,10 @@ import {
   verifierOf,
 } from './options.ts'
 import { type Background, type ProtectedHandler, protect } from './protect.ts'
+import { type Revocation, revocationEntry } from './revoke.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
-export interface Gate<I extends Sender = Identity> {
+export interface Gate<I extends Identity<unknown> | undefined = Identity> {
   /** Who answers a refused request in Express and Koa. */
   readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` names one. */
@@ -350,10 +346,10 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
 /** The SHA-256 of a token, where it may be needed. */
 type Hash = string | Promise<string> | undefined
 
-type Outcome<I extends Sender> = Passed<I> | Preflight | Rejection
+type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
 
 /** Every member is its own: nothing on `Object.prototype` adds to it. */
-function passed<I extends Sender>(identity: I, headers?: RequiredHeaders): Passed<I> {
+function passed<I extends Identity<unknown> | undefined>(identity: I, headers?: RequiredHeaders): Passed<I> {
   return Object.freeze({ ok: true, identity, headers }) as Passed<I>
 }
 
@@ -387,10 +383,13 @@ function keepAlive(background: Background, workOf: () => PromiseLike<unknown> | 
  * Returns a gate as it is, or the gate that options describe.
  * @param more what else was given, which would be ignored: a gate has its options already
  */
-export function toGate<I extends Sender>(options: object | Gate<I>, more: readonly unknown[] = []): Gate<I> {
+export function toGate<I extends Identity<unknown> | undefined>(
+  options: object | Gate<I>,
+  more: readonly unknown[] = [],
+): Gate<I> {
   if (more.length > 0)
     throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
-  return createGate(options as VerifierGateOptions) as Gate<Sender> as Gate<I>
+  return createGate(options as VerifierGateOptions) as Gate<Identity<unknown> | undefined> as Gate<I>
 }

@@ -1,12 +1,12 @@
 /** Protects a fetch handler: Workers, Deno, Bun, or any framework of `Request` and `Response`. */
 
-import { isTargetedCacheControl, type RequiredHeaders, stricter } from '../answer/cache-headers.ts'
+import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
-import type { Decision, Preflight } from '../model/decision.ts'
-import { isObject, type Sender } from '../model/identity.ts'
+import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
+import { type Identity, isObject } from '../model/identity.ts'
 
-export type ProtectedHandler<I extends Sender, Rest extends unknown[] = []> = (
+export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest extends unknown[] = []> = (
   request: Request,
   identity: I,
   ...rest: Rest
@@ -18,13 +18,13 @@ export interface Background {
 }
 
 /** What is used of a gate. */
-interface Authenticating<I extends Sender> {
+interface Authenticating<I extends Identity<unknown> | undefined> {
   readonly cors: CorsMiddleware | undefined
   authenticate(request: Request, background?: Background): Decision<I> | Promise<Decision<I>>
   metadata(request: Request): MetadataResponse | undefined
 }
 
-export function protect<I extends Sender, Rest extends unknown[]>(
+export function protect<I extends Identity<unknown> | undefined, Rest extends unknown[]>(
   gate: Authenticating<I>,
   handler: ProtectedHandler<I, Rest>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {

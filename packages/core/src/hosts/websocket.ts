@@ -4,7 +4,7 @@ import type { Gate } from '../gate/gate.ts'
 import { readOptions } from '../lib/assert.ts'
 import { withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
-import type { Sender } from '../model/identity.ts'
+import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest, type RequestLike, toRequestLike } from '../request/request.ts'
 
 /** What the handshake of a WebSocket is read for. */
@@ -99,7 +99,7 @@ export interface UpgradeSocket {
 }
 
 /** A handshake that may go on. */
-export interface AuthenticatedUpgrade<I extends Sender> {
+export interface AuthenticatedUpgrade<I extends Identity<unknown> | undefined> {
   readonly identity: I
   /** The subprotocols that the client offers, without the one that carries its token. */
   readonly protocols: readonly string[]
@@ -116,7 +116,7 @@ export interface AuthenticatedUpgrade<I extends Sender> {
  *   sockets.handleUpgrade(request, socket, head, (connection) => welcome(connection, upgrade.identity))
  * })
  */
-export async function authenticateUpgrade<I extends Sender>(
+export async function authenticateUpgrade<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
   request: NodeRequest,
   socket: UpgradeSocket,

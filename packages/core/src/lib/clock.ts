@@ -40,3 +40,14 @@ export function timeout(seconds: Seconds): AbortSignal {
 export function setClock(clock: Clock = system): void {
   current = clock
 }
+
+/**
+ * Returns the time by a `now` option, in seconds since the epoch.
+ * @throws TypeError if it does not return a number, since nothing can be decided without the time
+ */
+export function secondsOf(now: () => number): Seconds {
+  const milliseconds: unknown = now()
+  if (typeof milliseconds === 'number' && Number.isFinite(milliseconds)) return milliseconds / 1000
+  if (milliseconds instanceof Promise) milliseconds.catch(() => {})
+  throw new TypeError('"now" must return milliseconds since the epoch')
+}

@@ -1,14 +1,18 @@
 /** What a gate decides of a request: an identity, or a complete answer that refuses it. */
 
-import type { RequiredHeaders } from '../answer/cache-headers.ts'
-import type { Identity, Sender } from './identity.ts'
+import type { Identity } from './identity.ts'
 import type { Reason } from './rejection.ts'
 
+/** Header fields that an answer must carry. */
+export type RequiredHeaders = Readonly<Record<string, string>>
+
 /** The outcome for one request. A decision is a value: nothing is thrown, whatever was sent. */
-export type Decision<I extends Sender = Identity> = Passed<I> | Denied | Preflight
+export type Decision<I extends Identity<unknown> | undefined = Identity> = Passed<I> | Denied | Preflight
 
 /** A request that reaches the handler: with `optional: true` also one without credentials. */
-export type Passed<I extends Sender = Identity> = I extends undefined ? Anonymous : Allowed<NonNullable<I>>
+export type Passed<I extends Identity<unknown> | undefined = Identity> = I extends undefined
+  ? Anonymous
+  : Allowed<NonNullable<I>>
 
 /** The token is good, and meets the gate's `requirement`. */
 export interface Allowed<I extends Identity<unknown> = Identity> {

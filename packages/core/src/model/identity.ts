@@ -60,9 +60,6 @@ export interface IdentitySource {
 /** The places where a token can be sent: a header field, a form, the query or a cookie (RFC 6750 §2). */
 export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 
-/** Who sent a request, or nobody, where a gate lets requests pass that have no identity. */
-export type Sender = Identity<unknown> | undefined
-
 const KINDS: readonly unknown[] = ['jwt', 'introspection', 'opaque', 'static'] satisfies Identity['kind'][]
 const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'acr'] as const
 const LISTS = ['audience', 'scopes', 'roles'] as const

@@ -2,11 +2,11 @@
 
 import { ignoreRejection, type Seconds } from '../lib/assert.ts'
 import type { Decision } from '../model/decision.ts'
-import type { Identity, Sender } from '../model/identity.ts'
+import type { Identity } from '../model/identity.ts'
 import type { UnavailableError } from '../model/rejection.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
-export interface DecisionEvent<I extends Sender = Identity> {
+export interface DecisionEvent<I extends Identity<unknown> | undefined = Identity> {
   readonly decision: Decision<I>
   /** Which claim or header parameter was wrong, and how. */
   readonly detail?: string | undefined
@@ -14,7 +14,7 @@ export interface DecisionEvent<I extends Sender = Identity> {
   readonly cause?: unknown
 }
 
-export type DecisionListener<I extends Sender> = (event: DecisionEvent<I>) => void
+export type DecisionListener<I extends Identity<unknown> | undefined> = (event: DecisionEvent<I>) => void
 
 /** One attempt to fetch the keys of an issuer, or to use a `jwksStore`, as told to `onJwks`. */
 export type JwksEvent =

@@ -4,7 +4,7 @@ import { assertString, readOptions } from '../lib/assert.ts'
 import { type Identity, isObject } from '../model/identity.ts'
 import type { ClaimsOptions, RawClaims } from '../verify/claims/mapping.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
-import { issuers } from '../verify/jwt/multi-issuer.ts'
+import { multiIssuerJwt } from '../verify/jwt/multi-issuer.ts'
 import {
   type IssuerOptions,
   type JsonWebKeySet,
@@ -51,7 +51,7 @@ export function preset<Claims>(
   const caching = given(read, ['cache', 'now'])
   const [first, second] = list
   if (first !== undefined && second === undefined) return jwt({ ...first, ...caching })
-  return issuers(list, caching) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identity<Claims>>
+  return multiIssuerJwt(list, caching) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identity<Claims>>
 }
 
 function issuerOptions<Claims>(

@@ -1,40 +1,24 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
-import { isToken } from '../extract/extract.ts'
 import {
   assertFunction,
   assertInteger,
   assertNumber,
-  assertString,
   ignoreRejection,
   mapMaybe,
   readOptions,
   type Seconds,
 } from '../lib/assert.ts'
-import { monotonic, now as systemNow } from '../lib/clock.ts'
-import { getOwn, type Identity, isNumericDate } from '../model/identity.ts'
+import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/rejection.ts'
-import { PresentedToken } from '../verify/presented.ts'
-import { isInactive, secondsOf } from '../verify/verifier.ts'
-
-/**
- * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
- * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
- *
- * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
- * JWT by its text, `exp` is used. If it is not known, the entry is kept for the store's `maxTokenLifetime`.
- */
-export type Revocation =
-  | string
-  | { readonly token: string; readonly expiresAt?: Seconds | undefined }
-  | RevokedName
 
 /** What a store keeps: of a token the hash, and never its text. */
 export type RevocationEntry =
   | { readonly tokenHash: string; readonly expiresAt?: Seconds | undefined }
   | RevokedName
 
-type RevokedName =
+export type RevokedName =
   | {
       readonly tokenId: string
       readonly issuer?: string | undefined
@@ -260,7 +244,6 @@ class MemoryRevocations implements RevocationStore {
 
 /** Any of the members that an entry or a revocation may have. */
 interface Flat {
-  readonly token?: string | undefined
   readonly tokenHash?: string | undefined
   readonly tokenId?: string | undefined
   readonly subject?: string | undefined
@@ -269,58 +252,10 @@ interface Flat {
   readonly expiresAt?: Seconds | undefined
 }
 
-const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
-
-/**
- * Checks a revocation, and replaces the text of a token by its hash.
- * @throws TypeError if it is not a revocation
- */
-export function revocationEntry(revocation: Revocation): RevocationEntry | Promise<RevocationEntry> {
-  const { token, ...entry } = readRevocation(revocation)
-  if (token === undefined) return entry as RevocationEntry
-  const presented = new PresentedToken(token)
-  const expiresAt = entry.expiresAt ?? expiryOf(presented)
-  return mapMaybe(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
-}
-
-function readRevocation(revocation: Revocation): Flat {
-  const given = typeof revocation === 'string' ? { token: revocation } : revocation
-  const read: Flat = readOptions('revoke', given, MEMBERS)
-  const [named, ...others] = (['token', 'tokenId', 'subject'] as const).filter(
-    (name) => read[name] !== undefined,
-  )
-  if (named === undefined || others.length > 0)
-    throw new TypeError(
-      '"revoke" needs the text of a token, or an object with one of "token", "tokenId" and "subject"',
-    )
-  if (read.issuedBefore !== undefined && named !== 'subject')
-    throw new TypeError('"issuedBefore" can only be combined with "subject"')
-  if (read.issuer !== undefined && named === 'token')
-    throw new TypeError('"issuer" cannot be combined with "token": the text of a token is enough')
-  if (named === 'token') tokenText(read.token)
-  else assertString(named, read[named])
-  if (read.issuer !== undefined) assertString('issuer', read.issuer)
-  for (const name of ['issuedBefore', 'expiresAt'] as const)
-    if (read[name] !== undefined && !isNumericDate(read[name]))
-      throw new TypeError(`"${name}" must be a date in seconds since the epoch`)
-  return read
-}
-
 /** Checks the option of a gate that takes a store. */
 export function revocationStore(value: RevocationStore): RevocationStore {
   if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
   throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
-}
-
-function tokenText(value: unknown): void {
-  if (typeof value !== 'string' || !isToken(value))
-    throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
-}
-
-/** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */
-function expiryOf({ jws }: PresentedToken): Seconds | undefined {
-  const exp = isInactive(jws) ? undefined : getOwn(jws.claims ?? {}, 'exp')
-  return isNumericDate(exp) ? exp : undefined
 }
 
 function keyOf(name: string, issuer?: string): string {

@@ -9,7 +9,7 @@ import {
   readOptions,
   type Seconds,
 } from '../lib/assert.ts'
-import { monotonic, now as systemNow } from '../lib/clock.ts'
+import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
 import { type Lru, lru } from '../lib/lru.ts'
 import type { Identity } from '../model/identity.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
@@ -18,7 +18,6 @@ import {
   type Active,
   type CanVerify,
   type Inactive,
-  secondsOf,
   type TokenVerifier,
   tokenVerifier,
   type Verification,

@@ -1,7 +1,7 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import { ignoreRejection, type Seconds } from '../lib/assert.ts'
-import { now as systemNow } from '../lib/clock.ts'
+import type { Seconds } from '../lib/assert.ts'
+import { secondsOf, now as systemNow } from '../lib/clock.ts'
 import { getOwn, type Identity, isNumericDate, isObject, withSource, wrongMember } from '../model/identity.ts'
 import { REASONS, UnavailableError } from '../model/rejection.ts'
 import type { PresentedToken } from './presented.ts'
@@ -71,14 +71,6 @@ export function tokenVerifier<I extends Identity<unknown>>(
 }
 
 export { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
-
-/** The time by the given clock. A clock that does not tell a time leaves nothing to decide by. */
-export function secondsOf(now: () => number): Seconds {
-  const milliseconds = now()
-  if (Number.isFinite(milliseconds)) return milliseconds / 1000
-  ignoreRejection(milliseconds)
-  throw new TypeError('"now" must return milliseconds since the epoch')
-}
 
 /** From when on a result is good no more, by the clock of whoever judged it. */
 interface Expiry {

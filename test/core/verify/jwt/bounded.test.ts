@@ -1,6 +1,6 @@
 /** What an unsigned token costs: it is decoded once, few of its values are looked at, and details are made for listeners only (ATK03). */
 
-import { chain, createGate, issuers, jwt, type TokenVerifier } from '@bearergate/core'
+import { chain, createGate, jwt, multiIssuerJwt, type TokenVerifier } from '@bearergate/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../../../support/issuer.ts'
 
@@ -33,7 +33,7 @@ describe('a token that is rejected before its signature', () => {
     ],
     [
       'a list of a thousand',
-      issuers(
+      multiIssuerJwt(
         Array.from({ length: 1_000 }, (_, index) => ({
           issuer: `https://${index}.example.com`,
           audience: AUDIENCE,

@@ -1,6 +1,12 @@
 /** Several issuers behind one gate: each is verified by its own rules and keys, and found by its exact name only. */
 
-import { createGate, type Gate, type IssuerOptions, type IssuerResolver, issuers } from '@bearergate/core'
+import {
+  createGate,
+  type Gate,
+  type IssuerOptions,
+  type IssuerResolver,
+  multiIssuerJwt,
+} from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../../../support/clock.ts'
 import { json, startIntrospector } from '../../../support/introspector.ts'
@@ -41,7 +47,7 @@ async function outcome(gate: Gate, token: string): Promise<string> {
 
 describe('a list of issuers', () => {
   const gateOf = (list: readonly IssuerOptions[], options: object = {}) =>
-    createGate({ verifier: issuers(list, { now: clock, ...options }), now: clock })
+    createGate({ verifier: multiIssuerJwt(list, { now: clock, ...options }), now: clock })
 
   it('accepts the tokens of each', async () => {
     const gate = gateOf([ourOptions(), theirOptions()])
@@ -136,7 +142,7 @@ describe('a list of issuers', () => {
 
   it('lists its issuers in the metadata of a resource and in describe()', () => {
     const gate = createGate({
-      verifier: issuers([ourOptions(), theirOptions()]),
+      verifier: multiIssuerJwt([ourOptions(), theirOptions()]),
       resource: 'https://api.example.com',
     })
     const answer = gate.metadata(new Request('https://api.example.com/.well-known/oauth-protected-resource'))
@@ -148,8 +154,8 @@ describe('a list of issuers', () => {
   })
 
   it.each<[string, unknown, object, RegExp]>([
-    ['no list', undefined, {}, /"issuers"/],
-    ['an empty list', [], {}, /"issuers"/],
+    ['no list', undefined, {}, /"multiIssuerJwt"/],
+    ['an empty list', [], {}, /"multiIssuerJwt"/],
     ['something else in the list', [null], {}, /issuers/],
     ['an issuer twice', [1, 1], {}, /"issuer"/],
     ['a cache for one of them', [{ cache: false }], {}, /"cache"/],
@@ -163,14 +169,14 @@ describe('a list of issuers', () => {
     const full = Array.isArray(list)
       ? list.map((item) => (item === null ? item : { ...ourOptions(), ...item }))
       : list
-    expect(() => issuers(full as never, options)).toThrow(TypeError)
-    expect(() => issuers(full as never, options)).toThrow(message)
+    expect(() => multiIssuerJwt(full as never, options)).toThrow(TypeError)
+    expect(() => multiIssuerJwt(full as never, options)).toThrow(message)
   })
 })
 
 describe('a function that knows the tenants', () => {
   const gateOf = (resolve: IssuerResolver, options: object = {}) =>
-    createGate({ verifier: issuers(resolve, { now: clock, ...options }), now: clock })
+    createGate({ verifier: multiIssuerJwt(resolve, { now: clock, ...options }), now: clock })
 
   it('is asked by the exact iss, and once for 20 concurrent requests', async () => {
     const resolve = vi.fn(async (issuer: string) => (issuer === PARTNER ? theirOptions() : undefined))
@@ -349,7 +355,7 @@ describe('a function that knows the tenants', () => {
 
   it('that never answers is shared for 5 s, then asked again (FX56)', async () => {
     const resolve = vi.fn((): ReturnType<IssuerResolver> => new Promise(() => {}))
-    const verifier = issuers(resolve, { now: clock })
+    const verifier = multiIssuerJwt(resolve, { now: clock })
     const gate = createGate({ verifier, now: clock, deadline: 1 })
     const token = await theirs.sign(theirClaims)
     const first = outcome(gate, token)
@@ -373,7 +379,7 @@ describe('a function that knows the tenants', () => {
       (issuer: string): ReturnType<IssuerResolver> =>
         issuer === PARTNER ? theirOptions() : isDown ? new Promise(() => {}) : undefined,
     )
-    const gate = createGate({ verifier: issuers(resolve, { now: clock, ttl: 1 }), now: clock })
+    const gate = createGate({ verifier: multiIssuerJwt(resolve, { now: clock, ttl: 1 }), now: clock })
     const good = await theirs.sign(theirClaims)
     expect(await outcome(gate, good)).toBe('ok')
     isDown = true
@@ -444,7 +450,7 @@ describe('a function that knows the tenants', () => {
 
   it('is not asked after close(), and tenants that are held still work (FX59)', async () => {
     const resolve = vi.fn((issuer: string) => (issuer === PARTNER ? theirOptions() : ourOptions()))
-    const verifier = issuers(resolve, { now: clock })
+    const verifier = multiIssuerJwt(resolve, { now: clock })
     const gate = createGate({ verifier, now: clock })
     const token = await theirs.sign(theirClaims)
     expect(await outcome(gate, token)).toBe('ok')
@@ -456,6 +462,8 @@ describe('a function that knows the tenants', () => {
 
   it.each(['max', 'ttl'])('throws at creation for an impossible %s (BI20)', (name) => {
     for (const value of [Number.NaN, -1, '5', 2 ** 53, null])
-      expect(() => issuers(() => undefined, { [name]: value } as never)).toThrow(new RegExp(`"${name}"`))
+      expect(() => multiIssuerJwt(() => undefined, { [name]: value } as never)).toThrow(
+        new RegExp(`"${name}"`),
+      )
   })
 })

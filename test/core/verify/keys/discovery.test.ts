@@ -1,6 +1,6 @@
 /** From an issuer to the URLs that are fetched: what its metadata may name, and which `iss` reaches the function of `issuers`. */
 
-import { chain, createGate, type IssuerOptions, introspection, issuers, jwt } from '@bearergate/core'
+import { chain, createGate, type IssuerOptions, introspection, jwt, multiIssuerJwt } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../../../support/issuer.ts'
 
@@ -295,7 +295,7 @@ const FOREIGN: readonly string[] = [
 describe('the function of issuers', () => {
   const gateOf = (seen: string[], fetched: string[]) =>
     createGate({
-      verifier: issuers(
+      verifier: multiIssuerJwt(
         (issuer): IssuerOptions => {
           seen.push(issuer)
           return { issuer, audience: AUDIENCE, fetch }
@@ -335,7 +335,7 @@ describe('the function of issuers', () => {
     const named = jwt({ issuer: 'joe', audience: AUDIENCE, keys, now })
     const gate = createGate({
       verifier: chain(
-        issuers(() => undefined),
+        multiIssuerJwt(() => undefined),
         named,
       ),
     })

@@ -4,7 +4,7 @@ import type { Gate } from '../../gate/gate.ts'
 import { assertOneOf, readOptions } from '../../lib/assert.ts'
 import { isScopeToken } from '../../lib/syntax.ts'
 import type { Decision } from '../../model/decision.ts'
-import type { Identity, Sender } from '../../model/identity.ts'
+import type { Identity } from '../../model/identity.ts'
 import type { RequestLike } from '../../request/request.ts'
 import { lambdaBackground } from './background.ts'
 import { fromLambdaEvent, type LambdaEvent } from './event.ts'
@@ -65,19 +65,19 @@ export interface LambdaAuthorizerOptions {
  * as JSON.
  * @throws TypeError where an option is unknown or impossible
  */
-export function lambdaAuthorizer<I extends Sender>(
+export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
   options: LambdaAuthorizerOptions & { response: 'policy' },
 ): (event: LambdaAuthorizerEvent) => Promise<LambdaPolicy>
-export function lambdaAuthorizer<I extends Sender>(
+export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
   options: LambdaAuthorizerOptions & { response: 'simple' },
 ): (event: LambdaAuthorizerEvent) => Promise<LambdaSimpleResponse>
-export function lambdaAuthorizer<I extends Sender>(
+export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
   options?: LambdaAuthorizerOptions,
 ): <E extends LambdaAuthorizerEvent>(event: E) => Promise<LambdaAuthorization<E>>
-export function lambdaAuthorizer<I extends Sender>(
+export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
   options: LambdaAuthorizerOptions = {},
 ): (event: LambdaAuthorizerEvent) => Promise<LambdaPolicy | LambdaSimpleResponse> {
@@ -116,7 +116,10 @@ function authorizerRequest(event: LambdaAuthorizerEvent): RequestLike {
   }
 }
 
-function policyOf<I extends Sender>(decision: Decision<I>, resource: string): LambdaPolicy {
+function policyOf<I extends Identity<unknown> | undefined>(
+  decision: Decision<I>,
+  resource: string,
+): LambdaPolicy {
   const identity = decision.ok ? decision.identity : undefined
   const effect = decision.ok ? 'Allow' : 'Deny'
   return {

@@ -5,7 +5,7 @@ import type { MetadataResponse } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
-import { isObject, type Sender } from '../../model/identity.ts'
+import { type Identity, isObject } from '../../model/identity.ts'
 import { lambdaBackground } from './background.ts'
 import { type Fields, fromLambdaEvent, isOfBalancer, type LambdaEvent } from './event.ts'
 
@@ -27,7 +27,12 @@ export interface LambdaResult {
  * export const handler = lambda(gate, async (event: APIGatewayProxyEventV2, identity) => ({ hello: identity.subject }))
  * @throws TypeError where there is no handler
  */
-export function lambda<I extends Sender, E extends LambdaEvent, Result, Rest extends unknown[] = []>(
+export function lambda<
+  I extends Identity<unknown> | undefined,
+  E extends LambdaEvent,
+  Result,
+  Rest extends unknown[] = [],
+>(
   gate: Gate<I>,
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {

@@ -8,7 +8,7 @@ import {
   readOptions,
   type Seconds,
 } from '../../lib/assert.ts'
-import { monotonic, now as systemNow, timeout } from '../../lib/clock.ts'
+import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
 import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
@@ -33,14 +33,7 @@ import {
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
 import { PresentedToken } from '../presented.ts'
-import {
-  inactive,
-  isInactive,
-  markValidated,
-  secondsOf,
-  type TokenVerifier,
-  type Verification,
-} from '../verifier.ts'
+import { inactive, isInactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */

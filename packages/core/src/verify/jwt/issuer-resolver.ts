@@ -65,7 +65,7 @@ export class IssuerResolverCache<Claims> {
   readonly #calls = new Semaphore({
     concurrency: CONCURRENCY,
     queue: QUEUE,
-    full: 'Too many issuers wait for the function of "issuers"',
+    full: 'Too many issuers wait for the function of "multiIssuerJwt"',
   })
   #allowance: number
   #allowanceFrom = monotonic()
@@ -126,7 +126,9 @@ export class IssuerResolverCache<Claims> {
     })
     if (!isPromiseLike(found)) return found
     const inTime = found.catch((cause) => {
-      throw signal.aborted ? new UnavailableError('The function of "issuers" timed out', { cause }) : cause
+      throw signal.aborted
+        ? new UnavailableError('The function of "multiIssuerJwt" timed out', { cause })
+        : cause
     })
     return this.#asking.add(issuer, inTime)
   }
@@ -174,7 +176,7 @@ export class IssuerResolverCache<Claims> {
   ): Tenant<Claims> {
     if (!isObject(given) || given.issuer !== issuer)
       throw new UnavailableError(
-        'The function of "issuers" gave no options of the issuer that it was asked for',
+        'The function of "multiIssuerJwt" gave no options of the issuer that it was asked for',
       )
     try {
       const options = copyOf<Claims>(given)
@@ -185,7 +187,7 @@ export class IssuerResolverCache<Claims> {
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
-      throw new UnavailableError('The function of "issuers" gave impossible options', { cause })
+      throw new UnavailableError('The function of "multiIssuerJwt" gave impossible options', { cause })
     }
   }
 
@@ -197,7 +199,7 @@ export class IssuerResolverCache<Claims> {
     this.#allowanceFrom = now
     if (this.#allowance < 1)
       throw new UnavailableError(
-        '"issuers" holds fewer tenants ("max") than are in use, and no more may be added for now',
+        '"multiIssuerJwt" holds fewer tenants ("max") than are in use, and no more may be added for now',
       )
     this.#allowance -= 1
   }
@@ -214,7 +216,7 @@ function tenantsIn<Claims>(max: number) {
 
 /** A schema and a store are objects of somebody else's, and are compared as such; of the rest plain data is copied. */
 function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
-  const { claims, jwksStore, ...rest } = readOptions('issuers', given, ISSUER_OPTIONS)
+  const { claims, jwksStore, ...rest } = readOptions('multiIssuerJwt', given, ISSUER_OPTIONS)
   const objects = {
     ...(claims !== undefined && { claims }),
     ...(jwksStore !== undefined && { jwksStore }),

@@ -1,7 +1,7 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
 import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import type { Identity } from '../../model/identity.ts'
 import { Cache, cacheLimits } from '../cached.ts'
 import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
@@ -16,7 +16,6 @@ import {
   inactive,
   isInactive,
   markValidated,
-  secondsOf,
   type TokenVerifier,
 } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'

@@ -51,19 +51,19 @@ export interface MultiIssuerOptions {
  * ])
  * @throws TypeError where an option is unknown, missing or impossible, or an issuer stands in the list twice
  */
-export function issuers<const Schemas extends readonly unknown[]>(
+export function multiIssuerJwt<const Schemas extends readonly unknown[]>(
   trusted: { readonly [Index in keyof Schemas]: IssuerOptions<Schemas[Index]> },
   options?: MultiIssuerOptions,
 ): TokenVerifier<Identity<ClaimsOf<Schemas[number]>>>
-export function issuers<Claims = RawClaims>(
+export function multiIssuerJwt<Claims = RawClaims>(
   resolve: IssuerResolver<Claims>,
   options?: MultiIssuerOptions,
 ): TokenVerifier<Identity<Claims>>
-export function issuers<Claims>(
+export function multiIssuerJwt<Claims>(
   trusted: readonly IssuerOptions<Claims>[] | IssuerResolver<Claims>,
   options: MultiIssuerOptions = {},
 ): TokenVerifier<Identity<Claims>> {
-  const read = readOptions('issuers', options, ['cache', 'now', 'max', 'ttl'])
+  const read = readOptions('multiIssuerJwt', options, ['cache', 'now', 'max', 'ttl'])
   const now = assertFunction('now', read.now, systemNow)
   if (typeof trusted === 'function') {
     const max = assertInteger('max', read.max, { preset: 100, min: 1, max: 10_000 })
@@ -165,16 +165,16 @@ class StaticIssuers<Claims> implements Source<Claims> {
 
   constructor(list: readonly IssuerOptions<Claims>[], now: () => number) {
     if (!Array.isArray(list) || list.length === 0)
-      throw new TypeError('"issuers" must be a non-empty array of options, or a function')
+      throw new TypeError('"multiIssuerJwt" must be a non-empty array of options, or a function')
     const verifiers = [...list].map(
       (options) =>
         [
           options?.issuer,
-          new JwtVerifier<Claims>(readOptions('issuers', options, ISSUER_OPTIONS), now),
+          new JwtVerifier<Claims>(readOptions('multiIssuerJwt', options, ISSUER_OPTIONS), now),
         ] as const,
     )
     this.#verifiers = new Map(verifiers)
-    if (this.#verifiers.size < verifiers.length) throw new TypeError('"issuers" has an "issuer" twice')
+    if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
   }
 
   get names(): readonly string[] {

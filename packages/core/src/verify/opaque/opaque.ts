@@ -3,12 +3,12 @@
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
 import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { type Identity, isObject, MEMBERS, withSource, wrongMember } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/rejection.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, markValidated, secondsOf, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
 
 /** What a lookup knows of a token. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>>

@@ -1,0 +1,78 @@
+/** Turns what `gate.revoke` is given into the entry that a store keeps. */
+
+import { assertString, mapMaybe, readOptions, type Seconds } from '../lib/assert.ts'
+import { isToken } from '../model/credentials.ts'
+import { getOwn, isNumericDate } from '../model/identity.ts'
+import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
+import { PresentedToken } from '../verify/presented.ts'
+import { isInactive } from '../verify/verifier.ts'
+
+/**
+ * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
+ * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
+ *
+ * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
+ * JWT by its text, `exp` is used. If it is not known, the entry is kept for the store's `maxTokenLifetime`.
+ */
+export type Revocation =
+  | string
+  | { readonly token: string; readonly expiresAt?: Seconds | undefined }
+  | RevokedName
+
+/** Any of the members that a revocation may have. */
+interface Flat {
+  readonly token?: string | undefined
+  readonly tokenId?: string | undefined
+  readonly subject?: string | undefined
+  readonly issuer?: string | undefined
+  readonly issuedBefore?: Seconds | undefined
+  readonly expiresAt?: Seconds | undefined
+}
+
+const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
+
+/**
+ * Checks a revocation, and replaces the text of a token by its hash.
+ * @throws TypeError if it is not a revocation
+ */
+export function revocationEntry(revocation: Revocation): RevocationEntry | Promise<RevocationEntry> {
+  const { token, ...entry } = readRevocation(revocation)
+  if (token === undefined) return entry as RevocationEntry
+  const presented = new PresentedToken(token)
+  const expiresAt = entry.expiresAt ?? expiryOf(presented)
+  return mapMaybe(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
+}
+
+function readRevocation(revocation: Revocation): Flat {
+  const given = typeof revocation === 'string' ? { token: revocation } : revocation
+  const read: Flat = readOptions('revoke', given, MEMBERS)
+  const [named, ...others] = (['token', 'tokenId', 'subject'] as const).filter(
+    (name) => read[name] !== undefined,
+  )
+  if (named === undefined || others.length > 0)
+    throw new TypeError(
+      '"revoke" needs the text of a token, or an object with one of "token", "tokenId" and "subject"',
+    )
+  if (read.issuedBefore !== undefined && named !== 'subject')
+    throw new TypeError('"issuedBefore" can only be combined with "subject"')
+  if (read.issuer !== undefined && named === 'token')
+    throw new TypeError('"issuer" cannot be combined with "token": the text of a token is enough')
+  if (named === 'token') tokenText(read.token)
+  else assertString(named, read[named])
+  if (read.issuer !== undefined) assertString('issuer', read.issuer)
+  for (const name of ['issuedBefore', 'expiresAt'] as const)
+    if (read[name] !== undefined && !isNumericDate(read[name]))
+      throw new TypeError(`"${name}" must be a date in seconds since the epoch`)
+  return read
+}
+
+function tokenText(value: unknown): void {
+  if (typeof value !== 'string' || !isToken(value))
+    throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
+}
+
+/** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */
+function expiryOf({ jws }: PresentedToken): Seconds | undefined {
+  const exp = isInactive(jws) ? undefined : getOwn(jws.claims ?? {}, 'exp')
+  return isNumericDate(exp) ? exp : undefined
+}
