@@ -156,7 +156,7 @@ describe('a list of issuers', () => {
   it.each<[string, unknown, object, RegExp]>([
     ['no list', undefined, {}, /"multiIssuerJwt"/],
     ['an empty list', [], {}, /"multiIssuerJwt"/],
-    ['something else in the list', [null], {}, /issuers/],
+    ['something else in the list', [null], {}, /multiIssuerJwt/],
     ['an issuer twice', [1, 1], {}, /"issuer"/],
     ['a cache for one of them', [{ cache: false }], {}, /"cache"/],
     ['a clock for one of them', [{ now: clock }], {}, /"now"/],
