@@ -19,6 +19,7 @@ const BEHIND = new Set(`${LETTERS}${DIGITS}-._~!$&'()*+,;=:@/?`)
 export function readPlace(value: unknown): Place | undefined {
   if (typeof value !== 'string') return undefined
   const colon = value.indexOf('://')
+  if (colon === -1) return undefined
   const scheme = [...value.slice(0, colon)]
     .map((letter) => (LETTERS.includes(letter) ? letter.toLowerCase() : letter))
     .join('')
