@@ -265,6 +265,40 @@ describe('a CORS middleware that allowPreflight names', () => {
     expect(reached).toEqual([])
   })
 
+  const EXPRESS = HOSTS.filter(([name]) => name.startsWith('Express'))
+
+  it.each(EXPRESS)(
+    'reaches no handler, whatever it gives to next that is no error, on %s (ATK01)',
+    async (_, run) => {
+      for (const given of [null, 'route', 'router', 0, '', {}]) {
+        const allowPreflight = (_request: unknown, _response: unknown, next: (given: unknown) => void) => {
+          next(given)
+          next(given)
+        }
+        const { ask, reached } = await start(run, { allowPreflight })
+        const { status } = await ask({ method: 'OPTIONS', headers: PREFLIGHT })
+        expect([given, status, reached]).toEqual([given, 204, []])
+      }
+    },
+  )
+
+  it.each(EXPRESS)(
+    'reaches no handler, whatever it throws or rejects with, on %s (ATK01)',
+    async (_, run) => {
+      for (const thrown of [new Error('cors'), null, 'route'])
+        for (const isAsync of [false, true]) {
+          const { ask, reached } = await start(run, {
+            allowPreflight: () => {
+              if (isAsync) return Promise.reject(thrown)
+              throw thrown
+            },
+          })
+          const { status } = await ask({ method: 'OPTIONS', headers: PREFLIGHT })
+          expect([thrown, status, reached]).toEqual([thrown, 500, []])
+        }
+    },
+  )
+
   it('gets its errors to the error handling of Express (ATK01)', async () => {
     const app = express5()
     const allowPreflight = (_request: unknown, _response: unknown, next: (cause: Error) => void) =>

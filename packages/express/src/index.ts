@@ -9,6 +9,7 @@ import {
   type Identity,
   type IssuerGateOptions,
   type OnDenied,
+  type Preflight,
   type Requirement,
   type ResourceMetadata,
   type VerifierGateOptions,
@@ -84,11 +85,18 @@ export function bearer<I extends Identity<unknown> | undefined>(
       }
       if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
         proceed(decision, gate.onDenied, response, next)
-      else
-        (gate.cors as RequestHandler)(request, response, (cause?: unknown) => {
-          if (cause === undefined) send(response, answerOf(decision))
-          else next(cause)
-        })
+      else answerBy(gate.cors as RequestHandler, decision)
+    }
+    /** Nothing but an error goes on: `next(null)` and `next('route')` would let a preflight into the app. */
+    function answerBy(cors: RequestHandler, decision: Preflight): void {
+      const answered: NextFunction = (cause?: unknown) => {
+        if (cause instanceof Error) next(cause)
+        else if (!response.headersSent) send(response, answerOf(decision))
+      }
+      // A middleware that is an async function may reject, with anything.
+      new Promise((resolve) => resolve(cors(request, response, answered))).catch((cause) =>
+        next(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
+      )
     }
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
