@@ -3,6 +3,7 @@
 import {
   chain,
   createGate,
+  type Gate,
   type Identity,
   introspection,
   jwt,
@@ -70,9 +71,45 @@ describe('a store of revocations', () => {
     revocations.revoke({ tokenId: 'two' })
   })
 
-  it('learns the end of a token that it rejects from its identity (ATK12)', async () => {
+  it.each<[string, Parameters<Gate['revoke']>[0]]>([
+    ['text', 'a-token'],
+    ['tokenId', { tokenId: 'id' }],
+    ['tokenId and issuer', { tokenId: 'id', issuer: ISSUER }],
+    ['subject', { subject: 'emma' }],
+  ])(
+    'rejects a session that was revoked by its %s as long as using it prolongs it (ATK12)',
+    async (_, revoked) => {
+      const revocations = memoryRevocations({ max: 1, maxTokenLifetime: 3_600 })
+      const verifier: TokenVerifier = {
+        verify: (token) =>
+          verifierOf({ tokenId: 'id', issuer: ISSUER, expiresAt: seconds() + 1_800 }).verify(token),
+      }
+      const gate = createGate({ verifier, revocations })
+      const until = seconds() + 1_800
+      await gate.revoke(
+        typeof revoked === 'string' ? { token: revoked, expiresAt: until } : { ...revoked, expiresAt: until },
+      )
+      for (let used = 0; used < 10; used += 1) {
+        expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+        pass(1_200)
+        // What comes makes room of what has ended.
+        expect(() => revocations.revoke({ tokenId: 'another' })).toThrow(RangeError)
+      }
+      pass(2_101)
+      revocations.revoke({ tokenId: 'another' })
+    },
+  )
+
+  it('holds as many entries with an issuer as without (ATK12)', () => {
+    const revocations = memoryRevocations({ max: 2 })
+    for (const tokenId of ['a', 'b']) revocations.revoke({ tokenId, issuer: ISSUER })
+    expect(revocations.size).toBe(2)
+    expect(() => revocations.revoke({ tokenId: 'c', issuer: ISSUER })).toThrow(RangeError)
+  })
+
+  it('learns the end of a JWT that it rejects from its identity (ATK12)', async () => {
     const revocations = memoryRevocations({ max: 1 })
-    const gate = createGate({ verifier: verifierOf({ expiresAt: seconds() + 60 }), revocations })
+    const gate = createGate({ verifier: verifierOf({ kind: 'jwt', expiresAt: seconds() + 60 }), revocations })
     await gate.revoke('a-token')
     expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
     pass(361)

@@ -169,19 +169,29 @@ class MemoryRevocations implements RevocationStore {
   ): boolean | PromiseLike<boolean> {
     const { tokenId, subject, issuedAt } = identity
     const { tokenIds, subjects } = this.#ofAnyIssuer
-    if (this.#entriesOf(this.#tokenIds, tokenIds, tokenId, identity).length > 0) return true
-    const ofSubject = this.#entriesOf(this.#subjects, subjects, subject, identity)
+    const ofTokenId = this.#entriesOf(this.#tokenIds, tokenIds, tokenId, identity)
     const isTooOld = ({ before, endsAt }: Entry) =>
       issuedAt === undefined ? this.#now() < endsAt : issuedAt < before
-    if (ofSubject.some(isTooOld)) return true
+    const ofSubject = this.#entriesOf(this.#subjects, subjects, subject, identity).filter(isTooOld)
+    for (const entry of [...ofTokenId, ...ofSubject]) this.#prolong(entry, identity)
+    if (ofTokenId.length + ofSubject.length > 0) return true
     if (hash === undefined || !this.needsHash) return false
     return mapMaybe(hash, (digest) => {
       const entry = this.#tokens.get(digest)
-      // The verifier knows when this one token expires: the entry need not outlive it.
-      if (entry !== undefined && identity.expiresAt !== undefined)
+      if (entry === undefined) return false
+      this.#prolong(entry, identity)
+      // The `exp` of a JWT is fixed: the entry need not outlive it.
+      if (identity.kind === 'jwt' && identity.expiresAt !== undefined)
         entry.endsAt = Math.min(entry.endsAt, identity.expiresAt + MAX_TOLERANCE)
-      return entry !== undefined
+      return true
     })
+  }
+
+  /** A session may expire later each time it is used. Its entry must not end before it does. */
+  #prolong(entry: Entry, { kind, expiresAt }: Identity<unknown>): void {
+    if (kind === 'jwt' || expiresAt === undefined) return
+    const end = Math.min(expiresAt + MAX_TOLERANCE, this.#now() + this.#maxTokenLifetime)
+    entry.endsAt = Math.max(entry.endsAt, end)
   }
 
   /**
@@ -205,7 +215,9 @@ class MemoryRevocations implements RevocationStore {
   #add(entries: Map<string, Entry>, key: string, end: Seconds | undefined, before: Seconds = 0): void {
     const known = entries.get(key)
     const endsAt = end === undefined ? this.#now() + this.#maxTokenLifetime : end + MAX_TOLERANCE
-    if (known === undefined) this.#makeRoom()
+    // The copy of an entry needs no room of its own: the entry has it.
+    const isCopy = entries === this.#ofAnyIssuer.tokenIds || entries === this.#ofAnyIssuer.subjects
+    if (known === undefined && !isCopy) this.#makeRoom()
     entries.set(key, {
       endsAt: Math.max(endsAt, known?.endsAt ?? 0),
       before: Math.max(before, known?.before ?? 0),
