@@ -15,6 +15,7 @@ import {
   opaque,
   staticTokens,
   type TokenVerifier,
+  type Verification,
 } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
@@ -94,6 +95,35 @@ describe('a chain of JWT, prefixed, static and opaque tokens', () => {
     )
     expect(lookup).toHaveBeenCalledTimes(1)
   })
+})
+
+describe('a JWT in another spelling (ATK16)', () => {
+  const spellings: readonly [string, (jwt: string) => string][] = [
+    ['padding at the end', (jwt) => `${jwt}==`],
+    ['a character that lenient decoders skip', (jwt) => `${jwt}~`],
+    ['one in the header', (jwt) => `${jwt.slice(0, 4)}~${jwt.slice(4)}`],
+    ['one in the payload', (jwt) => jwt.replace('.', '.~')],
+    ['a dot at the end', (jwt) => `${jwt}.`],
+    ['bits that no byte uses', (jwt) => `${jwt.slice(0, -1)}${jwt.endsWith('A') ? 'B' : 'x'}`],
+    ['a single character more', (jwt) => `${jwt}AAA`],
+    ['an empty signature', (jwt) => jwt.slice(0, jwt.lastIndexOf('.') + 1)],
+  ]
+
+  it.each(spellings)('reaches no verifier that would look it up: %s', async (_, respell) => {
+    const lenient = vi.fn((): Verification => ({ active: true, identity: identity('lenient') }))
+    const text = respell(await key.sign())
+    for (const verifier of [{ verify: lenient }, chain(ofIssuer(), { verify: lenient })])
+      expect([text, await outcome(gateOf(verifier), text)]).toEqual([text, '401 malformed_token'])
+    expect(lenient).not.toHaveBeenCalled()
+  })
+
+  it.each(['v1.emma.one', 'e30.e30.e30', 'a.b', 'v4.public.AAAA', 'ey.ey.ey==', `${'a.'.repeat(40)}a`])(
+    'is not what a token with dots is: %s',
+    async (token) => {
+      const verify = (): Verification => ({ active: true, identity: identity('known') })
+      expect(await outcome(gateOf({ verify }), token)).toBe('ok opaque known')
+    },
+  )
 })
 
 describe('a chain of verifiers that own their tokens', () => {

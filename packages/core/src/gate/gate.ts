@@ -30,7 +30,7 @@ import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { askRevoked, memoryRevocations, revocationStore } from '../state/revocations.ts'
 import type { RawClaims } from '../verify/claims/mapping.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { type Verification, validateResult } from '../verify/verifier.ts'
+import { inactive, type Verification, validateResult } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import {
   type AllowedIdentity,
@@ -105,6 +105,7 @@ export interface GateDescription {
 }
 
 const REVOKED: Rejection = { reason: 'revoked' }
+const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
 const INSECURE: Rejection = {
   reason: 'insecure_transport',
   detail:
@@ -226,7 +227,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   ): Outcome<I> | PromiseLike<Outcome<I>> {
     if (requireTls && !cameSecurely(request)) return INSECURE
     const presented = new PresentedToken(token, hash)
-    const verification = known ?? verifier.verify(token, presented)
+    const verification = known ?? (presented.isRespelled ? RESPELLED : verifier.verify(token, presented))
     const isAwaited = isPromiseLike(verification) || isRevoked !== undefined
     const revocationHash = isAwaited || revocations.needsHash ? presented.revocationHash : undefined
     return judged(verification, revocationHash, place)

@@ -3,7 +3,7 @@
 import { sha256 } from '#digest'
 import { mapMaybe } from '../lib/assert.ts'
 import { getOwn } from '../model/identity.ts'
-import { type DecodedJws, decodeJws } from './jwt/jws.ts'
+import { type DecodedJws, decodeJws, isRespelled } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
 export class PresentedToken {
@@ -34,6 +34,11 @@ export class PresentedToken {
   get jws(): DecodedJws | Inactive {
     this.#jws ??= decodeJws(this.text)
     return this.#jws
+  }
+
+  /** Whether it is a JWT, but spelled in another way than its issuer spelled it. Then no verifier is asked. */
+  get isRespelled(): boolean {
+    return isInactive(this.jws) && isRespelled(this.text)
   }
 
   /** The `iss` that the token claims. It may choose the verifier, and nothing else. */

@@ -66,6 +66,34 @@ function isCanonical(token: string, start: number, end: number): boolean {
   )
 }
 
+/**
+ * Whether a text is a JWT in another spelling than that of RFC 7515 §2: with padding, with characters of plain base64, or
+ * with some that a lenient decoder skips. An authorization server might still know the token, but by its hash here it would
+ * be another one, which nobody revoked.
+ */
+export function isRespelled(token: string): boolean {
+  const segments = token.split('.')
+  const isCanonicalText =
+    (COMPACT_JWS.test(token) || COMPACT_JWE.test(token)) &&
+    segments.every((segment) => isCanonical(segment, 0, segment.length))
+  return segments.length > 1 && !isCanonicalText && hasAlgorithm(segments[0] as string)
+}
+
+/** Whether a lenient decoder finds the header of a JWT in a segment. */
+function hasAlgorithm(segment: string): boolean {
+  const characters = segment
+    .replaceAll('-', '+')
+    .replaceAll('_', '/')
+    .replaceAll(/[^A-Za-z\d+/]/g, '')
+  const whole = characters.length % 4 === 1 ? characters.slice(0, -1) : characters
+  try {
+    const header: unknown = JSON.parse(atob(whole))
+    return isObject(header) && typeof getOwn(header, 'alg') === 'string'
+  } catch {
+    return false
+  }
+}
+
 export interface CompactJws {
   readonly text: string
   readonly header: Readonly<Record<string, unknown>>
