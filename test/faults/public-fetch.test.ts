@@ -194,6 +194,17 @@ describe('its requests', () => {
     })
   })
 
+  it.each([
+    ['switches protocols', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n'],
+    ['closes', ''],
+    ['closes after an interim response', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+  ])('fail if the server %s', async (_, answer) => {
+    const { url, agent } = await start((server) =>
+      server.on('request', ({ socket }) => void socket.end(answer)),
+    )
+    await expect(fetchOver(agent)(url, {})).rejects.toThrow(/closed|socket hang up/)
+  })
+
   it.each([204, 302, 304, 404, 503])('give the status %i without following a redirect', async (status) => {
     const { url, agent } = await start((server) =>
       server.on('request', (_request, response) =>

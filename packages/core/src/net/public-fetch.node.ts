@@ -54,7 +54,10 @@ export function fetchOver(agent: Agent): Fetch {
     const content = new Uint8Array(await new Response(body).arrayBuffer())
     const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
       const options = { agent, method, headers: Object.fromEntries(headers), ...(signal && { signal }) }
-      request(url, options, resolve).on('error', reject).end(content)
+      const sent = request(url, options, resolve).on('error', reject)
+      // Such as a switch of protocols, which is neither a response nor an error.
+      sent.on('close', () => reject(new Error('The connection was closed before there was a response')))
+      sent.end(content)
     })
     const fields = new Headers()
     for (const [name, values = []] of Object.entries(incoming.headersDistinct))
