@@ -15,6 +15,7 @@ describe('Cache-Control of the handler beside "private"', () => {
     ['Private, max-age=60', 'Private, max-age=60'],
     ['no-store', 'no-store'],
     ['public, no-store', 'no-store'],
+    ['must-understand, no-store', 'private, must-understand, no-store'],
     ['no-cache', 'private, no-cache'],
     ['private="set-cookie, x", max-age=9', 'private, max-age=9'],
     ['no-cache="a, public", public', 'private, no-cache="a, public"'],
@@ -72,7 +73,13 @@ describe('the place of a token', () => {
   })
 
   it('knows the headers that tell some caches to ignore Cache-Control (RFC 9213)', () => {
-    for (const name of ['CDN-Cache-Control', 'cloudflare-cdn-cache-control', 'Surrogate-Control'])
+    for (const name of [
+      'CDN-Cache-Control',
+      'cloudflare-cdn-cache-control',
+      'Surrogate-Control',
+      'Edge-Control',
+      'X-Accel-Expires',
+    ])
       expect(isTargetedCacheControl(name)).toBe(true)
     expect(isTargetedCacheControl('Cache-Control')).toBe(false)
   })

@@ -50,9 +50,9 @@ export function stricter(name: string, required: string, given: string | undefin
   }
 }
 
-/** Headers that tell some caches to ignore `Cache-Control` (RFC 9213). */
+/** Headers that tell some caches to ignore `Cache-Control`: those of RFC 9213, and those of servers such as nginx. */
 export function isTargetedCacheControl(name: string): boolean {
-  return /(?:^|-)cdn-cache-control$|^surrogate-control$/i.test(name)
+  return /(?:^|-)cdn-cache-control$|^(?:surrogate-control|edge-control|x-accel-expires)$/i.test(name)
 }
 
 /** One directive, whose argument may be a quoted string with commas in it (RFC 9111 §5.2). */
@@ -67,7 +67,8 @@ function cacheControl(required: string, given: string): string {
     .map((directive) => directive.trim())
     .filter((directive) => directive !== '' && !SHARED.test(directive))
   const names = kept.map((directive) => directive.toLowerCase())
-  const isStrict = names.includes('no-store')
+  // A cache that understands the status code ignores `no-store` beside `must-understand` (RFC 9111 §5.2.2.3).
+  const isStrict = names.includes('no-store') && !names.includes('must-understand')
   const missing = wanted.filter(
     (directive) => !names.includes(directive) && !(isStrict && directive === 'private'),
   )
