@@ -31,8 +31,7 @@ export {
   type WebSocketHandshake,
   type WebSocketOptions,
 } from './hosts/websocket.ts'
-export type { Seconds } from './lib/assert.ts'
-export type { TokenSources } from './model/credentials.ts'
+export type { TokenSource, TokenSources } from './model/credentials.ts'
 export type { RequiredHeaders } from './model/decision.ts'
 export {
   type Allowed,
@@ -43,8 +42,10 @@ export {
   type Passed,
   type Preflight,
 } from './model/decision.ts'
-export type { Identity, IdentitySource, TokenSource } from './model/identity.ts'
-export { type Reason, type Rejection, UnavailableError } from './model/rejection.ts'
+export type { Identity, IdentitySource } from './model/identity.ts'
+export type { Reason, Rejection } from './model/rejection.ts'
+export { UnavailableError } from './model/unavailable.ts'
+export type { Seconds } from './model/units.ts'
 export type { Fetch } from './net/fetch-json.ts'
 export type {
   DecisionEvent,
@@ -90,12 +91,7 @@ export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './ve
 export type { Algorithm } from './verify/keys/jwk.ts'
 export type { KeySetDescription } from './verify/keys/jwks.ts'
 export type { KeySetOptions } from './verify/keys/remote-key-set.ts'
-export {
-  generateToken,
-  hashToken,
-  type OpaqueOptions,
-  type OpaqueToken,
-  opaque,
-} from './verify/opaque/opaque.ts'
+export { type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque/opaque.ts'
 export { type StaticToken, staticTokens } from './verify/opaque/static.ts'
+export { generateToken, hashToken } from './verify/opaque/token.ts'
 export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'

@@ -1,7 +1,7 @@
 /** Keeps shared caches from serving one caller's answer to another (RFC 9111 §3.5, RFC 9110 §12.5.5, RFC 6750 §2.3). */
 
+import type { TokenSource } from '../model/credentials.ts'
 import type { RequiredHeaders } from '../model/decision.ts'
-import type { TokenSource } from '../model/identity.ts'
 
 /**
  * The headers that the answer to an allowed request must carry, by the place of its token. Caches protect answers to

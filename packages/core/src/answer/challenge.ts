@@ -1,9 +1,9 @@
 /** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
-import type { Seconds } from '../lib/assert.ts'
 import { isScopeToken } from '../lib/syntax.ts'
 import type { Denied } from '../model/decision.ts'
 import type { Reason, Rejection } from '../model/rejection.ts'
+import type { Seconds } from '../model/units.ts'
 
 const STATUS = {
   invalid_request: 400,

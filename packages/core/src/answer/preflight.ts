@@ -1,8 +1,9 @@
 /** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
 
-import { assertInteger, assertStrings, readOptions, type Seconds } from '../lib/assert.ts'
+import { assertInteger, assertStrings, readOptions } from '../lib/assert.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import type { Preflight } from '../model/decision.ts'
+import type { Seconds } from '../model/units.ts'
 import type { RequestLike } from '../request/request.ts'
 
 /**

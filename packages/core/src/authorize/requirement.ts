@@ -1,9 +1,13 @@
 /** Step 4, what an identity must be allowed to do: requirements, and what is lacking (RFC 6750 §3.1, RFC 9470). */
 
-import { assertInteger, ignoreRejection, type Seconds } from '../lib/assert.ts'
+import { assertInteger } from '../lib/assert.ts'
+import { getOwn, isObject } from '../lib/json.ts'
+import { ignoreRejection } from '../lib/promise.ts'
 import { isScopeToken } from '../lib/syntax.ts'
-import { getOwn, type Identity, isObject } from '../model/identity.ts'
-import { isKnownRejection, type Rejection, UnavailableError } from '../model/rejection.ts'
+import type { Identity } from '../model/identity.ts'
+import { isKnownRejection, type Rejection } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 /**
  * Something that an operation requires of an identity: made by `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and

@@ -1,9 +1,10 @@
 /** Step 1, where credentials may stand: one token, or a refusal (RFC 6750 §2, RFC 9110 §11). */
 
-import { assertBoolean, isPromiseLike, readOptions } from '../lib/assert.ts'
+import { assertBoolean, readOptions } from '../lib/assert.ts'
+import { getOwn, isObject } from '../lib/json.ts'
+import { isPromiseLike } from '../lib/promise.ts'
 import { B64TOKEN, isB64Token, isFieldName, TCHAR, withoutSpace } from '../lib/syntax.ts'
 import { type Credentials, MAX_TOKEN_LENGTH, type TokenSources } from '../model/credentials.ts'
-import { getOwn, isObject } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { FormTooLong, type RequestLike, targetOf } from '../request/request.ts'
 

@@ -1,8 +1,8 @@
 /** Nobody waits for a decision without end: what was asked may never answer. */
 
-import type { Seconds } from '../lib/assert.ts'
 import { monotonic, timeout } from '../lib/clock.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** Requests that begin together share a timer, for so long a part of the deadline; but on Workers a timer ends with its request. */
 const SHARE = globalThis.navigator?.userAgent === 'Cloudflare-Workers' ? 0 : 0.1

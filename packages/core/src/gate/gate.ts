@@ -13,22 +13,21 @@ import {
   assertNumber,
   assertOneOf,
   assertString,
-  ignoreRejection,
-  isPromiseLike,
-  mapMaybe,
   readOptions,
-  type Seconds,
 } from '../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Credentials } from '../model/credentials.ts'
 import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
-import { isRejection, type Rejection, UnavailableError } from '../model/rejection.ts'
+import { isRejection, type Rejection } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 import { type DecisionListener, notify } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { askRevoked, memoryRevocations, revocationStore } from '../state/revocations.ts'
-import type { RawClaims } from '../verify/claims/mapping.ts'
+import type { RawClaims } from '../verify/claims/values.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification, validateResult } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'

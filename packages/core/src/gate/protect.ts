@@ -3,8 +3,9 @@
 import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
+import { isObject } from '../lib/json.ts'
 import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
-import { type Identity, isObject } from '../model/identity.ts'
+import type { Identity } from '../model/identity.ts'
 
 export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest extends unknown[] = []> = (
   request: Request,

@@ -1,8 +1,10 @@
 /** Turns what `gate.revoke` is given into the entry that a store keeps. */
 
-import { assertString, mapMaybe, readOptions, type Seconds } from '../lib/assert.ts'
+import { assertString, readOptions } from '../lib/assert.ts'
+import { getOwn } from '../lib/json.ts'
+import { mapMaybe } from '../lib/promise.ts'
 import { isToken } from '../model/credentials.ts'
-import { getOwn, isNumericDate } from '../model/identity.ts'
+import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verifier.ts'

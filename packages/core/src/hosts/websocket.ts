@@ -2,7 +2,7 @@
 
 import type { Gate } from '../gate/gate.ts'
 import { readOptions } from '../lib/assert.ts'
-import { withoutSpace } from '../lib/syntax.ts'
+import { isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest, type RequestLike, toRequestLike } from '../request/request.ts'
@@ -17,8 +17,6 @@ export interface WebSocketOptions {
   /** What stands before the token in the subprotocol that carries it, `bearer.` by default: `new WebSocket(url, ['chat', 'bearer.' + token])`. */
   subprotocolPrefix?: string | undefined
 }
-
-const TOKEN_CHARACTERS = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
  * The view of a WebSocket handshake, for `gate.authenticate`: a subprotocol that starts with the marker counts as
@@ -37,7 +35,7 @@ export function fromWebSocketRequest(
   const { subprotocolPrefix: marker = 'bearer.' } = readOptions('fromWebSocketRequest', options, [
     'subprotocolPrefix',
   ])
-  if (typeof marker !== 'string' || !TOKEN_CHARACTERS.test(marker))
+  if (typeof marker !== 'string' || !isFieldName(marker))
     throw new TypeError('"subprotocolPrefix" must be of token characters (RFC 9110 §5.6.2)')
   const view = toRequestLike(request)
   const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))

@@ -1,12 +1,8 @@
-/** The few checks that every factory uses at creation: a wrong option throws a `TypeError` that names it. */
-
-import type { Seconds } from './clock.ts'
-
-export type { Seconds }
+/** Checks options at creation. A wrong option throws a `TypeError` that names it. */
 
 /**
- * Reads the options of one factory once, own properties only.
- * The result has no prototype: nothing set on `Object.prototype` can pass for an option.
+ * Reads the own properties of options once. The result has no prototype, so a polluted `Object.prototype` sets no option.
+ * @throws TypeError if the options are not an object, or contain an unknown name
  */
 export function readOptions<T extends object>(factory: string, options: T, known: readonly string[]): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
@@ -18,14 +14,15 @@ export function readOptions<T extends object>(factory: string, options: T, known
   return read
 }
 
+/** Checks a non-empty string. */
 export function assertString(name: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new TypeError(`"${name}" must be a non-empty string`)
   return value
 }
 
 /**
- * A non-empty list of non-empty strings; one string stands for a list of one. White space around one, such as the line
- * break of a file that it was read from, could never match anything.
+ * Checks a non-empty string or a non-empty array of them, and returns an array. Rejects white space at either end, such
+ * as the line break of a file: such a string could never match a claim.
  */
 export function assertStrings(name: string, value: unknown): readonly string[] {
   const list: readonly unknown[] =
@@ -40,7 +37,7 @@ export function assertStrings(name: string, value: unknown): readonly string[] {
   return list as readonly string[]
 }
 
-/** A number within bounds, `preset` where it is absent. */
+/** Checks a number within bounds. Returns `preset` if there is none. */
 export function assertNumber(
   name: string,
   value: unknown,
@@ -53,7 +50,7 @@ export function assertNumber(
   return value
 }
 
-/** A whole number within bounds, `preset` where it is absent. */
+/** Checks a whole number within bounds. Returns `preset` if there is none. */
 export function assertInteger(
   name: string,
   value: unknown,
@@ -64,6 +61,7 @@ export function assertInteger(
   return assertNumber(name, value, bounds)
 }
 
+/** Checks a function. Returns `preset` if there is none. */
 // biome-ignore lint/complexity/noBannedTypes: any callable will do
 export function assertFunction<F extends Function, P extends F | undefined>(
   name: string,
@@ -75,12 +73,14 @@ export function assertFunction<F extends Function, P extends F | undefined>(
   return value
 }
 
+/** Checks `true` or `false`. Returns `preset` if there is none. */
 export function assertBoolean(name: string, value: boolean | undefined, preset = false): boolean {
   if (value === undefined) return preset
   if (typeof value !== 'boolean') throw new TypeError(`"${name}" must be true or false`)
   return value
 }
 
+/** Checks one of several strings. Returns the first of them if there is none. */
 export function assertOneOf<T extends string>(
   name: string,
   value: unknown,
@@ -90,24 +90,4 @@ export function assertOneOf<T extends string>(
   if (!choices.includes(value as T))
     throw new TypeError(`"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}`)
   return value as T
-}
-
-/** A promise where none is due: nobody waits for it, so nobody is to hear that it was rejected. */
-export function ignoreRejection(result: unknown): void {
-  if (result instanceof Promise) result.catch(() => {})
-}
-
-/** A promise, or whatever else a function of the user's returns to be awaited. */
-export function isPromiseLike<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
-  return (
-    typeof result === 'object' && result !== null && typeof (result as PromiseLike<T>).then === 'function'
-  )
-}
-
-/** What comes of a result, at once where the result is there. What is awaited may be any thenable of the user's. */
-export function mapMaybe<T, R>(
-  result: T | PromiseLike<T>,
-  next: (value: T) => R | PromiseLike<R>,
-): R | Promise<R> {
-  return isPromiseLike(result) ? Promise.resolve(result).then(next) : (next(result) as R | Promise<R>)
 }

@@ -1,15 +1,12 @@
-/** The clock of this process: everything that waits or ages takes its time from here, so tests can replace it as a whole. */
-
-/** A duration or a point in time since the epoch, in seconds. */
-export type Seconds = number
+/** The clock of this process. Code that waits takes its time from here, so that tests can control it. */
 
 export interface Clock {
   /** The wall time in milliseconds since the epoch, like `Date.now`. Only token dates are compared with it. */
   now(): number
-  /** The monotonic time in seconds. Cache entries, backoff and deadlines use it, because nobody can set it. */
-  monotonic(): Seconds
-  /** A signal that aborts after this time. It must not keep a process alive. */
-  timeout(seconds: Seconds): AbortSignal
+  /** The monotonic time. In seconds. Cache entries, backoff and deadlines use it, because the wall clock can be set. */
+  monotonic(): number
+  /** A signal that aborts after this time. In seconds. It must not keep the process alive. */
+  timeout(seconds: number): AbortSignal
 }
 
 const system: Clock = {
@@ -26,26 +23,26 @@ export function now(): number {
   return current.now()
 }
 
-/** Returns the monotonic time in seconds. */
-export function monotonic(): Seconds {
+/** Returns the monotonic time. In seconds. */
+export function monotonic(): number {
   return current.monotonic()
 }
 
-/** Returns a signal that aborts after this time, in seconds. */
-export function timeout(seconds: Seconds): AbortSignal {
+/** Returns a signal that aborts after this time. In seconds. */
+export function timeout(seconds: number): AbortSignal {
   return current.timeout(seconds)
 }
 
-/** Replaces the clock of this process. For tests only; without an argument the system's clock is used again. */
+/** Replaces the clock of this process, for tests. Without an argument it restores the system clock. */
 export function setClock(clock: Clock = system): void {
   current = clock
 }
 
 /**
- * Returns the time by a `now` option, in seconds since the epoch.
- * @throws TypeError if it does not return a number, since nothing can be decided without the time
+ * Returns the time by a `now` option. In seconds since the epoch.
+ * @throws TypeError if it does not return a number, because no token can be checked without the time
  */
-export function secondsOf(now: () => number): Seconds {
+export function secondsOf(now: () => number): number {
   const milliseconds: unknown = now()
   if (typeof milliseconds === 'number' && Number.isFinite(milliseconds)) return milliseconds / 1000
   if (milliseconds instanceof Promise) milliseconds.catch(() => {})

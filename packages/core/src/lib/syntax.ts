@@ -1,32 +1,33 @@
-/** Syntax that several header fields share (RFC 9110 §5.6). */
+/** Grammars that several headers and options share, each written once (RFC 9110 §5.6, RFC 6749 §3.3, RFC 6750 §2.1). */
 
-/** A character of a token, such as a header field's name (RFC 9110 §5.6.2). */
+/** One character of a `token` (RFC 9110 §5.6.2), as the source of a pattern. */
 export const TCHAR = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
 
 const FIELD_NAME = new RegExp(`^${TCHAR}+$`)
 
-/** Whether a text can be the name of a header field, a method, a cookie or a scheme (RFC 9110 §5.6.2). */
+/** Whether a string is a `token`: the name of a header field, a method, a cookie, a scheme or a subprotocol (RFC 9110 §5.6.2). */
 export function isFieldName(value: string): boolean {
   return FIELD_NAME.test(value)
 }
 
 const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
-/** Whether a value is a scope-token (RFC 6749 §3.3). */
+/** Whether a value is a `scope-token` (RFC 6749 §3.3). */
 export function isScopeToken(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value)
 }
 
+/** A `b64token` (RFC 6750 §2.1), as the source of a pattern. */
 export const B64TOKEN = '[A-Za-z0-9._~+/-]+=*'
 
 const TOKEN = new RegExp(`^${B64TOKEN}$`)
 
-/** Whether a text has the syntax `b64token` (RFC 6750 §2.1). */
+/** Whether a string is a `b64token` (RFC 6750 §2.1). */
 export function isB64Token(value: string): boolean {
   return TOKEN.test(value)
 }
 
-/** Removes SP and HTAB at both ends (RFC 9110 §5.6.3). `trim` also removes NBSP and other characters, which belong to a value. */
+/** Removes SP and HTAB at both ends (RFC 9110 §5.6.3). `trim` would also remove NBSP and others, which are part of a value. */
 export function withoutSpace(text: string): string {
   let [start, end] = [0, text.length]
   while (start < end && isSpace(text[start])) start += 1

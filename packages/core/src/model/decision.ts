@@ -1,31 +1,31 @@
-/** What a gate decides of a request: an identity, or a complete answer that refuses it. */
+/** The decision of a gate about a request: an identity, or the complete HTTP response that denies it (RFC 6750 §3). */
 
 import type { Identity } from './identity.ts'
 import type { Reason } from './rejection.ts'
 
-/** Header fields that an answer must carry. */
+/** Header fields that a response must carry. */
 export type RequiredHeaders = Readonly<Record<string, string>>
 
-/** The outcome for one request. A decision is a value: nothing is thrown, whatever was sent. */
+/** The outcome for one request. A gate returns it and never throws, whatever the client sent. */
 export type Decision<I extends Identity<unknown> | undefined = Identity> = Passed<I> | Denied | Preflight
 
-/** A request that reaches the handler: with `optional: true` also one without credentials. */
+/** A request that reaches the handler. With `optional: true` also one without credentials. */
 export type Passed<I extends Identity<unknown> | undefined = Identity> = I extends undefined
   ? Anonymous
   : Allowed<NonNullable<I>>
 
-/** The token is good, and meets the gate's `requirement`. */
+/** The token is valid, and meets the gate's `requirement`. */
 export interface Allowed<I extends Identity<unknown> = Identity> {
   readonly ok: true
   readonly identity: I
   /**
-   * What the answer must carry, so that no shared cache serves it to another caller (RFC 9111 §3.5, RFC 6750 §2.3).
-   * Adapters merge it with what the handler sets: the stricter value wins. `undefined` if nothing is needed.
+   * What the response must carry, so that no shared cache serves it to another caller (RFC 9111 §3.5, RFC 6750 §2.3).
+   * Adapters merge it with the headers of the handler, and the stricter value wins. `undefined` if nothing is needed.
    */
   readonly headers?: RequiredHeaders | undefined
 }
 
-/** A request without credentials, which `optional: true` lets pass. */
+/** A request without credentials, allowed by `optional: true`. */
 export interface Anonymous {
   readonly ok: true
   readonly identity: undefined
@@ -33,32 +33,32 @@ export interface Anonymous {
 }
 
 /**
- * A CORS preflight, if `allowPreflight` is set. It reaches no handler and meets no requirement: send it as any other
- * answer with `ok: false`, or have the CORS middleware answer that `allowPreflight` names.
+ * A CORS preflight, if `allowPreflight` is set. It reaches no handler and meets no requirement. Send it like a denial, or
+ * let the CORS middleware answer that `allowPreflight` names.
  */
 export interface Preflight {
   readonly ok: false
   readonly status: 204
   readonly headers: Readonly<Record<string, string>>
-  /** Empty: 204 has no content. */
+  /** Empty, because 204 has no content. */
   readonly body: Denied['body']
   readonly reason: 'preflight'
-  /** The answer as a new fetch `Response`. */
+  /** Creates a fetch `Response`. */
   toResponse(): Response
 }
 
-/** The request may not pass, with the HTTP answer that says so. Frozen, and shared between requests. */
+/** The request is denied, with the HTTP response that says why. Frozen, and shared between requests. */
 export interface Denied {
   readonly ok: false
-  /** 400, 401 or 403 where the client is to mend it; 503 where nobody could tell. */
+  /** 400, 401 or 403 if the client is at fault. 503 if the token could not be checked. */
   readonly status: 400 | 401 | 403 | 503
-  /** Ready to send. A field with an array as its value stands in several lines. */
+  /** Ready to send. Send an array as several field lines. */
   readonly headers: Readonly<Record<string, string | string[]>>
-  /** The JSON body: `error` and `error_description`, or nothing where no credentials were sent (RFC 6750 §3.1). */
+  /** The JSON body: `error` and `error_description`. Empty if no credentials were sent (RFC 6750 §3.1). */
   readonly body: { readonly error?: string; readonly error_description?: string }
   /** The reason from the closed list, or `unavailable` with the status 503. For operators, not for the client. */
   readonly reason: Reason | 'unavailable'
-  /** The answer as a new fetch `Response`. */
+  /** Creates a fetch `Response`. */
   toResponse(): Response
 }
 
@@ -69,12 +69,12 @@ export interface Answer {
   readonly body: string
 }
 
-/** Returns the answer of a decision, its body as text. */
+/** Returns the response of a decision, with its body as a string. */
 export function answerOf({ status, headers, body }: Denied | Preflight): Answer {
   return { status, headers, body: status === 204 ? '' : JSON.stringify(body) }
 }
 
-/** A refusal as an error, for frameworks that handle errors in one place (`onDenied: 'next'`). */
+/** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
 export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */
@@ -86,12 +86,12 @@ export class BearerAuthError extends Error {
   readonly reason: Denied['reason']
   readonly body: Denied['body']
 
-  constructor(refusal: Denied) {
-    super(refusal.body.error_description ?? 'Authentication is required')
-    this.status = refusal.status
-    this.statusCode = refusal.status
-    this.headers = refusal.headers
-    this.reason = refusal.reason
-    this.body = refusal.body
+  constructor(denied: Denied) {
+    super(denied.body.error_description ?? 'Authentication is required')
+    this.status = denied.status
+    this.statusCode = denied.status
+    this.headers = denied.headers
+    this.reason = denied.reason
+    this.body = denied.body
   }
 }

@@ -1,9 +1,9 @@
 /** A circuit breaker: leaves a server alone while it is down, and only then. Forged tokens cannot open it. */
 
-import type { Seconds } from '../lib/assert.ts'
+import { raceAbort } from '../lib/abort.ts'
 import { monotonic } from '../lib/clock.ts'
-import { UnavailableError } from '../model/rejection.ts'
-import { raceAbort } from './fetch-json.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
 const MIN_FAILURES = 4

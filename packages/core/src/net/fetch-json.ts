@@ -1,10 +1,11 @@
 /** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
 
-import type { Seconds } from '../lib/assert.ts'
+import { raceAbort } from '../lib/abort.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
+import { isObject } from '../lib/json.ts'
 import type { SecureUrl } from '../lib/url.ts'
-import { isObject } from '../model/identity.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -191,16 +192,6 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
 
 function pause(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
   return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
-}
-
-/** Rejects when the signal aborts, even where the promise does not heed it. */
-export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** A number of seconds, or a date (RFC 9110 §10.2.3). */

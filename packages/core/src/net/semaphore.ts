@@ -1,7 +1,7 @@
 /** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
 
-import { isPromiseLike } from '../lib/assert.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { isPromiseLike } from '../lib/promise.ts'
+import { UnavailableError } from '../model/unavailable.ts'
 
 /** The share of all places that unknown callers may take. The rest is reserved for known callers. */
 const UNKNOWN_SHARE = 3 / 4

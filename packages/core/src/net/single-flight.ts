@@ -1,7 +1,7 @@
 /** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
 
-import type { Seconds } from '../lib/assert.ts'
 import { monotonic } from '../lib/clock.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** How long others may join, in seconds of the monotonic clock. */
 export const SHARED_FOR: Seconds = 5

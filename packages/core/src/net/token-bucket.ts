@@ -1,7 +1,7 @@
 /** A token bucket: allows bursts up to its capacity, and one more each time the refill time has passed. */
 
-import type { Seconds } from '../lib/assert.ts'
 import { monotonic } from '../lib/clock.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** Sums of times are exact to far less than this, in seconds. */
 const ROUNDING: Seconds = 1e-6

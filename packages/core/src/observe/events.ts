@@ -1,9 +1,10 @@
 /** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
 
-import { ignoreRejection, type Seconds } from '../lib/assert.ts'
+import { ignoreRejection } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import type { UnavailableError } from '../model/rejection.ts'
+import type { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
 export interface DecisionEvent<I extends Identity<unknown> | undefined = Identity> {

@@ -1,9 +1,10 @@
 /** Access tokens of Auth0, in its own profile or in that of RFC 9068. */
 
 import { assertStrings } from '../lib/assert.ts'
-import { getOwn, type Identity } from '../model/identity.ts'
-import { listOf, type RawClaims } from '../verify/claims/mapping.ts'
+import { getOwn } from '../lib/json.ts'
+import type { Identity } from '../model/identity.ts'
 import { type StandardSchema, schema } from '../verify/claims/schema.ts'
+import { listOf, type RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 

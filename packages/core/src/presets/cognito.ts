@@ -1,8 +1,9 @@
 /** Access tokens of Amazon Cognito user pools. */
 
 import { assertFunction, assertOneOf, assertString, assertStrings } from '../lib/assert.ts'
-import { getOwn, type Identity } from '../model/identity.ts'
-import { namesOf, type RawClaims } from '../verify/claims/mapping.ts'
+import { getOwn } from '../lib/json.ts'
+import type { Identity } from '../model/identity.ts'
+import { namesOf, type RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -1,8 +1,9 @@
 /** Access tokens of Microsoft Entra ID, in the form of v1.0 and of v2.0. */
 
 import { assertFunction, assertStrings } from '../lib/assert.ts'
-import { getOwn, type Identity } from '../model/identity.ts'
-import { listOf, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
+import { getOwn } from '../lib/json.ts'
+import type { Identity } from '../model/identity.ts'
+import { listOf, namesOf, type RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 

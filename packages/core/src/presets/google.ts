@@ -2,7 +2,7 @@
 
 import { assertStrings } from '../lib/assert.ts'
 import type { Identity } from '../model/identity.ts'
-import type { RawClaims } from '../verify/claims/mapping.ts'
+import type { RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'
 

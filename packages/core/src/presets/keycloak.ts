@@ -1,9 +1,10 @@
 /** Access tokens of a realm of Keycloak. */
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
+import { getOwn } from '../lib/json.ts'
 import { parseIssuer } from '../lib/url.ts'
-import { getOwn, type Identity } from '../model/identity.ts'
-import { member, namesOf, type RawClaims } from '../verify/claims/mapping.ts'
+import type { Identity } from '../model/identity.ts'
+import { member, namesOf, type RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 

@@ -1,8 +1,10 @@
 /** What the presets have in common: they decide who issues and what is required, the rest stays the user's to say. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
-import { type Identity, isObject } from '../model/identity.ts'
-import type { ClaimsOptions, RawClaims } from '../verify/claims/mapping.ts'
+import { isObject } from '../lib/json.ts'
+import type { Identity } from '../model/identity.ts'
+import type { ClaimsOptions } from '../verify/claims/mapping.ts'
+import type { RawClaims } from '../verify/claims/values.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
 import { multiIssuerJwt } from '../verify/jwt/multi-issuer.ts'
 import {

@@ -1,7 +1,7 @@
 /** The little that a gate reads of any HTTP request, lazily. */
 
 import { isLoopback } from '../lib/url.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
 
 /**
  * Any HTTP request, as far as a gate reads it. Every host translates its own request into one:

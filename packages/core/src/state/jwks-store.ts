@@ -1,10 +1,9 @@
 /** Key sets that outlive a process, in a store of the user's. */
 
-import type { Seconds } from '../lib/assert.ts'
+import { raceAbort } from '../lib/abort.ts'
 import { now, timeout } from '../lib/clock.ts'
-import { isNumericDate } from '../model/identity.ts'
-import { UnavailableError } from '../model/rejection.ts'
-import { raceAbort } from '../net/fetch-json.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import { isNumericDate, type Seconds } from '../model/units.ts'
 
 /** Keeps key sets. What it throws is told to `onJwks`, and taken for nothing being kept. */
 export interface JwksStore {

@@ -1,17 +1,11 @@
 /** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
 
-import {
-  assertFunction,
-  assertInteger,
-  assertNumber,
-  ignoreRejection,
-  mapMaybe,
-  readOptions,
-  type Seconds,
-} from '../lib/assert.ts'
+import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 
 /** What a store keeps: of a token the hash, and never its text. */
 export type RevocationEntry =

@@ -1,17 +1,11 @@
 /** An LRU cache around any verifier, with one verification in flight for each token. */
 
-import {
-  assertFunction,
-  assertInteger,
-  assertNumber,
-  isPromiseLike,
-  mapMaybe,
-  readOptions,
-  type Seconds,
-} from '../lib/assert.ts'
+import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
 import { type Lru, lru } from '../lib/lru.ts'
+import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
+import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
 import { PresentedToken } from './presented.ts'
 import {

@@ -1,9 +1,9 @@
 /** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
 
 import { base64url } from 'jose'
-import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/assert.ts'
+import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { PresentedToken } from './presented.ts'
 import {

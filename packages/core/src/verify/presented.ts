@@ -1,8 +1,8 @@
 /** The token of one request, and what is computed from its text: each at most once, by whoever needs it first. */
 
 import { sha256 } from '#digest'
-import { mapMaybe } from '../lib/assert.ts'
-import { getOwn } from '../model/identity.ts'
+import { getOwn } from '../lib/json.ts'
+import { mapMaybe } from '../lib/promise.ts'
 import { type DecodedJws, decodeJws, isRespelled } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 

@@ -1,8 +1,8 @@
 /** What a verifier found out about a token. */
 
-import type { Seconds } from '../lib/assert.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
+import type { Seconds } from '../model/units.ts'
 
 export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive
 

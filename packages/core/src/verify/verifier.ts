@@ -1,9 +1,11 @@
 /** The contract of step 2: from the text of a token to an identity. */
 
-import type { Seconds } from '../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
-import { getOwn, type Identity, isNumericDate, isObject, withSource, wrongMember } from '../model/identity.ts'
-import { REASONS, UnavailableError } from '../model/rejection.ts'
+import { getOwn, isObject } from '../lib/json.ts'
+import { type Identity, withSource, wrongMember } from '../model/identity.ts'
+import { REASONS } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, inactive, isMade, type Verification } from './verification.ts'
 

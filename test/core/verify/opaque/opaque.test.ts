@@ -71,10 +71,10 @@ describe('opaque', () => {
   })
 
   it.each([
-    [undefined, /neither a token nor null/],
-    [true, /neither a token nor null/],
-    [[], /neither a token nor null/],
-    ['emma', /neither a token nor null/],
+    [undefined, /"lookup" must return a token record or null/],
+    [true, /"lookup" must return a token record or null/],
+    [[], /"lookup" must return a token record or null/],
+    ['emma', /"lookup" must return a token record or null/],
     [{}, /without any member/],
     [{ subject: undefined, scopes: undefined }, /without any member/],
     [{ expires: NOW }, /"expires"/],

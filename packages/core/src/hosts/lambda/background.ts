@@ -1,8 +1,8 @@
 /** What goes on in the background of a function. */
 
 import type { Background } from '../../gate/protect.ts'
+import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
-import { raceAbort } from '../../net/fetch-json.ts'
 
 /** How long an answer waits at most for what goes on in the background, in seconds. */
 const MAX_WAIT = 1

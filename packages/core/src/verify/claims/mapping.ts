@@ -1,58 +1,53 @@
-/** From claims to an identity: the same words for what issuers call by different names. */
+/** Maps claims to an identity, with the same names for what issuers call differently (RFC 9068 §2.2). */
 
-import { assertFunction, ignoreRejection, isPromiseLike, type Seconds } from '../../lib/assert.ts'
-import {
-  frozen,
-  frozenIdentity,
-  frozenJson,
-  getOwn,
-  type Identity,
-  isNumericDate,
-  isObject,
-  isStrings,
-} from '../../model/identity.ts'
-import { UnavailableError } from '../../model/rejection.ts'
-import { type Inactive, inactive, isInactive } from '../verifier.ts'
+import { assertFunction } from '../../lib/assert.ts'
+import { frozen, frozenJson } from '../../lib/freeze.ts'
+import { getOwn, isStrings } from '../../lib/json.ts'
+import { ignoreRejection, isPromiseLike } from '../../lib/promise.ts'
+import { createIdentity, type Identity } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import { type Inactive, isInactive } from '../verifier.ts'
+import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
+import { audienceOf, dateOf, listOf, member, namesOf, type RawClaims, stringOf } from './values.ts'
 
-/** The members of a JWT, or of an introspection response. */
-export type RawClaims = Readonly<Record<string, unknown>>
-
-type ClaimValue = string | number | boolean
-
-/** What becomes of the claims of a good token. */
+/** How the claims of a valid token become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
   /**
-   * A Standard Schema for the claims. What it gives is the identity's `claims`, typed; what it refuses is `invalid_claim`.
-   * Default: all claims, as they are.
+   * A Standard Schema for the claims. Its output becomes the `claims` of the identity, with its type. If it rejects them,
+   * the answer is 401 `invalid_claim`. If it throws, the answer is 503. Default: all claims, unchanged.
    */
   claims?: StandardSchema<Claims> | undefined
   /**
-   * Claims that must be there with this value, or one of these values, or one that the function says `true` to; a claim
-   * that is an array must contain one. `missing_claim` or `invalid_claim` where it is not so. Default: none.
+   * Claims that a token must have: with this value, with one of these values, or with a value for which the function
+   * returns `true`. A claim that is an array must contain one of the values. Otherwise the answer is 401 `missing_claim` or
+   * `invalid_claim`. Default: none.
    */
-  requiredClaims?:
-    | Readonly<Record<string, ClaimValue | readonly ClaimValue[] | ((value: unknown) => boolean)>>
-    | undefined
-  /** The identity's scopes. Default: the first that is there of `scope` (RFC 9068 §2.2.3), `scp` and `permissions`. */
+  requiredClaims?: RequiredClaims | undefined
+  /**
+   * Returns the scopes of the identity. If it throws, the answer is 503. Default: the first claim that exists of `scope`
+   * (RFC 9068 §2.2.3), `scp` and `permissions`.
+   */
   scopes?: ((claims: RawClaims) => readonly string[]) | undefined
   /**
-   * The identity's roles. Default: `roles` (RFC 9068 §2.2.3.1), `realm_access.roles`, and the `roles` of those of
-   * `resource_access` that are named as the audience.
+   * Returns the roles of the identity. If it throws, the answer is 503. Default: `roles` (RFC 9068 §2.2.3.1),
+   * `realm_access.roles`, and the `roles` of each configured audience in `resource_access`.
    */
   roles?: ((claims: RawClaims) => readonly string[]) | undefined
 }
 
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
 
-/** Makes an identity of claims whose form and source were checked, and which were parsed for it: they are frozen as they are. */
+/** Makes an identity of checked claims, or rejects them. The claims must belong to nothing else: they are frozen in place. */
 export type ReadClaims<Claims> = (
   claims: RawClaims,
 ) => Identity<Claims> | Inactive | Promise<Identity<Claims> | Inactive>
 
 /**
- * @param audience who we are, by which our part of `resource_access` is found
- * @param issuer who vouches for claims without `iss`: the issuer of the authorization server that was asked
+ * Creates the function that maps claims to identities.
+ * @param audience the configured audience, which selects the roles in `resource_access`
+ * @param issuer the issuer of claims without `iss`: that of the authorization server which returned them
+ * @throws TypeError if an option is invalid
  */
 export function claimsReader<Claims = RawClaims>(
   kind: 'jwt' | 'introspection',
@@ -60,103 +55,54 @@ export function claimsReader<Claims = RawClaims>(
   audience: readonly string[] | null,
   issuer?: string,
 ): ReadClaims<Claims> {
-  const required = requirements(options.requiredClaims)
+  const checks = requiredChecks(options.requiredClaims)
   const scopesOf = assertFunction('scopes', options.scopes, scopes)
   const rolesOf = assertFunction('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
-  const issuerOf = (raw: RawClaims) => textOf(raw, 'iss') ?? issuer
-
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
-    return frozenIdentity<Claims>({
-      kind,
-      subject: textOf(raw, 'sub'),
-      issuer: issuerOf(raw),
-      clientId: textOf(raw, 'client_id') ?? textOf(raw, 'azp') ?? textOf(raw, 'appid') ?? textOf(raw, 'cid'),
+    return createIdentity<Claims>(kind, {
+      subject: stringOf(raw, 'sub'),
+      issuer: stringOf(raw, 'iss') ?? issuer,
+      clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
       scopes: listFrom('scopes', scopesOf(raw)),
       roles: listFrom('roles', rolesOf(raw)),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
-      tokenId: textOf(raw, 'jti'),
-      acr: textOf(raw, 'acr'),
+      tokenId: stringOf(raw, 'jti'),
+      acr: stringOf(raw, 'acr'),
       authenticatedAt: dateOf(raw, 'auth_time'),
       claims,
       actor: getOwn(raw, 'act') as RawClaims | undefined,
       confirmation: getOwn(raw, 'cnf') as RawClaims | undefined,
-      source: { verifier: kind, issuer: issuerOf(raw), tokenFrom: 'header' },
     })
   }
 
   return (given) => {
     const raw = frozenJson(given)
-    for (const check of required) {
-      const refusal = check(raw)
-      if (refusal !== undefined) return refusal
+    for (const check of checks) {
+      const rejection = check(raw)
+      if (rejection !== undefined) return rejection
     }
     if (wanted === undefined) return identity(raw, raw as Claims)
-    const judge = (result: { value: Claims } | Inactive) =>
+    const finish = (result: { value: Claims } | Inactive) =>
       isInactive(result) ? result : identity(raw, frozen(result.value))
     const result = conform(wanted, raw)
-    return isPromiseLike(result) ? result.then(judge) : judge(result)
+    return isPromiseLike(result) ? result.then(finish) : finish(result)
   }
 }
 
-type Check = (claims: RawClaims) => Inactive | undefined
-
-function requirements(required: ClaimsOptions['requiredClaims']): readonly Check[] {
-  if (required === undefined) return []
-  if (!isObject(required)) throw new TypeError('"requiredClaims" must be an object of claims')
-  return Object.entries(required).map(([name, wanted]) => {
-    const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
-    return (claims) => {
-      if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
-      return isWanted(claims[name]) ? undefined : inactive('invalid_claim', name)
-    }
-  })
+function clientOf(claims: RawClaims): string | undefined {
+  return (
+    stringOf(claims, 'client_id') ??
+    stringOf(claims, 'azp') ??
+    stringOf(claims, 'appid') ??
+    stringOf(claims, 'cid')
+  )
 }
 
-function asked(name: string, predicate: (value: unknown) => boolean): (value: unknown) => boolean {
-  return (value) => {
-    const answer: unknown = predicate(value)
-    if (typeof answer === 'boolean') return answer
-    ignoreRejection(answer)
-    throw new UnavailableError(
-      `"requiredClaims" has a function for "${name}" that gave neither true nor false`,
-    )
-  }
-}
-
-function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value: unknown) => boolean {
-  const values: readonly unknown[] = Array.isArray(wanted) ? [...wanted] : [wanted]
-  if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
-    throw new TypeError(`"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`)
-  return (value) => (Array.isArray(value) ? value : [value]).some((item) => values.includes(item))
-}
-
-/** A list that a function of the user's gave. */
-function listFrom(name: string, given: unknown): readonly string[] {
-  if (isStrings(given)) return [...given]
-  ignoreRejection(given)
-  throw new UnavailableError(`"${name}" gave no list of strings`)
-}
-
-function textOf(claims: RawClaims, name: string): string | undefined {
-  const value = getOwn(claims, name)
-  return typeof value === 'string' ? value : undefined
-}
-
-function dateOf(claims: RawClaims, name: string): Seconds | undefined {
-  const value = getOwn(claims, name)
-  return isNumericDate(value) ? value : undefined
-}
-
-/** `aud` is one string or an array of them (RFC 7519 §4.1.3). */
-export function audienceOf(aud: unknown): readonly string[] {
-  return typeof aud === 'string' ? [aud] : isStrings(aud) ? aud : []
-}
-
-/** Only the first that is there: what a user may do elsewhere does not widen what this token was given. */
+/** Only the first claim that exists: a second one may list rights that were not granted to this token. */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
   return name === undefined ? [] : listOf(claims[name])
@@ -175,19 +121,9 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
   return [...new Set(all.flatMap(namesOf))]
 }
 
-/** A member that is an object, or an empty one. */
-export function member(object: RawClaims, name: string): RawClaims {
-  const value = getOwn(object, name)
-  return isObject(value) ? value : {}
-}
-
-/** A string is one name, spaces and all: `Billing admin` is no `admin`. An array of strings has several, anything else none. */
-export function namesOf(value: unknown): readonly string[] {
-  return typeof value === 'string' ? [value] : isStrings(value) ? value : []
-}
-
-/** Of a string the parts between spaces, of an array of strings its items, of anything else nothing. */
-export function listOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return value.split(' ').filter((item) => item !== '')
-  return isStrings(value) ? value : []
+/** Copies the result of the function in an option. */
+function listFrom(name: string, given: unknown): readonly string[] {
+  if (isStrings(given)) return [...given]
+  ignoreRejection(given)
+  throw new UnavailableError(`"${name}" must return an array of strings`)
 }

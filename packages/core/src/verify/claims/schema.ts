@@ -1,11 +1,11 @@
-/** Claims of your own, checked by any library that speaks Standard Schema: zod, valibot, arktype and others. */
+/** Checks claims with any library that implements Standard Schema, such as zod, valibot or arktype. */
 
-import { isPromiseLike } from '../../lib/assert.ts'
-import { isObject } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/rejection.ts'
+import { isObject } from '../../lib/json.ts'
+import { isPromiseLike } from '../../lib/promise.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verifier.ts'
 
-/** The part of a Standard Schema (version 1) that is used; https://standardschema.dev. */
+/** The part of a Standard Schema (version 1) that is used. See https://standardschema.dev. */
 export interface StandardSchema<Output> {
   readonly '~standard': {
     readonly version: 1
@@ -24,7 +24,7 @@ interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** The check of an option that takes a schema. */
+/** Checks an option that is a Standard Schema. */
 export function schema<Output>(name: string, value: StandardSchema<Output>): StandardSchema<Output> {
   const standard = (value as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function')
@@ -32,24 +32,27 @@ export function schema<Output>(name: string, value: StandardSchema<Output>): Sta
   return value
 }
 
-/** What the schema makes of the claims: its output, or `invalid_claim`. */
+/**
+ * Validates claims by a schema. Returns its output, or `invalid_claim`.
+ * @throws UnavailableError if the schema returns neither a value nor issues
+ */
 export function conform<Output>(
   { '~standard': standard }: StandardSchema<Output>,
   claims: unknown,
 ): { value: Output } | Inactive | Promise<{ value: Output } | Inactive> {
   const result = standard.validate(claims)
-  return isPromiseLike(result) ? Promise.resolve(result).then(judge) : judge(result)
+  return isPromiseLike(result) ? Promise.resolve(result).then(outputOf) : outputOf(result)
 }
 
-function judge<Output>(result: SchemaResult<Output>): { value: Output } | Inactive {
-  // Issues may be a list that has itself for its issues, as those of arktype.
+function outputOf<Output>(result: SchemaResult<Output>): { value: Output } | Inactive {
+  // The issues of arktype are an array whose member `issues` is the array itself.
   const { issues } = Object(result) as Partial<SchemaResult<Output>>
   if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
   if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
-  throw new UnavailableError('The schema of "claims" gave no result')
+  throw new UnavailableError('The schema of "claims" must return a value or issues')
 }
 
-/** The claim at fault. Its name alone: what a schema says of it may quote a value. */
+/** Names the wrong claim. The message of the schema is not used, because it may quote a value. */
 function claimOf(issue: SchemaIssue | undefined): string {
   const [first] = issue?.path ?? []
   const key = isObject(first) ? first.key : first

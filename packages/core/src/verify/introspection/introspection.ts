@@ -1,35 +1,26 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
-import {
-  assertFunction,
-  assertInteger,
-  assertNumber,
-  assertStrings,
-  readOptions,
-  type Seconds,
-} from '../../lib/assert.ts'
+import { raceAbort } from '../../lib/abort.ts'
+import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
+import { getOwn, isNestedTooDeeply } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
-import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/rejection.ts'
+import type { Identity } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
 import {
   CircuitBreaker,
   CircuitOpenError,
   type CircuitState,
   type Verdict,
 } from '../../net/circuit-breaker.ts'
-import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import { type IntrospectionListener, notify } from '../../observe/events.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
-import {
-  CLAIMS_OPTIONS,
-  type ClaimsOptions,
-  claimsReader,
-  type RawClaims,
-  type ReadClaims,
-} from '../claims/mapping.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader, type ReadClaims } from '../claims/mapping.ts'
+import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
 import { PresentedToken } from '../presented.ts'

@@ -1,8 +1,8 @@
 /** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
 
-import type { Seconds } from '../../lib/assert.ts'
-import { getOwn, isNumericDate, isObject, isStrings } from '../../model/identity.ts'
-import { audienceOf, type RawClaims } from '../claims/mapping.ts'
+import { getOwn, isObject, isStrings } from '../../lib/json.ts'
+import { isNumericDate, type Seconds } from '../../model/units.ts'
+import { audienceOf, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verifier.ts'
 import { mediaType } from './jws.ts'
 

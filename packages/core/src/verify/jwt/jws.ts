@@ -1,8 +1,8 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, compactVerify, errors } from 'jose'
-import { getOwn, isNestedTooDeeply, isObject } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/rejection.ts'
+import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
 import { type Algorithm, importKey, type VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
 import { type Inactive, inactive } from '../verification.ts'

@@ -1,10 +1,13 @@
 /** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
 
-import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
+import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
+import { isPromiseLike } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
+import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
-import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
+import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
+import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'

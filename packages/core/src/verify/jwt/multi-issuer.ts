@@ -1,16 +1,11 @@
 /** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
 
-import {
-  assertFunction,
-  assertInteger,
-  assertNumber,
-  mapMaybe,
-  readOptions,
-  type Seconds,
-} from '../../lib/assert.ts'
+import { assertFunction, assertInteger, assertNumber, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
+import { mapMaybe } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
-import type { RawClaims } from '../claims/mapping.ts'
+import type { Seconds } from '../../model/units.ts'
+import type { RawClaims } from '../claims/values.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type Active,

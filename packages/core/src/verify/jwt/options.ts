@@ -1,13 +1,15 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import { assertFunction, assertNumber, assertOneOf, assertStrings, type Seconds } from '../../lib/assert.ts'
+import { assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
+import { isObject } from '../../lib/json.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
-import { isObject } from '../../model/identity.ts'
+import type { Seconds } from '../../model/units.ts'
 import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
 import type { CacheOptions } from '../cached.ts'
-import { CLAIMS_OPTIONS, type ClaimsOptions, type RawClaims } from '../claims/mapping.ts'
+import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
+import type { RawClaims } from '../claims/values.ts'
 import { discoveredKeys, keysAt } from '../keys/discovery.ts'
 import {
   ALGORITHMS,

@@ -1,7 +1,7 @@
 /** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
 
 import { base64url, type CryptoKey, type JWK } from 'jose'
-import { getOwn, isObject } from '../../model/identity.ts'
+import { getOwn, isObject } from '../../lib/json.ts'
 
 /** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
 export const ALGORITHMS = [

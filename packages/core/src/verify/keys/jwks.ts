@@ -1,8 +1,8 @@
 /** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
 
-import type { Seconds } from '../../lib/assert.ts'
 import { monotonic } from '../../lib/clock.ts'
-import { UnavailableError } from '../../model/rejection.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
 import { type TryBudgets, tryBudgets } from './key-tries.ts'

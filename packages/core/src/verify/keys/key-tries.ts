@@ -1,6 +1,6 @@
 /** Limits how many keys tokens try by what that costs: each try is a signature check. */
 
-import { UnavailableError } from '../../model/rejection.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 import type { VerificationKey } from './jwk.ts'
 import type { CallerKind } from './known-callers.ts'

@@ -1,8 +1,8 @@
 /** Callers whose tokens were verified before. They have budgets of their own, which strangers cannot use up. */
 
 import { sha256 } from '#digest'
+import { getOwn } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
-import { getOwn } from '../../model/identity.ts'
 
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'

@@ -1,8 +1,8 @@
 /** How often tokens with unknown keys may have a key set fetched again, so that strangers delay nobody else. */
 
-import type { Seconds } from '../../lib/assert.ts'
 import { monotonic } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
+import type { Seconds } from '../../model/units.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 import type { CallerKind } from './known-callers.ts'
 

@@ -1,7 +1,7 @@
 /** When an issuer may be asked for its keys again after a failure. */
 
-import type { Seconds } from '../../lib/assert.ts'
 import { monotonic } from '../../lib/clock.ts'
+import type { Seconds } from '../../model/units.ts'
 
 const MAX_BACKOFF = 60
 

@@ -1,10 +1,11 @@
 /** An issuer's key set: its whole life cycle (RFC 7517 §5). */
 
-import { assertInteger, assertNumber, type Seconds } from '../../lib/assert.ts'
+import { raceAbort } from '../../lib/abort.ts'
+import { assertInteger, assertNumber } from '../../lib/assert.ts'
 import { monotonic, now, timeout } from '../../lib/clock.ts'
-import { getOwn } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/rejection.ts'
-import { raceAbort } from '../../net/fetch-json.ts'
+import { getOwn } from '../../lib/json.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
 import type { TokenBucket } from '../../net/token-bucket.ts'
 import { type JwksListener, notify } from '../../observe/events.ts'
 import { type JwksStore, StoredJwksOfIssuer } from '../../state/jwks-store.ts'

@@ -1,8 +1,18 @@
-/** A few fixed tokens, such as those of services and of tests, compared in constant time. */
+/** Verifies fixed tokens, such as those of services and tests, in constant time. */
 
 import { sha256 } from '#digest'
-import { ignoreRejection, isPromiseLike, mapMaybe, readOptions } from '../../lib/assert.ts'
-import { type Identity, withSource, wrongMember } from '../../model/identity.ts'
+import { readOptions } from '../../lib/assert.ts'
+import { frozen } from '../../lib/freeze.ts'
+import { getOwn } from '../../lib/json.ts'
+import { ignoreRejection, isPromiseLike, mapMaybe } from '../../lib/promise.ts'
+import { isToken } from '../../model/credentials.ts'
+import {
+  createIdentity,
+  IDENTITY_MEMBERS,
+  type Identity,
+  type IdentityMembers,
+  wrongMember,
+} from '../../model/identity.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type CanVerify,
@@ -12,40 +22,24 @@ import {
   type Verification,
 } from '../verifier.ts'
 
-/** One fixed token, by its text or by its SHA-256, and what it stands for. It is good until it is taken out of the list. */
-export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Partial<
-  Omit<Identity<Claims>, 'kind' | 'expiresAt'>
+/** A fixed token, given by its text or its SHA-256, and the members of its identity. It is valid until it is removed from the list. */
+export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
+  IdentityMembers<Claims>,
+  'expiresAt'
 > &
   ({ readonly token: string; readonly hash?: undefined } | { readonly hash: string; readonly token?: never })
 
-const MEMBERS = [
-  'token',
-  'hash',
-  'subject',
-  'issuer',
-  'clientId',
-  'audience',
-  'scopes',
-  'roles',
-  'issuedAt',
-  'tokenId',
-  'acr',
-  'authenticatedAt',
-  'claims',
-  'actor',
-  'confirmation',
-]
-const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
+const MEMBERS = ['token', 'hash', ...IDENTITY_MEMBERS.filter((name) => name !== 'expiresAt')]
 const MAX_TOKENS = 1_000
 
 /**
- * Verifies tokens of a fixed list. Every entry is compared, by its digest, whichever of them matches: the time tells
- * nothing of the tokens. The texts are not kept.
+ * Creates a verifier for a fixed list of tokens. It compares the hash of a token with all entries, in a time that reveals
+ * nothing about them. It does not store the tokens.
  *
  * @example
  * const verifier = staticTokens([{ token: process.env.REPORTS_TOKEN ?? '', subject: 'reports', scopes: ['read'] }])
- * @param tokens 1 to 1,000 of them; `hash` is what `hashToken` makes of a token
- * @throws TypeError where a token is missing, malformed or there twice, or a member is not what it must be
+ * @param tokens 1–1,000 tokens. `hash` is the result of `hashToken`
+ * @throws TypeError if a token is missing, malformed or listed twice, or a member is unknown or of the wrong type
  */
 export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   tokens: readonly StaticToken<Claims>[],
@@ -74,7 +68,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   }
 
   return {
-    /** So that in a chain nobody else gets to see it. */
+    /** In a chain, no other verifier receives a token of the list. */
     canVerify: (token, presented) =>
       mapMaybe<Verification<Identity<Claims>>, CanVerify>(
         verify(token, presented),
@@ -88,7 +82,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   }
 }
 
-/** Where digests come late, this is found as late: nobody passes then, and `ready()` says why. */
+/** On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects. */
 function once(hashes: readonly string[]): readonly string[] {
   if (new Set(hashes).size < hashes.length)
     throw new TypeError('"tokens" has a token twice, once by its hash')
@@ -103,27 +97,22 @@ interface Entry<Claims> {
 
 function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claims> {
   const { token, hash, ...known } = readOptions(`tokens[${index}]`, entry, MEMBERS)
-  const identity = withSource({
-    audience: [],
-    scopes: [],
-    roles: [],
-    claims: {} as Claims,
-    ...known,
-    kind: 'static',
-  }) as Identity<Claims>
+  const members = frozen({ ...known })
+  const claims = (getOwn(members, 'claims') ?? Object.freeze({})) as Claims
+  const identity = createIdentity('static', { ...members, claims })
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new TypeError(`"tokens" has a "${wrong}" of the wrong type at ${index}`)
-  if (token === undefined ? !/^[\w-]{43}$/.test(hash ?? '') : hash !== undefined || !isToken(token))
+  if (
+    token === undefined
+      ? !/^[\w-]{43}$/.test(hash ?? '')
+      : hash !== undefined || typeof token !== 'string' || !isToken(token)
+  )
     throw new TypeError(`"tokens" must have a "token" of the syntax b64token, or its "hash", at ${index}`)
   const digest = token === undefined ? (hash as string) : sha256(token)
   return { given: token ?? (hash as string), hash: digest, identity }
 }
 
-function isToken(token: unknown): boolean {
-  return typeof token === 'string' && token.length <= 8_192 && B64TOKEN.test(token)
-}
-
-/** In a time that does not depend on where two digests differ. */
+/** Compares two digests in a time that does not depend on where they differ. */
 function isSame(one: string, other: string): boolean {
   let difference = one.length ^ other.length
   for (let index = 0; index < one.length; index += 1)

@@ -1,0 +1,25 @@
+/** Reads parsed JSON from untrusted sources without trusting its prototypes, types or depth (RFC 8259). */
+
+/** How many levels of objects and arrays plain data may have. */
+export const MAX_DEPTH = 32
+
+/** Returns an own member of an object. Members of `Object.prototype` never count. */
+export function getOwn(object: object, name: string): unknown {
+  return Object.hasOwn(object, name) ? (object as Readonly<Record<string, unknown>>)[name] : undefined
+}
+
+/** Whether a value is an object and not an array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Whether a value is an array of strings. */
+export function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+/** Whether parsed JSON has more than 32 levels of objects and arrays. */
+export function isNestedTooDeeply(value: unknown, levels = MAX_DEPTH): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isNestedTooDeeply(member, levels - 1))
+}

@@ -1,0 +1,21 @@
+/** Handles results that may be promises without waiting for those that are not. */
+
+/** Like `await`, but stays synchronous if the result is not a promise. Accepts any thenable. */
+export function mapMaybe<T, R>(
+  result: T | PromiseLike<T>,
+  next: (value: T) => R | PromiseLike<R>,
+): R | Promise<R> {
+  return isPromiseLike(result) ? Promise.resolve(result).then(next) : (next(result) as R | Promise<R>)
+}
+
+/** Whether a result is a promise or another thenable. */
+export function isPromiseLike<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
+  return (
+    typeof result === 'object' && result !== null && typeof (result as PromiseLike<T>).then === 'function'
+  )
+}
+
+/** Ignores a promise that was returned instead of a plain value, to avoid an unhandled rejection. */
+export function ignoreRejection(result: unknown): void {
+  if (result instanceof Promise) result.catch(() => {})
+}

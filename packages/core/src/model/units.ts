@@ -1,0 +1,12 @@
+/** Units of the values that options and tokens carry (RFC 7519 §2). */
+
+/** A duration, or a point in time since the epoch, in seconds. */
+export type Seconds = number
+
+/** 9999-12-31T23:59:59Z, the latest date that a token may carry. */
+const LAST_DATE: Seconds = 253_402_300_799
+
+/** Whether a value is a NumericDate (RFC 7519 §2). `1e999` and dates in milliseconds are none. */
+export function isNumericDate(value: unknown): value is Seconds {
+  return typeof value === 'number' && value >= 0 && value <= LAST_DATE
+}

@@ -1,0 +1,49 @@
+/** Checks the claims that `requiredClaims` asks for. */
+
+import { isObject } from '../../lib/json.ts'
+import { ignoreRejection } from '../../lib/promise.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import { type Inactive, inactive } from '../verifier.ts'
+import type { RawClaims } from './values.ts'
+
+type ClaimValue = string | number | boolean
+
+/** Claims by name, each with its value, with several values one of which is enough, or with a function that checks it. */
+export type RequiredClaims = Readonly<
+  Record<string, ClaimValue | readonly ClaimValue[] | ((value: unknown) => boolean)>
+>
+
+/** Checks one claim. Returns `undefined` if it is as required. */
+type Check = (claims: RawClaims) => Inactive | undefined
+
+/**
+ * Creates the checks of an option `requiredClaims`.
+ * @throws TypeError if it is not an object of values and functions
+ */
+export function requiredChecks(required: RequiredClaims | undefined): readonly Check[] {
+  if (required === undefined) return []
+  if (!isObject(required)) throw new TypeError('"requiredClaims" must be an object of claims')
+  return Object.entries(required).map(([name, wanted]) => {
+    const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
+    return (claims) => {
+      if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
+      return isWanted(claims[name]) ? undefined : inactive('invalid_claim', name)
+    }
+  })
+}
+
+function asked(name: string, predicate: (value: unknown) => boolean): (value: unknown) => boolean {
+  return (value) => {
+    const answer: unknown = predicate(value)
+    if (typeof answer === 'boolean') return answer
+    ignoreRejection(answer)
+    throw new UnavailableError(`The function for "${name}" in "requiredClaims" must return true or false`)
+  }
+}
+
+function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value: unknown) => boolean {
+  const values: readonly unknown[] = Array.isArray(wanted) ? [...wanted] : [wanted]
+  if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
+    throw new TypeError(`"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`)
+  return (value) => (Array.isArray(value) ? value : [value]).some((item) => values.includes(item))
+}

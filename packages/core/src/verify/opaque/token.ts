@@ -1,0 +1,59 @@
+/** Creates opaque tokens with a prefix and a checksum, and hashes them for storage. */
+
+import { base64url } from 'jose'
+import { sha256 } from '#digest'
+
+/** 192 bits: 32 characters of base64url. */
+const RANDOM_BYTES = 24
+const RANDOM_LENGTH = 32
+const CHECKSUM_LENGTH = 6
+
+/**
+ * Creates a token: `prefix_`, 192 random bits and a checksum, in characters that need no escaping in headers, URLs and
+ * forms. The checksum is no proof. It allows `opaque({ prefix })` to reject typing errors and garbage without a lookup.
+ *
+ * @example
+ * const token = generateToken('acme') // acme_…
+ * await sessions.insert({ hash: await hashToken(token), user })
+ * @param prefix the kind of token, for people and secret scanners: 1–32 letters, digits and `_`, not ending with `_`
+ * @throws TypeError if the prefix has another form
+ */
+export function generateToken(prefix: string): string {
+  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))
+  const text = `${tokenPrefix(prefix)}_${base64url.encode(random)}`
+  return text + checksum(text)
+}
+
+/** Returns the SHA-256 of a token as base64url. Store it instead of the token, which cannot be computed from it. */
+export async function hashToken(token: string): Promise<string> {
+  return sha256(token)
+}
+
+/**
+ * Checks an option that is a prefix.
+ * @throws TypeError if it is not 1–32 letters, digits and `_`, or ends with `_`
+ */
+export function tokenPrefix(prefix: string): string {
+  if (typeof prefix !== 'string' || !/^\w{0,31}[A-Za-z\d]$/.test(prefix))
+    throw new TypeError('"prefix" must be 1 to 32 letters, digits and _, and not end with _')
+  return prefix
+}
+
+/** Whether a token has the form that `generateToken(prefix)` gives, checksum included. */
+export function hasPrefix(token: string, prefix: string): boolean {
+  if (!token.startsWith(`${prefix}_`)) return false
+  const end = prefix.length + 1 + RANDOM_LENGTH
+  return token.length === end + CHECKSUM_LENGTH && token.slice(end) === checksum(token.slice(0, end))
+}
+
+/** CRC-32 (ISO 3309) as base64url. */
+function checksum(text: string): string {
+  let crc = -1
+  for (let index = 0; index < text.length; index += 1) {
+    crc ^= text.charCodeAt(index)
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  const bytes = new DataView(new ArrayBuffer(4))
+  bytes.setInt32(0, ~crc)
+  return base64url.encode(new Uint8Array(bytes.buffer))
+}
