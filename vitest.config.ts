@@ -44,6 +44,7 @@ export default defineConfig({
         isolate: !SHARED.includes(name),
         include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
         ...(folders.includes('vectors') && { globalSetup: 'test/support/vectors-notice.ts' }),
+        ...(folders.includes('packaging') && { globalSetup: 'test/packaging/build.ts' }),
       },
     })),
   },

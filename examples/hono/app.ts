@@ -15,6 +15,7 @@ const bearer = createMiddleware<{ Variables: { identity: Identity } }>(async (co
   context.set('identity', decision.identity)
   await next()
   for (const [name, value] of Object.entries(decision.headers ?? {})) context.res.headers.set(name, value)
+  return undefined
 })
 
 const app = new Hono()

@@ -70,12 +70,8 @@ export const COLD_STARTS: Readonly<Record<string, (setup: ColdSetup) => Promise<
       new Promise((resolve, reject) =>
         jsonwebtoken.verify(
           token,
-          async ({ kid }, done) => {
-            try {
-              done(null, (await client.getSigningKey(kid)).getPublicKey())
-            } catch (cause) {
-              done(cause as Error)
-            }
+          ({ kid }, done) => {
+            client.getSigningKey(kid).then((key) => done(null, key.getPublicKey()), done)
           },
           { issuer, audience, algorithms: ['RS256'] },
           (cause) => (cause === null ? resolve(true) : reject(cause)),

@@ -455,7 +455,7 @@ describe('the deadline of a gate', () => {
     for (; time() < end; pass(TICK)) {
       for (const [index, moment] of sentAt.entries())
         if (moment === time())
-          Promise.resolve(gate.authenticate(request())).then((decision) => {
+          void Promise.resolve(gate.authenticate(request())).then((decision) => {
             expect(decision).toMatchObject({ ok: false, status: 503 })
             answered[index] = time()
           })

@@ -38,7 +38,6 @@ const tarballs = {} as Record<PackageName, string>
 const unpacked = (name: PackageName) => join(project, 'node_modules/@bearergate', name)
 
 beforeAll(async () => {
-  await run(bin('tsc'), ['-b'], ROOT)
   project = await realpath(await mkdtemp(join(tmpdir(), 'bearergate-packed-')))
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
   const { packageManager } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))

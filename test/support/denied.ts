@@ -10,9 +10,3 @@ import type { Decision } from '@bearergate/core'
 export function isDenied(decision: Decision): boolean {
   return !decision.ok && [400, 401, 403, 503].includes(decision.status)
 }
-
-/** Throws unless the decision is a definite denial: see `isDenied`. */
-export function expectDenied(decision: Decision): asserts decision is Exclude<Decision, { ok: true }> {
-  if (decision.ok) throw new Error('accepted')
-  if (!isDenied(decision)) throw new Error(`answered ${decision.status}`)
-}
