@@ -55,6 +55,7 @@ const CORE_TYPES = [
   'Decision',
   'DecisionEvent',
   'DecisionListener',
+  'DecisionStage',
   'Denied',
   'Fetch',
   'FrameworkRequest',

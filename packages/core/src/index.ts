@@ -50,6 +50,7 @@ export type { Fetch } from './net/fetch-json.ts'
 export type {
   DecisionEvent,
   DecisionListener,
+  DecisionStage,
   IntrospectionEvent,
   IntrospectionListener,
   JwksEvent,

@@ -169,6 +169,29 @@ describe('onDecision', () => {
     expect(events[2]?.decision).toBe(decision)
   })
 
+  it('is told each decision once, with its stage, also of requirements that are met', () => {
+    const told: unknown[] = []
+    const gate = createGate({
+      verifier,
+      onDecision: ({ stage, decision }) => told.push([stage, decision.ok ? 'ok' : decision.status]),
+    })
+    const decision = gate.authenticate(request('Bearer good'))
+    expect(told.splice(0)).toEqual([['authenticate', 'ok']])
+    if (decision instanceof Promise || !decision.ok) throw new Error('The token is not accepted')
+    gate.authorize(decision.identity, () => true)
+    gate.authorize(decision.identity, scope('admin'))
+    gate.authorize(decision.identity, () => {
+      throw new Error('no')
+    })
+    expect(told.splice(0)).toEqual([
+      ['authorize', 'ok'],
+      ['authorize', 403],
+      ['authorize', 503],
+    ])
+    gate.authenticate(request('Bearer bad'))
+    expect(told).toEqual([['authenticate', 401]])
+  })
+
   it('cannot change a decision by throwing', () => {
     const gate = createGate({
       verifier,
@@ -244,6 +267,24 @@ describe('protect', () => {
 
   it('throws at creation without a handler', () => {
     expect(() => gate.protect(undefined as never)).toThrow(/"handler"/)
+  })
+})
+
+describe('a gate', () => {
+  it('lets its methods be taken from it', async () => {
+    const { authenticate, authorize, protect, metadata, revoke, ready, close, describe } = createGate({
+      verifier,
+      resource: 'https://api.example.com',
+    })
+    expect(authenticate(request('Bearer bad'))).toMatchObject({ status: 401 })
+    expect(authorize({ subject: 'emma' } as Identity, () => true)).toMatchObject({ ok: true })
+    const response = await protect(() => new Response('ok'))(new Request('https://api.example.com/'))
+    expect(response.status).toBe(401)
+    expect(metadata(new Request('https://api.example.com/'))).toBeUndefined()
+    await revoke({ subject: 'emma' })
+    await ready()
+    close()
+    expect(describe()).toMatchObject({ revocations: 1 })
   })
 })
 

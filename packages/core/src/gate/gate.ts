@@ -1,12 +1,23 @@
 /** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
 
 import { isImmediate, sha256 } from '#digest'
-import { cacheHeaders } from '../answer/cache-headers.ts'
+import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
-import { type MetadataResponse, protectedResource } from '../answer/metadata.ts'
-import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
-import { authorize, type Context, type Requirement, toRequirement } from '../authorize/requirement.ts'
-import { createExtract, usualToken } from '../extract/extract.ts'
+import { type MetadataResponse, type ProtectedResource, protectedResource } from '../answer/metadata.ts'
+import {
+  type AnswerPreflight,
+  type CorsMiddleware,
+  isPreflight,
+  preflightAnswer,
+} from '../answer/preflight.ts'
+import {
+  authorize,
+  type Context,
+  type Requirement,
+  type Rule,
+  toRequirement,
+} from '../authorize/requirement.ts'
+import { createExtract, type Extract, usualToken } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
@@ -18,19 +29,17 @@ import {
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Credentials } from '../model/credentials.ts'
-import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
+import type { Decision, Passed } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
-import type { Seconds } from '../model/units.ts'
-import { type DecisionListener, notify } from '../observe/events.ts'
+import type { DecisionListener } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
-import { askRevoked, memoryRevocations, revocationStore } from '../state/revocations.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { inactive, type Verification, validateResult } from '../verify/verifier.ts'
+import { inactive, type TokenVerifier, type Verification, validateResult } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
+import { Decisions, type Outcome, passed } from './decisions.ts'
 import {
   type AllowedIdentity,
   GATE_OPTIONS,
@@ -40,7 +49,9 @@ import {
   verifierOf,
 } from './options.ts'
 import { type Background, type ProtectedHandler, protect } from './protect.ts'
-import { type Revocation, revocationEntry } from './revoke.ts'
+import { RevocationCheck, type RevocationHash } from './revocation-check.ts'
+import type { Revocation } from './revoke.ts'
+import { Transport } from './transport.ts'
 
 /** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Identity<unknown> | undefined = Identity> {
@@ -103,14 +114,6 @@ export interface GateDescription {
   readonly verifier: object
 }
 
-const REVOKED: Rejection = { reason: 'revoked' }
-const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
-const INSECURE: Rejection = {
-  reason: 'insecure_transport',
-  detail:
-    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
-}
-
 /**
  * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
  *
@@ -127,247 +130,236 @@ export function createGate<Claims = RawClaims, Anonymous extends boolean = false
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Gate<AllowedIdentity<Identity<Claims>, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
-  type I = V | undefined
-  const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, GATE_OPTIONS)
-  const { verifier, isOwn } = verifierOf<V>(read)
-  const extract = createExtract(read.tokenFrom)
-  /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
-  const recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
-  const required = read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
-  const isRevoked = assertFunction('isRevoked', read.isRevoked, undefined)
-  const onDecision = assertFunction('onDecision', read.onDecision, undefined) as
-    | DecisionListener<I>
-    | undefined
-  const now = assertFunction('now', read.now, systemNow)
-  const deadline = new Deadline(assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
-  const realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
-  const optional = assertBoolean('optional', read.optional)
-  const requireTls = assertBoolean('requireTls', read.requireTls)
-  const isSecure = assertFunction('isSecure', read.isSecure, undefined)
-  const allowLoopback = assertBoolean('allowLoopback', read.allowLoopback)
-  if (!requireTls && (isSecure !== undefined || allowLoopback))
-    throw new TypeError(
-      '"isSecure" and "allowLoopback" need "requireTls: true": without it plain http is allowed',
-    )
-  const answerPreflight = read.allowPreflight === undefined ? undefined : preflightAnswer(read.allowPreflight)
-  for (const name of ['optional', 'allowPreflight'] as const)
-    if (required !== undefined && read[name] !== undefined && read[name] !== false)
-      throw new TypeError(
-        `"${name}" cannot be combined with "requirement": a request without an identity cannot meet it. Put the requirement on the routes, with auth.authorize(…)`,
-      )
-  const scopes = required?.scopes ?? []
-  const resource =
-    read.resource === undefined
-      ? undefined
-      : protectedResource(read.resource, {
-          issuers: verifier.issuers ?? [],
-          scopes,
-          places: read.tokenFrom ?? {},
-        })
-  const challenger = createChallenger({
-    realm,
-    scopes,
-    metadataUrl: resource?.url,
-    exposed: assertBoolean('exposeChallenge', read.exposeChallenge),
-  })
-  const context: Context = {
-    now: () => secondsOf(now),
-    implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
-  }
-  const revocations =
-    read.revocations === undefined ? memoryRevocations({ now }) : revocationStore(read.revocations)
-  const { header, cookie } = read.tokenFrom ?? {}
-  const caching = cacheHeaders(
-    header === false ? '' : header === true ? undefined : header,
-    cookie !== undefined,
-    optional,
-  )
-  const anonymous = passed<I>(undefined, caching.anonymous)
+  return Object.freeze(new BearerGate<V>(options as Partial<VerifierGateOptions<V, boolean>>))
+}
 
-  function authenticate(
+const REVOKED: Rejection = { reason: 'revoked' }
+const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
+const INSECURE: Rejection = {
+  reason: 'insecure_transport',
+  detail:
+    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
+}
+
+/**
+ * Public members are fields, so that they can be taken from the gate. A result that is at hand stays synchronous on its
+ * way through the private methods, so that a known token costs no microtask.
+ */
+class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
+  readonly onDenied: OnDenied
+  readonly cors: CorsMiddleware | undefined
+  readonly #realm: string
+  readonly #verifier: TokenVerifier<V>
+  /** Whether the gate made its verifier, and closes it. */
+  readonly #isOwn: boolean
+  readonly #extract: Extract
+  /** Only a token whose text was checked leaves a result: a known one needs no second check of its text. */
+  readonly #recalls: boolean
+  readonly #transport: Transport
+  readonly #revocations: RevocationCheck<V>
+  readonly #required: Rule | undefined
+  readonly #context: Context
+  readonly #answerPreflight: AnswerPreflight | undefined
+  /** What a request without credentials gets: a decision if they are optional. */
+  readonly #anonymous: Passed<V | undefined> | undefined
+  readonly #caching: CacheHeaders
+  readonly #resource: ProtectedResource | undefined
+  readonly #decisions: Decisions<V | undefined>
+  readonly #deadline: Deadline
+  readonly #now: () => number
+
+  constructor(options: Partial<VerifierGateOptions<V, boolean>>) {
+    const read = readOptions('createGate', options, GATE_OPTIONS)
+    const { verifier, isOwn } = verifierOf<V>(read)
+    this.#verifier = verifier
+    this.#isOwn = isOwn
+    this.#extract = createExtract(read.tokenFrom)
+    this.#recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
+    this.#required =
+      read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
+    this.#now = assertFunction('now', read.now, systemNow)
+    this.#revocations = new RevocationCheck(read, this.#now)
+    this.#deadline = new Deadline(
+      assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }),
+    )
+    this.#realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
+    this.#transport = new Transport(read)
+    this.#answerPreflight =
+      read.allowPreflight === undefined ? undefined : preflightAnswer(read.allowPreflight)
+    this.cors = typeof read.allowPreflight === 'function' ? read.allowPreflight : undefined
+    this.#context = {
+      now: () => secondsOf(this.#now),
+      implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
+    }
+    const { header, cookie } = read.tokenFrom ?? {}
+    const optional = assertBoolean('optional', read.optional)
+    this.#caching = cacheHeaders(
+      header === false ? '' : header === true ? undefined : header,
+      cookie !== undefined,
+      optional,
+    )
+    this.#anonymous = optional ? passed<V | undefined>(undefined, this.#caching.anonymous) : undefined
+    for (const name of ['optional', 'allowPreflight'] as const)
+      if (this.#required !== undefined && read[name] !== undefined && read[name] !== false)
+        throw new TypeError(
+          `"${name}" cannot be combined with "requirement": a request without an identity cannot meet it. Put the requirement on the routes, with auth.authorize(…)`,
+        )
+    const scopes = this.#required?.scopes ?? []
+    this.#resource =
+      read.resource === undefined
+        ? undefined
+        : protectedResource(read.resource, {
+            issuers: verifier.issuers ?? [],
+            scopes,
+            places: read.tokenFrom ?? {},
+          })
+    const challenger = createChallenger({
+      realm: this.#realm,
+      scopes,
+      metadataUrl: this.#resource?.url,
+      exposed: assertBoolean('exposeChallenge', read.exposeChallenge),
+    })
+    const onDecision = assertFunction('onDecision', read.onDecision, undefined)
+    this.#decisions = new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined)
+    this.onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
+  }
+
+  readonly authenticate = (
     source: Request | RequestLike,
     background?: Background,
-  ): Decision<I> | Promise<Decision<I>> {
+  ): Decision<V | undefined> | Promise<Decision<V | undefined>> => {
     try {
-      const outcome = decide(toRequestLike(source))
+      const outcome = this.#run(toRequestLike(source))
       // Others may wait for it: some runtimes end what is pending when the client has gone, or the answer was given.
       if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
       const decision = isPromiseLike(outcome)
-        ? deadline.within(outcome).then(settle).catch(unavailable)
-        : settle(outcome)
+        ? this.#deadline
+            .within(outcome)
+            .then((settled) => this.#decisions.of(settled, 'authenticate'))
+            .catch((cause) => this.#decisions.unavailable(cause, 'authenticate'))
+        : this.#decisions.of(outcome, 'authenticate')
       if (background === undefined) return decision
       return mapMaybe(decision, (made) => {
         // What is still under way when the decision is made, such as a refresh, goes on after the answer.
-        keepAlive(background, () => verifier.backgroundWork)
+        keepAlive(background, () => this.#verifier.backgroundWork)
         return made
       })
     } catch (cause) {
-      return unavailable(cause)
+      return this.#decisions.unavailable(cause, 'authenticate')
     }
   }
 
-  function decide(request: RequestLike): Outcome<I> | PromiseLike<Outcome<I>> {
-    const text = recalls ? usualToken(request) : undefined
-    const hash = text === undefined ? undefined : (sha256(text) as string)
-    const known = hash === undefined ? undefined : verifier.getCached?.(hash)
-    if (known !== undefined) return verify(request, { token: text as string, source: 'header' }, known)
-    return mapMaybe<Credentials | Rejection, Outcome<I>>(extract(request), (found) => {
-      if (isRejection(found)) return withoutCredentials(request, found)
-      return verify(request, found, undefined, found.token === text ? hash : undefined)
-    })
-  }
-
-  /** While anything is awaited, the hash of the token is held, and never its text. */
-  function verify(
-    request: RequestLike,
-    { token, source: place }: Credentials,
-    known?: Verification<V>,
-    hash?: string,
-  ): Outcome<I> | PromiseLike<Outcome<I>> {
-    if (requireTls && !cameSecurely(request)) return INSECURE
-    const presented = new PresentedToken(token, hash)
-    const verification = known ?? (presented.isRespelled ? RESPELLED : verifier.verify(token, presented))
-    const isAwaited = isPromiseLike(verification) || isRevoked !== undefined
-    const revocationHash = isAwaited || revocations.needsHash ? presented.revocationHash : undefined
-    return judged(verification, revocationHash, place)
-  }
-
-  function judged(
-    verification: Verification<V> | PromiseLike<Verification<V>>,
-    hash: Hash,
-    place: Credentials['source'],
-  ): Outcome<I> | PromiseLike<Outcome<I>> {
-    return mapMaybe<Verification<V>, Outcome<I>>(verification, (given) => judge(given, hash, place))
-  }
-
-  function withoutCredentials(request: RequestLike, rejection: Rejection): Outcome<I> {
-    if (rejection.reason !== 'no_credentials') return rejection
-    if (answerPreflight !== undefined && isPreflight(request)) return answerPreflight(request)
-    return optional ? anonymous : rejection
-  }
-
-  function cameSecurely(request: RequestLike): boolean {
-    if (request.secure === true || (allowLoopback && request.loopback === true)) return true
-    if (isSecure === undefined) return false
-    const answer: unknown = isSecure(request)
-    if (typeof answer === 'boolean') return answer
-    ignoreRejection(answer)
-    throw new UnavailableError('"isSecure" must return true or false')
-  }
-
-  function judge(
-    given: Verification<V>,
-    hash: Hash,
-    place: Credentials['source'],
-  ): Outcome<I> | PromiseLike<Outcome<I>> {
-    const verification = validateResult(given, now)
-    if (!verification.active) return verification
-    const { identity } = verification
-    const unproven = prove(identity)
-    if (unproven !== undefined) return unproven
-    return mapMaybe<boolean, Outcome<I>>(isRevokedNow(identity, hash), (revoked) => {
-      if (revoked) return REVOKED
-      const rejection = authorize(identity, required, context)
-      if (rejection !== undefined) return rejection
-      return passed<I>(foundIn(identity, place), caching.of(place))
-    })
-  }
-
-  /** What was revoked here is asked last: so it counts also where it was revoked a moment ago. */
-  function isRevokedNow(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
-    if (isRevoked === undefined) return isRevokedHere(identity, hash)
-    return mapMaybe(
-      askRevoked(() => isRevoked(identity)),
-      (revoked) => revoked || isRevokedHere(identity, hash),
-    )
-  }
-
-  function isRevokedHere(identity: V, hash: Hash): boolean | PromiseLike<boolean> {
-    return revocations.size === 0 ? false : askRevoked(() => revocations.isRevoked(identity, hash))
-  }
-
-  function settle(outcome: Outcome<I>): Decision<I> {
-    if (isRejection(outcome)) return refuse(outcome)
-    if (onDecision !== undefined) notify(onDecision, { decision: outcome })
-    return outcome
-  }
-
-  function refuse(rejection: Rejection): Denied {
-    const refusal = challenger.refuse(rejection)
-    if (onDecision !== undefined) notify(onDecision, { decision: refusal, detail: detailOf(rejection) })
-    return refusal
-  }
-
-  function unavailable(cause: unknown): Denied {
-    const refusal = challenger.unavailable(retryAfterOf(cause))
-    notify(onDecision, { decision: refusal, cause })
-    return refusal
-  }
-
-  function metadata(request: Request | RequestLike): MetadataResponse | undefined {
+  readonly authorize = (identity: V | undefined, required: Requirement<V>): Decision<V | undefined> => {
     try {
-      return resource?.answer(toRequestLike(request))
+      return this.#decisions.of(this.#authorize(identity, toRequirement('authorize', required)), 'authorize')
+    } catch (cause) {
+      return this.#decisions.unavailable(cause, 'authorize')
+    }
+  }
+
+  readonly protect = <Rest extends unknown[]>(
+    handler: ProtectedHandler<V | undefined, Rest>,
+  ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler)
+
+  readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
+    try {
+      return this.#resource?.answer(toRequestLike(request))
     } catch {
       return undefined // What cannot be read is no request for it, and is answered as the gate answers.
     }
   }
 
-  const gate: Gate<I> = {
-    cors: typeof read.allowPreflight === 'function' ? read.allowPreflight : undefined,
-    onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),
-    authenticate,
-    authorize(identity: I, needed: Requirement<V>): Decision<I> {
-      try {
-        if (identity === undefined) return refuse({ reason: 'no_credentials' })
-        const rejection = authorize(identity, toRequirement('authorize', needed), context)
-        return rejection === undefined ? passed<I>(identity) : refuse(rejection)
-      } catch (cause) {
-        return unavailable(cause)
-      }
-    },
-    protect: <Rest extends unknown[]>(handler: ProtectedHandler<I, Rest>) => protect(gate, handler),
-    metadata,
-    revoke: async (revocation: Revocation) =>
-      mapMaybe(revocationEntry(revocation), (entry) => revocations.revoke(entry)),
-    ready: async () => verifier.ready?.(),
-    close: () => {
-      if (isOwn) verifier.close?.()
-    },
-    describe: () => ({
-      realm,
-      metadataUrl: resource?.url,
-      revocations: revocations.size,
-      verifier: verifier.describe?.() ?? {},
-    }),
+  readonly revoke = async (revocation: Revocation): Promise<void> => this.#revocations.revoke(revocation)
+
+  readonly ready = async (): Promise<void> => this.#verifier.ready?.()
+
+  readonly close = (): void => {
+    if (this.#isOwn) this.#verifier.close?.()
   }
-  return Object.freeze(gate)
-}
 
-/** The SHA-256 of a token, where it may be needed. */
-type Hash = string | Promise<string> | undefined
+  readonly describe = (): GateDescription => ({
+    realm: this.#realm,
+    metadataUrl: this.#resource?.url,
+    revocations: this.#revocations.size,
+    verifier: this.#verifier.describe?.() ?? {},
+  })
 
-type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
-
-/** Every member is its own: nothing on `Object.prototype` adds to it. */
-function passed<I extends Identity<unknown> | undefined>(identity: I, headers?: RequiredHeaders): Passed<I> {
-  return Object.freeze({ ok: true, identity, headers }) as Passed<I>
-}
-
-/** Reads the detail of a rejection, which may be a getter of the user's that throws. */
-function detailOf(rejection: Rejection): string | undefined {
-  try {
-    return rejection.detail
-  } catch {
-    return undefined
+  /** All steps. A token that is known is not extracted again: the hash of its text is enough. */
+  #run(request: RequestLike): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
+    const text = this.#recalls ? usualToken(request) : undefined
+    const hash = text === undefined ? undefined : (sha256(text) as string)
+    const known = hash === undefined ? undefined : this.#verifier.getCached?.(hash)
+    if (known !== undefined) return this.#check(request, { token: text as string, source: 'header' }, known)
+    return mapMaybe<Credentials | Rejection, Outcome<V | undefined>>(this.#extract(request), (found) => {
+      if (isRejection(found)) return this.#withoutCredentials(request, found)
+      return this.#check(request, found, undefined, found.token === text ? hash : undefined)
+    })
   }
-}
 
-/** What was thrown may be anything, even something that cannot be looked at. */
-function retryAfterOf(cause: unknown): Seconds {
-  try {
-    return cause instanceof UnavailableError && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1
-  } catch {
-    return 1
+  #withoutCredentials(request: RequestLike, rejection: Rejection): Outcome<V | undefined> {
+    if (rejection.reason !== 'no_credentials') return rejection
+    if (this.#answerPreflight !== undefined && isPreflight(request)) return this.#answerPreflight(request)
+    return this.#anonymous ?? rejection
+  }
+
+  /**
+   * Checks a token. While anything is awaited, its hash is held, and never its text.
+   * @param known the result, if it is known already
+   * @param hash the SHA-256 of the token, if it is known already
+   */
+  #check(
+    request: RequestLike,
+    { token, source }: Credentials,
+    known?: Verification<V>,
+    hash?: string,
+  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
+    if (!this.#transport.allows(request)) return INSECURE
+    const presented = new PresentedToken(token, hash)
+    const verification = known ?? this.#verify(presented)
+    const revocationHash = this.#revocations.needsHash(isPromiseLike(verification))
+      ? presented.revocationHash
+      : undefined
+    return this.#judged(verification, revocationHash, source)
+  }
+
+  #verify(presented: PresentedToken): Verification<V> | PromiseLike<Verification<V>> {
+    return presented.isRespelled ? RESPELLED : this.#verifier.verify(presented.text, presented)
+  }
+
+  /** A method of its own, so that no closure holds the text of the token. */
+  #judged(
+    verification: Verification<V> | PromiseLike<Verification<V>>,
+    hash: RevocationHash,
+    source: Credentials['source'],
+  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
+    return mapMaybe<Verification<V>, Outcome<V | undefined>>(verification, (given) =>
+      this.#judge(given, hash, source),
+    )
+  }
+
+  #judge(
+    given: Verification<V>,
+    hash: RevocationHash,
+    source: Credentials['source'],
+  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
+    const verification = validateResult(given, this.#now)
+    if (!verification.active) return verification
+    const { identity } = verification
+    const unproven = prove(identity)
+    if (unproven !== undefined) return unproven
+    return mapMaybe<boolean, Outcome<V | undefined>>(
+      this.#revocations.isRevoked(identity, hash),
+      (revoked) => {
+        if (revoked) return REVOKED
+        const rejection = authorize(identity, this.#required, this.#context)
+        return rejection ?? passed<V | undefined>(foundIn(identity, source), this.#caching.of(source))
+      },
+    )
+  }
+
+  #authorize(identity: V | undefined, required: Rule): Outcome<V | undefined> {
+    if (identity === undefined) return { reason: 'no_credentials' }
+    return authorize(identity, required, this.#context) ?? passed<V | undefined>(identity)
   }
 }
 

@@ -56,7 +56,10 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   revocations?: RevocationStore | undefined
   /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
-  /** Told of each decision. It cannot change it, and what it throws is ignored. */
+  /**
+   * Told of each decision, once: of each request with `stage: 'authenticate'`, and of what a route needs with
+   * `stage: 'authorize'`. It cannot change a decision, and what it throws is ignored.
+   */
   onDecision?: DecisionListener<AllowedIdentity<V, Anonymous>> | undefined
   /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
   deadline?: Seconds | undefined

@@ -9,11 +9,15 @@ import type { Seconds } from '../model/units.ts'
 /** One decision, as told to `onDecision`. It never carries a token or a part of one. */
 export interface DecisionEvent<I extends Identity<unknown> | undefined = Identity> {
   readonly decision: Decision<I>
+  /** Who decided: `gate.authenticate` of a request, or `gate.authorize` of what one route needs. */
+  readonly stage: DecisionStage
   /** Which claim or header parameter was wrong, and how. */
   readonly detail?: string | undefined
   /** With 503: what kept the gate from telling. */
   readonly cause?: unknown
 }
+
+export type DecisionStage = 'authenticate' | 'authorize'
 
 export type DecisionListener<I extends Identity<unknown> | undefined> = (event: DecisionEvent<I>) => void
 

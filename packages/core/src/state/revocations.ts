@@ -2,9 +2,8 @@
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
-import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
+import { mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
 /** What a store keeps: of a token the hash, and never its text. */
@@ -258,21 +257,6 @@ interface Flat {
   readonly expiresAt?: Seconds | undefined
 }
 
-/** Checks the option of a gate that takes a store. */
-export function revocationStore(value: RevocationStore): RevocationStore {
-  if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
-  throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
-}
-
 function keyOf(name: string, issuer?: string): string {
   return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
-}
-
-/** Calls a function of the user's that must return `true` or `false`, at once or later. */
-export function askRevoked(isRevoked: () => boolean | PromiseLike<boolean>): boolean | PromiseLike<boolean> {
-  return mapMaybe<unknown, boolean>(isRevoked(), (answer) => {
-    if (typeof answer === 'boolean') return answer
-    ignoreRejection(answer)
-    throw new UnavailableError('"isRevoked" gave neither true nor false')
-  })
 }

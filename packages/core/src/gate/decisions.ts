@@ -1,0 +1,65 @@
+/** Makes a decision of what the steps found out, and tells `onDecision`. */
+
+import type { Challenger } from '../answer/challenge.ts'
+import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
+import type { Identity } from '../model/identity.ts'
+import { isRejection, type Rejection } from '../model/rejection.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
+import { type DecisionListener, type DecisionStage, notify } from '../observe/events.ts'
+
+export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
+
+export class Decisions<I extends Identity<unknown> | undefined> {
+  readonly #challenger: Challenger
+  readonly #onDecision: DecisionListener<I> | undefined
+
+  constructor(challenger: Challenger, onDecision: DecisionListener<I> | undefined) {
+    this.#challenger = challenger
+    this.#onDecision = onDecision
+  }
+
+  of(outcome: Outcome<I>, stage: DecisionStage): Decision<I> {
+    if (!isRejection(outcome)) {
+      if (this.#onDecision !== undefined) notify(this.#onDecision, { decision: outcome, stage })
+      return outcome
+    }
+    const decision = this.#challenger.refuse(outcome)
+    if (this.#onDecision !== undefined)
+      notify(this.#onDecision, { decision, stage, detail: detailOf(outcome) })
+    return decision
+  }
+
+  /** The answer 503, since something kept the gate from deciding. */
+  unavailable(cause: unknown, stage: DecisionStage): Denied {
+    const decision = this.#challenger.unavailable(retryAfterOf(cause))
+    notify(this.#onDecision, { decision, stage, cause })
+    return decision
+  }
+}
+
+/** Every member is its own: nothing on `Object.prototype` adds to it. */
+export function passed<I extends Identity<unknown> | undefined>(
+  identity: I,
+  headers?: RequiredHeaders,
+): Passed<I> {
+  return Object.freeze({ ok: true, identity, headers }) as Passed<I>
+}
+
+/** Reads the detail of a rejection, which may be a getter of the user's that throws. */
+function detailOf(rejection: Rejection): string | undefined {
+  try {
+    return rejection.detail
+  } catch {
+    return undefined
+  }
+}
+
+/** What was thrown may be anything, even something that cannot be looked at. */
+function retryAfterOf(cause: unknown): Seconds {
+  try {
+    return cause instanceof UnavailableError && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1
+  } catch {
+    return 1
+  }
+}

@@ -1,0 +1,70 @@
+/** What was revoked, asked on every request: of the user's `isRevoked`, and of the store that `gate.revoke` fills. */
+
+import { assertFunction } from '../lib/assert.ts'
+import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
+import type { Identity } from '../model/identity.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
+import type { GateSettings } from './options.ts'
+import { type Revocation, revocationEntry } from './revoke.ts'
+
+/** The hash by which a token is revoked, where it may be needed. */
+export type RevocationHash = string | Promise<string> | undefined
+
+export class RevocationCheck<V extends Identity<unknown>> {
+  readonly #isRevoked: ((identity: V) => unknown) | undefined
+  readonly #store: RevocationStore
+
+  /** @param now the clock of the store if none is given, in milliseconds since the epoch */
+  constructor(options: Pick<GateSettings<V>, 'isRevoked' | 'revocations'>, now: () => number) {
+    this.#isRevoked = assertFunction('isRevoked', options.isRevoked, undefined)
+    this.#store =
+      options.revocations === undefined ? memoryRevocations({ now }) : storeOf(options.revocations)
+  }
+
+  /** How many revocations are remembered. */
+  get size(): number {
+    return this.#store.size
+  }
+
+  /**
+   * Whether the hash of a token must be at hand. If anything is awaited before the store is asked, its token may be revoked
+   * meanwhile.
+   */
+  needsHash(isAwaited: boolean): boolean {
+    return isAwaited || this.#isRevoked !== undefined || this.#store.needsHash
+  }
+
+  /** The store is asked last, so that a token counts as revoked that was revoked a moment ago. */
+  isRevoked(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
+    const isRevoked = this.#isRevoked
+    if (isRevoked === undefined) return this.#isInStore(identity, hash)
+    return mapMaybe(booleanOf(isRevoked(identity)), (revoked) => revoked || this.#isInStore(identity, hash))
+  }
+
+  /**
+   * @throws TypeError if it is not a revocation
+   * @throws RangeError if the store is full
+   */
+  revoke(revocation: Revocation): void | PromiseLike<void> {
+    return mapMaybe(revocationEntry(revocation), (entry) => this.#store.revoke(entry))
+  }
+
+  #isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
+    return this.#store.size === 0 ? false : booleanOf(this.#store.isRevoked(identity, hash))
+  }
+}
+
+function storeOf(value: RevocationStore): RevocationStore {
+  if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
+  throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
+}
+
+/** What a function of the user's gave, at once or later. */
+function booleanOf(given: unknown): boolean | PromiseLike<boolean> {
+  return mapMaybe<unknown, boolean>(given, (answer) => {
+    if (typeof answer === 'boolean') return answer
+    ignoreRejection(answer)
+    throw new UnavailableError('"isRevoked" gave neither true nor false')
+  })
+}
