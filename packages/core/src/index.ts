@@ -55,12 +55,8 @@ export type {
   JwksEvent,
   JwksListener,
 } from './observe/events.ts'
-export {
-  type FrameworkRequest,
-  fromNodeRequest,
-  type NodeRequest,
-  type RequestLike,
-} from './request/request.ts'
+export { type FrameworkRequest, fromNodeRequest, type NodeRequest } from './request/node.ts'
+export type { RequestLike } from './request/request.ts'
 export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
 export {
   type MemoryRevocationsOptions,

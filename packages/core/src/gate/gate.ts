@@ -6,7 +6,8 @@ import { createChallenger } from '../answer/challenge.ts'
 import { type MetadataResponse, protectedResource } from '../answer/metadata.ts'
 import { type CorsMiddleware, isPreflight, preflightAnswer } from '../answer/preflight.ts'
 import { authorize, type Context, type Requirement, toRequirement } from '../authorize/requirement.ts'
-import { createExtract, usualToken } from '../extract/extract.ts'
+import { createExtract } from '../extract/extract.ts'
+import { usualToken } from '../extract/header.ts'
 import {
   assertBoolean,
   assertFunction,
