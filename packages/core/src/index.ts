@@ -2,17 +2,12 @@
 
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
-export {
-  acr,
-  allOf,
-  anyOf,
-  claim,
-  maxAge,
-  type Requirement,
-  type Rule,
-  role,
-  scope,
-} from './authorize/requirement.ts'
+export { claim } from './authorize/claim.ts'
+export { allOf, anyOf } from './authorize/combinators.ts'
+export type { Requirement, Rule } from './authorize/requirement.ts'
+export { role } from './authorize/role.ts'
+export { scope } from './authorize/scope.ts'
+export { acr, maxAge } from './authorize/step-up.ts'
 export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
 export type {
   AllowedIdentity,
