@@ -29,9 +29,10 @@ import { notify } from '../observe/notify.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { askRevoked, memoryRevocations, revocationStore } from '../state/revocations.ts'
+import { validateResult } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { type Verification, validateResult } from '../verify/verifier.ts'
+import type { Verification } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import {
   type AllowedIdentity,

@@ -7,6 +7,7 @@ import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
+import { validateResult } from './checked.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
@@ -15,7 +16,6 @@ import {
   type TokenVerifier,
   tokenVerifier,
   type Verification,
-  validateResult,
 } from './verifier.ts'
 
 export interface CacheOptions {

@@ -4,17 +4,16 @@ import { base64url } from 'jose'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
+import { describeProblem, isValidated } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
   allBackgroundWork,
   type CanVerify,
-  describeProblem,
   type Inactive,
   inactive,
   isInactive,
-  isValidated,
   type TokenVerifier,
   tokenVerifier,
   type Verification,

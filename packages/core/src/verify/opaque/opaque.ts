@@ -15,8 +15,9 @@ import {
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { markValidated } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, type TokenVerifier, type Verification } from '../verifier.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
 /** What a lookup returns for a valid token: the members of its identity. */
