@@ -9,10 +9,15 @@ import type { Active, CanVerify, TokenVerifier, Verification } from './verifier.
  * `isStillValid` would accept tokens of a removed key, a forgotten `close` would keep fetching.
  */
 export abstract class WrappingVerifier<I extends Identity<unknown>> implements Required<TokenVerifier<I>> {
-  protected readonly inner: TokenVerifier<I>
+  readonly #inner: TokenVerifier<I>
 
   constructor(inner: TokenVerifier<I>) {
-    this.inner = inner
+    this.#inner = inner
+  }
+
+  /** The wrapped verifier. */
+  protected get inner(): TokenVerifier<I> {
+    return this.#inner
   }
 
   abstract verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>>

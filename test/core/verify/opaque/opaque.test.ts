@@ -76,7 +76,7 @@ describe('opaque', () => {
 
   it('looks up only what generateToken made, where it knows the prefix', async () => {
     const lookup = vi.fn<Lookup>(() => null)
-    const { verify } = opaque({ lookup, prefix: 'acme' })
+    const verifier = opaque({ lookup, prefix: 'acme' })
     const token = generateToken('acme')
     const swapped = token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A')
     const altered = `acme_${token[5] === 'A' ? 'B' : 'A'}${token.slice(6)}`
@@ -92,9 +92,9 @@ describe('opaque', () => {
       '',
       'a.b.c',
     ])
-      expect(await verify(garbage)).toEqual({ active: false, reason: 'unknown_token' })
+      expect(await verifier.verify(garbage)).toEqual({ active: false, reason: 'unknown_token' })
     expect(lookup).not.toHaveBeenCalled()
-    await verify(token)
+    await verifier.verify(token)
     expect(lookup).toHaveBeenCalledOnce()
   })
 
