@@ -2,17 +2,12 @@
 
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
-export {
-  acr,
-  allOf,
-  anyOf,
-  claim,
-  maxAge,
-  type Requirement,
-  type Rule,
-  role,
-  scope,
-} from './authorize/requirement.ts'
+export { claim } from './authorize/claim.ts'
+export { allOf, anyOf } from './authorize/combinators.ts'
+export type { Requirement, Rule } from './authorize/requirement.ts'
+export { role } from './authorize/role.ts'
+export { scope } from './authorize/scope.ts'
+export { acr, maxAge } from './authorize/step-up.ts'
 export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
 export type {
   AllowedIdentity,
@@ -56,12 +51,8 @@ export type {
   JwksEvent,
   JwksListener,
 } from './observe/events.ts'
-export {
-  type FrameworkRequest,
-  fromNodeRequest,
-  type NodeRequest,
-  type RequestLike,
-} from './request/request.ts'
+export { type FrameworkRequest, fromNodeRequest, type NodeRequest } from './request/node.ts'
+export type { RequestLike } from './request/request.ts'
 export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
 export {
   type MemoryRevocationsOptions,

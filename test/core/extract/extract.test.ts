@@ -1,156 +1,53 @@
-/** Step 1: which credentials are taken from a request, and which are refused (RFC 6750 §2, RFC 9110 §11). */
+/** Which places are read, and requests with tokens in several of them (RFC 6750 §2). */
 
-import { fromNodeRequest, type RequestLike } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
-import { createExtract } from '#core/extract/extract.ts'
-import type { Rejection } from '#core/model/rejection.ts'
+import { FORM, found, type Given } from '../../support/found.ts'
 
-const inHeader = createExtract()
-const extract = (request: RequestLike): string | Rejection => {
-  const found = inHeader(request)
-  if (found instanceof Promise) throw new TypeError('a header is at hand')
-  return 'reason' in found ? found : found.token
-}
-const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
-const view = (value: unknown): RequestLike => ({ header: () => value as string })
-const reasonFor = (value: unknown) => {
-  const extracted = extract(view(value))
-  return typeof extracted === 'string' ? extracted : extracted.reason
-}
-
-describe('extract', () => {
-  it('A01 takes a b64token of every allowed character', () => {
-    const token = 'AZaz09-._~+/=='
-    expect(reasonFor(`Bearer ${token}`)).toBe(token)
-  })
-
-  it('A02 BI01 takes the 68 characters of b64token in each position, "=" at the end, and refuses every other octet', () => {
-    const taken = [0, 1, 2].map((position) =>
-      Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter((character) => {
-        const token = 'abc'.slice(0, position) + character + 'abc'.slice(position + 1)
-        const extracted = reasonFor(`Bearer ${token}`)
-        if (extracted === token) return B64TOKEN.test(token)
-        if (character === ' ' && position === 0) expect(extracted).toBe('bc')
-        else
-          expect(extracted).toBe(
-            character === ',' && position > 0 ? 'multiple_credentials' : 'malformed_credentials',
-          )
-        return false
-      }),
-    )
-    expect(taken.map(({ length }) => length)).toEqual([68, 68, 69])
-  })
-
-  it('A02 refuses padding that is not at the end, or alone', () => {
-    expect(reasonFor('Bearer a=b')).toBe('malformed_credentials')
-    expect(reasonFor('Bearer =')).toBe('malformed_credentials')
-  })
-
-  it('B01 compares the scheme by ASCII folding only', () => {
-    for (const scheme of ['bearer', 'BEARER', 'bEaReR']) expect(reasonFor(`${scheme} abc`)).toBe('abc')
-    for (const scheme of ['Bearεr', 'Ｂearer', 'bearerſ', 'b\u0435arer'])
-      expect(reasonFor(`${scheme} abc`)).toBe('malformed_credentials')
-  })
-
-  it('B02 takes one or more spaces after the scheme, and never a tab', () => {
-    expect(reasonFor('Bearer    abc')).toBe('abc')
-    expect(reasonFor('Bearer\tabc')).toBe('malformed_credentials')
-    expect(reasonFor('Bearer \tabc')).toBe('malformed_credentials')
-  })
-
-  it('B08 B09 refuses CR, LF, NUL and tabs anywhere in the value', () => {
-    for (const character of ['\r', '\n', '\0', '\t', '\r\n '])
-      for (const value of [
-        `Bearer a${character}b`,
-        `Bearer ${character}ab`,
-        `Bearer ab${character}`,
-        `${character}Bearer ab`,
-      ])
-        expect(reasonFor(value)).toBe('malformed_credentials')
-  })
-
-  it('A10 takes another scheme, even a similar one, for no credentials', () => {
-    for (const value of [
-      'Basic YTpi',
-      'Digest username="a", realm="b"',
-      'DPoP abc',
-      'Bearerx abc',
-      'Bearer-1 abc',
-      'Negotiate',
+describe('by default', () => {
+  it('a token in query, form or cookie is ignored (A05, M03)', async () => {
+    for (const given of [
+      { url: '/?access_token=a' },
+      { 'content-type': FORM, body: { access_token: 'a' } },
+      { cookie: 'access_token=a' },
     ])
-      expect(reasonFor(value)).toBe('no_credentials')
-    expect(reasonFor(undefined)).toBe('no_credentials')
-  })
-
-  it('A11 refuses what is no credentials of any scheme', () => {
-    for (const value of [
-      '',
-      ' ',
-      'Bearer',
-      'Bearer ',
-      'Bearer a b',
-      ' Bearer a',
-      'Bearer,a',
-      ',',
-      '"Bearer" a',
-      'Bearer: a',
-      'Bearer=a',
-      '\u00e9 a',
-    ])
-      expect(reasonFor(value)).toBe('malformed_credentials')
-  })
-
-  it('A03 B07 refuses several field lines, and their joined form', () => {
-    expect(reasonFor(['Bearer a', 'Bearer a'])).toBe('multiple_credentials')
-    expect(reasonFor(['Bearer a', 'Basic b'])).toBe('multiple_credentials')
-    expect(reasonFor('Basic YTpi, Bearer a')).toBe('multiple_credentials')
-    expect(reasonFor('Basic YTpi,Basic YTpi')).toBe('multiple_credentials')
-    expect(reasonFor('Bearer a, Bearer a')).toBe('multiple_credentials')
-    expect(reasonFor(['Bearer a'])).toBe('a')
-  })
-
-  it('B16 takes a token of 8,192 characters and refuses a longer one', () => {
-    expect(reasonFor(`Bearer ${'a'.repeat(8192)}`)).toHaveLength(8192)
-    expect(reasonFor(`Bearer ${'a'.repeat(8193)}`)).toBe('credentials_too_long')
-    expect(reasonFor(`Bearer ${'.'.repeat(1_000_000)}`)).toBe('credentials_too_long')
-    expect(reasonFor(`Basic ${'a'.repeat(16_385)}`)).toBe('credentials_too_long')
-  })
-
-  it('BI02 refuses values that are no strings', () => {
-    const odd = [
-      null,
-      0,
-      true,
-      [],
-      [1],
-      {},
-      { toString: () => 'Bearer a' },
-      Buffer.from('Bearer a'),
-      Symbol('a'),
-      1n,
-      new String('Bearer a'),
-      new Date(0),
-    ]
-    for (const value of odd) expect(reasonFor(value)).toBe('malformed_credentials')
+      expect(await found(given, {})).toBe('no_credentials')
   })
 })
 
-describe('fromNodeRequest', () => {
-  const rawHeaders = (...lines: string[]) => lines.flatMap((value) => ['AuthorizatioN', value])
+describe('in more than one place', () => {
+  const places: Record<string, Given> = {
+    header: { authorization: 'Bearer abc' },
+    query: { url: '/?access_token=abc' },
+    form: { 'content-type': FORM, body: { access_token: 'abc' } },
+    cookie: { cookie: 'token=abc' },
+  }
+  const pairs = Object.keys(places).flatMap((one, index) =>
+    Object.keys(places)
+      .slice(index + 1)
+      .map((other) => [one, other] as const),
+  )
 
-  it('sees several lines where Node keeps the first only', () => {
-    const request = { headers: { authorization: 'Bearer a' }, rawHeaders: rawHeaders('Bearer a', 'Bearer b') }
-    expect(extract(fromNodeRequest(request))).toEqual({ reason: 'multiple_credentials' })
+  it.each(pairs)(
+    '%s and %s, is answered multiple_credentials even if both are equal (A03)',
+    async (one, other) => {
+      expect(await found({ ...places[one], ...places[other] })).toBe('multiple_credentials')
+    },
+  )
+
+  it('counts a malformed token too (A03)', async () => {
+    expect(await found({ authorization: 'Bearer', url: '/?access_token=abc' })).toBe('multiple_credentials')
   })
 
-  it('takes the value that a middleware before it has set, and heeds that it was removed', () => {
-    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer b' }, rawHeaders: [] }))).toBe('b')
-    expect(extract(fromNodeRequest({ headers: {}, rawHeaders: rawHeaders('Bearer a') }))).toEqual({
-      reason: 'no_credentials',
-    })
+  it('is answered credentials_too_long if one of them is too long', async () => {
+    const cookie = `a=${'b'.repeat(16_384)}`
+    expect(await found({ authorization: 'Bearer abc', cookie })).toBe('credentials_too_long')
   })
 
-  it('works without rawHeaders, as in simulated requests', () => {
-    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer a' } }))).toBe('a')
+  it('does not count another scheme', async () => {
+    expect(await found({ authorization: 'Basic abc', url: '/?access_token=abc' })).toBe('abc in query')
+  })
+
+  it('accepts each place alone', async () => {
+    for (const [name, given] of Object.entries(places)) expect(await found(given)).toBe(`abc in ${name}`)
   })
 })

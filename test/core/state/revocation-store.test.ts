@@ -1,6 +1,7 @@
 /** Revocations end with their tokens, tolerate clocks that are ahead, and can be shared by gates (ATK04, ATK12, ATK13). */
 
 import {
+  cached,
   chain,
   createGate,
   type Gate,
@@ -8,6 +9,7 @@ import {
   introspection,
   jwt,
   memoryRevocations,
+  multiIssuerJwt,
   opaque,
   type RevocationStore,
   type TokenVerifier,
@@ -19,6 +21,12 @@ import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
 
 stopClock()
 
+const OF_SERVER = {
+  endpoint: 'https://id.example.com/introspect',
+  clientId: 'api',
+  clientSecret: 'secret',
+  audience: AUDIENCE,
+}
 const seconds = () => Date.now() / 1000
 const request = (token = 'a-token') => ({
   header: (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined),
@@ -107,6 +115,29 @@ describe('a store of revocations', () => {
     expect(() => revocations.revoke({ tokenId: 'c', issuer: ISSUER })).toThrow(RangeError)
   })
 
+  it('rejects what the clock tolerance of the verifier allows when all tokens of a subject are revoked (ATK13)', async () => {
+    const key = await createKey('ES256')
+    const options = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } }
+    const wide = () => jwt({ ...options, clockTolerance: 300 })
+    const passing = { subject: 'emma', issuedAt: seconds() + 299 }
+    const verifiers: readonly [string, TokenVerifier, number][] = [
+      ['jwt', wide(), 300],
+      ['cached', cached(wide(), { ttl: 60 }), 300],
+      ['chain', chain(opaque({ prefix: 'a', lookup: () => null }), wide()), 300],
+      ['several issuers', multiIssuerJwt([{ ...options, clockTolerance: 300 }]), 300],
+      ['introspection', introspection({ ...OF_SERVER, clockTolerance: 300 }), 300],
+      ['none', verifierOf(), 30],
+      ['a wrong one', { ...verifierOf(), clockTolerance: Number.NaN }, 30],
+    ]
+    for (const [name, verifier, tolerance] of verifiers) {
+      const revocations = memoryRevocations()
+      await createGate({ verifier, revocations }).revoke({ subject: 'emma' })
+      const issuedAt = (after: number) => ({ ...passing, issuedAt: seconds() + after }) as Identity
+      expect([name, revocations.isRevoked(issuedAt(tolerance - 1), undefined)]).toEqual([name, true])
+      expect([name, revocations.isRevoked(issuedAt(tolerance), undefined)]).toEqual([name, false])
+    }
+  })
+
   it('learns the end of a JWT that it rejects from its identity (ATK12)', async () => {
     const revocations = memoryRevocations({ max: 1 })
     const gate = createGate({ verifier: verifierOf({ kind: 'jwt', expiresAt: seconds() + 60 }), revocations })
@@ -174,7 +205,7 @@ describe('a store of the application', () => {
     expect(entries).toEqual([
       { tokenHash, expiresAt: exp },
       { tokenHash, expiresAt: exp },
-      { subject: 'emma', issuer: ISSUER },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: seconds() + 30 },
     ])
   })
 })
@@ -223,7 +254,7 @@ describe('gates that share a store', () => {
     [{ max: 0 }, 'max'],
     [{ max: 1.5 }, 'max'],
     [{ maxTokenLifetime: 1 }, 'maxTokenLifetime'],
-    [{ clockTolerance: 301 }, 'clockTolerance'],
+    [{ clockTolerance: 30 }, 'clockTolerance'],
     [{ ttl: 5 }, 'ttl'],
   ])('throw a TypeError for a store with %j', (options, name) => {
     expect(() => memoryRevocations(options as never)).toThrow(new RegExp(`"${name}"`))
@@ -246,7 +277,7 @@ describe('the source of an identity', () => {
   it('names the configured issuer if the answer of its server names none, so revocations with an issuer match (ATK04)', async () => {
     for (const revocation of [
       { tokenId: 'one', issuer: ISSUER },
-      { subject: 'emma', issuer: ISSUER },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: seconds() + 30 },
     ]) {
       const { gate, close } = await ofIntrospection({ issuer: ISSUER })
       expect(await gate.authenticate(request())).toMatchObject({

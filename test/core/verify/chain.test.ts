@@ -321,74 +321,6 @@ describe('a chain as a member', () => {
   })
 })
 
-describe('staticTokens', () => {
-  it('accept a token by its text or its hash, with its own identity', async () => {
-    const verifier = staticTokens([
-      { token: 'a-fixed-token', subject: 'reports', scopes: ['read'], roles: ['service'] },
-      { hash: await hashToken('another-token'), subject: 'backup', claims: {} },
-    ])
-    const gate = gateOf(verifier)
-    expect(await outcome(gate, 'a-fixed-token')).toBe('ok static reports')
-    expect(await outcome(gate, 'another-token')).toBe('ok static backup')
-    expect(await outcome(gate, 'a-fixed-tokem')).toBe('401 unknown_token')
-    expect(await gate.authenticate({ header: () => 'Bearer a-fixed-token' })).toMatchObject({
-      identity: { scopes: ['read'], roles: ['service'], audience: [] },
-    })
-    expect(JSON.stringify(gate.describe())).not.toContain('fixed')
-  })
-
-  it('reject a token with one wrong bit, and find each of 1,000 entries (BI18)', async () => {
-    const token = generateToken('svc')
-    const gate = gateOf(staticTokens([{ token, subject: 'svc' }]))
-    for (let index = 0; index < token.length; index += 1) {
-      const off = String.fromCharCode(token.charCodeAt(index) ^ 1)
-      if (/[\w.~+/-]/.test(off))
-        expect(await outcome(gate, token.slice(0, index) + off + token.slice(index + 1))).toBe(
-          '401 unknown_token',
-        )
-    }
-    const many = Array.from({ length: 1000 }, (_, index) => ({
-      token: `token-${index}`,
-      subject: `${index}`,
-    }))
-    const all = gateOf(staticTokens(many))
-    for (const index of [0, 1, 500, 999])
-      expect(await outcome(all, `token-${index}`)).toBe(`ok static ${index}`)
-  })
-
-  it.each<[string, unknown]>([
-    ['no list', undefined],
-    ['an empty list', []],
-    ['too many', Array.from({ length: 1001 }, (_, index) => ({ token: `t${index}` }))],
-    ['an empty token, as an unset variable gives it', [{ token: '' }]],
-    ['an undefined token', [{ token: undefined }]],
-    ['no b64token', [{ token: 'a b' }]],
-    ['both token and hash', [{ token: 'a', hash: 'a'.repeat(43) }]],
-    ['a hash of another form', [{ hash: 'abc' }]],
-    ['a token twice', [{ token: 'a' }, { token: 'a' }]],
-    ['scopes as one text', [{ token: 'a', scopes: 'read' }]],
-    ['an unknown member', [{ token: 'a', scope: ['read'] }]],
-    ['an end, which it has none', [{ token: 'a', expiresAt: 5 }]],
-    ['a text', ['token']],
-  ])('throw at creation for %s (BI20)', (_, tokens) => {
-    expect(() => staticTokens(tokens as never)).toThrow(TypeError)
-  })
-
-  it('name no token in their errors', () => {
-    for (const tokens of [
-      [{ token: 'secret secret' }],
-      [{ token: 'secret' }, { token: 'secret' }],
-      [{ token: 'secret', scopes: 'x' }],
-    ])
-      try {
-        staticTokens(tokens as never)
-        expect.unreachable()
-      } catch (error) {
-        expect(String(error)).not.toContain('secret')
-      }
-  })
-})
-
 describe('a chain', () => {
   it('reports if the issuer differs by a trailing slash only', async () => {
     const detailOf = async (verifier: TokenVerifier) => {
@@ -431,11 +363,5 @@ describe('a chain', () => {
     isHeld = false
     await outcome(gate, 'a')
     expect(verify).toHaveBeenCalledTimes(2)
-  })
-
-  it('rejects ready() if a static token is configured by its text and by its hash (BI20)', async () => {
-    const hash = await hashToken('fixed-secret')
-    const made = async () => staticTokens([{ token: 'fixed-secret' }, { hash }]).ready?.()
-    await expect(made).rejects.toThrow(/^"tokens" has a token twice/)
   })
 })

@@ -3,7 +3,7 @@
 import { assertString, readOptions } from '../lib/assert.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
 import type { TokenSources } from '../model/credentials.ts'
-import { type RequestLike, targetOf } from '../request/request.ts'
+import { type RequestLike, requestTarget } from '../request/request.ts'
 import { askedFor } from './challenge.ts'
 
 /** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
@@ -79,7 +79,7 @@ export function protectedResource(given: string | ResourceMetadata, defaults: De
     audience: [...new Set([resource, metadata.resource, ...(pathname === '/' ? [`${origin}/`] : [])])],
     url: origin + path,
     answer(request) {
-      if (targetOf(request)[0] !== path) return undefined
+      if (requestTarget(request)[0] !== path) return undefined
       if (request.method === 'GET' || request.method === 'HEAD') return answer(200, document, DOCUMENT)
       return request.method === 'OPTIONS' ? answer(204, '', PREFLIGHT) : answer(405, '', { Allow: METHODS })
     },

@@ -1,7 +1,9 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
 import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
-import { allOf, type Requirement, type Rule, scope, toRequirement } from '../authorize/requirement.ts'
+import { allOf } from '../authorize/combinators.ts'
+import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { scope } from '../authorize/scope.ts'
 import type { Decision, Passed, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Gate } from './gate.ts'

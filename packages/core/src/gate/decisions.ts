@@ -6,7 +6,8 @@ import type { Identity } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
-import { type DecisionListener, type DecisionStage, notify } from '../observe/events.ts'
+import type { DecisionListener, DecisionStage } from '../observe/events.ts'
+import { notify } from '../observe/notify.ts'
 
 export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
 

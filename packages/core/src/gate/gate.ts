@@ -17,7 +17,8 @@ import {
   type Rule,
   toRequirement,
 } from '../authorize/requirement.ts'
-import { createExtract, type Extract, usualToken } from '../extract/extract.ts'
+import { createExtract, type Extract } from '../extract/extract.ts'
+import { usualToken } from '../extract/header.ts'
 import {
   assertBoolean,
   assertFunction,
@@ -35,9 +36,11 @@ import { isRejection, type Rejection } from '../model/rejection.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
+import { validateResult } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { inactive, type TokenVerifier, type Verification, validateResult } from '../verify/verifier.ts'
+import { inactive } from '../verify/verification.ts'
+import { type TokenVerifier, toleranceOf, type Verification } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import { Decisions, type Outcome, passed } from './decisions.ts'
 import {
@@ -269,7 +272,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     }
   }
 
-  readonly revoke = async (revocation: Revocation): Promise<void> => this.#revocations.revoke(revocation)
+  readonly revoke = async (revocation: Revocation): Promise<void> =>
+    this.#revocations.revoke(revocation, secondsOf(this.#now), toleranceOf(this.#verifier))
 
   readonly ready = async (): Promise<void> => this.#verifier.ready?.()
 

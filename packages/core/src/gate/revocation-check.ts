@@ -4,6 +4,7 @@ import { assertFunction } from '../lib/assert.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
 import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
 import type { GateSettings } from './options.ts'
 import { type Revocation, revocationEntry } from './revoke.ts'
@@ -43,11 +44,13 @@ export class RevocationCheck<V extends Identity<unknown>> {
   }
 
   /**
+   * @param now in seconds since the epoch
+   * @param clockTolerance how far the clock of the issuer may be ahead
    * @throws TypeError if it is not a revocation
    * @throws RangeError if the store is full
    */
-  revoke(revocation: Revocation): void | PromiseLike<void> {
-    return mapMaybe(revocationEntry(revocation), (entry) => this.#store.revoke(entry))
+  revoke(revocation: Revocation, now: Seconds, clockTolerance: Seconds): void | PromiseLike<void> {
+    return mapMaybe(revocationEntry(revocation, now, clockTolerance), (entry) => this.#store.revoke(entry))
   }
 
   #isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {

@@ -34,11 +34,19 @@ interface Flat {
 const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
 
 /**
- * Checks a revocation, and replaces the text of a token by its hash.
+ * Checks a revocation, replaces the text of a token by its hash, and adds the default of `issuedBefore`.
+ * @param now in seconds since the epoch
+ * @param clockTolerance how far the clock of the issuer may be ahead
  * @throws TypeError if it is not a revocation
  */
-export function revocationEntry(revocation: Revocation): RevocationEntry | Promise<RevocationEntry> {
+export function revocationEntry(
+  revocation: Revocation,
+  now: Seconds,
+  clockTolerance: Seconds,
+): RevocationEntry | Promise<RevocationEntry> {
   const { token, ...entry } = readRevocation(revocation)
+  if (entry.subject !== undefined)
+    return { ...entry, subject: entry.subject, issuedBefore: entry.issuedBefore ?? now + clockTolerance }
   if (token === undefined) return entry as RevocationEntry
   const presented = new PresentedToken(token)
   const expiresAt = entry.expiresAt ?? expiryOf(presented)

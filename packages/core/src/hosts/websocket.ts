@@ -5,7 +5,8 @@ import { readOptions } from '../lib/assert.ts'
 import { isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import { fromNodeRequest, type NodeRequest, type RequestLike, toRequestLike } from '../request/request.ts'
+import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
+import { type RequestLike, toRequestLike } from '../request/request.ts'
 
 /** What the handshake of a WebSocket is read for. */
 export interface WebSocketHandshake extends RequestLike {

@@ -1,19 +1,18 @@
-/** What operators get to know: each decision, and each attempt to fetch an issuer's keys, without tokens. */
+/** Events for operators: decisions, key refreshes and introspection failures, never with a token. */
 
-import { ignoreRejection } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** One decision, as told to `onDecision`. It never carries a token or a part of one. */
+/** One decision, passed to `onDecision`. It never contains a token or a part of one. */
 export interface DecisionEvent<I extends Identity<unknown> | undefined = Identity> {
   readonly decision: Decision<I>
   /** Who decided: `gate.authenticate` of a request, or `gate.authorize` of what one route needs. */
   readonly stage: DecisionStage
-  /** Which claim or header parameter was wrong, and how. */
+  /** For a rejection: which claim or header parameter is wrong, and how. */
   readonly detail?: string | undefined
-  /** With 503: what kept the gate from telling. */
+  /** For 503: why the token could not be checked. */
   readonly cause?: unknown
 }
 
@@ -21,19 +20,19 @@ export type DecisionStage = 'authenticate' | 'authorize'
 
 export type DecisionListener<I extends Identity<unknown> | undefined> = (event: DecisionEvent<I>) => void
 
-/** One attempt to fetch the keys of an issuer, or to use a `jwksStore`, as told to `onJwks`. */
+/** One attempt to fetch the keys of an issuer, or to use a `jwksStore`, passed to `onJwks`. */
 export type JwksEvent =
   | {
       readonly type: 'refreshed'
       readonly issuer: string
-      /** Who gave the set: the issuer, or the `jwksStore` what another process had fetched. */
+      /** Where the set comes from. A `store` contains what another process fetched. */
       readonly source: 'issuer' | 'store'
-      /** How many keys are used now, and how many of them are new. */
+      /** The number of usable keys, and how many of them are new. */
       readonly keys: number
       readonly added: number
-      /** How many keys are gone: what they signed is no longer accepted. */
+      /** The number of removed keys. Tokens that they signed are rejected from now on. */
       readonly removed: number
-      /** How many entries of the set are not used, and what is wrong with the first sixteen. */
+      /** The number of entries that cannot be used, and the reasons for the first sixteen. */
       readonly ignored: number
       readonly problems: readonly string[]
     }
@@ -41,9 +40,9 @@ export type JwksEvent =
       readonly type: 'failed'
       readonly issuer: string
       readonly cause: UnavailableError
-      /** When the next attempt may be made, in seconds. */
+      /** Time until the next attempt. In seconds. */
       readonly retryAfter: Seconds
-      /** How long the last known good keys still serve, in seconds: at 0 requests are answered 503. */
+      /** How long the last good keys are still used (stale-if-error). In seconds. At 0, requests are answered 503. */
       readonly usableFor: Seconds
     }
   | {
@@ -55,28 +54,20 @@ export type JwksEvent =
 
 export type JwksListener = (event: JwksEvent) => void
 
-/** What became of asking an authorization server about tokens, as told to `onIntrospection`. */
+/** A failure to introspect tokens, or the end of the failures, passed to `onIntrospection`. */
 export type IntrospectionEvent =
   | {
       readonly type: 'failed'
-      /** Where it was asked: the endpoint, or the issuer whose metadata could not be had. */
+      /** The endpoint, or the issuer if its metadata could not be fetched. */
       readonly server: string
       readonly cause: UnavailableError
-      /** Whether it is the server that refuses our own credentials. */
+      /** Whether the server rejected the credentials of this API. */
       readonly unauthorized: boolean
-      /** The circuit of the caller's lane after the failure. While it is `open`, callers get 503 and the server is not asked. */
+      /** The state of the circuit breaker after the failure. While it is `open`, requests are answered 503 and the server is not asked. */
       readonly circuit: 'closed' | 'half-open' | 'open'
-      /** In how many seconds the server may be asked again. 0 while the circuit is closed. */
+      /** Time until the server is asked again. In seconds. 0 while the circuit is closed. */
       readonly retryAfter: Seconds
     }
   | { readonly type: 'recovered'; readonly server: string }
 
 export type IntrospectionListener = (event: IntrospectionEvent) => void
-
-/** Tells a listener. What it throws, or rejects with, is its own affair. */
-export function notify<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
-  if (listener === undefined) return
-  try {
-    ignoreRejection(listener(event))
-  } catch {}
-}

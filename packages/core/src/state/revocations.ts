@@ -20,9 +20,10 @@ export type RevokedName =
   | {
       readonly subject: string
       /**
-       * In seconds since the epoch: tokens with an earlier `iat` are rejected. Default: now and the clock tolerance, so
-       * that the clock of an issuer that runs ahead saves no token. For as long, new tokens of the subject are rejected, too:
-       * give the exact time if it signs in again at once. Tokens without `iat` are rejected until the entry ends.
+       * In seconds since the epoch: tokens with an earlier `iat` are rejected. Default of `gate.revoke`: now plus the
+       * `clockTolerance` of its verifier, because the clock of the issuer may be ahead; of the store: now plus 30. For as long, new
+       * tokens of the subject are rejected, too: give the exact time if it signs in again at once. Tokens without `iat` are
+       * rejected until the entry ends.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined
@@ -52,8 +53,6 @@ export interface MemoryRevocationsOptions {
   max?: number | undefined
   /** The longest time that any token lives, in seconds, 60 to 315,360,000. Entries without `expiresAt` end after it. Default 31,536,000 (a year). */
   maxTokenLifetime?: Seconds | undefined
-  /** How far the issuer's clock may be ahead, in seconds, 0 to 300. Default 30. */
-  clockTolerance?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
@@ -72,6 +71,8 @@ export function memoryRevocations(options: MemoryRevocationsOptions = {}): Revoc
   return new MemoryRevocations(options)
 }
 
+/** How far the clock of an issuer may be ahead, if the entry does not say. */
+const CLOCK_TOLERANCE: Seconds = 30
 /** How much longer than `exp` a verifier may accept a token: the largest clock tolerance. */
 const MAX_TOLERANCE: Seconds = 300
 const YEAR: Seconds = 31_536_000
@@ -94,7 +95,6 @@ interface Entry {
 class MemoryRevocations implements RevocationStore {
   readonly #max: number
   readonly #maxTokenLifetime: Seconds
-  readonly #clockTolerance: Seconds
   readonly #now: () => Seconds
   /** By the SHA-256 of the token. */
   readonly #tokens = new Map<string, Entry>()
@@ -105,22 +105,12 @@ class MemoryRevocations implements RevocationStore {
   #checkedAllAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MemoryRevocationsOptions) {
-    const read = readOptions('memoryRevocations', options, [
-      'max',
-      'maxTokenLifetime',
-      'clockTolerance',
-      'now',
-    ])
+    const read = readOptions('memoryRevocations', options, ['max', 'maxTokenLifetime', 'now'])
     this.#max = assertInteger('max', read.max, { preset: 1_000_000, min: 1, max: 10_000_000 })
     this.#maxTokenLifetime = assertNumber('maxTokenLifetime', read.maxTokenLifetime, {
       preset: YEAR,
       min: 60,
       max: 10 * YEAR,
-    })
-    this.#clockTolerance = assertNumber('clockTolerance', read.clockTolerance, {
-      preset: 30,
-      min: 0,
-      max: 300,
     })
     const now = assertFunction('now', read.now, systemNow)
     this.#now = () => secondsOf(now)
@@ -139,7 +129,7 @@ class MemoryRevocations implements RevocationStore {
     if (tokenHash !== undefined) this.#add(this.#tokens, tokenHash, expiresAt)
     if (tokenId !== undefined) this.#addName('tokenIds', tokenId, issuer, expiresAt)
     if (subject !== undefined) {
-      const before = issuedBefore ?? this.#now() + this.#clockTolerance
+      const before = issuedBefore ?? this.#now() + CLOCK_TOLERANCE
       this.#addName('subjects', subject, issuer, expiresAt, before)
     }
   }

@@ -1,4 +1,4 @@
-/** An LRU cache around any verifier, with one verification in flight for each token. */
+/** Caches the results of any verifier in an LRU, with a single flight for each token. */
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
@@ -7,23 +7,25 @@ import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
+import { validateResult } from './checked.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
-  type CanVerify,
   type Inactive,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
-  validateResult,
 } from './verifier.ts'
+import { WrappingVerifier } from './wrapping.ts'
 
 export interface CacheOptions {
-  /** How long a result may be used, in seconds, up to 86,400: how long a revocation elsewhere may go unseen. */
+  /**
+   * How long a result is used. In seconds, 0.001–86,400. A token that is revoked elsewhere is accepted until its entry expires.
+   */
   ttl: Seconds
-  /** How long a refusal may be used, in seconds, up to 86,400. Default 0: refusals are not kept. */
+  /** How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. */
   negativeTtl?: Seconds | undefined
-  /** How many results are kept at most, 1 to 1,000,000. Default 10,000. Refusals have room of their own, a tenth of it. */
+  /** The maximum number of results, 1–1,000,000. Default 10,000. Rejections have a cache of their own, a tenth as large. */
   max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
@@ -31,16 +33,19 @@ export interface CacheOptions {
 
 interface Kept<V> {
   readonly verification: V
-  /** By the monotonic clock, in seconds. */
+  /** When the entry expires, by the monotonic clock. In seconds. */
   readonly until: number
 }
 
 /**
- * Keeps the results of a verifier, bounded in number and in time, and never past the `expiresAt` of a result.
+ * Caches the results of a verifier, but never beyond the `expiresAt` of a result. Failures of the verifier are not cached.
  *
- * A result is kept under the SHA-256 of the token; identities are frozen, for requests share them. Concurrent
- * requests with the same token wait for one verification. That the verifier could not tell is never kept.
- * @throws TypeError where an option is impossible
+ * The key is the SHA-256 of the token. Identities are frozen, because requests share them. Concurrent requests with the same
+ * token wait for one verification.
+ *
+ * @example
+ * const verifier = cached(sessions, { ttl: 60 })
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function cached<I extends Identity<unknown> = Identity>(
   verifier: TokenVerifier<I>,
@@ -61,7 +66,7 @@ export interface CacheLimits {
 const DAY = 86_400
 const MAX_IN_FLIGHT = 20_000
 
-/** Checks the limits of a cache; without `ttl` a result is kept as long as it is good. */
+/** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
 export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   return {
     ttl:
@@ -73,15 +78,15 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   }
 }
 
-/** The limits of a cache that is off unless it is given, and then has a `ttl`. */
+/** Checks an option `cache` that must have a `ttl`. */
 export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
   if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
   return cacheLimits(read)
 }
 
-export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
-  readonly #verifier: TokenVerifier<I>
+/** A verifier with a cache in front of it. */
+export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
   readonly #now: () => number
   readonly #active: Lru<Kept<Active<I>>>
@@ -89,26 +94,18 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   readonly #inFlight = new InFlight<Verification<I>>(MAX_IN_FLIGHT)
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
-    this.#verifier = verifier
+    super(verifier)
     this.#limits = limits
     this.#now = now
     this.#active = lru({ max: limits.max })
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
   }
 
-  canVerify(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify> {
-    return this.#verifier.canVerify?.(token, presented)
-  }
-
-  get issuers(): readonly string[] {
-    return this.#verifier.issuers ?? []
-  }
-
   verify(token: string, presented = new PresentedToken(token)): Verification<I> | Promise<Verification<I>> {
     return mapMaybe(presented.hash, (hash) => this.#verify(hash, presented))
   }
 
-  getCached(hash: string): Active<I> | undefined {
+  override getCached(hash: string): Active<I> | undefined {
     const kept = this.#active.get(hash)
     if (kept === undefined) return undefined
     if (this.#isUsable(kept)) return kept.verification
@@ -116,35 +113,19 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
     return undefined
   }
 
-  isStillValid(verification: Active<I>): boolean {
-    return this.#verifier.isStillValid?.(verification) ?? true
-  }
-
-  get backgroundWork(): Promise<unknown> | undefined {
-    return this.#verifier.backgroundWork
-  }
-
-  async ready(): Promise<void> {
-    await this.#verifier.ready?.()
-  }
-
-  close(): void {
-    this.#verifier.close?.()
-  }
-
-  describe(): object {
+  override describe(): object {
     const cache = { max: this.#limits.max, entries: this.#active.size + this.#inactive.size }
-    return { ...this.#verifier.describe?.(), cache }
+    return { ...super.describe(), cache }
   }
 
   #verify(key: string, presented: PresentedToken): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
     const began = monotonic()
-    const result = this.#verifier.verify(presented.text, presented)
+    const result = this.inner.verify(presented.text, presented)
     if (!isPromiseLike(result)) return this.#keep(key, result, began)
     const settle = (settled: Verification<I>) =>
-      // So late that another one may have begun since, and ended: which is newer, nobody knows.
+      // After SHARED_FOR another verification may have begun and ended. This result may be the older one: do not cache it.
       monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began) : validateResult(settled, this.#now)
     return this.#inFlight.add(key, Promise.resolve(result).then(settle))
   }
@@ -152,8 +133,8 @@ export class Cache<I extends Identity<unknown>> implements TokenVerifier<I> {
   #find(key: string): Verification<I> | undefined {
     const active = this.getCached(key)
     if (active !== undefined) return active
-    const refused = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
-    return refused !== undefined && monotonic() < refused.until ? refused.verification : undefined
+    const rejected = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
+    return rejected !== undefined && monotonic() < rejected.until ? rejected.verification : undefined
   }
 
   #isUsable({ verification, until }: Kept<Active<I>>): boolean {

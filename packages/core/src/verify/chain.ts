@@ -4,17 +4,18 @@ import { base64url } from 'jose'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
+import { describeProblem, isValidated } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
   allBackgroundWork,
   type CanVerify,
-  describeProblem,
   type Inactive,
   inactive,
   isInactive,
-  isValidated,
+  largestTolerance,
   type TokenVerifier,
   tokenVerifier,
   type Verification,
@@ -67,6 +68,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       ownership(member, presented),
       (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, presented),
     )
+  }
+
+  get clockTolerance(): Seconds | undefined {
+    return largestTolerance(this.#members)
   }
 
   get issuers(): readonly string[] {

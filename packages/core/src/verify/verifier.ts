@@ -1,16 +1,13 @@
-/** The contract of step 2: from the text of a token to an identity. */
+/** The interface of stage 2: from a token to the identity behind it (RFC 6750 §2). */
 
-import { secondsOf, now as systemNow } from '../lib/clock.ts'
-import { getOwn, isObject } from '../lib/json.ts'
-import { type Identity, withSource, wrongMember } from '../model/identity.ts'
-import { REASONS } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import type { Identity } from '../model/identity.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
-import { type Active, inactive, isMade, type Verification } from './verification.ts'
+import type { Active, Verification } from './verification.ts'
 
 /**
- * Tells what a token is worth. Whatever it throws or rejects with means that it could not tell: 503, never 401.
+ * Verifies access tokens. Throw, or reject, if a token could not be checked, for example because a database is down: the
+ * gate answers 503, never 401.
  *
  * @example
  * const verifier: TokenVerifier = {
@@ -24,38 +21,63 @@ import { type Active, inactive, isMade, type Verification } from './verification
  */
 export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /**
+   * Verifies a token. If it throws or rejects, the answer is 503.
    * @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1)
-   * @param presented what is known of the token, such as its `hash`. Hand it on if you wrap another verifier: it saves
-   *   decoding the token again
+   * @param presented what is known of the token, such as its `hash`. Pass it on if you wrap another verifier, so that it
+   *   does not decode the token again
    */
   verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>>
   /**
-   * What is at hand for the token with this SHA-256, and may still be used. Asked before the text of the token is looked
-   * at: only a token that was verified may be known. Default: nothing is at hand.
+   * Returns the cached result for the SHA-256 of a token, if it is still valid. Must be synchronous. Called before the
+   * syntax of the token is checked, so return only results of verified tokens. Default: nothing is cached.
    */
   getCached?(hash: string): Active<I> | undefined
   /**
-   * Whether a token, by its text, is this verifier's to judge and nobody else's, asked by `chain`; `false`: it is not for
-   * this one at all; `undefined`, the default: it may be. A verifier that has to wait for that gives a promise.
+   * Called by `chain`. `true`: only this verifier may handle the token. `false`: it cannot. `undefined` (default): it may.
+   * May return a promise. If it throws, the answer is 503.
    */
   canVerify?(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify>
-  /** The issuers whose tokens it takes, for the metadata of a protected resource (RFC 9728 §2). Default: none is named. */
+  /** The issuers of accepted tokens, for the metadata of a protected resource (RFC 9728 §2). Default: none. */
   readonly issuers?: readonly string[]
-  /** Asked by a cache before it uses a result again: if it does not hold, the token is verified anew. Default: it does. */
+  /**
+   * How far the clock of an issuer may be ahead, in seconds. When all tokens of a subject are revoked, those with an `iat`
+   * up to so much later are rejected, too. Default 30.
+   */
+  readonly clockTolerance?: Seconds | undefined
+  /**
+   * Whether a cached result is still valid, for example its signing key is still published. `false` forces
+   * re-verification. Default `true`.
+   */
   isStillValid?(verification: Active<I>): boolean
-  /** What goes on in the background, such as a refresh of keys: a runtime that freezes between requests must wait for it. */
+  /** Pending background work, such as a key refresh. It is passed to `waitUntil` on runtimes that freeze between requests. */
   readonly backgroundWork?: Promise<unknown> | undefined
-  /** Has at hand what verifying needs. Rejects where that cannot be had. Default: nothing is needed. */
+  /** Fetches what verification needs, such as keys, ahead of the first request. Rejects if it cannot. Default: does nothing. */
   ready?(): Promise<void>
-  /** Ends what is under way, and asks nobody any more. Default: nothing is. */
+  /** Aborts pending requests and stops fetching. Default: does nothing. */
   close?(): void
-  /** How it is set up and what it holds, as plain data without secrets, for operators. Default: nothing is told. */
+  /** Returns the configuration and the state as plain data without secrets, for operators. Default: an empty object. */
   describe?(): object
 }
 
+/** How far the clock of an issuer may be ahead, if its verifier does not say. */
+const DEFAULT_TOLERANCE: Seconds = 30
+
+/** Whether a verifier handles a token: it alone, not at all, or possibly (`undefined`). */
 export type CanVerify = boolean | undefined
 
-/** What goes on in the background for any of them. */
+type Tolerant = Pick<TokenVerifier<Identity<unknown>>, 'clockTolerance'>
+
+/** Returns the clock tolerance of a verifier, in seconds, or the default if it does not give one. */
+export function toleranceOf({ clockTolerance }: Tolerant): Seconds {
+  return isNumericDate(clockTolerance) ? clockTolerance : DEFAULT_TOLERANCE
+}
+
+/** Returns the largest clock tolerance of several verifiers, in seconds. `undefined` if there is no verifier. */
+export function largestTolerance(verifiers: readonly Tolerant[]): Seconds | undefined {
+  return verifiers.length === 0 ? undefined : Math.max(...verifiers.map(toleranceOf))
+}
+
+/** Returns the pending background work of several verifiers. */
 export function allBackgroundWork(
   verifiers: readonly Pick<TokenVerifier<Identity<unknown>>, 'backgroundWork'>[],
 ): Promise<unknown> | undefined {
@@ -63,7 +85,10 @@ export function allBackgroundWork(
   return all.length === 0 ? undefined : Promise.allSettled(all)
 }
 
-/** The check of an option that takes a verifier. */
+/**
+ * Checks an option that is a verifier.
+ * @throws TypeError if it has no method `verify`
+ */
 export function tokenVerifier<I extends Identity<unknown>>(
   name: string,
   value: TokenVerifier<I>,
@@ -73,70 +98,3 @@ export function tokenVerifier<I extends Identity<unknown>>(
 }
 
 export { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
-
-/** From when on a result is good no more, by the clock of whoever judged it. */
-interface Expiry {
-  readonly at: Seconds
-  now(): number
-}
-
-/** What our own verifiers gave, and what was checked: but for its end it need not be checked again. */
-const checked = new WeakMap<object, Expiry | undefined>()
-
-/**
- * The result of a verifier of our own, which has checked it. Its identity is frozen.
- * @param now the verifier's clock, in milliseconds since the epoch
- * @param tolerance how long after its `expiresAt` the verifier would still take the token
- */
-export function markValidated<V extends Verification<Identity<unknown>>>(
-  verification: V,
-  now: () => number = systemNow,
-  tolerance: Seconds = 0,
-): V {
-  const expiresAt = verification.active ? verification.expiresAt : undefined
-  checked.set(
-    Object.freeze(verification),
-    expiresAt === undefined ? undefined : { at: expiresAt + tolerance, now },
-  )
-  return verification
-}
-
-/** Whether a result is of a verifier of our own: then it is the same object wherever it is used. */
-export function isValidated(verification: object): boolean {
-  return checked.has(verification) || isMade(verification)
-}
-
-/**
- * What a verifier gave, frozen, if it is what the contract asks for; `expired` where its `expiresAt` is past.
- * @throws UnavailableError where it is something else: then nothing is known of the token
- */
-export function validateResult<I extends Identity<unknown>>(
-  given: Verification<I>,
-  now: () => number,
-): Verification<I> {
-  const end = checked.get(given)
-  if (end !== undefined && secondsOf(end.now) >= end.at) return inactive('expired')
-  if (end !== undefined || isValidated(given)) return given
-  const problem = describeProblem(given)
-  if (problem !== undefined) throw new UnavailableError(`The verifier gave ${problem}`)
-  // A copy has own members only: these may be a getter's.
-  if (!given.active) return markValidated({ ...given, active: false, reason: given.reason })
-  const expiresAt = given.expiresAt ?? (getOwn(given.identity, 'expiresAt') as Seconds | undefined)
-  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return markValidated({ ...given, active: true, identity: withSource(given.identity), expiresAt }, now)
-}
-
-/** What is wrong with what a verifier gave. */
-export function describeProblem(given: unknown): string | undefined {
-  if (!isObject(given)) return 'no verification'
-  if (given.active === false)
-    return REASONS.includes(given.reason as never) ? undefined : 'a "reason" that is not in the list'
-  if (given.active !== true) return 'an "active" that is neither true nor false'
-  if (given.expiresAt !== undefined && !isNumericDate(given.expiresAt))
-    return 'an "expiresAt" that is no date in seconds since the epoch'
-  if (!isObject(given.identity)) return 'no identity'
-  const wrong = wrongMember(given.identity)
-  return wrong === undefined
-    ? undefined
-    : `an identity with a "${wrong}" that is missing, or of the wrong type`
-}

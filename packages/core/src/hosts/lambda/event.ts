@@ -1,7 +1,8 @@
 /** Events of AWS Lambda as requests: what API Gateway (REST and HTTP), load balancers and function URLs send. */
 
 import { getOwn, isObject } from '../../lib/json.ts'
-import { FormTooLong, MAX_FORM, type RequestLike } from '../../request/request.ts'
+import { FormTooLong, MAX_FORM } from '../../request/fetch.ts'
+import type { RequestLike } from '../../request/request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
 export interface LambdaEvent {

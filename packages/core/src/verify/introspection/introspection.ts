@@ -17,14 +17,16 @@ import {
 } from '../../net/circuit-breaker.ts'
 import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
 import { Semaphore } from '../../net/semaphore.ts'
-import { type IntrospectionListener, notify } from '../../observe/events.ts'
+import type { IntrospectionListener } from '../../observe/events.ts'
+import { notify } from '../../observe/notify.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { markValidated } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, isInactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */
@@ -193,6 +195,10 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
     this.#connections = new KeptConnections(this.#fetch)
     this.#now = now
+  }
+
+  get clockTolerance(): Seconds {
+    return this.#clockTolerance
   }
 
   get issuers(): readonly string[] {

@@ -6,6 +6,7 @@ import { isPromiseLike } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
+import { markValidated } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
@@ -13,14 +14,7 @@ import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { type CallerKind, callerOf } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
-import {
-  type Active,
-  type Inactive,
-  inactive,
-  isInactive,
-  markValidated,
-  type TokenVerifier,
-} from '../verifier.ts'
+import { type Active, type Inactive, inactive, isInactive, type TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
@@ -79,6 +73,10 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 
   canVerify(token: string, presented = new PresentedToken(token)): boolean {
     return presented.unverifiedIssuer === this.#policy.issuer
+  }
+
+  get clockTolerance(): Seconds {
+    return this.#policy.clockTolerance
   }
 
   get issuers(): readonly string[] {

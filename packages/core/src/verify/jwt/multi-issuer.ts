@@ -11,6 +11,7 @@ import {
   type Active,
   allBackgroundWork,
   isInactive,
+  largestTolerance,
   type TokenVerifier,
   type Verification,
 } from '../verifier.ts'
@@ -103,6 +104,10 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   canVerify(token: string, presented = new PresentedToken(token)): boolean {
     const issuer = presented.unverifiedIssuer
     return issuer !== undefined && this.#source.owns(issuer)
+  }
+
+  get clockTolerance(): Seconds | undefined {
+    return largestTolerance(this.#source.all())
   }
 
   get issuers(): readonly string[] {

@@ -4,7 +4,7 @@ import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn, isObject } from '../../lib/json.ts'
-import { isPromiseLike } from '../../lib/promise.ts'
+import { mapMaybe } from '../../lib/promise.ts'
 import {
   createIdentity,
   IDENTITY_MEMBERS,
@@ -15,8 +15,10 @@ import {
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { markValidated } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import { WrappingVerifier } from '../wrapping.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
 /** What a lookup returns for a valid token: the members of its identity. */
@@ -56,30 +58,53 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('opaque', options, ['lookup', 'prefix', 'cache', 'now'])
   if (typeof read.lookup !== 'function') throw new TypeError('"lookup" must be a function')
-  const { lookup } = read
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
   const now = assertFunction('now', read.now, systemNow)
+  const bare = new LookupVerifier(read.lookup, prefix, now)
+  const verifier = read.cache === undefined ? bare : new Cache(bare, givenLimits(read.cache), now)
+  return prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix)
+}
 
-  const judge = (found: OpaqueToken<Claims> | null) =>
-    found === null ? inactive('unknown_token') : verificationOf(found, now)
+class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
+  readonly #lookup: OpaqueOptions<Claims>['lookup']
+  readonly #prefix: string | undefined
+  readonly #now: () => number
 
-  function find(token: string, hash: string): Verified<Claims> {
-    const found = lookup(token, hash)
-    return isPromiseLike(found) ? Promise.resolve(found).then(judge) : judge(found)
+  constructor(lookup: OpaqueOptions<Claims>['lookup'], prefix: string | undefined, now: () => number) {
+    this.#lookup = lookup
+    this.#prefix = prefix
+    this.#now = now
   }
 
-  function verify(token: string, { hash } = new PresentedToken(token)): Verified<Claims> {
-    return typeof hash === 'string' ? find(token, hash) : hash.then((digest) => find(token, digest))
+  verify(token: string, presented = new PresentedToken(token)): Verified<Claims> {
+    return mapMaybe<string, Verification<Identity<Claims>>>(presented.hash, (hash) =>
+      mapMaybe<OpaqueToken<Claims> | null, Verification<Identity<Claims>>>(
+        this.#lookup(token, hash),
+        (found) => (found === null ? inactive('unknown_token') : verificationOf(found, this.#now)),
+      ),
+    )
   }
 
-  const looked: TokenVerifier<Identity<Claims>> =
-    read.cache === undefined ? { verify } : new Cache({ verify }, givenLimits(read.cache), now)
-  if (prefix === undefined) return looked
-  const owns = (token: string) => hasPrefix(token, prefix)
-  return {
-    ...(looked.getCached !== undefined && { getCached: (hash) => looked.getCached?.(hash) }),
-    canVerify: owns,
-    verify: (token, presented) => (owns(token) ? looked.verify(token, presented) : inactive('unknown_token')),
+  describe(): object {
+    return { kind: 'opaque', prefix: this.#prefix }
+  }
+}
+
+/** Rejects tokens of another form before they reach the cache or the lookup. */
+class PrefixVerifier<Claims> extends WrappingVerifier<Identity<Claims>> {
+  readonly #prefix: string
+
+  constructor(inner: TokenVerifier<Identity<Claims>>, prefix: string) {
+    super(inner)
+    this.#prefix = prefix
+  }
+
+  override canVerify(token: string): boolean {
+    return hasPrefix(token, this.#prefix)
+  }
+
+  verify(token: string, presented?: PresentedToken): Verified<Claims> {
+    return this.canVerify(token) ? this.inner.verify(token, presented) : inactive('unknown_token')
   }
 }
 

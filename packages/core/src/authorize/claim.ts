@@ -1,0 +1,24 @@
+/** Requires the value of a claim (RFC 7519 §4). */
+
+import { getOwn, isObject } from '../lib/json.ts'
+import { type Rule, simpleRule } from './requirement.ts'
+
+type ClaimValue = string | number | boolean
+
+/**
+ * Requires a claim to have one of these values, or to be an array that contains one of them. Otherwise the answer is 403.
+ * @throws TypeError if there is no name or no value, or a value is not a string, number or boolean
+ */
+export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimValue[]]): Rule {
+  if (typeof name !== 'string' || name === '') throw new TypeError('"claim" must have a name')
+  if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
+    throw new TypeError('"claim" must have one value or several, each a string, number or boolean')
+  const wanted: readonly unknown[] = values
+  return simpleRule(
+    ({ claims }) => {
+      const value = isObject(claims) ? getOwn(claims, name) : undefined
+      return (Array.isArray(value) ? value : [value]).some((item) => wanted.includes(item))
+    },
+    { reason: 'insufficient_scope', detail: `the claim ${name} is not what is needed` },
+  )
+}

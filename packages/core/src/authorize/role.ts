@@ -1,0 +1,17 @@
+/** Requires a role (RFC 9068 §2.2.3.1). */
+
+import { assertSingle, type Rule, simpleRule } from './requirement.ts'
+
+/**
+ * Requires one role, compared exactly. Without it the answer is 403, and the challenge names no scope, because a new token
+ * would not help.
+ * @throws TypeError if it is not a non-empty string
+ */
+export function role(name: string, ...more: readonly never[]): Rule {
+  if (typeof name !== 'string' || name === '') throw new TypeError('"role" must be a non-empty string')
+  assertSingle('role', more)
+  return simpleRule(({ roles }) => roles.includes(name), {
+    reason: 'insufficient_scope',
+    detail: `the role ${name} is needed`,
+  })
+}

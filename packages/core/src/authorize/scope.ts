@@ -1,0 +1,23 @@
+/** Requires a scope (RFC 6749 §3.3). */
+
+import { isScopeToken } from '../lib/syntax.ts'
+import { assertSingle, type Rule, simpleRule, toBoolean } from './requirement.ts'
+
+/**
+ * Requires one scope, compared exactly (RFC 6749 §3.3), or another scope that implies it according to `scopeImplies`.
+ *
+ * @example
+ * auth.authorize(allOf(scope('read'), scope('write')))
+ * @throws TypeError if it is not one scope-token
+ */
+export function scope(name: string, ...more: readonly never[]): Rule {
+  if (!isScopeToken(name))
+    throw new TypeError('"scope" must be one scope-token (RFC 6749 §3.3). Pass several as separate arguments')
+  assertSingle('scope', more)
+  return simpleRule(
+    ({ scopes }, { implies }) =>
+      scopes.includes(name) ||
+      (implies !== undefined && scopes.some((granted) => toBoolean(implies(granted, name), 'scopeImplies'))),
+    { reason: 'insufficient_scope', detail: `the scope ${name} is needed`, scopes: [name] },
+  )
+}

@@ -1,0 +1,43 @@
+/** Requires a stronger or more recent authentication of the user (RFC 9470). */
+
+import { assertInteger } from '../lib/assert.ts'
+import { isScopeToken } from '../lib/syntax.ts'
+import type { Seconds } from '../model/units.ts'
+import { assertSingle, type Rule, simpleRule } from './requirement.ts'
+
+/**
+ * Requires one of these authentication context classes. List the preferred one first. Otherwise the answer is 401
+ * `insufficient_user_authentication` with `acr_values` (RFC 9470 §3).
+ * @throws TypeError if there is none, or one contains a character that `acr_values` does not allow
+ */
+export function acr(...values: readonly [string, ...string[]]): Rule {
+  if (values.length === 0 || !values.every(isScopeToken))
+    throw new TypeError('"acr" must have one value or several, each without spaces and quotes')
+  return simpleRule((identity) => identity.acr !== undefined && values.includes(identity.acr), {
+    reason: 'insufficient_user_authentication',
+    acrValues: [...values],
+  })
+}
+
+/** How far in the future an authentication may seem to be, because clocks differ. */
+const MAX_SKEW: Seconds = 300
+
+/**
+ * Requires an authentication that is at most this old, according to `auth_time`. Otherwise the answer is 401
+ * `insufficient_user_authentication` with `max_age` (RFC 9470 §3).
+ * @param seconds a whole number, 0–31,536,000
+ * @throws TypeError if it is not
+ */
+export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
+  if (seconds === undefined) throw new TypeError('"maxAge" must be a whole number of seconds')
+  const age = assertInteger('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
+  assertSingle('maxAge', more)
+  return simpleRule(
+    ({ authenticatedAt: at }, { now }) => {
+      if (at === undefined) return false
+      const passed = now() - at
+      return passed <= age && passed >= -MAX_SKEW
+    },
+    { reason: 'insufficient_user_authentication', maxAge: age },
+  )
+}

@@ -1,0 +1,57 @@
+/** Finds a token in the parameter `access_token` of the query or of a form (RFC 6750 §2.2, §2.3). */
+
+import { getOwn, isObject } from '../lib/json.ts'
+import { isPromiseLike } from '../lib/promise.ts'
+import type { Rejection } from '../model/rejection.ts'
+import { FormTooLong } from '../request/fetch.ts'
+import { type RequestLike, requestTarget } from '../request/request.ts'
+import { type Found, MALFORMED, MULTIPLE, NONE, TOO_LONG, tokenOf } from './found.ts'
+
+const PARAMETER = 'access_token'
+const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
+const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
+const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
+
+/** Finds a token in the query. */
+export function inQuery(request: RequestLike): Found {
+  const [, query] = requestTarget(request)
+  return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query')
+}
+
+/** Finds a token in a form body. */
+export function inForm(request: RequestLike): Found | Promise<Found> {
+  const type = request.header('content-type')
+  // A body parser used one of the two types, and it is unknown which one.
+  if (Array.isArray(type) && type.length > 1) return MALFORMED
+  if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
+  const fields = request.form?.()
+  if (!isPromiseLike(fields)) return inFields(fields)
+  return Promise.resolve(fields).then(inFields, (cause) => {
+    if (cause instanceof FormTooLong) return TOO_LONG
+    throw cause
+  })
+}
+
+function inFields(fields: unknown): Found {
+  if (fields instanceof URLSearchParams) {
+    const found = inParameters(fields, 'form')
+    return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED
+  }
+  if (!isObject(fields)) return UNPARSED
+  const value = getOwn(fields, PARAMETER)
+  if (value === undefined) return NONE
+  if (Array.isArray(value)) return MULTIPLE
+  if (typeof value !== 'string') return MALFORMED
+  return isAscii(JSON.stringify(fields)) ? tokenOf(value, 'form') : MALFORMED
+}
+
+/** A form that contains a token is ASCII only (RFC 6750 §2.2). */
+function isAscii(text: string): boolean {
+  return /^\p{ASCII}*$/u.test(text)
+}
+
+function inParameters(parameters: URLSearchParams, source: 'query' | 'form'): Found {
+  const values = parameters.getAll(PARAMETER)
+  if (values.length > 1) return MULTIPLE
+  return values[0] === undefined ? NONE : tokenOf(values[0], source)
+}

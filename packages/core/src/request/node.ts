@@ -1,0 +1,109 @@
+/** Requests of `node:http`, also as Express and Koa extend them. */
+
+import { isLoopback } from '../lib/url.ts'
+import type { RequestLike } from './request.ts'
+
+/** The part of a `node:http` request that is read. */
+export interface NodeRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly rawHeaders?: readonly string[]
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly socket?:
+    | {
+        readonly encrypted?: boolean
+        readonly remoteAddress?: string | undefined
+        readonly localAddress?: string | undefined
+      }
+    | undefined
+  /** HTTP/2, where a body needs no `Content-Length`. */
+  readonly stream?: { readonly endAfterHeaders?: boolean } | undefined
+}
+
+/** What Express and Koa add to a request, according to the proxies that they trust. */
+export interface FrameworkRequest {
+  readonly originalUrl?: string
+  readonly secure?: boolean
+  readonly ip?: string | undefined
+  readonly body?: unknown
+}
+
+/**
+ * Translates a `node:http` request, so that a gate can read it.
+ *
+ * Node keeps only the first of several `Authorization` lines in `headers`, so the number of lines is taken from
+ * `rawHeaders`. The value is taken from `headers`, because an earlier middleware may have set or removed it.
+ * @param framework the request object of Express or Koa. Default: `request`, which Express extends
+ */
+export function fromNodeRequest(
+  request: NodeRequest,
+  framework: FrameworkRequest = request as object,
+): RequestLike {
+  return new NodeRequestLike(request, framework)
+}
+
+/** Header fields by which a proxy says that it forwarded the request. */
+const FORWARDED = [
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+]
+
+class NodeRequestLike implements RequestLike {
+  readonly #request: NodeRequest
+  readonly #framework: FrameworkRequest
+
+  constructor(request: NodeRequest, framework: FrameworkRequest) {
+    this.#request = request
+    this.#framework = framework
+  }
+
+  header(name: string): string | readonly string[] | undefined {
+    const { headers, rawHeaders } = this.#request
+    const value = headers[name]
+    if (value === undefined || rawHeaders === undefined) return value
+    let line: string | undefined
+    let lines: string[] | undefined
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const field = rawHeaders[index]
+      if (field?.length !== name.length || field.toLowerCase() !== name) continue
+      const next = rawHeaders[index + 1] ?? ''
+      if (line === undefined) line = next
+      else if (lines === undefined) lines = [line, next]
+      else lines.push(next)
+    }
+    return lines ?? value
+  }
+
+  get method(): string | undefined {
+    return this.#request.method
+  }
+
+  get url(): string | undefined {
+    return this.#framework.originalUrl ?? this.#request.url
+  }
+
+  get secure(): boolean {
+    return this.#framework.secure ?? this.#request.socket?.encrypted === true
+  }
+
+  get loopback(): boolean {
+    const { socket, headers } = this.#request
+    const { ip = socket?.remoteAddress } = this.#framework
+    if (FORWARDED.some((name) => headers[name] !== undefined)) return false
+    return [ip, socket?.remoteAddress, socket?.localAddress].every(
+      (address) => typeof address === 'string' && isLoopback(address),
+    )
+  }
+
+  get hasBody(): boolean {
+    return this.#request.stream?.endAfterHeaders === false
+  }
+
+  form(): unknown {
+    return this.#framework.body
+  }
+}

@@ -1,0 +1,33 @@
+/** The view of a `node:http` request. */
+
+import { fromNodeRequest, type RequestLike } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { createExtract } from '#core/extract/extract.ts'
+import type { Rejection } from '#core/model/rejection.ts'
+
+const inHeader = createExtract()
+const extract = (request: RequestLike): string | Rejection => {
+  const found = inHeader(request)
+  if (found instanceof Promise) throw new TypeError('a header is at hand')
+  return 'reason' in found ? found : found.token
+}
+
+describe('fromNodeRequest', () => {
+  const rawHeaders = (...lines: string[]) => lines.flatMap((value) => ['AuthorizatioN', value])
+
+  it('sees several lines where Node keeps the first only', () => {
+    const request = { headers: { authorization: 'Bearer a' }, rawHeaders: rawHeaders('Bearer a', 'Bearer b') }
+    expect(extract(fromNodeRequest(request))).toEqual({ reason: 'multiple_credentials' })
+  })
+
+  it('takes the value that a middleware before it has set, and heeds that it was removed', () => {
+    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer b' }, rawHeaders: [] }))).toBe('b')
+    expect(extract(fromNodeRequest({ headers: {}, rawHeaders: rawHeaders('Bearer a') }))).toEqual({
+      reason: 'no_credentials',
+    })
+  })
+
+  it('works without rawHeaders, as in simulated requests', () => {
+    expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer a' } }))).toBe('a')
+  })
+})
