@@ -55,8 +55,75 @@ describe('the workflows', () => {
     for (const line of uses) expect(line).toMatch(/uses: [\w.-]+\/[\w./-]+@[\da-f]{40} # v\d+\.\d+\.\d+$/)
   })
 
+  it('use no action except those of GitHub that check out and install Node (ATK20)', () => {
+    const actions = linesWith(/\buses:/, workflows).map((line) => /uses: ([^@]+)@/.exec(line)?.[1])
+    expect([...new Set(actions)].sort()).toEqual(['actions/checkout', 'actions/setup-node'])
+  })
+
   it('may only read the repository (ATK20)', () => {
     for (const path of workflows) expect(read(path)).toMatch(/^permissions:\n {2}contents: read\n(?! )/m)
+  })
+
+  it('have no write permission except the identity of the job that publishes (ATK20)', () => {
+    const writes = linesWith(/^\s*(?:permissions: *\S|[\w-]+: *write)/, workflows)
+    expect(writes.map((line) => line.replace(/:\d+ /, ' '))).toEqual([
+      expect.stringMatching(/^\.github\/workflows\/release\.yml id-token: write\b/),
+    ])
+    const [, publish = ''] = read('.github/workflows/release.yml').split(/^ {2}publish:$/m)
+    expect(publish).toMatch(/^ {4}permissions:\n {6}contents: read\n {6}id-token: write\b/m)
+  })
+
+  it('read no secret and never run the code of a fork with one (ATK20)', () => {
+    expect(linesWith(/\bsecrets\b|pull_request_target|workflow_run|_TOKEN\b/, workflows)).toEqual([])
+  })
+
+  it('keep no credentials in a checkout and restore no cache (ATK20)', () => {
+    for (const path of workflows) {
+      const text = read(path)
+      const count = (pattern: RegExp) => [...text.matchAll(pattern)].length
+      expect(count(/uses: actions\/checkout@.*\n {8}with:\n {10}persist-credentials: false\n/g), path).toBe(
+        count(/uses: actions\/checkout@/g),
+      )
+      expect(
+        count(
+          /uses: actions\/setup-node@.*\n {8}with:\n {10}node-version.*\n {10}package-manager-cache: false\n/g,
+        ),
+        path,
+      ).toBe(count(/uses: actions\/setup-node@/g))
+    }
+  })
+
+  it('run every job of .ci/run on a pull request, and unit on each major version of Node (ATK20)', () => {
+    const [, jobs = ''] = /^JOBS=\((.*)\)$/m.exec(read('.ci/run')) ?? []
+    const ci = read('.github/workflows/ci.yml')
+    const [, others = ''] = /^ +job: \[(.*)\]$/m.exec(ci) ?? []
+    expect(['unit', ...others.split(', ')].sort()).toEqual(jobs.split(' ').sort())
+    expect(ci).toContain('run: bash .ci/run unit\n')
+    expect(ci).toMatch(/^ +node: \[20, 22, 24, 26\]$/m)
+    expect(readJson('package.json').engines.node).toBe(`>=${read('.nvmrc').trim()}`)
+  })
+
+  it('publish with provenance what pnpm packs, after the tests (ATK20)', () => {
+    const release = read('.github/workflows/release.yml')
+    expect(release).toMatch(/^ {2}publish:\n {4}needs: test$/m)
+    expect(linesWith(/\bpublish --/, workflows)).toEqual([
+      expect.stringMatching(/ pnpm@[\d.]+ publish --recursive --access public --provenance\b/),
+    ])
+  })
+})
+
+describe('the updates', () => {
+  it('cover each lock file and the actions (ATK20)', () => {
+    const updates = read('.github/dependabot.yml').matchAll(/package-ecosystem: (\S+)\n {4}directory: (\S+)/g)
+    expect([...updates].map(([, ecosystem, directory]) => `${ecosystem} ${directory}`)).toEqual([
+      'npm /',
+      'npm /test/runtimes',
+      'github-actions /',
+    ])
+  })
+
+  it('need the review of an owner (ATK20)', () => {
+    expect(read('.github/CODEOWNERS')).toMatch(/^\* @bearergate\/[\w-]+$/m)
   })
 })
 
