@@ -132,7 +132,8 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
   type I = V | undefined
   const read = readOptions('createGate', options as Partial<VerifierGateOptions<V, boolean>>, GATE_OPTIONS)
   const { verifier, isOwn } = verifierOf<V>(read)
-  const extract = createExtract(read.tokenFrom)
+  const seconds = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+  const extract = createExtract(read.tokenFrom, seconds)
   /** Only tokens whose text was checked leave a result: whether one is known is asked before its text is checked again. */
   const recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
   const required = read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
@@ -141,7 +142,7 @@ export function createGate<V extends Identity<unknown>>(options: object): unknow
     | DecisionListener<I>
     | undefined
   const now = assertFunction('now', read.now, systemNow)
-  const deadline = new Deadline(assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }))
+  const deadline = new Deadline(seconds)
   const realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
   const optional = assertBoolean('optional', read.optional)
   const requireTls = assertBoolean('requireTls', read.requireTls)
