@@ -41,6 +41,11 @@ export function sourcesOf(name: PackageName): readonly Source[] {
   })
 }
 
+/** The number of lines that are neither blank nor a comment. */
+export function codeLines({ code }: Pick<Source, 'code'>): number {
+  return code.split('\n').filter((line) => line.trim() !== '').length
+}
+
 /** What code imports and re-exports, in any of the ways there are. */
 export function importsOf(code: string, path: string): string[] {
   const found = code.matchAll(/\b(?:from|import|require)\s*\(?\s*(['"`])([^'"`]+)\1/g)

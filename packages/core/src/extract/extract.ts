@@ -5,6 +5,8 @@ import { mapMaybe } from '../lib/promise.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import type { TokenSources } from '../model/credentials.ts'
 import { isRejection } from '../model/rejection.ts'
+import type { Seconds } from '../model/units.ts'
+import { UnreadableForm } from '../request/form.ts'
 import type { RequestLike } from '../request/request.ts'
 import { inCookie } from './cookie.ts'
 import { type Found, MULTIPLE, NONE, TOO_LONG } from './found.ts'
@@ -14,11 +16,15 @@ import { inForm, inQuery } from './parameters.ts'
 /** Finds the token of a request. A promise only if a form has to be read. */
 export type Extract = (request: RequestLike) => Found | Promise<Found>
 
+/** The part of the deadline in which a client must send its form. The rest is left for the verification. */
+const FORM_SHARE = 0.8
+
 /**
  * Creates the function that looks for a token in the configured places.
+ * @param deadline how long a request may wait for its decision. In seconds
  * @throws TypeError if a place is invalid, or none is left
  */
-export function createExtract(sources: TokenSources = {}): Extract {
+export function createExtract(sources: TokenSources = {}, deadline: Seconds = 10): Extract {
   const read = readOptions('tokenFrom', sources, ['header', 'form', 'query', 'cookie'])
   const places: ((request: RequestLike) => Found)[] = []
   if (typeof read.header === 'string') {
@@ -34,7 +40,9 @@ export function createExtract(sources: TokenSources = {}): Extract {
   if (assertBoolean('form', read.form))
     return (request) => {
       const found = places.map((look) => look(request))
-      return mapMaybe<Found, Found>(inForm(request), (form) => onlyOne([...found, form]))
+      return mapMaybe<Found, Found>(inForm(request, deadline * FORM_SHARE), (form) =>
+        onlyOne([...found, form]),
+      )
     }
   if (first === undefined)
     throw new TypeError('"tokenFrom" must leave a place for a token, such as { header: true }')
@@ -46,9 +54,13 @@ function fieldName(option: string, name: string): string {
   throw new TypeError(`"${option}" must be a name of token characters (RFC 9110 §5.6.2)`)
 }
 
-/** Rejects a request with credentials in two places, even if they are malformed (RFC 6750 §2). */
+/**
+ * Rejects a request with credentials in two places, even if they are malformed (RFC 6750 §2). A form that could not be read
+ * counts only if no other place has credentials: a long upload with a good token in its header must pass.
+ */
 function onlyOne(found: readonly Found[]): Found {
   const present = found.filter((item) => !(isRejection(item) && item.reason === 'no_credentials'))
-  if (present.length > 1) return present.includes(TOO_LONG) ? TOO_LONG : MULTIPLE
-  return present[0] ?? found.at(-1) ?? NONE
+  const [first, ...others] = present.filter((item) => !(item instanceof UnreadableForm))
+  if (others.length > 0) return present.includes(TOO_LONG) ? TOO_LONG : MULTIPLE
+  return first ?? present[0] ?? found.at(-1) ?? NONE
 }

@@ -1,11 +1,14 @@
 /** Finds a token in the parameter `access_token` of the query or of a form (RFC 6750 §2.2, §2.3). */
 
+import { raceAbort } from '../lib/abort.ts'
+import { timeout } from '../lib/clock.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { isPromiseLike } from '../lib/promise.ts'
 import type { Rejection } from '../model/rejection.ts'
-import { FormTooLong } from '../request/fetch.ts'
+import type { Seconds } from '../model/units.ts'
+import { FORM_LATE, UnreadableForm } from '../request/form.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
-import { type Found, MALFORMED, MULTIPLE, NONE, TOO_LONG, tokenOf } from './found.ts'
+import { type Found, MALFORMED, MULTIPLE, NONE, tokenOf } from './found.ts'
 
 const PARAMETER = 'access_token'
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
@@ -18,21 +21,23 @@ export function inQuery(request: RequestLike): Found {
   return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query')
 }
 
-/** Finds a token in a form body. */
-export function inForm(request: RequestLike): Found | Promise<Found> {
+/** Finds a token in a form body. Returns an `UnreadableForm` if the client has not sent all of it after `limit` seconds. */
+export function inForm(request: RequestLike, limit: Seconds): Found | Promise<Found> {
   const type = request.header('content-type')
   // A body parser used one of the two types, and it is unknown which one.
   if (Array.isArray(type) && type.length > 1) return MALFORMED
   if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
   const fields = request.form?.()
   if (!isPromiseLike(fields)) return inFields(fields)
-  return Promise.resolve(fields).then(inFields, (cause) => {
-    if (cause instanceof FormTooLong) return TOO_LONG
+  const signal = timeout(limit)
+  return raceAbort(Promise.resolve(fields), signal).then(inFields, (cause) => {
+    if (signal.aborted) return FORM_LATE
     throw cause
   })
 }
 
 function inFields(fields: unknown): Found {
+  if (fields instanceof UnreadableForm) return fields
   if (fields instanceof URLSearchParams) {
     const found = inParameters(fields, 'form')
     return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED

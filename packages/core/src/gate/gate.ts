@@ -176,15 +176,14 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     const { verifier, isOwn } = verifierOf<V>(read)
     this.#verifier = verifier
     this.#isOwn = isOwn
-    this.#extract = createExtract(read.tokenFrom)
+    const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+    this.#deadline = new Deadline(deadline)
+    this.#extract = createExtract(read.tokenFrom, deadline)
     this.#recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
     this.#required =
       read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
     this.#now = assertFunction('now', read.now, systemNow)
     this.#revocations = new RevocationCheck(read, this.#now)
-    this.#deadline = new Deadline(
-      assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 }),
-    )
     this.#realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
     this.#transport = new Transport(read)
     this.#answerPreflight =

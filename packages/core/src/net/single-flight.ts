@@ -1,9 +1,9 @@
-/** What is under way and may be joined, for a while: what does not end keeps nobody from trying anew. */
+/** Single flight: concurrent callers share one pending operation, for a limited time. */
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** How long others may join, in seconds of the monotonic clock. */
+/** How long others may join. After that a new operation begins, because the pending one may never end. In seconds. */
 export const SHARED_FOR: Seconds = 5
 
 interface Entry<T> {
@@ -11,22 +11,23 @@ interface Entry<T> {
   readonly until: number
 }
 
-/** A Map, for its order is that of age; an LRU would clear all of its room each time that the last entry leaves. */
+/** Pending operations by key. A `Map`, because lru-cache clears all of its memory each time that its last entry leaves. */
 export class InFlight<T> {
   readonly #max: number
   readonly #entries = new Map<string, Entry<T>>()
 
-  /** @param max how many are remembered; beyond that the oldest is not joined any more */
+  /** @param max how many operations others can join. Beyond that, the oldest one leaves */
   constructor(max: number) {
     this.#max = max
   }
 
+  /** Returns a pending operation that may be joined. */
   get(key: string): Promise<T> | undefined {
     const entry = this.#entries.get(key)
     return entry !== undefined && monotonic() < entry.until ? entry.promise : undefined
   }
 
-  /** Remembers it until it settles. The same promise, for the caller to await. */
+  /** Adds an operation until it settles, and returns it. */
   add(key: string, promise: Promise<T>): Promise<T> {
     const entry: Entry<T> = { promise, until: monotonic() + SHARED_FOR }
     const settled = () => {

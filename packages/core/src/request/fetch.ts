@@ -1,10 +1,8 @@
 /** Requests of the Fetch standard, whose `Headers` join several field lines with a comma (Fetch §2.2.1). */
 
-import { UnavailableError } from '../model/unavailable.ts'
+import { FORM_ABORTED, FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from './form.ts'
 
-/** The longest form body of a fetch `Request` that is read for a token, in bytes. */
-export const MAX_FORM = 262_144
-
+/** The view of a fetch `Request`. */
 export class FetchRequestLike {
   readonly #request: Request
 
@@ -24,36 +22,30 @@ export class FetchRequestLike {
     return this.#request.url
   }
 
-  /** Some hosts give every request but GET and HEAD a body, if only an empty one. A body that was sent has a type. */
+  /** Some hosts give an empty body to every request except GET and HEAD. A body that a client sent has a type. */
   get hasBody(): boolean {
     const { body, headers } = this.#request
     return body !== null && body !== undefined && headers.has('content-type')
   }
 
-  /** Read from a clone: the handler finds the body as it came. */
-  async form(): Promise<URLSearchParams | undefined> {
+  /** Reads a clone, so that the handler can read the body. */
+  async form(): Promise<URLSearchParams | UnreadableForm | undefined> {
     if (this.#request.bodyUsed || this.#request.body === null) return undefined
     const reader = this.#request.clone().body?.getReader()
     const decoder = new TextDecoder()
     let text = ''
     let length = 0
     while (reader !== undefined) {
-      const { done, value } = await reader.read()
-      if (done) break
-      length += value.byteLength
+      const chunk = await reader.read().catch(() => undefined)
+      if (chunk === undefined) return FORM_ABORTED
+      if (chunk.done) break
+      length += chunk.value.byteLength
       if (length > MAX_FORM) {
         void reader.cancel().catch(() => {})
-        throw new FormTooLong()
+        return FORM_TOO_LONG
       }
-      text += decoder.decode(value, { stream: true })
+      text += decoder.decode(chunk.value, { stream: true })
     }
     return new URLSearchParams(text + decoder.decode())
-  }
-}
-
-/** A form is longer than what is read of one. */
-export class FormTooLong extends UnavailableError {
-  constructor() {
-    super(`The form is longer than ${MAX_FORM} bytes`)
   }
 }

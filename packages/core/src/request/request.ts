@@ -21,7 +21,8 @@ export interface RequestLike {
   readonly hasBody?: boolean | undefined
   /**
    * Returns the fields of a form body: `URLSearchParams`, or the object that a body parser made of it. `undefined` if it was
-   * not parsed. Called only if the gate accepts tokens in forms and the body is one. If it throws, the answer is 503.
+   * not parsed. Called only if the gate accepts tokens in forms and the body is one. If it throws, the answer is 503. If a
+   * promise is still pending after four fifths of the gate's `deadline`, the client is too slow: the answer is 400.
    */
   form?(): unknown
 }

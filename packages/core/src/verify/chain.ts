@@ -1,12 +1,12 @@
 /** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
 
-import { base64url } from 'jose'
-import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
+import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { describeProblem, isValidated } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
+import { claimedTwice, ownership } from './ownership.ts'
 import { PresentedToken } from './presented.ts'
 import {
   type Active,
@@ -35,7 +35,7 @@ export function chain<Identities extends readonly [Identity<unknown>, ...Identit
 ): TokenVerifier<Identities[number]> {
   if (verifiers.length === 0) throw new TypeError('"chain" needs at least one verifier')
   const members = verifiers.map((member) => tokenVerifier('chain', member))
-  const twice = ownedTwice(members)
+  const twice = claimedTwice(members)
   if (twice !== undefined)
     throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
   return new Chain(members) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
@@ -191,39 +191,4 @@ function recalled(
   } catch {
     return undefined
   }
-}
-
-function ownership(
-  member: TokenVerifier<Identity<unknown>>,
-  presented: PresentedToken,
-): CanVerify | Promise<CanVerify> {
-  return mapMaybe(member.canVerify?.(presented.text, presented), (answer: unknown) => {
-    if (answer === undefined || typeof answer === 'boolean') return answer
-    throw new UnavailableError('"owns" gave neither true, false nor undefined')
-  })
-}
-
-/** Whether it says so at once: what it says of a token that nobody sent is otherwise its own affair. */
-function isOwner(member: TokenVerifier<Identity<unknown>>, token: string): boolean {
-  try {
-    const answer = ownership(member, new PresentedToken(token))
-    ignoreRejection(answer)
-    return answer === true
-  } catch {
-    return false
-  }
-}
-
-/** The first issuer whose JWTs two members claim for themselves. */
-function ownedTwice(members: readonly TokenVerifier<Identity<unknown>>[]): string | undefined {
-  const issuers = members.flatMap((member) => [...new Set(member.issuers ?? [])])
-  return issuers.find((issuer) => {
-    const probe = `${segment({ alg: 'none' })}.${segment({ iss: issuer })}.AA`
-    const owners = members.filter((member) => member.issuers?.includes(issuer) && isOwner(member, probe))
-    return owners.length > 1
-  })
-}
-
-function segment(content: object): string {
-  return base64url.encode(JSON.stringify(content))
 }

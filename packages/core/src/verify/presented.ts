@@ -1,4 +1,4 @@
-/** The token of one request, and what is computed from its text: each at most once, by whoever needs it first. */
+/** The token of one request, with what verifiers compute from it, each at most once (RFC 7515 §3). */
 
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
@@ -6,6 +6,7 @@ import { mapMaybe } from '../lib/promise.ts'
 import { type DecodedJws, decodeJws, isRespelled } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
+/** Lets several verifiers share the hash and the decoded parts of a token. */
 export class PresentedToken {
   readonly text: string
   #hash: string | Promise<string> | undefined
@@ -30,7 +31,7 @@ export class PresentedToken {
     return this.#hash
   }
 
-  /** The decoded token, or why it is not a signed JWT. A chain, and a list of issuers, decode it once for all of them. */
+  /** The decoded token, or why it is not a signed JWT. All members of a chain share it. */
   get jws(): DecodedJws | Inactive {
     this.#jws ??= decodeJws(this.text)
     return this.#jws
@@ -41,13 +42,13 @@ export class PresentedToken {
     return isInactive(this.jws) && isRespelled(this.text)
   }
 
-  /** The `iss` that the token claims. It may choose the verifier, and nothing else. */
+  /** The `iss` of the token. Nothing has verified it, so use it only to select a verifier. */
   get unverifiedIssuer(): string | undefined {
     const iss = isInactive(this.jws) ? undefined : getOwn(this.jws.claims ?? {}, 'iss')
     return typeof iss === 'string' ? iss : undefined
   }
 
-  /** The hash by which a revoked token is known: of what was signed, so that a second valid signature does not matter. */
+  /** The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid signatures. */
   get revocationHash(): string | Promise<string> {
     const { jws } = this
     return isInactive(jws) || typeof getOwn(jws.header, 'alg') !== 'string'

@@ -1,7 +1,7 @@
 /** Events of AWS Lambda as requests: what API Gateway (REST and HTTP), load balancers and function URLs send. */
 
 import { getOwn, isObject } from '../../lib/json.ts'
-import { FormTooLong, MAX_FORM } from '../../request/fetch.ts'
+import { FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from '../../request/form.ts'
 import type { RequestLike } from '../../request/request.ts'
 
 /** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
@@ -74,13 +74,15 @@ class LambdaRequestLike implements RequestLike {
     return typeof body === 'string' && body !== ''
   }
 
-  form(): URLSearchParams | undefined {
+  form(): URLSearchParams | UnreadableForm | undefined {
     const { body, isBase64Encoded } = this.#event
     if (typeof body !== 'string') return undefined
-    if (body.length > 2 * MAX_FORM) throw new FormTooLong()
-    const text = isBase64Encoded === true ? decoded(body) : body
-    if (text !== undefined && text.length > MAX_FORM) throw new FormTooLong()
-    return text === undefined ? undefined : new URLSearchParams(text)
+    // Base64 is a third longer than the form.
+    if (body.length > 2 * MAX_FORM) return FORM_TOO_LONG
+    const bytes = isBase64Encoded === true ? decoded(body) : new TextEncoder().encode(body)
+    if (bytes === undefined) return undefined
+    if (bytes.length > MAX_FORM) return FORM_TOO_LONG
+    return new URLSearchParams(new TextDecoder().decode(bytes))
   }
 
   /** A load balancer gives the query as it came, API Gateway (REST) decoded. */
@@ -118,10 +120,10 @@ export function isOfBalancer(event: LambdaEvent): boolean {
   return getOwn(contextOf(event), 'elb') !== undefined
 }
 
-/** Nothing, where it is no base64. */
-function decoded(base64: string): string | undefined {
+/** Returns `undefined` if it is not base64. */
+function decoded(base64: string): Uint8Array | undefined {
   try {
-    return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)))
+    return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
   } catch {
     return undefined
   }
