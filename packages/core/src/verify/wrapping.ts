@@ -5,13 +5,14 @@ import type { Seconds } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Active, CanVerify, TokenVerifier, Verification } from './verifier.ts'
 
+/** Every member of a verifier, none of them optional. */
+type Complete<T> = { [Name in keyof Required<T>]: T[Name] }
+
 /**
  * Forwards every member of `TokenVerifier` except `verify`. A wrapper extends it, so that it cannot forget one: a forgotten
  * `isStillValid` would accept tokens of a removed key, a forgotten `close` would keep fetching.
  */
-export abstract class WrappingVerifier<I extends Identity<unknown>>
-  implements TokenVerifier<I>, Readonly<Record<keyof TokenVerifier<I>, unknown>>
-{
+export abstract class WrappingVerifier<I extends Identity<unknown>> implements Complete<TokenVerifier<I>> {
   readonly #inner: TokenVerifier<I>
 
   constructor(inner: TokenVerifier<I>) {
