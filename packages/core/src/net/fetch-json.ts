@@ -2,7 +2,7 @@
 
 import type { Seconds } from '../lib/assert.ts'
 import { monotonic, now, timeout } from '../lib/clock.ts'
-import type { SecureUrl } from '../lib/url.ts'
+import { type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { isObject } from '../model/identity.ts'
 import { UnavailableError } from '../model/rejection.ts'
 
@@ -132,14 +132,15 @@ async function exchange(
   signal: AbortSignal,
   type?: RegExp,
 ): Promise<Fetched> {
+  const place = withoutQuery(url)
   try {
     const response = await raceAbort(fetch(url, { ...init, redirect: 'manual' }), signal)
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (response.status !== 200 || !isOfType) {
       void response.body?.cancel().catch(() => {})
       if (response.status === 200)
-        throw new UnusableAnswer(`${url} did not answer with JSON`, { status: 200 })
-      throw new UnusableAnswer(`${url} answered ${response.status}`, {
+        throw new UnusableAnswer(`${place} did not answer with JSON`, { status: 200 })
+      throw new UnusableAnswer(`${place} answered ${response.status}`, {
         status: response.status,
         ...retryAfter(response),
       })
@@ -147,8 +148,24 @@ async function exchange(
     return { body: await readObject(response, signal), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
-    throw signal.aborted ? signal.reason : new UnavailableError(`${url} cannot be reached`, { cause })
+    if (signal.aborted) throw signal.reason
+    throw new UnavailableError(`Failed to reach ${place}`, { cause: withoutQueryOf(url, cause) })
   }
+}
+
+/** How many errors that caused each other are described. */
+const MAX_CAUSES = 8
+
+/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */

@@ -54,7 +54,7 @@ export type JwksListener = (event: JwksEvent) => void
 export type IntrospectionEvent =
   | {
       readonly type: 'failed'
-      /** Where it was asked: the endpoint, or the issuer whose metadata could not be had. */
+      /** The endpoint without its query, or the issuer if its metadata could not be fetched. */
       readonly server: string
       readonly cause: UnavailableError
       /** Whether it is the server that refuses our own credentials. */

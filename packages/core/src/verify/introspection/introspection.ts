@@ -10,7 +10,7 @@ import {
 } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
-import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
+import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText, withoutQuery } from '../../lib/url.ts'
 import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/rejection.ts'
 import {
@@ -218,7 +218,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const answer = await this.#inTime((signal) =>
       this.#semaphore.run(() => this.#ask(circuit, token, hash, signal), { known, signal }),
     )
-    const verification = await this.#judge(answer)
+    const verification = await this.#judge(answer, token)
     if (verification.active) this.#known.set(hash, KNOWN)
     else this.#known.delete(hash)
     return verification
@@ -237,7 +237,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const { known, unknown } = this.#circuits
     return {
       kind: 'introspection',
-      endpoint: this.#endpoint,
+      endpoint: this.#endpoint === undefined ? undefined : withoutQuery(this.#endpoint),
       issuer: this.#issuer,
       audience: this.#audience,
       circuit: known.state === 'closed' ? unknown.state : known.state,
@@ -321,7 +321,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     return endpoint
   }
 
-  async #judge(answer: RawClaims): Promise<Verification<Identity<Claims>>> {
+  async #judge(answer: RawClaims, token: string): Promise<Verification<Identity<Claims>>> {
     const active = getOwn(answer, 'active')
     if (active === undefined)
       throw new UnavailableError('The answer has no "active": it is no introspection response')
@@ -337,7 +337,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
     const refusal = checkIntrospected(said, policy, secondsOf(this.#now))
     if (refusal !== undefined) return refusal
-    const identity = await this.#read(said)
+    const identity = await this.#read(withoutToken(said, token))
     if (isInactive(identity)) return identity
     return markValidated(
       { active: true, identity, expiresAt: identity.expiresAt },
@@ -373,8 +373,22 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   get #server(): string {
-    return this.#endpoint ?? this.#issuer ?? ''
+    return withoutQuery(this.#endpoint ?? this.#issuer ?? '')
   }
+}
+
+/** A shorter token may be part of a claim by chance. */
+const MIN_ECHO = 8
+
+/** Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log. */
+function withoutToken(claims: RawClaims, token: string): RawClaims {
+  const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
+  const shows = (member: readonly [string, unknown]) => {
+    if (token.length < MIN_ECHO) return member.includes(token)
+    const text = JSON.stringify(member)
+    return echoes.some((echo) => text.includes(echo))
+  }
+  return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
 }
 
 /** Nobody there, or nobody who knows of introspection: it may have moved, and the metadata tells where. */
@@ -397,7 +411,7 @@ function statusOf(cause: unknown): number | undefined {
 /** How an `introspection` verifier is set up and how it fares, for operators. */
 export interface IntrospectionDescription {
   readonly kind: 'introspection'
-  /** `undefined` before it is discovered. */
+  /** Without its query, which may hold a secret. `undefined` before it is discovered. */
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
