@@ -9,7 +9,6 @@ import {
   type Seconds,
 } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
-import { lru } from '../../lib/lru.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText, withoutQuery } from '../../lib/url.ts'
 import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/rejection.ts'
@@ -32,9 +31,11 @@ import {
 } from '../claims/mapping.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
+import { callerOf } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
 import { inactive, isInactive, markValidated, type TokenVerifier, type Verification } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
+import { KnownTokens } from './known-tokens.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */
 export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client
@@ -134,9 +135,8 @@ export function introspection<Claims = RawClaims>(
 
 /** How much longer than its deadline a discovery may take to end, in seconds. */
 const GRACE: Seconds = 1
-/** How many known tokens are remembered, by their hashes. */
+/** How many known tokens are remembered. */
 const MAX_KNOWN = 10_000
-const KNOWN = Object.freeze({})
 
 type Lane = 'known' | 'unknown'
 
@@ -153,8 +153,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #now: () => number
   readonly #semaphore: Semaphore
   readonly #circuits: Readonly<Record<Lane, CircuitBreaker>>
-  /** The tokens that were active when they were last introspected. */
-  readonly #known = lru<object>({ max: MAX_KNOWN })
+  readonly #known = new KnownTokens(MAX_KNOWN)
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
   readonly #underWay = new Set<AbortController>()
   #closed: UnavailableError | undefined
@@ -213,13 +212,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     presented = new PresentedToken(token),
   ): Promise<Verification<Identity<Claims>>> {
     const hash = await presented.hash
-    const known = this.#known.get(hash) !== undefined
+    const known = this.#known.has(hash)
     const circuit = this.#circuits[known ? 'known' : 'unknown']
     const answer = await this.#inTime((signal) =>
       this.#semaphore.run(() => this.#ask(circuit, token, hash, signal), { known, signal }),
     )
     const verification = await this.#judge(answer, token)
-    if (verification.active) this.#known.set(hash, KNOWN)
+    if (verification.active) this.#known.add(hash, (await callerOf(answer)) ?? '')
     else this.#known.delete(hash)
     return verification
   }
