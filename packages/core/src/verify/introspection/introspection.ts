@@ -10,7 +10,7 @@ import {
 } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
 import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText, withoutQuery } from '../../lib/url.ts'
-import { getOwn, type Identity, isNestedTooDeeply } from '../../model/identity.ts'
+import { getOwn, type Identity, isNestedTooDeeply, isObject } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/rejection.ts'
 import {
   CircuitBreaker,
@@ -189,8 +189,8 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     })
     const lanes = new Set<CircuitBreaker>()
     this.#circuits = {
-      known: new CircuitBreaker(verdictOf, lanes),
-      unknown: new CircuitBreaker(verdictOf, lanes),
+      known: new CircuitBreaker(verdictOf, lanes, { trustsProbes: false }),
+      unknown: new CircuitBreaker(verdictOf, lanes, { provesAll: isActive }),
     }
     this.#read = claimsReader('introspection', options, this.#audience, this.#issuer)
     this.#listener = assertFunction<IntrospectionListener, undefined>(
@@ -388,6 +388,11 @@ function withoutToken(claims: RawClaims, token: string): RawClaims {
     return echoes.some((echo) => text.includes(echo))
   }
   return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
+}
+
+/** That a token is unknown does not prove that the server is up for known ones: it may hang as soon as it finds a token. */
+function isActive(answer: unknown): boolean {
+  return isObject(answer) && getOwn(answer, 'active') === true
 }
 
 /** Nobody there, or nobody who knows of introspection: it may have moved, and the metadata tells where. */
