@@ -19,7 +19,7 @@ import {
   type Verdict,
 } from '../../net/circuit-breaker.ts'
 import { type Fetch, KeptConnections, raceAbort, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
-import { Semaphore } from '../../net/semaphore.ts'
+import { type Place, Semaphore } from '../../net/semaphore.ts'
 import { type IntrospectionListener, notify } from '../../observe/events.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
 import {
@@ -140,6 +140,14 @@ const MAX_KNOWN = 10_000
 
 type Lane = 'known' | 'unknown'
 
+/** What the server is asked about, until when, and in which place. */
+interface Question {
+  readonly token: string
+  readonly hash: string
+  readonly signal: AbortSignal
+  readonly place: Place
+}
+
 class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #issuer: string | undefined
   readonly #audience: readonly string[] | null
@@ -185,6 +193,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#semaphore = new Semaphore({
       concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
       queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+      timeout: this.#timeout,
       full: 'Too many introspection requests are waiting',
     })
     const lanes = new Set<CircuitBreaker>()
@@ -215,7 +224,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const known = this.#known.has(hash)
     const circuit = this.#circuits[known ? 'known' : 'unknown']
     const answer = await this.#inTime((signal) =>
-      this.#semaphore.run(() => this.#ask(circuit, token, hash, signal), { known, signal }),
+      this.#semaphore.run((place) => this.#ask(circuit, { token, hash, signal, place }), { known, signal }),
     )
     const verification = await this.#judge(answer, token)
     if (verification.active) this.#known.add(hash, (await callerOf(answer)) ?? '')
@@ -262,13 +271,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  async #ask(circuit: CircuitBreaker, token: string, hash: string, signal: AbortSignal): Promise<RawClaims> {
+  async #ask(circuit: CircuitBreaker, { token, hash, signal, place }: Question): Promise<RawClaims> {
     try {
       const answer = await circuit.run({
         hash,
         signal,
-        call: () => this.#post(token, signal),
-        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit)),
+        call: () => this.#post(token, signal, place),
+        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit, place)),
       })
       this.#succeeded()
       return answer
@@ -281,7 +290,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  async #post(token: string, signal: AbortSignal): Promise<RawClaims> {
+  async #post(token: string, signal: AbortSignal, place: Place): Promise<RawClaims> {
     const url = await this.#locate(signal)
     const question = async () => {
       const headers = new Headers({ accept: 'application/json' })
@@ -289,7 +298,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
       return { headers, body }
     }
-    const answer = await this.#connections.post(url, question, signal)
+    const answer = await this.#connections.post(url, question, signal, place)
     return answer.body
   }
 
