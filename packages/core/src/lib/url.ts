@@ -83,6 +83,11 @@ function isSecure({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || isLoopback(hostname)
 }
 
+/** Returns a URL for logs, events and error messages, without its query: the query may hold a secret, such as an API key. */
+export function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, '')
+}
+
 /** How many characters of a value an error message has at most. */
 const MAX_SHOWN = 200
 

@@ -22,6 +22,19 @@ export type CircuitState = 'closed' | 'half-open' | 'open'
 /** What a failed call says about the server. `up` if the token caused it, `unclear` if the server was not asked. */
 export type Verdict = 'up' | 'down' | 'unclear'
 
+export interface LaneOptions {
+  /**
+   * Whether a result proves that the server is up for the callers of the other lanes as well. Default: every result and
+   * every failure that the token caused proves it. With this function, such a failure proves it for this lane only.
+   */
+  readonly provesAll?: (result: unknown) => boolean
+  /**
+   * Whether a successful probe proves that the server is up for the callers of this lane. Default `true`. With `false` a
+   * probe closes the circuit, but does not keep it closed: a server may answer random tokens, and hang for real ones.
+   */
+  readonly trustsProbes?: boolean
+}
+
 export interface Call<T> {
   /** The hash of the token that the call is about. */
   readonly hash: string
@@ -42,7 +55,8 @@ const CLOSED: State = { name: 'closed' }
 
 /**
  * The circuit opens if five distinct tokens failed within 10 s and nothing shows that the server is up. The last of them
- * is a probe: a random token that no client sent. How the server treats a forged token says little about the server.
+ * is a trial, whose result the other callers wait for. If the lane trusts probes, the trial is a probe: a random token that
+ * no client sent. How the server treats a forged token says little about the server.
  *
  * While the circuit is open, one trial runs each 5 s. Trials alternate between a caller's own token and a probe, because
  * forged tokens could win every turn of the callers, and a server may fail for every token that it did not issue.
@@ -50,22 +64,30 @@ const CLOSED: State = { name: 'closed' }
 export class CircuitBreaker {
   readonly #verdictOf: (cause: unknown) => Verdict
   readonly #lanes: Set<CircuitBreaker>
+  readonly #provesAll: ((result: unknown) => boolean) | undefined
+  readonly #trustsProbes: boolean
   /** The hashes of the tokens that failed last, oldest first, and when. */
   readonly #failures = new Map<string, Seconds>()
   #upAt = Number.NEGATIVE_INFINITY
   #state: State = CLOSED
-  /** How many trials ran since the circuit was closed. */
-  #trials = 0
-  /** The running trial, if it is a probe. Other callers wait for its result. */
-  #probing: Promise<unknown> | undefined
+  /** The kind of the last trial. */
+  #kind: 'call' | 'probe' = 'call'
+  /** The running trial, if other callers wait for its result. */
+  #awaited: Promise<unknown> | undefined
 
   /**
-   * @param verdictOf judges a failed call. A call that succeeds always proves that the server is up.
-   * @param lanes the circuits to the same server. A proof in one lane closes all of them.
+   * @param verdictOf judges a failed call. A call that succeeds always proves that the server is up for this lane.
+   * @param lanes the circuits to the same server. A proof for all lanes closes all of them.
    */
-  constructor(verdictOf: (cause: unknown) => Verdict, lanes = new Set<CircuitBreaker>()) {
+  constructor(
+    verdictOf: (cause: unknown) => Verdict,
+    lanes = new Set<CircuitBreaker>(),
+    { provesAll, trustsProbes = true }: LaneOptions = {},
+  ) {
     this.#verdictOf = verdictOf
     this.#lanes = lanes.add(this)
+    this.#provesAll = provesAll
+    this.#trustsProbes = trustsProbes
   }
 
   get state(): CircuitState {
@@ -83,16 +105,22 @@ export class CircuitBreaker {
    */
   async run<T>({ hash, signal, call, probe }: Call<T>): Promise<T> {
     const state = this.#state
-    if (state.name === 'closed' ? this.#isSuspicious : monotonic() >= state.retryAt) {
-      this.#trials = state.name === 'closed' ? 1 : this.#trials + 1
-      if (this.#trials % 2 === 0) return this.#trial(() => this.#record(call, hash), 'call')
-      const probing = this.#trial(() => this.#record(probe), 'probe')
-      this.#probing = probing
+    const isClosed = state.name === 'closed'
+    if (isClosed ? this.#isSuspicious : monotonic() >= state.retryAt) {
+      const isProbe = isClosed ? this.#trustsProbes : this.#kind === 'call'
+      this.#kind = isProbe ? 'probe' : 'call'
+      if (!isProbe) {
+        const trial = this.#trial(() => this.#record(call, hash))
+        if (isClosed) this.#awaited = trial
+        return trial
+      }
+      const probing = this.#trial(() => this.#recordProbe(probe))
+      this.#awaited = probing
       const probed = probing.catch((cause) => this.#rejectUnlessClosed(cause))
       await raceAbort(probed, signal)
-    } else if (state.name !== 'closed') {
-      const probed = Promise.resolve(this.#probing).catch(() => {})
-      await raceAbort(probed, signal)
+    } else if (!isClosed) {
+      const tried = Promise.resolve(this.#awaited).catch(() => {})
+      await raceAbort(tried, signal)
       this.#rejectUnlessClosed()
     }
     return this.#record(call, hash)
@@ -118,37 +146,49 @@ export class CircuitBreaker {
    * Opens the circuit again if the call fails. Only a probe may extend that by its `Retry-After`: what the server answers
    * about somebody's token must not lock out the others.
    */
-  async #trial<T>(call: () => Promise<T>, kind: 'call' | 'probe'): Promise<T> {
+  async #trial<T>(call: () => Promise<T>): Promise<T> {
     const before = this.#state
+    const isProbe = this.#kind === 'probe'
     const trial: State = { name: 'half-open', retryAt: monotonic() + TRIAL_INTERVAL }
     this.#state = trial
-    this.#probing = undefined
+    this.#awaited = undefined
     try {
       return await call()
     } catch (cause) {
       if (this.#state !== trial) throw cause
-      const asked = kind === 'probe' && cause instanceof UnavailableError ? monotonic() + cause.retryAfter : 0
+      const asked = isProbe && cause instanceof UnavailableError ? monotonic() + cause.retryAfter : 0
       const opened: State = { name: 'open', retryAt: Math.max(trial.retryAt, asked) }
       this.#state = this.#verdictOf(cause) === 'unclear' ? before : opened
       throw cause
     }
   }
 
-  async #record<T>(call: () => Promise<T>, hash?: string): Promise<T> {
+  async #record<T>(call: () => Promise<T>, hash: string): Promise<T> {
     try {
       const result = await call()
-      this.#isUp()
+      this.#isUp(this.#provesAll?.(result) ?? true)
       return result
     } catch (cause) {
       const verdict = this.#verdictOf(cause)
-      if (verdict === 'up') this.#isUp()
-      if (verdict === 'down' && hash !== undefined) this.#failed(hash)
+      if (verdict === 'up') this.#isUp(this.#provesAll === undefined)
+      if (verdict === 'down') this.#failed(hash)
       throw cause
     }
   }
 
-  #isUp(): void {
-    for (const lane of this.#lanes) {
+  async #recordProbe(probe: () => Promise<unknown>): Promise<void> {
+    try {
+      await probe()
+    } catch (cause) {
+      if (this.#verdictOf(cause) !== 'up') throw cause
+    }
+    if (this.#trustsProbes) return this.#isUp(false)
+    this.#state = CLOSED
+    this.#failures.clear()
+  }
+
+  #isUp(forAll: boolean): void {
+    for (const lane of forAll ? this.#lanes : [this]) {
       lane.#state = CLOSED
       lane.#upAt = monotonic()
     }

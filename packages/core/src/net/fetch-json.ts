@@ -1,11 +1,13 @@
 /** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
 
 import { raceAbort } from '../lib/abort.ts'
-import { monotonic, now, timeout } from '../lib/clock.ts'
+import { monotonic, now } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
-import type { SecureUrl } from '../lib/url.ts'
+import { type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
+import { hedged } from './hedge.ts'
+import type { ExtraPlace, Place } from './semaphore.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -43,27 +45,30 @@ export class UnusableAnswer extends UnavailableError {
  * @throws UnavailableError where none came in time
  */
 export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
-  return exchange(url, { headers: ALONE, signal }, fetch, signal)
+  return exchange(url, { headers: ALONE, signal }, fetch, signal, hold)
 }
 
-/** After how long a pause connections may be lost without a word, as by a process that stood still, in seconds. */
+/** The pause after which connections may be dead without notice, because the process may have stood still. */
 const IDLE_LIMIT: Seconds = 60
-/** How long after such a pause: there may be as many of them as there were questions at once. */
+/** For how long requests are hedged after such a pause. As many connections may be dead as there were requests at once. */
 const IN_DOUBT_FOR: Seconds = 10
-/** How long an answer is waited for then before another question is asked beside, in seconds, and how many are asked at most. */
-const HEDGE_DELAY: Seconds = 0.5
-const MAX_BESIDE = 4
 
 export interface Form {
   readonly headers: Headers
   readonly body: URLSearchParams
 }
 
-/** Questions by POST, on connections that are kept: after a pause, one may lead to where nobody answers any more. */
+/** Counts work as long as it occupies the server, which may be longer than somebody waits for it. */
+type Hold = Place['hold']
+
+const hold: Hold = (work) => Promise.resolve(work)
+const UNLIMITED: ExtraPlace = { known: false, hold, beside: () => UNLIMITED, release: () => {} }
+
+/** Posts over keep-alive connections. After a pause, one of them may be dead. */
 export class KeptConnections {
   readonly #fetch: Fetch
   /** By the monotonic clock, like the next. */
-  #askedAt: Seconds | undefined
+  #usedAt: Seconds | undefined
   #doubtedUntil: Seconds = 0
 
   constructor(fetch: Fetch) {
@@ -71,56 +76,28 @@ export class KeptConnections {
   }
 
   /**
-   * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
-   * connection from before a pause is asked again beside, on another: the first answer counts.
-   * @param form made anew for each time, for a server may take what is in it once only
+   * Posts a form and reads one JSON object that is declared as JSON. Otherwise like `fetchJson`. After a pause, requests are
+   * hedged.
+   * @param form creates a form for each request, because a server may accept an assertion only once
+   * @param place the place that the caller takes. Each hedged request takes one more. Default: no limit.
    */
-  async post(url: SecureUrl, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
+  async post(
+    url: SecureUrl,
+    form: () => Promise<Form>,
+    signal: AbortSignal,
+    place: Place = UNLIMITED,
+  ): Promise<Fetched> {
     const now = monotonic()
-    if (this.#askedAt !== undefined && now - this.#askedAt >= IDLE_LIMIT)
+    if (this.#usedAt !== undefined && now - this.#usedAt >= IDLE_LIMIT)
       this.#doubtedUntil = now + IN_DOUBT_FOR
-    this.#askedAt = now
-    if (now >= this.#doubtedUntil) return this.#ask(url, await form(), signal)
-    // Not AbortSignal.any, which on some versions of Node may be collected before it is due.
-    const abort = new AbortController()
-    const end = () => abort.abort(signal.reason)
-    signal.addEventListener('abort', end)
-    try {
-      return await this.#askBeside(async () => this.#ask(url, await form(), abort.signal))
-    } finally {
-      signal.removeEventListener('abort', end)
-      abort.abort()
-    }
+    this.#usedAt = now
+    const send = async (limit: AbortSignal, at: Place) => this.#send(url, await form(), limit, at)
+    if (now >= this.#doubtedUntil) return send(signal, place)
+    return hedged({ send, signal, place, isResponse: (cause) => cause instanceof UnusableAnswer })
   }
 
-  async #askBeside(ask: () => Promise<Fetched>): Promise<Fetched> {
-    const asked = new Set<Promise<{ readonly answer?: Fetched; readonly failure?: unknown }>>()
-    let failures = 0
-    for (let left = MAX_BESIDE; ; ) {
-      if (left > 0) {
-        left -= 1
-        const one = ask().then(
-          (answer) => ({ answer }),
-          (failure: unknown) => {
-            asked.delete(one)
-            if (failure instanceof UnusableAnswer) throw failure
-            return { failure }
-          },
-        )
-        asked.add(one)
-      }
-      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [pause(HEDGE_DELAY)] : [])])
-      if (answer !== undefined) return answer
-      if (failure === undefined) continue
-      // One that failed by itself may have been a connection that was lost; a second one tells of the server.
-      failures += 1
-      if (failures > 1) left = 0
-      if (left === 0 && asked.size === 0) throw failure
-    }
-  }
-
-  #ask(url: SecureUrl, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
-    return exchange(url, { method: 'POST', headers, body, signal }, this.#fetch, signal, JSON_TYPE)
+  #send(url: SecureUrl, form: Form, signal: AbortSignal, { hold }: Place): Promise<Fetched> {
+    return exchange(url, { method: 'POST', ...form, signal }, this.#fetch, signal, hold, JSON_TYPE)
   }
 }
 
@@ -131,32 +108,54 @@ async function exchange(
   init: RequestInit,
   fetch: Fetch,
   signal: AbortSignal,
+  hold: Hold,
   type?: RegExp,
 ): Promise<Fetched> {
+  const place = withoutQuery(url)
   try {
-    const response = await raceAbort(fetch(url, { ...init, redirect: 'manual' }), signal)
+    const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (response.status !== 200 || !isOfType) {
       void response.body?.cancel().catch(() => {})
       if (response.status === 200)
-        throw new UnusableAnswer(`${url} did not answer with JSON`, { status: 200 })
-      throw new UnusableAnswer(`${url} answered ${response.status}`, {
+        throw new UnusableAnswer(`${place} did not answer with JSON`, { status: 200 })
+      throw new UnusableAnswer(`${place} answered ${response.status}`, {
         status: response.status,
         ...retryAfter(response),
       })
     }
-    return { body: await readObject(response, signal), maxAge: maxAge(response) }
+    return { body: await readObject(response, signal, hold), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
-    throw signal.aborted ? signal.reason : new UnavailableError(`${url} cannot be reached`, { cause })
+    if (signal.aborted) throw signal.reason
+    throw new UnavailableError(`Failed to reach ${place}`, { cause: withoutQueryOf(url, cause) })
   }
+}
+
+/** How many errors that caused each other are described. */
+const MAX_CAUSES = 8
+
+/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-async function readObject(response: Response, signal: AbortSignal): Promise<Record<string, unknown>> {
-  const bytes = await readBytes(response, signal)
+async function readObject(
+  response: Response,
+  signal: AbortSignal,
+  hold: Hold,
+): Promise<Record<string, unknown>> {
+  const bytes = await readBytes(response, signal, hold)
   let body: unknown
   try {
     body = JSON.parse(utf8.decode(bytes))
@@ -167,12 +166,12 @@ async function readObject(response: Response, signal: AbortSignal): Promise<Reco
   return body
 }
 
-async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8Array> {
+async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
   const reader = response.body?.getReader()
   const chunks: Uint8Array[] = []
   let length = 0
   while (reader !== undefined) {
-    const { done, value } = await raceAbort(reader.read(), signal)
+    const { done, value } = await raceAbort(hold(reader.read()), signal)
     if (done) break
     length += value.byteLength
     if (length > MAX_BODY) {
@@ -188,10 +187,6 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
     offset += chunk.byteLength
   }
   return bytes
-}
-
-function pause(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
-  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
 }
 
 /** A number of seconds, or a date (RFC 9110 §10.2.3). */

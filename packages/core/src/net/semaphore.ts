@@ -1,17 +1,28 @@
 /** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
 
+import { monotonic } from '../lib/clock.ts'
 import { isPromiseLike } from '../lib/promise.ts'
 import { UnavailableError } from '../model/unavailable.ts'
+import type { Seconds } from '../model/units.ts'
+import { Latency } from './latency.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 /** The share of all places that unknown callers may take. The rest is reserved for known callers. */
 const UNKNOWN_SHARE = 3 / 4
+/** How long a place is kept beyond twice the timeout. A runtime may drop a call, which never ends then. */
+const GRACE: Seconds = 10
 
 export interface SemaphoreLimits {
   /** How many calls run at once. With 1 no place is reserved for known callers. */
   readonly concurrency: number
   /** How many more calls may wait. */
   readonly queue: number
-  /** The message of the error if the queue is full. */
+  /**
+   * How long a call may take, its wait included, in seconds. A call that would probably not end in time does not wait, and
+   * is not started. Default: no limit.
+   */
+  readonly timeout?: Seconds
+  /** The message of the error if the queue is full, or too long to be served in time. */
   readonly full: string
 }
 
@@ -22,27 +33,46 @@ export interface Turn {
   readonly signal: AbortSignal
 }
 
+/** The place that a running call takes. */
+export interface Place {
+  readonly known: boolean
+  /** Keeps the place until this settles, even if the call ends before. Returns it as a promise. */
+  hold<T>(work: PromiseLike<T>): Promise<T>
+  /** Takes one more place for the same caller if one is free. */
+  beside(): ExtraPlace | undefined
+}
+
+export interface ExtraPlace extends Place {
+  /** Gives the place back as soon as everything that it holds has settled. */
+  release(): void
+}
+
 export class Semaphore {
   readonly #limits: SemaphoreLimits
-  readonly #maxUnknown: number
-  readonly #known = new Line()
-  readonly #unknown = new Line()
-  #running = 0
-  #unknownRunning = 0
+  readonly #timeout: Seconds
+  readonly #known: Lane
+  readonly #unknown: Lane
+  /** The places that are taken, those first that were taken first. */
+  readonly #taken = new Set<TakenPlace>()
+  #unknownTaken = 0
 
   constructor(limits: SemaphoreLimits) {
+    const { concurrency, timeout = Number.POSITIVE_INFINITY } = limits
     this.#limits = limits
-    this.#maxUnknown = Math.max(1, Math.floor(limits.concurrency * UNKNOWN_SHARE))
+    this.#timeout = timeout
+    this.#known = new Lane(concurrency)
+    this.#unknown = new Lane(Math.max(1, Math.floor(concurrency * UNKNOWN_SHARE)))
   }
 
-  /** How many calls run now. */
+  /** How many places are taken now. */
   get running(): number {
-    return this.#running
+    this.#reclaim()
+    return this.#taken.size
   }
 
   /** How many calls wait now. */
   get waiting(): number {
-    return this.#known.length + this.#unknown.length
+    return this.#known.line.length + this.#unknown.line.length
   }
 
   /**
@@ -50,109 +80,158 @@ export class Semaphore {
    *
    * Waiting calls run in order of arrival, known callers first. If the queue is full, a known caller takes the place of
    * the unknown one that arrived last.
-   * @throws UnavailableError if the queue is full. Rejects with the signal's reason if the signal aborts during the wait.
+   * @throws UnavailableError if the queue is full, or too long for the call to end in time. Rejects with the signal's reason
+   * if the signal aborts during the wait.
    */
-  run<T>(call: () => T | PromiseLike<T>, turn: Turn): T | Promise<T> {
-    if (this.#mayRun(turn.known)) {
-      this.#enter(turn.known)
-      return this.#hold(call, turn)
-    }
+  run<T>(call: (place: Place) => T | PromiseLike<T>, turn: Turn): T | Promise<T> {
+    this.#reclaim()
+    if (this.#mayRun(turn.known)) return this.#call(call, turn, this.#take(turn.known))
     this.#makeRoom(turn.known)
-    const line = turn.known ? this.#known : this.#unknown
-    return line.wait(turn.signal).then(() => this.#hold(call, turn))
+    const { line } = this.#lane(turn.known)
+    return line.wait(turn.signal, monotonic() + this.#timeout).then((place) => this.#call(call, turn, place))
   }
 
-  #mayRun(known: boolean): boolean {
-    return this.#running < this.#limits.concurrency && (known || this.#unknownRunning < this.#maxUnknown)
-  }
-
-  #enter(known: boolean): void {
-    this.#running += 1
-    if (!known) this.#unknownRunning += 1
-  }
-
-  #hold<T>(call: () => T | PromiseLike<T>, { known, signal }: Turn): T | Promise<T> {
+  #call<T>(
+    call: (place: Place) => T | PromiseLike<T>,
+    { known, signal }: Turn,
+    place: TakenPlace,
+  ): T | Promise<T> {
     let result: T | PromiseLike<T>
     try {
       signal.throwIfAborted()
-      result = call()
+      result = call(place)
     } catch (cause) {
-      this.#leave(known)
+      place.release()
       throw cause
     }
-    if (isPromiseLike(result)) return Promise.resolve(result).finally(() => this.#leave(known))
-    this.#leave(known)
-    return result
+    if (!isPromiseLike(result)) {
+      place.release()
+      return result
+    }
+    const began = monotonic()
+    const { latency } = this.#lane(known)
+    const ended = Promise.resolve(result).then(
+      (value) => {
+        latency.add(monotonic() - began)
+        return value
+      },
+      (cause) => {
+        if (signal.aborted) latency.addCancelled(monotonic() - began, this.#timeout)
+        throw cause
+      },
+    )
+    return ended.finally(() => place.release())
   }
 
-  #leave(known: boolean): void {
-    this.#running -= 1
-    if (!known) this.#unknownRunning -= 1
-    this.#next(this.#known, true)
-    this.#next(this.#unknown, false)
+  #lane(known: boolean): Lane {
+    return known ? this.#known : this.#unknown
+  }
+
+  #mayRun(known: boolean): boolean {
+    return this.#taken.size < this.#limits.concurrency && (known || this.#unknownTaken < this.#unknown.places)
+  }
+
+  #take(known: boolean): TakenPlace {
+    const place: TakenPlace = new TakenPlace(known, monotonic() + 2 * this.#timeout + GRACE, {
+      leave: () => this.#leave(place),
+      beside: () => (this.#mayRun(known) ? this.#take(known) : undefined),
+    })
+    this.#taken.add(place)
+    if (!known) this.#unknownTaken += 1
+    return place
+  }
+
+  #leave(place: TakenPlace): void {
+    if (!this.#taken.delete(place)) return
+    if (!place.known) this.#unknownTaken -= 1
+    this.#next(true)
+    this.#next(false)
+  }
+
+  /** Takes back the places of calls that a runtime dropped. */
+  #reclaim(): void {
+    const now = monotonic()
+    for (const place of this.#taken) {
+      if (place.until > now) return
+      this.#leave(place)
+    }
   }
 
   /** A place passes to whoever waits at once: a new arrival cannot take it in between. */
-  #next(line: Line, known: boolean): void {
-    while (line.length > 0 && this.#mayRun(known)) {
-      this.#enter(known)
-      line.first?.start()
-    }
+  #next(known: boolean): void {
+    this.#dropLate(known)
+    const { line } = this.#lane(known)
+    while (line.length > 0 && this.#mayRun(known)) line.first?.start(this.#take(known))
+  }
+
+  /** Rejects the waiting calls that would probably not end in time. The server would work for them in vain. */
+  #dropLate(known: boolean): void {
+    const { line, latency } = this.#lane(known)
+    const latest = monotonic() + latency.needed
+    while (line.first !== undefined && line.first.until < latest) line.first.drop(this.#error)
   }
 
   #makeRoom(known: boolean): void {
+    this.#dropLate(known)
+    const lane = this.#lane(known)
+    const ahead = known ? lane.line.length : this.waiting
+    if (lane.expectedTime(ahead) > this.#timeout) throw this.#error
     if (this.waiting < this.#limits.queue) return
-    const error = new UnavailableError(this.#limits.full)
-    const newest = known ? this.#unknown.last : undefined
-    if (newest === undefined) throw error
-    newest.drop(error)
+    const newest = known ? this.#unknown.line.last : undefined
+    if (newest === undefined) throw this.#error
+    newest.drop(this.#error)
+  }
+
+  get #error(): UnavailableError {
+    return new UnavailableError(this.#limits.full)
   }
 }
 
-interface Waiting {
-  before: Waiting | undefined
-  behind: Waiting | undefined
-  readonly start: () => void
-  readonly drop: (reason: unknown) => void
-}
+/** The callers of one kind. */
+class Lane {
+  /** How many calls they run at once. */
+  readonly places: number
+  readonly line = new WaitingLine<TakenPlace>()
+  readonly latency = new Latency()
 
-/** A linked list: arrivals, departures at either end and callers that give up all cost the same, however long it is. */
-class Line {
-  first: Waiting | undefined
-  last: Waiting | undefined
-  length = 0
-
-  /** Resolves when it is this caller's turn. Rejects if the caller is dropped or its signal aborts. */
-  wait(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        signal.removeEventListener('abort', abort)
-        this.#remove(waiting)
-      }
-      const drop = (reason: unknown) => {
-        leave()
-        reject(reason)
-      }
-      const abort = () => drop(signal.reason)
-      const start = () => {
-        leave()
-        resolve()
-      }
-      const waiting: Waiting = { before: this.last, behind: undefined, start, drop }
-      if (this.last === undefined) this.first = waiting
-      else this.last.behind = waiting
-      this.last = waiting
-      this.length += 1
-      if (signal.aborted) abort()
-      else signal.addEventListener('abort', abort)
-    })
+  constructor(places: number) {
+    this.places = places
   }
 
-  #remove({ before, behind }: Waiting): void {
-    if (before === undefined) this.first = behind
-    else before.behind = behind
-    if (behind === undefined) this.last = before
-    else behind.before = before
-    this.length -= 1
+  /** Returns how long a call takes that arrives now, its wait included. All places may become free at the same moment. */
+  expectedTime(ahead: number): Seconds {
+    return Math.ceil((ahead + 1) / this.places) * this.latency.mean + this.latency.needed
+  }
+}
+
+class TakenPlace implements ExtraPlace {
+  readonly known: boolean
+  /** By the monotonic clock: when it is taken back. */
+  readonly until: Seconds
+  readonly beside: () => TakenPlace | undefined
+  readonly #leave: () => void
+  #holders = 1
+
+  constructor(
+    known: boolean,
+    until: Seconds,
+    { leave, beside }: { leave: () => void; beside: () => TakenPlace | undefined },
+  ) {
+    this.known = known
+    this.until = until
+    this.beside = beside
+    this.#leave = leave
+  }
+
+  readonly hold = <T>(work: PromiseLike<T>): Promise<T> => {
+    this.#holders += 1
+    const held = Promise.resolve(work)
+    held.then(this.release, this.release)
+    return held
+  }
+
+  readonly release = (): void => {
+    this.#holders -= 1
+    if (this.#holders === 0) this.#leave()
   }
 }

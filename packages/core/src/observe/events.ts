@@ -58,7 +58,7 @@ export type JwksListener = (event: JwksEvent) => void
 export type IntrospectionEvent =
   | {
       readonly type: 'failed'
-      /** The endpoint, or the issuer if its metadata could not be fetched. */
+      /** The endpoint without its query, or the issuer if its metadata could not be fetched. */
       readonly server: string
       readonly cause: UnavailableError
       /** Whether the server rejected the credentials of this API. */

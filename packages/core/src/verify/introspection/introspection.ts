@@ -3,9 +3,8 @@
 import { raceAbort } from '../../lib/abort.ts'
 import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
-import { getOwn, isNestedTooDeeply } from '../../lib/json.ts'
-import { lru } from '../../lib/lru.ts'
-import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText } from '../../lib/url.ts'
+import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
+import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText, withoutQuery } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -16,7 +15,7 @@ import {
   type Verdict,
 } from '../../net/circuit-breaker.ts'
 import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
-import { Semaphore } from '../../net/semaphore.ts'
+import { type Place, Semaphore } from '../../net/semaphore.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
@@ -25,9 +24,11 @@ import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader, type ReadClaims } fro
 import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
+import { callerOf } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
 import { inactive, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
+import { KnownTokens } from './known-tokens.ts'
 
 /** Where the authorization server is, who we are to it, and what its answers must say. */
 export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client
@@ -127,11 +128,18 @@ export function introspection<Claims = RawClaims>(
 
 /** How much longer than its deadline a discovery may take to end, in seconds. */
 const GRACE: Seconds = 1
-/** How many known tokens are remembered, by their hashes. */
+/** How many known tokens are remembered. */
 const MAX_KNOWN = 10_000
-const KNOWN = Object.freeze({})
 
 type Lane = 'known' | 'unknown'
+
+/** What the server is asked about, until when, and in which place. */
+interface Question {
+  readonly token: string
+  readonly hash: string
+  readonly signal: AbortSignal
+  readonly place: Place
+}
 
 class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #issuer: string | undefined
@@ -146,8 +154,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #now: () => number
   readonly #semaphore: Semaphore
   readonly #circuits: Readonly<Record<Lane, CircuitBreaker>>
-  /** The tokens that were active when they were last introspected. */
-  readonly #known = lru<object>({ max: MAX_KNOWN })
+  readonly #known = new KnownTokens(MAX_KNOWN)
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
   readonly #underWay = new Set<AbortController>()
   #closed: UnavailableError | undefined
@@ -179,12 +186,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#semaphore = new Semaphore({
       concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
       queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+      timeout: this.#timeout,
       full: 'Too many introspection requests are waiting',
     })
     const lanes = new Set<CircuitBreaker>()
     this.#circuits = {
-      known: new CircuitBreaker(verdictOf, lanes),
-      unknown: new CircuitBreaker(verdictOf, lanes),
+      known: new CircuitBreaker(verdictOf, lanes, { trustsProbes: false }),
+      unknown: new CircuitBreaker(verdictOf, lanes, { provesAll: isActive }),
     }
     this.#read = claimsReader('introspection', options, this.#audience, this.#issuer)
     this.#listener = assertFunction<IntrospectionListener, undefined>(
@@ -210,13 +218,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     presented = new PresentedToken(token),
   ): Promise<Verification<Identity<Claims>>> {
     const hash = await presented.hash
-    const known = this.#known.get(hash) !== undefined
+    const known = this.#known.has(hash)
     const circuit = this.#circuits[known ? 'known' : 'unknown']
     const answer = await this.#inTime((signal) =>
-      this.#semaphore.run(() => this.#ask(circuit, token, hash, signal), { known, signal }),
+      this.#semaphore.run((place) => this.#ask(circuit, { token, hash, signal, place }), { known, signal }),
     )
-    const verification = await this.#judge(answer)
-    if (verification.active) this.#known.set(hash, KNOWN)
+    const verification = await this.#judge(answer, token)
+    if (verification.active) this.#known.add(hash, (await callerOf(answer)) ?? '')
     else this.#known.delete(hash)
     return verification
   }
@@ -234,7 +242,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const { known, unknown } = this.#circuits
     return {
       kind: 'introspection',
-      endpoint: this.#endpoint,
+      endpoint: this.#endpoint === undefined ? undefined : withoutQuery(this.#endpoint),
       issuer: this.#issuer,
       audience: this.#audience,
       circuit: known.state === 'closed' ? unknown.state : known.state,
@@ -260,13 +268,13 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  async #ask(circuit: CircuitBreaker, token: string, hash: string, signal: AbortSignal): Promise<RawClaims> {
+  async #ask(circuit: CircuitBreaker, { token, hash, signal, place }: Question): Promise<RawClaims> {
     try {
       const answer = await circuit.run({
         hash,
         signal,
-        call: () => this.#post(token, signal),
-        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit)),
+        call: () => this.#post(token, signal, place),
+        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit, place)),
       })
       this.#succeeded()
       return answer
@@ -279,7 +287,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  async #post(token: string, signal: AbortSignal): Promise<RawClaims> {
+  async #post(token: string, signal: AbortSignal, place: Place): Promise<RawClaims> {
     const url = await this.#locate(signal)
     const question = async () => {
       const headers = new Headers({ accept: 'application/json' })
@@ -287,7 +295,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       await raceAbort(Promise.resolve(this.#authenticate({ url, headers, body })), signal)
       return { headers, body }
     }
-    const answer = await this.#connections.post(url, question, signal)
+    const answer = await this.#connections.post(url, question, signal, place)
     return answer.body
   }
 
@@ -318,7 +326,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     return endpoint
   }
 
-  async #judge(answer: RawClaims): Promise<Verification<Identity<Claims>>> {
+  async #judge(answer: RawClaims, token: string): Promise<Verification<Identity<Claims>>> {
     const active = getOwn(answer, 'active')
     if (active === undefined)
       throw new UnavailableError('The answer has no "active": it is no introspection response')
@@ -334,7 +342,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     }
     const refusal = checkIntrospected(said, policy, secondsOf(this.#now))
     if (refusal !== undefined) return refusal
-    const identity = await this.#read(said)
+    const identity = await this.#read(withoutToken(said, token))
     if (isInactive(identity)) return identity
     return markValidated(
       { active: true, identity, expiresAt: identity.expiresAt },
@@ -370,8 +378,27 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   get #server(): string {
-    return this.#endpoint ?? this.#issuer ?? ''
+    return withoutQuery(this.#endpoint ?? this.#issuer ?? '')
   }
+}
+
+/** A shorter token may be part of a claim by chance. */
+const MIN_ECHO = 8
+
+/** Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log. */
+function withoutToken(claims: RawClaims, token: string): RawClaims {
+  const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
+  const shows = (member: readonly [string, unknown]) => {
+    if (token.length < MIN_ECHO) return member.includes(token)
+    const text = JSON.stringify(member)
+    return echoes.some((echo) => text.includes(echo))
+  }
+  return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
+}
+
+/** That a token is unknown does not prove that the server is up for known ones: it may hang as soon as it finds a token. */
+function isActive(answer: unknown): boolean {
+  return isObject(answer) && getOwn(answer, 'active') === true
 }
 
 /** Nobody there, or nobody who knows of introspection: it may have moved, and the metadata tells where. */
@@ -394,7 +421,7 @@ function statusOf(cause: unknown): number | undefined {
 /** How an `introspection` verifier is set up and how it fares, for operators. */
 export interface IntrospectionDescription {
   readonly kind: 'introspection'
-  /** `undefined` before it is discovered. */
+  /** Without its query, which may hold a secret. `undefined` before it is discovered. */
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null

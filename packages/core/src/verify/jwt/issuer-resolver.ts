@@ -68,6 +68,7 @@ export class IssuerResolverCache<Claims> {
   readonly #calls = new Semaphore({
     concurrency: CONCURRENCY,
     queue: QUEUE,
+    timeout: DEADLINE,
     full: 'Too many issuers wait for the function of "multiIssuerJwt"',
   })
   #allowance: number
