@@ -10,7 +10,8 @@ import {
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
 import { secureUrl } from '#core/lib/url.ts'
-import { fetchJson, KeptConnections } from '#core/net/fetch-json.ts'
+import { fetchJson } from '#core/net/fetch-json.ts'
+import { HedgedPost } from '#core/net/hedged-post.ts'
 import { InFlight } from '#core/net/single-flight.ts'
 import { cached } from '#core/verify/cached.ts'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
@@ -562,14 +563,14 @@ describe('a POST over keep-alive connections', () => {
   const form = async () => ({ headers: new Headers(), body: new URLSearchParams() })
   let posts: number[]
   let reply: Answer
-  let connections: KeptConnections
+  let connections: HedgedPost
   const post = (signal = new AbortController().signal) =>
     connections.post(secureUrl('url', 'https://id.example.com/introspect'), form, signal)
 
   beforeEach(() => {
     posts = []
     reply = () => Response.json({ active: true })
-    connections = new KeptConnections(async () => {
+    connections = new HedgedPost(async () => {
       posts.push(time())
       return reply()
     })

@@ -1,32 +1,34 @@
-/** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
+/** The only outbound fetch: https or loopback, one deadline, a size limit, no redirects, JSON objects only (RFC 8259). */
 
 import { raceAbort } from '../lib/abort.ts'
-import { monotonic, now, timeout } from '../lib/clock.ts'
+import { now } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
 import type { SecureUrl } from '../lib/url.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
+/** What fetches, like the `fetch` of the runtime. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** The runtime's own, looked up at each call. */
+/** The `fetch` of the runtime. It is looked up at each call, because tests and instrumentation replace it. */
 export const runtimeFetch: Fetch = (url, init) => globalThis.fetch(url, init)
 
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 262_144
-/** The longest `Retry-After` that is heeded, in seconds. */
-const MAX_RETRY_AFTER = 60
+/** The longest `Retry-After` that is respected. In seconds. */
+const MAX_RETRY_AFTER: Seconds = 60
 
-/** A connection that is not kept: after minutes it might lead to where nobody answers any more. */
+/** No keep-alive: an idle connection may be dead by the next refresh. */
 const ALONE = { accept: 'application/json', connection: 'close' }
 
+/** A response that can be used. */
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
-  /** `Cache-Control: max-age` of the answer, in seconds. */
+  /** `Cache-Control: max-age` of the response. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
-/** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
+/** A response that cannot be used: its status is not 200, or its body is not a JSON object. */
 export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
 
@@ -38,95 +40,22 @@ export class UnusableAnswer extends UnavailableError {
 
 /**
  * Fetches one JSON object.
- * @param signal the deadline over connecting, headers and body
- * @throws UnusableAnswer where an answer came but cannot be used
- * @throws UnavailableError where none came in time
+ * @param signal the deadline for connecting, headers and body
+ * @throws UnusableAnswer if the response cannot be used
+ * @throws UnavailableError if there is no response in time
  */
 export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
   return exchange(url, { headers: ALONE, signal }, fetch, signal)
 }
 
-/** After how long a pause connections may be lost without a word, as by a process that stood still, in seconds. */
-const IDLE_LIMIT: Seconds = 60
-/** How long after such a pause: there may be as many of them as there were questions at once. */
-const IN_DOUBT_FOR: Seconds = 10
-/** How long an answer is waited for then before another question is asked beside, in seconds, and how many are asked at most. */
-const HEDGE_DELAY: Seconds = 0.5
-const MAX_BESIDE = 4
-
-export interface Form {
-  readonly headers: Headers
-  readonly body: URLSearchParams
-}
-
-/** Questions by POST, on connections that are kept: after a pause, one may lead to where nobody answers any more. */
-export class KeptConnections {
-  readonly #fetch: Fetch
-  /** By the monotonic clock, like the next. */
-  #askedAt: Seconds | undefined
-  #doubtedUntil: Seconds = 0
-
-  constructor(fetch: Fetch) {
-    this.#fetch = fetch
-  }
-
-  /**
-   * Posts a form and reads one JSON object that says that it is one; else as `fetchJson`. What finds no answer on a
-   * connection from before a pause is asked again beside, on another: the first answer counts.
-   * @param form made anew for each time, for a server may take what is in it once only
-   */
-  async post(url: SecureUrl, form: () => Promise<Form>, signal: AbortSignal): Promise<Fetched> {
-    const now = monotonic()
-    if (this.#askedAt !== undefined && now - this.#askedAt >= IDLE_LIMIT)
-      this.#doubtedUntil = now + IN_DOUBT_FOR
-    this.#askedAt = now
-    if (now >= this.#doubtedUntil) return this.#ask(url, await form(), signal)
-    // Not AbortSignal.any, which on some versions of Node may be collected before it is due.
-    const abort = new AbortController()
-    const end = () => abort.abort(signal.reason)
-    signal.addEventListener('abort', end)
-    try {
-      return await this.#askBeside(async () => this.#ask(url, await form(), abort.signal))
-    } finally {
-      signal.removeEventListener('abort', end)
-      abort.abort()
-    }
-  }
-
-  async #askBeside(ask: () => Promise<Fetched>): Promise<Fetched> {
-    const asked = new Set<Promise<{ readonly answer?: Fetched; readonly failure?: unknown }>>()
-    let failures = 0
-    for (let left = MAX_BESIDE; ; ) {
-      if (left > 0) {
-        left -= 1
-        const one = ask().then(
-          (answer) => ({ answer }),
-          (failure: unknown) => {
-            asked.delete(one)
-            if (failure instanceof UnusableAnswer) throw failure
-            return { failure }
-          },
-        )
-        asked.add(one)
-      }
-      const { answer, failure } = await Promise.race([...asked, ...(left > 0 ? [pause(HEDGE_DELAY)] : [])])
-      if (answer !== undefined) return answer
-      if (failure === undefined) continue
-      // One that failed by itself may have been a connection that was lost; a second one tells of the server.
-      failures += 1
-      if (failures > 1) left = 0
-      if (left === 0 && asked.size === 0) throw failure
-    }
-  }
-
-  #ask(url: SecureUrl, { headers, body }: Form, signal: AbortSignal): Promise<Fetched> {
-    return exchange(url, { method: 'POST', headers, body, signal }, this.#fetch, signal, JSON_TYPE)
-  }
-}
-
-const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i
-
-async function exchange(
+/**
+ * Sends a request and reads one JSON object. Does not follow redirects.
+ * @param signal the deadline for connecting, headers and body
+ * @param type what `Content-Type` must match. Default: it is not checked, because some issuers do not declare JSON
+ * @throws UnusableAnswer if the response cannot be used
+ * @throws UnavailableError if there is no response in time
+ */
+export async function exchange(
   url: SecureUrl,
   init: RequestInit,
   fetch: Fetch,
@@ -152,7 +81,7 @@ async function exchange(
   }
 }
 
-/** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */
+/** Strict UTF-8. A byte order mark is kept, so that `JSON.parse` rejects it (RFC 8259 §8.1). */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 async function readObject(response: Response, signal: AbortSignal): Promise<Record<string, unknown>> {
@@ -190,11 +119,7 @@ async function readBytes(response: Response, signal: AbortSignal): Promise<Uint8
   return bytes
 }
 
-function pause(seconds: Seconds): Promise<{ readonly answer?: never; readonly failure?: never }> {
-  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
-}
-
-/** A number of seconds, or a date (RFC 9110 §10.2.3). */
+/** Reads a number of seconds, or a date (RFC 9110 §10.2.3). */
 function retryAfter(response: Response): { retryAfter?: Seconds } {
   const value = response.headers.get('retry-after') ?? ''
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now()) / 1000

@@ -15,7 +15,8 @@ import {
   type CircuitState,
   type Verdict,
 } from '../../net/circuit-breaker.ts'
-import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { type Fetch, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { HedgedPost } from '../../net/hedged-post.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
@@ -142,7 +143,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #read: ReadClaims<Claims>
   readonly #listener: IntrospectionListener | undefined
   readonly #fetch: Fetch
-  readonly #connections: KeptConnections
+  readonly #connections: HedgedPost
   readonly #now: () => number
   readonly #semaphore: Semaphore
   readonly #circuits: Readonly<Record<Lane, CircuitBreaker>>
@@ -193,7 +194,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       undefined,
     )
     this.#fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-    this.#connections = new KeptConnections(this.#fetch)
+    this.#connections = new HedgedPost(this.#fetch)
     this.#now = now
   }
 
