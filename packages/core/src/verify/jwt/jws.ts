@@ -99,20 +99,20 @@ export async function signingKey(
 ): Promise<VerificationKey | undefined> {
   let failure: unknown
   // Base64url without padding: four characters are three bytes.
-  const signatureLength = Math.floor(((text.length - text.lastIndexOf('.') - 1) * 3) / 4)
-  for (const key of keys) {
-    if (key.signatureLength !== undefined && key.signatureLength !== signatureLength) continue
-    tries.begin()
+  const length = Math.floor(((text.length - text.lastIndexOf('.') - 1) * 3) / 4)
+  const fitting = keys.filter(({ signatureLength = length }) => signatureLength === length)
+  const key = await tries.findKey(fitting, async (one) => {
     try {
-      await compactVerify(text, key.imported ?? (await importKey(key)), { algorithms: [alg] })
-      tries.succeeded(key)
-      return key
+      await compactVerify(text, one.imported ?? (await importKey(one)), { algorithms: [alg] })
+      return true
     } catch (cause) {
       if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause
+      return false
     }
-  }
-  if (failure !== undefined) throw new UnavailableError('A key cannot be used', { cause: failure })
-  return undefined
+  })
+  if (key === undefined && failure !== undefined)
+    throw new UnavailableError('A key cannot be used', { cause: failure })
+  return key
 }
 
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */

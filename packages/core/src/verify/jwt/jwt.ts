@@ -134,7 +134,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const named = callerOf(claims)
     const caller = isPromiseLike(named) ? await named : named
     const kind = this.#keys.callers.kindOf(caller)
-    const tries = new KeyTries(this.#keys.tries[kind])
+    const { lastKey } = this.#keys.callers.get(caller) ?? {}
+    const tries = new KeyTries(this.#keys.tries[kind], { caller, lastKey })
     const found = this.#keys.find(jws.alg, jws.kid)
     const known = isPromiseLike(found) ? await found : found
     const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, kind))
@@ -142,7 +143,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const read = this.#read(claims)
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
-    this.#keys.callers.add(caller)
+    this.#keys.callers.add(caller, key)
     const expiresAt = this.#expiry(identity)
     return markValidated(
       { active: true, identity, expiresAt, key, policy: this.#policy },

@@ -5,7 +5,7 @@ import { monotonic } from '../../lib/clock.ts'
 import { UnavailableError } from '../../model/rejection.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
-import { type TryBudgets, tryBudgets } from './key-tries.ts'
+import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type CallerKind, KnownCallers } from './known-callers.ts'
 
 export interface KeySet {
@@ -101,9 +101,9 @@ export function candidates(
   alg: Algorithm,
   kid: string | undefined,
 ): readonly VerificationKey[] {
-  return keys
-    .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
-    .sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
+  return byLastSuccess(
+    keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid)),
+  )
 }
 
 export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
