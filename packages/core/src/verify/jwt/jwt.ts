@@ -8,7 +8,7 @@ import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'
-import { type CallerKind, callerOf } from '../keys/known-callers.ts'
+import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type Active,
@@ -132,18 +132,18 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   /** What is the user's to say of the claims is asked only of those that the issuer signed. */
   async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
     const named = callerOf(claims)
-    const caller = isPromiseLike(named) ? await named : named
-    const kind = this.#keys.callers.kindOf(caller)
-    const { lastKey } = this.#keys.callers.get(caller) ?? {}
-    const tries = new KeyTries(this.#keys.tries[kind], { caller, lastKey })
+    const name = isPromiseLike(named) ? await named : named
+    const caller = this.#keys.callers.get(name)
+    const budget = this.#keys.tries[caller === undefined ? 'unknown' : 'known']
+    const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey })
     const found = this.#keys.find(jws.alg, jws.kid)
     const known = isPromiseLike(found) ? await found : found
-    const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, kind))
+    const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, caller))
     if (isInactive(key)) return key
     const read = this.#read(claims)
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
-    this.#keys.callers.add(caller, key)
+    this.#keys.callers.add(name, key)
     const expiresAt = this.#expiry(identity)
     return markValidated(
       { active: true, identity, expiresAt, key, policy: this.#policy },
@@ -163,7 +163,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     jws: CompactJws,
     known: readonly VerificationKey[],
     tries: KeyTries,
-    caller: CallerKind,
+    caller: KnownCaller | undefined,
   ): Promise<VerificationKey | Inactive> {
     const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
