@@ -36,15 +36,31 @@ export class PresentedToken {
     return this.#jws
   }
 
+  /** The claims of a signed JWT, verified or not, if its payload can be read. */
+  get claims(): Readonly<Record<string, unknown>> | undefined {
+    return isInactive(this.jws) ? undefined : this.jws.claims
+  }
+
   /** The `iss` that the token claims. It may choose the verifier, and nothing else. */
   get unverifiedIssuer(): string | undefined {
-    const iss = isInactive(this.jws) ? undefined : getOwn(this.jws.claims ?? {}, 'iss')
+    const iss = getOwn(this.claims ?? {}, 'iss')
     return typeof iss === 'string' ? iss : undefined
   }
 
-  /** The hash by which a revoked token is known: of what was signed, so that a second valid signature does not matter. */
+  /**
+   * Forgets the decoded token, and decodes it again when it is needed. Call this before waiting: decoded, a token of 8 KB
+   * can take 130 KB, and any number of unsigned tokens may wait.
+   */
+  forgetDecoded(): void {
+    this.#jws = undefined
+  }
+
+  /**
+   * The hash by which a revoked token is known: of what was signed, so that a second valid signature does not matter. Asked
+   * for while the token waits, so what it decodes is not kept.
+   */
   get revocationHash(): string | Promise<string> {
-    const { jws } = this
+    const jws = this.#jws ?? decodeJws(this.text)
     return isInactive(jws) || typeof getOwn(jws.header, 'alg') !== 'string'
       ? this.hash
       : sha256(jws.signedText)

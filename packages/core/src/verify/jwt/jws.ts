@@ -66,9 +66,9 @@ function isCanonical(token: string, start: number, end: number): boolean {
   )
 }
 
+/** What is needed of a token to verify its signature. Small, since it is kept while the token waits for keys. */
 export interface CompactJws {
   readonly text: string
-  readonly header: Readonly<Record<string, unknown>>
   readonly alg: Algorithm
   readonly kid: string | undefined
 }
@@ -85,7 +85,7 @@ export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorit
   const kid = getOwn(header, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
     return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
-  return { text, header, alg: alg as Algorithm, kid }
+  return { text, alg: alg as Algorithm, kid }
 }
 
 /**

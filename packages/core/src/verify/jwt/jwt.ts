@@ -3,6 +3,7 @@
 import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import type { Identity } from '../../model/identity.ts'
+import { Semaphore } from '../../net/semaphore.ts'
 import { Cache, cacheLimits } from '../cached.ts'
 import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
@@ -61,6 +62,11 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
+  readonly #afterWait = new Semaphore({
+    concurrency: 64,
+    queue: 50_000,
+    full: 'Too many tokens have waited for keys',
+  })
 
   /**
    * @param options their names are checked already
@@ -95,9 +101,9 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (claims === undefined)
       return inactive('malformed_token', 'the payload is not a JSON object in UTF-8, or nested too deeply')
     return (
-      checkType(jws.header, claims, this.#policy.profile) ??
+      checkType(decoded.header, claims, this.#policy.profile) ??
       checkClaims(claims, this.#policy, secondsOf(this.#now)) ??
-      this.#verifySignature(jws, claims)
+      this.#verifySignature(jws, callerOf(claims), presented)
     )
   }
 
@@ -129,18 +135,32 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  /** What is the user's to say of the claims is asked only of those that the issuer signed. */
-  async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
-    const named = callerOf(claims)
+  /**
+   * Verifies the signature, and reads the claims only then: functions of the user's get only what the issuer signed.
+   * While the token waits for keys, only its text is kept.
+   */
+  async #verifySignature(
+    jws: CompactJws,
+    named: string | undefined | Promise<string>,
+    presented: PresentedToken,
+  ): Promise<Signed<Identity<Claims>> | Inactive> {
     const name = isPromiseLike(named) ? await named : named
     const caller = this.#keys.callers.get(name)
     const budget = this.#keys.tries[caller === undefined ? 'unknown' : 'known']
-    const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey })
+    const onWait = () => presented.forgetDecoded()
+    const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey, onWait })
     const found = this.#keys.find(jws.alg, jws.kid)
+    if (isPromiseLike(found)) onWait()
     const known = isPromiseLike(found) ? await found : found
-    const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, caller))
+    let key: VerificationKey | Inactive | undefined = isPromiseLike(found)
+      ? await this.#keyAfterWait(jws, known, tries, caller)
+      : await signingKey(jws, known, tries)
+    if (key === undefined) {
+      onWait()
+      key = await this.#newKey(jws, known, tries, caller)
+    }
     if (isInactive(key)) return key
-    const read = this.#read(claims)
+    const read = this.#read(presented.claims as RawClaims)
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(name, key)
@@ -150,6 +170,17 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       this.#now,
       this.#policy.clockTolerance,
     )
+  }
+
+  /** Limits how many tokens are verified at once after a wait. Many may have waited, and a check takes more memory than a wait. */
+  async #keyAfterWait(
+    jws: CompactJws,
+    keys: readonly VerificationKey[],
+    tries: KeyTries,
+    caller: KnownCaller | undefined,
+  ): Promise<VerificationKey | undefined> {
+    const turn = { known: caller !== undefined, signal: new AbortController().signal }
+    return this.#afterWait.run(() => signingKey(jws, keys, tries), turn)
   }
 
   /**
@@ -171,7 +202,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       throw cause
     })
     return (
-      (await signingKey(jws, unseen, tries)) ??
+      (await this.#keyAfterWait(jws, unseen, tries, caller)) ??
       inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
     )
   }

@@ -4,6 +4,7 @@ import {
   assertFunction,
   assertInteger,
   assertNumber,
+  isPromiseLike,
   mapMaybe,
   readOptions,
   type Seconds,
@@ -121,7 +122,9 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (isInactive(presented.jws)) return presented.jws
     const issuer = presented.unverifiedIssuer
     if (issuer === undefined) return foreignIssuer(issuer, this.issuers)
-    return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
+    const found = this.#source.find(issuer)
+    if (isPromiseLike(found)) presented.forgetDecoded()
+    return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(found, (verifier) => {
       if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
       return this.#proving(issuer, verifier.verify(token, presented))
     })
