@@ -101,6 +101,8 @@ interface Source<Claims> {
 
 class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #source: Source<Claims>
+  /** The verifiers with background work, so that a request need not look at each of 10,000 tenants. */
+  readonly #busy = new Set<JwtVerifier<Claims>>()
 
   constructor(source: Source<Claims>) {
     this.#source = source
@@ -126,32 +128,61 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (isPromiseLike(found)) presented.forgetDecoded()
     return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(found, (verifier) => {
       if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
-      return this.#proving(issuer, verifier.verify(token, presented))
+      const verification = verifier.verify(token, presented)
+      return isPromiseLike(verification) ? this.#settle(issuer, verifier, verification) : verification
     })
   }
 
-  #proving(
+  async #settle(
     issuer: string,
-    verification: Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>,
-  ): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
-    if (this.#source.proved === undefined) return verification
-    return mapMaybe(verification, (settled) => {
+    verifier: JwtVerifier<Claims>,
+    verification: Promise<Verification<Identity<Claims>>>,
+  ): Promise<Verification<Identity<Claims>>> {
+    this.#watch(verifier)
+    try {
+      const settled = await verification
       if (settled.active) this.#source.proved?.(issuer)
       return settled
-    })
+    } finally {
+      this.#watch(verifier)
+    }
   }
 
   isStillValid(verification: Active<Identity<Claims>>): boolean {
     const verifier = this.#source.held(verification.identity.issuer ?? '')
-    return verifier?.isStillValid(verification as Parameters<JwtVerifier<Claims>['isStillValid']>[0]) ?? false
+    if (verifier === undefined) return false
+    const isValid = verifier.isStillValid(verification as Parameters<JwtVerifier<Claims>['isStillValid']>[0])
+    this.#watch(verifier)
+    return isValid
   }
 
   get backgroundWork(): Promise<unknown> | undefined {
-    return allBackgroundWork(this.#source.all())
+    // Work of a request that the runtime ended never settles, and is given up by its key set.
+    for (const verifier of this.#busy) if (verifier.backgroundWork === undefined) this.#busy.delete(verifier)
+    return allBackgroundWork([...this.#busy])
   }
 
   async ready(): Promise<void> {
-    await Promise.all(this.#source.all().map((verifier) => verifier.ready()))
+    await Promise.all(
+      this.#source.all().map((verifier) => {
+        const ready = verifier.ready()
+        this.#watch(verifier)
+        return ready
+      }),
+    )
+  }
+
+  /** Remembers a verifier while it has background work. Only what is called here begins such work. */
+  #watch(verifier: JwtVerifier<Claims>): void {
+    if (this.#busy.has(verifier)) return
+    const work = verifier.backgroundWork
+    if (work === undefined) return
+    this.#busy.add(verifier)
+    const again = () => {
+      this.#busy.delete(verifier)
+      this.#watch(verifier)
+    }
+    work.then(again, again)
   }
 
   close(): void {
