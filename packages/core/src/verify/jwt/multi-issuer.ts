@@ -31,8 +31,17 @@ export interface MultiIssuerOptions {
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are kept, 1–10,000. Default 100. It also limits how many new key sets are added in a
-   * minute for issuers of which no token was verified yet. Set it above the number of your tenants: more of them get 503 in part.
+   * With a function: how many issuers are kept, 1–10,000. Default 100. Set it above the number of your tenants: if there are
+   * more, some requests are answered 503.
+   *
+   * It also limits how many new issuers are added for which no token was verified yet: `max` at once and `max` / 60 more per
+   * second. Issuers that were answered 503 for that and come again a second later or more may use a quarter of `max` more.
+   * The first verified token of an issuer pays back what the issuer took.
+   *
+   * This limit matters if the function returns options for any issuer of a pattern. Then an attacker with unsigned tokens can
+   * use it up by more than `max` / 60 made-up issuers a second, and new tenants are added at their second request. If the
+   * attacker repeats its issuers too, or makes up hundreds a second, new tenants are answered 503 while that goes on. Tenants
+   * that are proven are not affected. To end this, return `undefined` for issuers that are not your tenants.
    */
   max?: number | undefined
   /**
