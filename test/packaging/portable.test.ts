@@ -55,6 +55,7 @@ describe('what Node has and others have not', () => {
 
 /** All that the bundle finds besides the language: what every runtime of the web has. */
 const WEB = {
+  AbortController,
   AbortSignal,
   Headers,
   Request,

@@ -38,6 +38,7 @@ import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { validateResult } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
+import { isRespelled } from '../verify/jwt/jws.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { inactive } from '../verify/verification.ts'
 import { type TokenVerifier, toleranceOf, type Verification } from '../verify/verifier.ts'
@@ -326,7 +327,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   }
 
   #verify(presented: PresentedToken): Verification<V> | PromiseLike<Verification<V>> {
-    return presented.isRespelled ? RESPELLED : this.#verifier.verify(presented.text, presented)
+    return isRespelled(presented.text) ? RESPELLED : this.#verifier.verify(presented.text, presented)
   }
 
   /** A method of its own, so that no closure holds the text of the token. */

@@ -24,14 +24,20 @@ export class TokenBucket {
 
   /** In how many seconds the next one can be taken: 0 if one can be taken now. */
   get wait(): Seconds {
-    const wait = this.#fullAt - (this.#capacity - 1) * this.#refill - monotonic()
+    return this.waitFor(1)
+  }
+
+  /** In how many seconds so many can be taken at once. More than the capacity can be taken when the bucket is full. */
+  waitFor(count: number): Seconds {
+    const left = this.#capacity - Math.min(count, this.#capacity)
+    const wait = this.#fullAt - left * this.#refill - monotonic()
     return wait > ROUNDING ? wait : 0
   }
 
-  /** Takes one and returns `true`, or returns `false` if there is none. */
-  tryAcquire(): boolean {
-    if (this.wait > 0) return false
-    this.#fullAt = Math.max(this.#fullAt, monotonic()) + this.#refill
+  /** Takes so many and returns `true`, or takes none and returns `false` if there are fewer. */
+  tryAcquire(count = 1): boolean {
+    if (this.waitFor(count) > 0) return false
+    this.#fullAt = Math.max(this.#fullAt, monotonic()) + count * this.#refill
     return true
   }
 

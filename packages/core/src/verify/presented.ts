@@ -3,7 +3,7 @@
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { type DecodedJws, decodeJws, isRespelled } from './jwt/jws.ts'
+import { type DecodedJws, decodeJws } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
 /** Lets several verifiers share the hash and the decoded parts of a token. */
@@ -37,20 +37,31 @@ export class PresentedToken {
     return this.#jws
   }
 
-  /** Whether it is a JWT, but spelled in another way than its issuer spelled it. Then no verifier is asked. */
-  get isRespelled(): boolean {
-    return isInactive(this.jws) && isRespelled(this.text)
+  /** The claims of a signed JWT, verified or not, if its payload can be read. */
+  get claims(): Readonly<Record<string, unknown>> | undefined {
+    return isInactive(this.jws) ? undefined : this.jws.claims
   }
 
   /** The `iss` of the token. Nothing has verified it, so use it only to select a verifier. */
   get unverifiedIssuer(): string | undefined {
-    const iss = isInactive(this.jws) ? undefined : getOwn(this.jws.claims ?? {}, 'iss')
+    const iss = getOwn(this.claims ?? {}, 'iss')
     return typeof iss === 'string' ? iss : undefined
   }
 
-  /** The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid signatures. */
+  /**
+   * Forgets the decoded token, and decodes it again when it is needed. Call this before waiting: decoded, a token of 8 KB
+   * can take 130 KB, and any number of unsigned tokens may wait.
+   */
+  forgetDecoded(): void {
+    this.#jws = undefined
+  }
+
+  /**
+   * The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid
+   * signatures. Used while the token waits, so what it decodes is not kept.
+   */
   get revocationHash(): string | Promise<string> {
-    const { jws } = this
+    const jws = this.#jws ?? decodeJws(this.text)
     return isInactive(jws) || typeof getOwn(jws.header, 'alg') !== 'string'
       ? this.hash
       : sha256(jws.signedText)

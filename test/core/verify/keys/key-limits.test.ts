@@ -273,11 +273,11 @@ describe('a token that many keys of a set fit', () => {
     for (let time = 0; time < 6; time += 1) answers.push(await outcome(gate, forged()))
     expect(answers).toEqual([SIGNATURE, SIGNATURE, ...Array(4).fill(UNAVAILABLE)])
     const decision = await gate.authenticate(requestWith(forged()))
-    expect(decision).toMatchObject({ status: 503, headers: { 'Retry-After': '1' } })
-    // 32 tries a second come back: enough for another forged token after two seconds.
+    // 16 tries are left, and 32 a second come back: the 56 of another token are there after 1.25 s.
+    expect(decision).toMatchObject({ status: 503, headers: { 'Retry-After': '2' } })
     pass(1)
     expect(await outcome(gate, forged())).toBe(UNAVAILABLE)
-    pass(2)
+    pass(0.25)
     expect([await outcome(gate, forged()), await outcome(gate, forged())]).toEqual([SIGNATURE, UNAVAILABLE])
   })
 

@@ -363,7 +363,8 @@ describe('rotation', () => {
       for (let index = 0; index < times; index += 1) {
         const forged = {
           ...two,
-          sign: (claims?: Record<string, unknown>) => two.sign(claims, { kid: `forged${number++}` }),
+          sign: (claims?: Record<string, unknown>) =>
+            two.sign({ ...claims, sub: 'stranger' }, { kid: `forged${number++}` }),
         }
         const before = fetched()
         const answer = await outcome(gate, forged)

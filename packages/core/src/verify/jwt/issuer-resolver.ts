@@ -12,6 +12,7 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
+import { TokenBucket } from '../../net/token-bucket.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import { JwtVerifier } from './jwt.ts'
@@ -39,6 +40,8 @@ interface Tenant<Claims> {
   readonly keys: KeySet
   readonly verifier: JwtVerifier<Claims>
   readonly askedAt: Seconds
+  /** The allowance that its key set was taken from. The first verified token pays it back. */
+  readonly paidBy: TokenBucket | undefined
 }
 
 type Found<Claims> = JwtVerifier<Claims> | undefined
@@ -52,7 +55,11 @@ const QUEUE = 1_000
 /** The deadline of one call of the resolver, its wait included. */
 const DEADLINE: Seconds = 10
 const MAX_SHARED = 20_000
-const MINUTE = 60
+const MINUTE: Seconds = 60
+/** The part of `max` that is kept for issuers that come again, after how many seconds, and how many of them are remembered. */
+const RETURNING_SHARE = 1 / 4
+const RETURNS_AFTER: Seconds = 1
+const MAX_DEFERRED = 1_000
 
 export class IssuerResolverCache<Claims> {
   readonly names: readonly string[] = []
@@ -71,8 +78,10 @@ export class IssuerResolverCache<Claims> {
     timeout: DEADLINE,
     full: 'Too many issuers wait for the function of "multiIssuerJwt"',
   })
-  #allowance: number
-  #allowanceFrom = monotonic()
+  readonly #allowance: TokenBucket
+  /** For issuers that were deferred and come again. Absent if it would be less than one a minute. */
+  readonly #returning: TokenBucket | undefined
+  readonly #deferred = lru<{ readonly since: Seconds }>({ max: MAX_DEFERRED })
   #closed = false
 
   constructor(resolve: IssuerResolver<Claims>, max: number, ttl: Seconds, now: () => number) {
@@ -82,7 +91,9 @@ export class IssuerResolverCache<Claims> {
     this.#now = now
     this.#proven = tenantsIn<Claims>(max)
     this.#candidates = tenantsIn<Claims>(max)
-    this.#allowance = max
+    this.#allowance = new TokenBucket(max, MINUTE / max)
+    const returning = Math.floor(max * RETURNING_SHARE)
+    this.#returning = returning === 0 ? undefined : new TokenBucket(returning, MINUTE / returning)
   }
 
   find(issuer: string): Found<Claims> | Promise<Found<Claims>> {
@@ -100,12 +111,17 @@ export class IssuerResolverCache<Claims> {
     return tenant !== undefined && monotonic() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
   }
 
-  /** A token of the issuer was verified: there is one. */
+  /**
+   * Keeps an issuer of which a token was verified, and pays its key set back: it exists. Not if another one has to go for it:
+   * with more tenants than "max", they would be fetched again and again without a limit.
+   */
   proved(issuer: string): void {
     const candidate = this.#candidates.peek(issuer)
     if (candidate === undefined) return
+    if (this.#proven.size < this.#max) candidate.paidBy?.release(1)
     this.#candidates.delete(issuer)
-    this.#proven.set(issuer, candidate)
+    this.#deferred.delete(issuer)
+    this.#proven.set(issuer, { ...candidate, paidBy: undefined })
   }
 
   all(): readonly JwtVerifier<Claims>[] {
@@ -186,26 +202,30 @@ export class IssuerResolverCache<Claims> {
       const options = copyOf<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
       const isSameSet = known !== undefined && isSame(ofKeys(known.options), ofKeys(options))
-      if (!isSameSet && !this.#proven.has(issuer)) this.#spend()
+      const paidBy = isSameSet ? known.paidBy : this.#proven.has(issuer) ? undefined : this.#spend(issuer)
       const keys = isSameSet ? known.keys : keySetOf(options)
-      return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt }
+      return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt, paidBy }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
       throw new UnavailableError('The function of "multiIssuerJwt" gave impossible options', { cause })
     }
   }
 
-  /** Limits how many key sets are fetched for tenants without a verified token, since anybody can make up their names. */
-  #spend(): void {
-    const now = monotonic()
-    const regained = ((now - this.#allowanceFrom) / MINUTE) * this.#max
-    this.#allowance = Math.min(this.#max, this.#allowance + regained)
-    this.#allowanceFrom = now
-    if (this.#allowance < 1)
-      throw new UnavailableError(
-        '"multiIssuerJwt" holds fewer tenants ("max") than are in use, and no more may be added for now',
-      )
-    this.#allowance -= 1
+  /**
+   * Limits how many key sets are added for tenants without a verified token, since anybody can make up their names. A tenant
+   * that is deferred comes again, made-up ones usually do not: so some of the allowance is kept for those that do.
+   */
+  #spend(issuer: string): TokenBucket {
+    const deferred = this.#deferred.peek(issuer)
+    const isBack = deferred !== undefined && monotonic() >= deferred.since + RETURNS_AFTER
+    if (this.#allowance.tryAcquire()) return this.#allowance
+    if (isBack && this.#returning?.tryAcquire() === true) return this.#returning
+    if (deferred === undefined) this.#deferred.set(issuer, { since: monotonic() })
+    const wait = Math.min(this.#allowance.wait, this.#returning?.wait ?? MINUTE)
+    throw new UnavailableError(
+      'Failed to add a tenant: "max" of "multiIssuerJwt" must be larger than the number of tenants, and limits how many new ones are added in a minute',
+      { retryAfter: Math.max(RETURNS_AFTER, wait) },
+    )
   }
 }
 

@@ -72,11 +72,11 @@ function isCanonical(token: string, start: number, end: number): boolean {
  * be another one, which nobody revoked.
  */
 export function isRespelled(token: string): boolean {
+  if (!token.includes('.') || isCompactJws(token)) return false
   const segments = token.split('.')
-  const isCanonicalText =
-    (COMPACT_JWS.test(token) || COMPACT_JWE.test(token)) &&
-    segments.every((segment) => isCanonical(segment, 0, segment.length))
-  return segments.length > 1 && !isCanonicalText && hasAlgorithm(segments[0] as string)
+  const isCompactJwe =
+    COMPACT_JWE.test(token) && segments.every((segment) => isCanonical(segment, 0, segment.length))
+  return !isCompactJwe && hasAlgorithm(segments[0] as string)
 }
 
 /** Whether a lenient decoder finds the header of a JWT in a segment. */
@@ -94,9 +94,9 @@ function hasAlgorithm(segment: string): boolean {
   }
 }
 
+/** What is needed of a token to verify its signature. Small, since it is kept while the token waits for keys. */
 export interface CompactJws {
   readonly text: string
-  readonly header: Readonly<Record<string, unknown>>
   readonly alg: Algorithm
   readonly kid: string | undefined
 }
@@ -113,7 +113,7 @@ export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorit
   const kid = getOwn(header, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH))
     return inactive('unknown_key', 'the "kid" is not a string of 1 to 256 characters')
-  return { text, header, alg: alg as Algorithm, kid }
+  return { text, alg: alg as Algorithm, kid }
 }
 
 /**
@@ -127,20 +127,20 @@ export async function signingKey(
 ): Promise<VerificationKey | undefined> {
   let failure: unknown
   // Base64url without padding: four characters are three bytes.
-  const signatureLength = Math.floor(((text.length - text.lastIndexOf('.') - 1) * 3) / 4)
-  for (const key of keys) {
-    if (key.signatureLength !== undefined && key.signatureLength !== signatureLength) continue
-    tries.begin()
+  const length = Math.floor(((text.length - text.lastIndexOf('.') - 1) * 3) / 4)
+  const fitting = keys.filter(({ signatureLength = length }) => signatureLength === length)
+  const key = await tries.findKey(fitting, async (one) => {
     try {
-      await compactVerify(text, key.imported ?? (await importKey(key)), { algorithms: [alg] })
-      tries.succeeded(key)
-      return key
+      await compactVerify(text, one.imported ?? (await importKey(one)), { algorithms: [alg] })
+      return true
     } catch (cause) {
       if (!(cause instanceof errors.JWSSignatureVerificationFailed)) failure ??= cause
+      return false
     }
-  }
-  if (failure !== undefined) throw new UnavailableError('A key cannot be used', { cause: failure })
-  return undefined
+  })
+  if (key === undefined && failure !== undefined)
+    throw new UnavailableError('A key cannot be used', { cause: failure })
+  return key
 }
 
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */

@@ -5,6 +5,7 @@ import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
+import { Semaphore } from '../../net/semaphore.ts'
 import { Cache, cacheLimits } from '../cached.ts'
 import { markValidated } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
@@ -12,7 +13,7 @@ import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'
-import { type CallerKind, callerOf } from '../keys/known-callers.ts'
+import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, type Inactive, inactive, isInactive, type TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
@@ -58,6 +59,11 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
+  readonly #afterWait = new Semaphore({
+    concurrency: 64,
+    queue: 50_000,
+    full: 'Too many tokens have waited for keys',
+  })
 
   /**
    * @param options their names are checked already
@@ -96,9 +102,9 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (claims === undefined)
       return inactive('malformed_token', 'the payload is not a JSON object in UTF-8, or nested too deeply')
     return (
-      checkType(jws.header, claims, this.#policy.profile) ??
+      checkType(decoded.header, claims, this.#policy.profile) ??
       checkClaims(claims, this.#policy, secondsOf(this.#now)) ??
-      this.#verifySignature(jws, claims)
+      this.#verifySignature(jws, callerOf(claims), presented)
     )
   }
 
@@ -130,26 +136,52 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
-  /** What is the user's to say of the claims is asked only of those that the issuer signed. */
-  async #verifySignature(jws: CompactJws, claims: RawClaims): Promise<Signed<Identity<Claims>> | Inactive> {
-    const named = callerOf(claims)
-    const caller = isPromiseLike(named) ? await named : named
-    const kind = this.#keys.callers.kindOf(caller)
-    const tries = new KeyTries(this.#keys.tries[kind])
+  /**
+   * Verifies the signature, and reads the claims only then: functions of the user's get only what the issuer signed.
+   * While the token waits for keys, only its text is kept.
+   */
+  async #verifySignature(
+    jws: CompactJws,
+    named: string | undefined | Promise<string>,
+    presented: PresentedToken,
+  ): Promise<Signed<Identity<Claims>> | Inactive> {
+    const name = isPromiseLike(named) ? await named : named
+    const caller = this.#keys.callers.get(name)
+    const budget = this.#keys.tries[caller === undefined ? 'unknown' : 'known']
+    const onWait = () => presented.forgetDecoded()
+    const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey, onWait })
     const found = this.#keys.find(jws.alg, jws.kid)
+    if (isPromiseLike(found)) onWait()
     const known = isPromiseLike(found) ? await found : found
-    const key = (await signingKey(jws, known, tries)) ?? (await this.#newKey(jws, known, tries, kind))
+    let key: VerificationKey | Inactive | undefined = isPromiseLike(found)
+      ? await this.#keyAfterWait(jws, known, tries, caller)
+      : await signingKey(jws, known, tries)
+    if (key === undefined) {
+      onWait()
+      key = await this.#newKey(jws, known, tries, caller)
+    }
     if (isInactive(key)) return key
-    const read = this.#read(claims)
+    const read = this.#read(presented.claims as RawClaims)
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
-    this.#keys.callers.add(caller)
+    this.#keys.callers.add(name, key)
     const expiresAt = this.#expiry(identity)
     return markValidated(
       { active: true, identity, expiresAt, key, policy: this.#policy },
       this.#now,
       this.#policy.clockTolerance,
     )
+  }
+
+  /** Limits how many tokens are verified at once after a wait. Many may have waited, and a check takes more memory than a wait. */
+  async #keyAfterWait(
+    jws: CompactJws,
+    keys: readonly VerificationKey[],
+    tries: KeyTries,
+    caller: KnownCaller | undefined,
+  ): Promise<VerificationKey | undefined> {
+    const turn = { known: caller !== undefined, signal: new AbortController().signal }
+    return this.#afterWait.run(() => signingKey(jws, keys, tries), turn)
   }
 
   /**
@@ -163,7 +195,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     jws: CompactJws,
     known: readonly VerificationKey[],
     tries: KeyTries,
-    caller: CallerKind,
+    caller: KnownCaller | undefined,
   ): Promise<VerificationKey | Inactive> {
     const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
@@ -171,7 +203,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       throw cause
     })
     return (
-      (await signingKey(jws, unseen, tries)) ??
+      (await this.#keyAfterWait(jws, unseen, tries, caller)) ??
       inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
     )
   }

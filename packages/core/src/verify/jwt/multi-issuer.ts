@@ -2,7 +2,7 @@
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
-import { mapMaybe } from '../../lib/promise.ts'
+import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -26,8 +26,17 @@ export interface MultiIssuerOptions {
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are kept, 1–10,000. Default 100. It also limits how many new key sets are added in a
-   * minute for issuers of which no token was verified yet. Set it above the number of your tenants: more of them get 503 in part.
+   * With a function: how many issuers are kept, 1–10,000. Default 100. Set it above the number of your tenants: if there are
+   * more, some requests are answered 503.
+   *
+   * It also limits how many new issuers are added for which no token was verified yet: `max` at once and `max` / 60 more per
+   * second. Issuers that were answered 503 for that and come again a second later or more may use a quarter of `max` more.
+   * The first verified token of an issuer pays back what the issuer took.
+   *
+   * This limit matters if the function returns options for any issuer of a pattern. Then an attacker with unsigned tokens can
+   * use it up by more than `max` / 60 made-up issuers a second, and new tenants are added at their second request. If the
+   * attacker repeats its issuers too, or makes up hundreds a second, new tenants are answered 503 while that goes on. Tenants
+   * that are proven are not affected. To end this, return `undefined` for issuers that are not your tenants.
    */
   max?: number | undefined
   /**
@@ -96,6 +105,8 @@ interface Source<Claims> {
 
 class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #source: Source<Claims>
+  /** The verifiers with background work, so that a request need not look at each of 10,000 tenants. */
+  readonly #busy = new Set<JwtVerifier<Claims>>()
 
   constructor(source: Source<Claims>) {
     this.#source = source
@@ -121,34 +132,65 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (isInactive(presented.jws)) return presented.jws
     const issuer = presented.unverifiedIssuer
     if (issuer === undefined) return foreignIssuer(issuer, this.issuers)
-    return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(this.#source.find(issuer), (verifier) => {
+    const found = this.#source.find(issuer)
+    if (isPromiseLike(found)) presented.forgetDecoded()
+    return mapMaybe<Found<Claims>, Verification<Identity<Claims>>>(found, (verifier) => {
       if (verifier === undefined) return foreignIssuer(issuer, this.issuers)
-      return this.#proving(issuer, verifier.verify(token, presented))
+      const verification = verifier.verify(token, presented)
+      return isPromiseLike(verification) ? this.#settle(issuer, verifier, verification) : verification
     })
   }
 
-  #proving(
+  async #settle(
     issuer: string,
-    verification: Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>,
-  ): Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>> {
-    if (this.#source.proved === undefined) return verification
-    return mapMaybe(verification, (settled) => {
+    verifier: JwtVerifier<Claims>,
+    verification: Promise<Verification<Identity<Claims>>>,
+  ): Promise<Verification<Identity<Claims>>> {
+    this.#watch(verifier)
+    try {
+      const settled = await verification
       if (settled.active) this.#source.proved?.(issuer)
       return settled
-    })
+    } finally {
+      this.#watch(verifier)
+    }
   }
 
   isStillValid(verification: Active<Identity<Claims>>): boolean {
     const verifier = this.#source.held(verification.identity.issuer ?? '')
-    return verifier?.isStillValid(verification as Parameters<JwtVerifier<Claims>['isStillValid']>[0]) ?? false
+    if (verifier === undefined) return false
+    const isValid = verifier.isStillValid(verification as Parameters<JwtVerifier<Claims>['isStillValid']>[0])
+    this.#watch(verifier)
+    return isValid
   }
 
   get backgroundWork(): Promise<unknown> | undefined {
-    return allBackgroundWork(this.#source.all())
+    // Work of a request that the runtime ended never settles, and is given up by its key set.
+    for (const verifier of this.#busy) if (verifier.backgroundWork === undefined) this.#busy.delete(verifier)
+    return allBackgroundWork([...this.#busy])
   }
 
   async ready(): Promise<void> {
-    await Promise.all(this.#source.all().map((verifier) => verifier.ready()))
+    await Promise.all(
+      this.#source.all().map((verifier) => {
+        const ready = verifier.ready()
+        this.#watch(verifier)
+        return ready
+      }),
+    )
+  }
+
+  /** Remembers a verifier while it has background work. Only what is called here begins such work. */
+  #watch(verifier: JwtVerifier<Claims>): void {
+    if (this.#busy.has(verifier)) return
+    const work = verifier.backgroundWork
+    if (work === undefined) return
+    this.#busy.add(verifier)
+    const again = () => {
+      this.#busy.delete(verifier)
+      this.#watch(verifier)
+    }
+    work.then(again, again)
   }
 
   close(): void {

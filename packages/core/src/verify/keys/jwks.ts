@@ -5,8 +5,8 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
-import { type TryBudgets, tryBudgets } from './key-tries.ts'
-import { type CallerKind, KnownCallers } from './known-callers.ts'
+import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
+import { type KnownCaller, KnownCallers } from './known-callers.ts'
 
 export interface KeySet {
   /**
@@ -20,13 +20,14 @@ export interface KeySet {
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
   /**
    * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
+   * @param caller the caller that the token names, if a token of it was verified before
    * @throws UnavailableError if a newer set could have the key, but is not available within 1.5 s
    */
   search(
     alg: Algorithm,
     kid: string | undefined,
     tried: readonly VerificationKey[],
-    caller: CallerKind,
+    caller: KnownCaller | undefined,
   ): Promise<readonly VerificationKey[]>
   /** Whether what was verified with this key still holds. */
   isStillPublished(key: VerificationKey): boolean
@@ -101,9 +102,9 @@ export function candidates(
   alg: Algorithm,
   kid: string | undefined,
 ): readonly VerificationKey[] {
-  return keys
-    .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
-    .sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
+  return byLastSuccess(
+    keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid)),
+  )
 }
 
 export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {

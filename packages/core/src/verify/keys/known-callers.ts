@@ -3,25 +3,39 @@
 import { sha256 } from '#digest'
 import { getOwn } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
+import type { TokenBucket } from '../../net/token-bucket.ts'
+import type { VerificationKey } from './jwk.ts'
 
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'
 
 const MAX_CALLERS = 10_000
 
-const KNOWN = Object.freeze({})
+export interface KnownCaller {
+  /** The key that verified its last token. */
+  lastKey?: VerificationKey | undefined
+  /** The fetches of the key set that its tokens may still cause, once they caused one. */
+  refreshes?: TokenBucket
+}
 
 export class KnownCallers {
-  readonly #callers = lru<object>({ max: MAX_CALLERS })
+  readonly #callers = lru<KnownCaller>({ max: MAX_CALLERS })
 
   /** Looks a caller up. Only verified tokens keep it from being forgotten, so this does not count as a use. */
-  kindOf(caller: string | undefined): CallerKind {
-    return caller !== undefined && this.#callers.has(caller) ? 'known' : 'unknown'
+  get(caller: string | undefined): KnownCaller | undefined {
+    return caller === undefined ? undefined : this.#callers.peek(caller)
   }
 
-  /** Remembers the caller of a token that was verified. */
-  add(caller: string | undefined): void {
-    if (caller !== undefined) this.#callers.set(caller, KNOWN)
+  kindOf(caller: string | undefined): CallerKind {
+    return this.get(caller) === undefined ? 'unknown' : 'known'
+  }
+
+  /** Remembers the caller of a token that this key verified. */
+  add(caller: string | undefined, lastKey?: VerificationKey): void {
+    if (caller === undefined) return
+    const known = this.#callers.get(caller)
+    if (known === undefined) this.#callers.set(caller, { lastKey })
+    else known.lastKey = lastKey
   }
 }
 

@@ -6,7 +6,6 @@ import { monotonic, now, timeout } from '../../lib/clock.ts'
 import { getOwn } from '../../lib/json.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import type { TokenBucket } from '../../net/token-bucket.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
 import { type JwksStore, StoredJwksOfIssuer } from '../../state/jwks-store.ts'
@@ -21,8 +20,8 @@ import {
   usableKeys,
 } from './jwks.ts'
 import { tryBudgets } from './key-tries.ts'
-import { type CallerKind, KnownCallers } from './known-callers.ts'
-import { RefreshBudget } from './refresh-budget.ts'
+import { type KnownCaller, KnownCallers } from './known-callers.ts'
+import { type RefreshAllowance, RefreshBudget } from './refresh-budget.ts'
 import { RefreshPolicy } from './refresh-policy.ts'
 
 export interface KeySetOptions {
@@ -41,11 +40,17 @@ export interface KeySetOptions {
    * How fast the budgets for unknown keys refill. A whole number of seconds, 1 to 3,600. Default 30. If less, new keys are
    * found sooner while somebody forges tokens, and the issuer can be asked more often.
    *
-   * A token whose key is not in the set has the set fetched again. For that there are three budgets: for a `kid` that an
-   * earlier set had, for callers of whom a token was verified before (by `sub` and `client_id`), and for all others. Each
-   * allows two fetches, and one more per `cooldown`, whether they succeed or not. So tokens with made-up key ids cause at
-   * most 2 fetches and one more per `cooldown`, and delay no new key of a known caller. An attacker who knows valid
-   * subjects and old key ids as well causes at most three times as many.
+   * A token whose key is not in the set has the set fetched again. For that there are three budgets.
+   * - Known callers, of whom a token was verified before (by `sub` and `client_id`): each may cause one fetch per `cooldown`,
+   *   and all of them together two, and one more per 5 s, or per `cooldown` if that is shorter.
+   * - Tokens with a `kid` that an earlier set had: two fetches, and one more per `cooldown`.
+   * - All other tokens: two fetches, and one more per `cooldown`.
+   *
+   * A fetch that brings a new key is paid back, once per `cooldown`. So tokens with made-up key ids cause at most 2 fetches
+   * and one more per `cooldown`, and delay no new key of a known caller. An attacker who knows subjects of yours can name
+   * them in forged tokens. That delays a new key by up to 5 s, or by up to `cooldown` if no other caller sends a token. By
+   * default, an attacker who knows many subjects and an old key id causes at most 6 fetches at once, and 16 a minute more.
+   *
    * While its budget is used up, such a token is answered 503 with `Retry-After`. The exceptions are 401: a wrong signature
    * under a `kid` of the set, and a `kid` that the issuer's sets have lacked for a minute.
    */
@@ -174,18 +179,19 @@ export class IssuerKeySet implements KeySet {
     alg: Algorithm,
     kid: string | undefined,
     tried: readonly VerificationKey[],
-    caller: CallerKind,
+    caller: KnownCaller | undefined,
   ): Promise<readonly VerificationKey[]> {
     const unseen = () => candidates(this.#keys, alg, kid).filter((key) => !tried.includes(key))
     const until = monotonic() + MAX_WAIT
+    const kind = caller === undefined ? 'unknown' : 'known'
     // The refresh that is pending when the token comes may bring a set older than its key. Then one more is needed.
-    if (this.#current !== undefined) await this.#wait(this.#current, caller, until)
+    if (this.#current !== undefined) await this.#wait(this.#current, kind, until)
     if (unseen().length > 0) return unseen()
-    const bucket = this.#budget.bucketFor(kid, caller)
-    const refresh = this.#current ?? this.#refreshWithin(bucket)
-    if (refresh !== undefined) await this.#wait(refresh, caller, until)
-    else if (!this.#budget.isWithdrawn(kid)) throw this.#mustWait(bucket)
-    if (unseen().length === 0 && this.#budget.isDisputed(kid)) throw this.#mustWait(bucket)
+    const allowance = this.#budget.allowanceOf(kid, caller)
+    const refresh = this.#current ?? this.#refreshWithin(allowance)
+    if (refresh !== undefined) await this.#wait(refresh, kind, until)
+    else if (!this.#budget.isWithdrawn(kid)) throw this.#mustWait(allowance)
+    if (unseen().length === 0 && this.#budget.isDisputed(kid)) throw this.#mustWait(allowance)
     return unseen()
   }
 
@@ -259,28 +265,29 @@ export class IssuerKeySet implements KeySet {
     return this.#pacing.wait === 0 && this.#closed === undefined
   }
 
-  /** Returns `undefined` if the bucket is empty, or the issuer must not be asked yet after a failure. */
-  #refreshWithin(bucket: TokenBucket): Promise<void> | undefined {
-    return this.#mayAsk && bucket.tryAcquire() ? this.#refresh() : undefined
+  /** Returns `undefined` if the allowance is used up, or the issuer must not be asked yet after a failure. */
+  #refreshWithin(allowance: RefreshAllowance): Promise<void> | undefined {
+    return this.#mayAsk && allowance.tryAcquire() ? this.#refresh(allowance) : undefined
   }
 
-  #mustWait(bucket: TokenBucket): UnavailableError {
+  #mustWait(allowance: RefreshAllowance): UnavailableError {
     if (this.#closed !== undefined) return this.#closed
     return new UnavailableError(
       `Failed to find a key in the JWKS of ${this.#issuer}: it may not be fetched again yet`,
       {
         cause: this.#failure,
-        retryAfter: Math.max(this.#pacing.wait, bucket.wait),
+        retryAfter: Math.max(this.#pacing.wait, allowance.wait),
       },
     )
   }
 
-  #refresh(): Promise<void> {
+  /** @param allowance what paid for the refresh, if a token with an unknown key causes it */
+  #refresh(allowance?: RefreshAllowance): Promise<void> {
     if (this.#current !== undefined) return this.#current
     if (!this.#mayAsk) throw this.#closed ?? this.#unavailable(this.#failure)
     // One that should have ended long ago, as in a process that was frozen, is given up.
     this.#abort?.abort(new UnavailableError('The refresh took too long'))
-    const refreshing = this.#fetch().finally(() => {
+    const refreshing = this.#fetch(allowance).finally(() => {
       if (this.#refreshing === refreshing) this.#refreshing = undefined
     })
     // Whoever waits hears of a failure; in the background nobody does.
@@ -297,7 +304,7 @@ export class IssuerKeySet implements KeySet {
   }
 
   /** @param isAgain where the process stood still during the first attempt */
-  async #fetch(isAgain = false): Promise<void> {
+  async #fetch(allowance?: RefreshAllowance, isAgain = false): Promise<void> {
     const due = monotonic() + this.#lifetimes.timeout
     this.#refreshingUntil = due + GRACE
     const abort = new AbortController()
@@ -316,13 +323,15 @@ export class IssuerKeySet implements KeySet {
       const published = getOwn(body, 'keys')
       const usable = await usableKeys(published, this.#allowed, this.#keys)
       if (this.#abort !== abort) throw this.#unavailable(this.#failure)
-      this.#succeeded('issuer', usable, maxAge)
+      const added = this.#succeeded('issuer', usable, maxAge)
+      if (added > 0 && allowance !== undefined) this.#budget.payBack(allowance)
       this.#stored.keep({ keys: published as readonly unknown[], fetchedAt: now(), maxAge })
     } catch (cause) {
       if (this.#abort !== abort) return this.#instead()
       const stoodStill = monotonic() > due + LATE && this.#closed === undefined
-      if (!stoodStill || isAgain) throw this.#failed(cause)
-      await this.#fetch(true)
+      if (stoodStill && !isAgain) return await this.#fetch(allowance, true)
+      allowance?.failed()
+      throw this.#failed(cause)
     } finally {
       deadline.removeEventListener('abort', late)
     }
@@ -350,12 +359,13 @@ export class IssuerKeySet implements KeySet {
     }
   }
 
+  /** Returns how many keys are new. */
   #succeeded(
     source: 'issuer' | 'store',
     { keys, problems }: UsableKeys,
     maxAge: Seconds | undefined,
     age: Seconds = 0,
-  ): void {
+  ): number {
     const now = monotonic() - age
     const { fresh, usable } = lifetimeOf(this.#lifetimes, maxAge)
     const event = {
@@ -375,6 +385,7 @@ export class IssuerKeySet implements KeySet {
     this.#failure = undefined
     this.#pacing.succeeded()
     notify(this.#listener, { type: 'refreshed', ...event })
+    return event.added
   }
 
   #failed(cause: unknown): UnavailableError {

@@ -1,0 +1,214 @@
+/** Tokens that wait for the keys of their issuer: what they hold meanwhile, and how they are verified when the keys come. */
+
+import { subtle } from 'node:crypto'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { chain, createGate, type Gate, jwt, multiIssuerJwt } from '@bearergate/core'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { eventually, stopClock } from '../support/clock.ts'
+import { base64url, outcome } from '../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, type TestKey } from '../support/issuer.ts'
+import { turns } from './client.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+stopClock()
+let key: TestKey
+let other: TestKey
+beforeAll(async () => {
+  ;[key, other] = await Promise.all([createKey('ES256', 'one'), createKey('ES256', 'two')])
+})
+
+let published: readonly TestKey[]
+let fetches: number
+let isHeld: boolean
+let answer: () => void
+beforeEach(() => {
+  isHeld = true
+  published = [key]
+  fetches = 0
+})
+afterEach(() => void vi.restoreAllMocks())
+
+/** The options of an issuer whose answers come once a test calls `answer`. */
+const options = () => ({
+  issuer: ISSUER,
+  audience: AUDIENCE,
+  jwksUri: `${ISSUER}/keys`,
+  fetch: async () => {
+    fetches += 1
+    if (isHeld)
+      await new Promise<void>((resolve) => {
+        answer = () => {
+          isHeld = false
+          resolve()
+        }
+      })
+    return Response.json({ keys: published.map(({ jwk }) => jwk) })
+  },
+})
+
+const jwtGate = () => createGate({ ...options(), cache: false })
+
+/** Many small values: decoded, they take ten times the memory of their text. */
+const BOMB = Array.from({ length: 300 }, () => [])
+
+function unsigned(index: number, kid: string): string {
+  return [
+    JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid, bomb: BOMB }),
+    JSON.stringify({ ...goodClaims(), sub: `user-${index}`, bomb: BOMB }),
+    new Uint8Array(64).fill(7),
+  ]
+    .map(base64url)
+    .join('.')
+}
+
+const unsignedTokens = (count: number, kid = 'one') =>
+  Array.from({ length: count }, (_, index) => unsigned(index, kid))
+
+/** Follows what is decoded from now on. The result tells how much of it is held, also after some collections of garbage. */
+function followDecoded(): () => Promise<number> {
+  const decoded: WeakRef<object>[] = []
+  const { parse } = JSON
+  JSON.parse = (text: string) => {
+    const value = parse(text)
+    if (Object.hasOwn(value, 'bomb')) decoded.push(new WeakRef(value))
+    return value
+  }
+  restore = () => {
+    JSON.parse = parse
+  }
+  const held = () => decoded.filter((reference) => reference.deref() !== undefined).length
+  return async () => {
+    expect(decoded.length).toBeGreaterThan(0)
+    for (let round = 0; round < 10 && held() > 0; round += 1) {
+      // A compiler of the engine may hold an object for a moment.
+      await turns()
+      collectGarbage()
+    }
+    return held()
+  }
+}
+let restore = () => {}
+afterEach(() => restore())
+
+describe('tokens that wait', () => {
+  it.each<[string, () => Gate]>([
+    ['the first key set', jwtGate],
+    ['the first key set, with a cache', () => createGate(options())],
+    [
+      'the first key set, behind a list of issuers',
+      () => createGate({ verifier: multiIssuerJwt([options()]) }),
+    ],
+    ['the first key set, behind a chain', () => createGate({ verifier: chain(jwt(options())) })],
+  ])('for %s hold nothing that was decoded of them (ATK03)', async (_, gateOf) => {
+    const gate = gateOf()
+    const held = followDecoded()
+    const answers = unsignedTokens(200).map((token) => outcome(gate, token))
+    await eventually(() => fetches === 1)
+    await turns()
+    expect(await held()).toBe(0)
+    answer()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['401 invalid_signature']))
+  })
+
+  it('for an issuer that a function is asked about hold nothing that was decoded of them (ATK03)', async () => {
+    let resolve: (given: object) => void = () => {}
+    const resolver = () =>
+      new Promise((settle) => {
+        resolve = settle
+      })
+    const gate = createGate({ verifier: multiIssuerJwt(resolver as never, { cache: false }) })
+    const held = followDecoded()
+    const answers = unsignedTokens(200).map((token) => outcome(gate, token))
+    await turns()
+    expect(await held()).toBe(0)
+    resolve(options())
+    await eventually(() => fetches === 1)
+    await turns()
+    expect(await held()).toBe(0)
+    answer()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['401 invalid_signature']))
+  })
+
+  it('for a newer key set hold nothing that was decoded of them (ATK03)', async () => {
+    const gate = jwtGate()
+    const ready = gate.ready()
+    await eventually(() => fetches === 1)
+    answer()
+    await ready
+    isHeld = true
+    const held = followDecoded()
+    const answers = unsignedTokens(200, 'two').map((token) => outcome(gate, token))
+    await eventually(() => fetches === 2)
+    await turns()
+    expect(await held()).toBe(0)
+    answer()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['401 unknown_key']))
+  })
+
+  it('are answered 200 if they are good: 1,000 distinct ones from one fetch (ATK03)', async () => {
+    const gate = createGate({ ...options(), isRevoked: () => false })
+    const tokens = await Promise.all(
+      Array.from({ length: 1_000 }, (_, index) => key.sign({ sub: `user-${index}`, jti: `${index}` })),
+    )
+    const answers = tokens.map((token) => outcome(gate, token))
+    await eventually(() => fetches === 1)
+    await turns()
+    answer()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['ok']))
+    expect(fetches).toBe(1)
+  })
+
+  it('give the identity of their own claims (ATK03)', async () => {
+    const gate = jwtGate()
+    const subjects = ['emma', 'noah', 'mia']
+    const tokens = await Promise.all(subjects.map((sub) => key.sign({ sub })))
+    const decisions = tokens.map((token) =>
+      gate.authenticate({ header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }),
+    )
+    await eventually(() => fetches === 1)
+    answer()
+    expect(await Promise.all(decisions)).toMatchObject(subjects.map((subject) => ({ identity: { subject } })))
+  })
+})
+
+describe('when the keys come', () => {
+  it.each([
+    ['for the first key set', false],
+    ['for a newer key set', true],
+  ])('at most 48 tokens of strangers that waited %s are verified at once (ATK03)', async (_, isNewer) => {
+    const gate = jwtGate()
+    if (isNewer) {
+      const ready = gate.ready()
+      await eventually(() => fetches === 1)
+      answer()
+      await ready
+      isHeld = true
+    }
+    published = [other]
+    let running = 0
+    let most = 0
+    let total = 0
+    const { verify } = subtle
+    vi.spyOn(subtle, 'verify').mockImplementation(async (...args) => {
+      running += 1
+      total += 1
+      most = Math.max(most, running)
+      return verify.apply(subtle, args as never).finally(() => {
+        running -= 1
+      })
+    })
+    const tokens = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => other.sign({ sub: `user-${index}` })),
+    )
+    const before = fetches
+    const answers = tokens.map((token) => outcome(gate, token))
+    await eventually(() => fetches === before + 1)
+    await turns()
+    answer()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['ok']))
+    expect([total, most]).toEqual([500, 48])
+  })
+})
