@@ -403,12 +403,16 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 /** A shorter token may be part of a claim by chance. */
 const MIN_ECHO = 8
 
-/** Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log. */
+/**
+ * Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log.
+ * A subject that only contains it stays, because everything that a user owns may hang on it.
+ */
 function withoutToken(claims: RawClaims, token: string): RawClaims {
   const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
-  const shows = (member: readonly [string, unknown]) => {
-    if (token.length < MIN_ECHO) return member.includes(token)
-    const text = JSON.stringify(member)
+  const shows = ([name, value]: readonly [string, unknown]) => {
+    if (value === token) return true
+    if (name === 'sub' || token.length < MIN_ECHO) return false
+    const text = JSON.stringify([name, value])
     return echoes.some((echo) => text.includes(echo))
   }
   return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
