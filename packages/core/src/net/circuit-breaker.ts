@@ -19,8 +19,11 @@ const TRIAL_INTERVAL: Seconds = 5
  */
 export type CircuitState = 'closed' | 'half-open' | 'open'
 
-/** What a failed call says about the server. `up` if the token caused it, `unclear` if the server was not asked. */
-export type Verdict = 'up' | 'down' | 'unclear'
+/**
+ * What a failed call says about the server. `up` if the token caused it, `unclear` if the server was not asked. `limited` if
+ * it is up, but rejected the call because of its load, which says nothing to the other lanes.
+ */
+export type Verdict = 'up' | 'limited' | 'down' | 'unclear'
 
 export interface LaneOptions {
   /**
@@ -170,7 +173,7 @@ export class CircuitBreaker {
       return result
     } catch (cause) {
       const verdict = this.#verdictOf(cause)
-      if (verdict === 'up') this.#isUp(this.#provesAll === undefined)
+      if (isUp(verdict)) this.#isUp(verdict === 'up' && this.#provesAll === undefined)
       if (verdict === 'down') this.#failed(hash)
       throw cause
     }
@@ -180,7 +183,7 @@ export class CircuitBreaker {
     try {
       await probe()
     } catch (cause) {
-      if (this.#verdictOf(cause) !== 'up') throw cause
+      if (!isUp(this.#verdictOf(cause))) throw cause
     }
     if (this.#trustsProbes) return this.#isUp(false)
     this.#state = CLOSED
@@ -200,4 +203,8 @@ export class CircuitBreaker {
     const [oldest] = this.#failures.size > MIN_FAILURES ? this.#failures.keys() : []
     if (oldest !== undefined) this.#failures.delete(oldest)
   }
+}
+
+function isUp(verdict: Verdict): boolean {
+  return verdict === 'up' || verdict === 'limited'
 }

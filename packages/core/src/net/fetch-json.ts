@@ -61,7 +61,7 @@ export interface Form {
 /** Counts work as long as it occupies the server, which may be longer than somebody waits for it. */
 type Hold = Place['hold']
 
-const hold: Hold = (work) => Promise.resolve(work)
+const hold: Hold = (work) => work
 const UNLIMITED: ExtraPlace = { known: false, hold, beside: () => UNLIMITED, release: () => {} }
 
 /** Posts over keep-alive connections. After a pause, one of them may be dead. */

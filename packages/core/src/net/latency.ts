@@ -24,7 +24,8 @@ export class Latency {
 
   /** How much time a call needs so that it very probably ends. 0 if no call ended lately. */
   get needed(): Seconds {
-    return this.mean + (this.#isRecent ? Math.max(DEVIATIONS * this.#deviation, MIN_MARGIN * this.#mean) : 0)
+    if (!this.#isRecent) return 0
+    return this.#mean + Math.max(DEVIATIONS * this.#deviation, MIN_MARGIN * this.#mean)
   }
 
   get #isRecent(): boolean {
@@ -33,11 +34,14 @@ export class Latency {
 
   /** Counts a call that ended. */
   add(duration: Seconds): void {
-    const difference = this.#isRecent ? duration - this.#mean : 0
-    this.#deviation = this.#isRecent
-      ? this.#deviation + DEVIATION_GAIN * (Math.abs(difference) - this.#deviation)
-      : 0
-    this.#mean = this.#isRecent ? this.#mean + MEAN_GAIN * difference : duration
+    if (this.#isRecent) {
+      const difference = duration - this.#mean
+      this.#deviation += DEVIATION_GAIN * (Math.abs(difference) - this.#deviation)
+      this.#mean += MEAN_GAIN * difference
+    } else {
+      this.#deviation = 0
+      this.#mean = duration
+    }
     this.#sampledAt = monotonic()
   }
 

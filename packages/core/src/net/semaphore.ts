@@ -36,8 +36,8 @@ export interface Turn {
 /** The place that a running call takes. */
 export interface Place {
   readonly known: boolean
-  /** Keeps the place until this settles, even if the call ends before. Returns it as a promise. */
-  hold<T>(work: PromiseLike<T>): Promise<T>
+  /** Keeps the place until this settles, even if the call ends before. Returns it. */
+  hold<T>(work: Promise<T>): Promise<T>
   /** Takes one more place for the same caller if one is free. */
   beside(): ExtraPlace | undefined
 }
@@ -223,11 +223,11 @@ class TakenPlace implements ExtraPlace {
     this.#leave = leave
   }
 
-  readonly hold = <T>(work: PromiseLike<T>): Promise<T> => {
+  readonly hold = <T>(work: Promise<T>): Promise<T> => {
     this.#holders += 1
-    const held = Promise.resolve(work)
-    held.then(this.release, this.release)
-    return held
+    // A `fetch` of the user's may return any thenable.
+    Promise.resolve(work).then(this.release, this.release)
+    return work
   }
 
   readonly release = (): void => {

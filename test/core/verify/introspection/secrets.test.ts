@@ -134,6 +134,11 @@ describe('a member of the response', () => {
     expect(identity).toMatchObject({ subject: 'emma', claims: { active: true, sub: 'emma', kept: 'yes' } })
   })
 
+  it('is in the identity if it is "sub" and contains the token (M05)', async () => {
+    expect(await identityOf({ sub: `owner of ${TOKEN}` })).toMatchObject({ subject: `owner of ${TOKEN}` })
+    expect(await identityOf({ sub: TOKEN })).toMatchObject({ subject: undefined })
+  })
+
   it('is in the identity if it contains a text of a few letters that is the token (M05)', async () => {
     expect(await identityOf({ echo: 'em', note: 'em and more' }, 'em')).toMatchObject({
       subject: 'emma',

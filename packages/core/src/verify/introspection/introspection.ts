@@ -16,6 +16,7 @@ import {
 } from '../../net/circuit-breaker.ts'
 import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
 import { type Place, Semaphore } from '../../net/semaphore.ts'
+import { Throttle } from '../../net/throttle.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
@@ -67,16 +68,21 @@ type Client =
 export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions<Claims> {
   /** Who we are: one of these must stand in the answer's `aud`. Only `null`, in writing, asks nothing of it. */
   audience: string | readonly string[] | null
-  /** How long one question may take, its wait for a turn included, in seconds, up to 60; then 503. Default 3. */
+  /**
+   * How long one introspection may take, its wait included. In seconds, 0.001–60. Default 3. After that the answer is 503.
+   * With more, callers wait longer for a slow server. With less, a slow server is unavailable sooner.
+   */
   timeout?: Seconds | undefined
   /**
-   * How many introspection requests run at once, 1–10,000. Default 64. Tokens that were never active here use at most
-   * three quarters of them (rounded down, at least one). The rest is reserved for known tokens, which were active before.
+   * How many introspection requests are open at once, 1–10,000. Default 64. Probes, hedged requests and cancelled requests
+   * count until they have ended. Tokens that were never active here use at most three quarters of them (rounded down, at
+   * least one). The rest is reserved for known tokens, which were active before.
    */
   concurrency?: number | undefined
   /**
    * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, a
-   * known token takes the place of the unknown one that arrived last. Tokens without a place are answered 503 at once.
+   * known token takes the place of the unknown one that arrived last. Tokens without a place are answered 503 at once, and
+   * so are those that would not be answered within `timeout`, by the latency of recent requests.
    */
   queue?: number | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
@@ -155,6 +161,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #semaphore: Semaphore
   readonly #circuits: Readonly<Record<Lane, CircuitBreaker>>
   readonly #known = new KnownTokens(MAX_KNOWN)
+  readonly #throttle = new Throttle()
   /** What is under way. One listener of each on a common signal would be a leak to Node, which warns of more than ten. */
   readonly #underWay = new Set<AbortController>()
   #closed: UnavailableError | undefined
@@ -191,7 +198,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     })
     const lanes = new Set<CircuitBreaker>()
     this.#circuits = {
-      known: new CircuitBreaker(verdictOf, lanes, { trustsProbes: false }),
+      known: new CircuitBreaker(verdictOfKnown, lanes, { trustsProbes: false }),
       unknown: new CircuitBreaker(verdictOf, lanes, { provesAll: isActive }),
     }
     this.#read = claimsReader('introspection', options, this.#audience, this.#issuer)
@@ -247,6 +254,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       audience: this.#audience,
       circuit: known.state === 'closed' ? unknown.state : known.state,
       circuits: { known: known.state, unknown: unknown.state },
+      unknownLimit: this.#throttle.limit,
       running: this.#semaphore.running,
       waiting: this.#semaphore.waiting,
     }
@@ -269,17 +277,24 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async #ask(circuit: CircuitBreaker, { token, hash, signal, place }: Question): Promise<RawClaims> {
-    try {
-      const answer = await circuit.run({
-        hash,
-        signal,
-        call: () => this.#post(token, signal, place),
-        probe: () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit, place)),
+    const { known } = place
+    if (!known && !this.#throttle.tryAcquire())
+      throw new UnavailableError('The authorization server limits our requests: it answered 429', {
+        retryAfter: this.#throttle.wait,
       })
+    const probe = () => this.#inTime((limit) => this.#post(crypto.randomUUID(), limit, place))
+    try {
+      const call = () => this.#post(token, signal, place)
+      const answer = await circuit.run({ hash, signal, call, probe })
       this.#succeeded()
+      if (!known) this.#throttle.answered()
       return answer
     } catch (cause) {
       if (cause instanceof CircuitOpenError) throw cause
+      if (statusOf(cause) === 429 && circuit.state === 'closed')
+        await raceAbort(this.#throttle.rejected({ hash, known, probe: () => limitOf(probe) }), signal).catch(
+          () => {},
+        )
       // Other callers use the old endpoint until a new one is found: it may be this token alone that fails.
       if (this.#discovers && this.#endpoint !== undefined && isElsewhere(statusOf(cause)))
         await raceAbort(this.#discovered(), signal).catch(() => {})
@@ -385,12 +400,16 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 /** A shorter token may be part of a claim by chance. */
 const MIN_ECHO = 8
 
-/** Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log. */
+/**
+ * Removes the members that show the token. Some servers repeat it in their answer, and an identity must be safe to log.
+ * A subject that only contains it stays, because everything that a user owns may hang on it.
+ */
 function withoutToken(claims: RawClaims, token: string): RawClaims {
   const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
-  const shows = (member: readonly [string, unknown]) => {
-    if (token.length < MIN_ECHO) return member.includes(token)
-    const text = JSON.stringify(member)
+  const shows = ([name, value]: readonly [string, unknown]) => {
+    if (value === token) return true
+    if (name === 'sub' || token.length < MIN_ECHO) return false
+    const text = JSON.stringify([name, value])
     return echoes.some((echo) => text.includes(echo))
   }
   return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
@@ -414,6 +433,21 @@ function verdictOf(cause: unknown): Verdict {
   return cause instanceof UnavailableError ? 'down' : 'unclear'
 }
 
+/** Known tokens are introspected in spite of a 429: it is the requests for unknown ones that are slowed down. */
+function verdictOfKnown(cause: unknown): Verdict {
+  return statusOf(cause) === 429 ? 'limited' : verdictOf(cause)
+}
+
+/** Returns the `Retry-After` of a 429, in seconds. `undefined` if the response is another one, or there is none. */
+async function limitOf(probe: () => Promise<unknown>): Promise<Seconds | undefined> {
+  try {
+    await probe()
+  } catch (cause) {
+    if (statusOf(cause) === 429) return (cause as UnavailableError).retryAfter
+  }
+  return undefined
+}
+
 function statusOf(cause: unknown): number | undefined {
   return cause instanceof UnusableAnswer ? cause.status : undefined
 }
@@ -429,6 +463,8 @@ export interface IntrospectionDescription {
   readonly circuit: CircuitState
   /** The circuits of tokens that were active before, and of all others. */
   readonly circuits: Readonly<Record<'known' | 'unknown', CircuitState>>
+  /** How many unknown tokens are introspected per second, after the server answered 429. `undefined` without a limit. */
+  readonly unknownLimit: number | undefined
   /** How many introspection requests run, and how many wait. */
   readonly running: number
   readonly waiting: number
