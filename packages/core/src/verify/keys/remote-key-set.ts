@@ -4,7 +4,7 @@ import { assertInteger, assertNumber, type Seconds } from '../../lib/assert.ts'
 import { monotonic, now, timeout } from '../../lib/clock.ts'
 import { getOwn } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/rejection.ts'
-import { raceAbort } from '../../net/fetch-json.ts'
+import { raceAbort, UnusableAnswer } from '../../net/fetch-json.ts'
 import { type JwksListener, notify } from '../../observe/events.ts'
 import { type JwksStore, StoredJwksOfIssuer } from '../../state/jwks-store.ts'
 import type { LoadKeys } from './discovery.ts'
@@ -114,6 +114,12 @@ function lifetimeOf(
 
 function kidsOf(keys: readonly VerificationKey[]): ReadonlySet<string> {
   return new Set(keys.map(({ kid }) => kid).filter((kid) => kid !== undefined))
+}
+
+/** Returns how long a failure asks to wait. 1 s is the default of `UnavailableError`, and asks for nothing. */
+function askedWait(failure: UnavailableError): Seconds {
+  if (failure instanceof UnusableAnswer) return failure.askedWait ?? 0
+  return failure.retryAfter === 1 ? 0 : failure.retryAfter
 }
 
 /**
@@ -391,7 +397,7 @@ export class IssuerKeySet implements KeySet {
       cause instanceof UnavailableError
         ? cause
         : new UnavailableError('The keys of the issuer cannot be had', { cause })
-    this.#pacing.failed(this.#failure.retryAfter)
+    this.#pacing.failed(askedWait(this.#failure))
     const { wait } = this.#pacing
     const usableFor = Math.max(0, this.#staleAt - monotonic())
     notify(this.#listener, {
