@@ -15,6 +15,7 @@ import { InFlight } from '#core/net/single-flight.ts'
 import { cached } from '#core/verify/cached.ts'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
 import { usableKeys } from '#core/verify/keys/jwks.ts'
+import { RefreshPolicy } from '#core/verify/keys/refresh-policy.ts'
 import { freeze, pass, pendingDeadlines, stopClock, time } from '../support/clock.ts'
 import { createKey, ISSUER, type TestKey } from '../support/issuer.ts'
 import { forgedToken, type ObserveOptions, tokenOf, turns } from './client.ts'
@@ -199,11 +200,11 @@ describe('a fetch that ignores its signal', () => {
 
 describe('the wait after a failure', () => {
   it.each([
-    [0, [1, 1.5, 3, 6, 12, 24, 45, 45, 45]],
-    [0.5, [1, 2, 4, 8, 16, 32, 60, 60, 60]],
-    [0.75, [1.125, 2.25, 4.5, 9, 18, 36, 60, 60, 60]],
+    [0, [0.75, 1.5, 3, 6, 12, 24, 36, 36, 36]],
+    [0.5, [1, 2, 4, 8, 16, 32, 48, 48, 48]],
+    [0.75, [1.125, 2.25, 4.5, 9, 18, 36, 54, 54, 54]],
   ])(
-    'doubles the wait after each failed fetch, at the random value %d, up to 60 s, and starts over after a success',
+    'doubles the wait after each failed fetch, at the random value %d, up to 48 s plus or minus a quarter, and starts over after a success',
     async (jitter, waits) => {
       setJitter(jitter)
       answer = () => failure()
@@ -244,10 +245,10 @@ describe('the wait after a failure', () => {
     },
   )
 
-  it('waits for Retry-After or for the backoff, whichever is longer', async () => {
+  it('waits for Retry-After and an eighth, or for the backoff, whichever is longer', async () => {
     answer = () => failure({ 'retry-after': '10' })
     const { ask, events } = gateFor()
-    for (const wait of [10, 10, 10, 10, 16, 32, 60]) {
+    for (const wait of [11.25, 11.25, 11.25, 11.25, 16, 32, 48]) {
       expect(await ask(key)).toBe('unavailable')
       expect(events.at(-1)).toMatchObject({ retryAfter: wait })
       pass(wait)
@@ -261,7 +262,7 @@ describe('the wait after a failure', () => {
     pass(480)
     expect(await ask(key)).toBe('ok')
     await settled()
-    pass(20 - TICK)
+    pass(22.5 - TICK)
     expect(await ask(key)).toBe('ok')
     expect(await send(forgedToken(ISSUER, 'forged'))).toBe('unavailable')
     await settled()
@@ -269,7 +270,38 @@ describe('the wait after a failure', () => {
     pass(TICK)
     expect(await ask(key)).toBe('ok')
     await settled()
-    expect(fetches).toEqual([0, 480, 500])
+    expect(fetches).toEqual([0, 480, 502.5])
+  })
+
+  it.each([
+    [0, '1', 1],
+    [0, '10', 10],
+    [0.5, '10', 11.25],
+    [ALMOST_ONE, '10', 12.5],
+    [0, '50', 50],
+    [0.5, '50', 55],
+    [ALMOST_ONE, '50', 60],
+  ])('waits, at the random value %d, after Retry-After: %s for %d s (FX06)', async (jitter, value, wait) => {
+    setJitter(jitter)
+    answer = () => failure({ 'retry-after': value })
+    const { ask, events } = gateFor()
+    expect(await ask(key)).toBe('unavailable')
+    expect(events).toMatchObject([{ retryAfter: expect.closeTo(wait, 9) }])
+  })
+
+  it('spreads the second attempts of 1,000 processes, and those at the longest wait (FX01)', async () => {
+    vi.mocked(Math.random).mockRestore()
+    const first = new Set<number>()
+    const longest = new Set<number>()
+    for (let process = 0; process < 1_000; process += 1) {
+      const policy = new RefreshPolicy()
+      policy.failed(0)
+      first.add(policy.wait)
+      for (let attempt = 0; attempt < 9; attempt += 1) policy.failed(0)
+      longest.add(policy.wait)
+    }
+    for (const waits of [first, longest]) expect(waits.size).toBeGreaterThan(990)
+    expect(Math.max(...longest)).toBeLessThanOrEqual(60)
   })
 
   it('reads Retry-After in seconds or as a date, up to 60 s (RFC 9110 §10.2.3)', async () => {

@@ -31,10 +31,13 @@ export interface Fetched {
 /** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
 export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
+  /** The `Retry-After` of the answer in seconds, if it has one. Otherwise `retryAfter` is 1. */
+  readonly askedWait: Seconds | undefined
 
   constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
     super(message, options)
     this.status = options.status
+    this.askedWait = options.retryAfter
   }
 }
 

@@ -3,7 +3,9 @@
 import { monotonic } from '../../lib/clock.ts'
 import type { Seconds } from '../../model/units.ts'
 
-const MAX_BACKOFF = 60
+const MAX_WAIT: Seconds = 60
+/** By how much of its length a wait varies, so that the processes that saw a failure together do not ask again together. */
+const JITTER = 1 / 4
 
 export class RefreshPolicy {
   #failures = 0
@@ -24,10 +26,18 @@ export class RefreshPolicy {
     this.#retryAt = 0
   }
 
-  /** Doubles the wait, from one second to sixty, give or take a quarter; longer where the issuer asks for it. */
+  /**
+   * Doubles the wait, from 1 s to 48 s, plus or minus a quarter. If the issuer asks for a longer one, waits up to a quarter
+   * longer than that. No wait exceeds 60 s.
+   * @param retryAfter how long the issuer asks to wait, in seconds: 0 if it does not ask
+   */
   failed(retryAfter: Seconds): void {
-    const backoff = Math.min(2 ** this.#failures, MAX_BACKOFF) * (0.75 + 0.5 * Math.random())
+    const random = Math.random()
+    const base = Math.min(2 ** this.#failures, MAX_WAIT / (1 + JITTER))
+    const backoff = base * (1 - JITTER + 2 * JITTER * random)
+    const asked = Math.min(retryAfter, MAX_WAIT)
+    const spread = Math.min(asked * JITTER, MAX_WAIT - asked)
     this.#failures += 1
-    this.#retryAt = monotonic() + Math.min(Math.max(backoff, retryAfter), MAX_BACKOFF)
+    this.#retryAt = monotonic() + Math.max(backoff, asked + spread * random)
   }
 }
