@@ -7,6 +7,7 @@ import {
   createGate,
   fromWebSocketRequest,
   type Gate,
+  type TokenVerifier,
   UnavailableError,
   type WebSocketOptions,
 } from '@bearergate/core'
@@ -54,6 +55,7 @@ interface Outcome {
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
   readonly text: string
+  readonly statusText?: string | undefined
   readonly protocol?: string
 }
 
@@ -78,6 +80,7 @@ function open(
       response.on('end', () =>
         resolve({
           status: response.statusCode ?? 0,
+          statusText: response.statusMessage,
           headers: response.headers,
           text: Buffer.concat(chunks).toString(),
         }),
@@ -88,6 +91,15 @@ function open(
 }
 
 describe('authenticateUpgrade', () => {
+  it.each<[number, string, TokenVerifier['verify']]>([
+    [401, 'Unauthorized', () => ({ active: false, reason: 'expired' })],
+    [503, 'Service Unavailable', () => Promise.reject(new UnavailableError('down'))],
+  ])('answers with the status line %i %s', async (status, statusText, verify) => {
+    const url = await start(createGate({ verifier: { verify } }))
+    const answer = await open(url, [], { authorization: 'Bearer any' })
+    expect([answer.status, answer.statusText]).toEqual([status, statusText])
+  })
+
   it('takes the token from the Authorization field', async () => {
     const { status, text } = await open(await start(), ['chat'], { authorization: `Bearer ${token}` })
     expect([status, JSON.parse(text)]).toEqual([101, { hello: 'emma', protocols: ['chat'] }])

@@ -125,7 +125,11 @@ const SETTINGS = [
 ] as const
 
 /** Every option of `createGate`. */
-export const GATE_OPTIONS = [...SETTINGS, 'verifier', ...JWT_OPTIONS] as const
+export const GATE_OPTIONS: readonly [...typeof SETTINGS, 'verifier', ...typeof JWT_OPTIONS] = [
+  ...SETTINGS,
+  'verifier',
+  ...JWT_OPTIONS,
+]
 
 /**
  * Returns the verifier that is given, or one for the issuer that is described.

@@ -158,7 +158,7 @@ const STATUS_TEXT = {
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
-  503: 'Service UnavailableError',
+  503: 'Service Unavailable',
 }
 
 function responseOf(decision: Denied | Preflight): string {

@@ -19,7 +19,7 @@ export function isStrings(value: unknown): value is readonly string[] {
 }
 
 /** Whether parsed JSON has more than 32 levels of objects and arrays. */
-export function isNestedTooDeeply(value: unknown, levels = MAX_DEPTH): boolean {
+export function isNestedTooDeeply(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((member) => isNestedTooDeeply(member, levels - 1))
 }

@@ -84,7 +84,7 @@ export class CircuitBreaker {
    */
   constructor(
     verdictOf: (cause: unknown) => Verdict,
-    lanes = new Set<CircuitBreaker>(),
+    lanes: Set<CircuitBreaker> = new Set(),
     { provesAll, trustsProbes = true }: LaneOptions = {},
   ) {
     this.#verdictOf = verdictOf

@@ -16,12 +16,15 @@ export class UnreadableForm implements Rejection {
   }
 }
 
-export const FORM_TOO_LONG = new UnreadableForm(
+export const FORM_TOO_LONG: UnreadableForm = new UnreadableForm(
   'credentials_too_long',
   `the form is longer than ${MAX_FORM} bytes`,
 )
-export const FORM_ABORTED = new UnreadableForm('malformed_credentials', 'the client did not finish the form')
-export const FORM_LATE = new UnreadableForm(
+export const FORM_ABORTED: UnreadableForm = new UnreadableForm(
+  'malformed_credentials',
+  'the client did not finish the form',
+)
+export const FORM_LATE: UnreadableForm = new UnreadableForm(
   'malformed_credentials',
   'the client did not finish the form in time',
 )

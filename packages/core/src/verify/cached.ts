@@ -101,7 +101,10 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
   }
 
-  verify(token: string, presented = new PresentedToken(token)): Verification<I> | Promise<Verification<I>> {
+  verify(
+    token: string,
+    presented: PresentedToken = new PresentedToken(token),
+  ): Verification<I> | Promise<Verification<I>> {
     return mapMaybe(presented.hash, (hash) => this.#verify(hash, presented))
   }
 

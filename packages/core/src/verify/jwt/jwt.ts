@@ -69,7 +69,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
    * @param options their names are checked already
    * @param keys those of the issuer, if they are held already
    */
-  constructor(options: JwtOptions<Claims>, now: () => number, keys = keySetOf(options)) {
+  constructor(options: JwtOptions<Claims>, now: () => number, keys: KeySet = keySetOf(options)) {
     this.#policy = policyOf(options)
     this.#algorithms = algorithmsOf(options)
     this.#keys = keys
@@ -77,7 +77,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#now = now
   }
 
-  canVerify(token: string, presented = new PresentedToken(token)): boolean {
+  canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
     return presented.unverifiedIssuer === this.#policy.issuer
   }
 
@@ -92,7 +92,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
   verify(
     token: string,
-    presented = new PresentedToken(token),
+    presented: PresentedToken = new PresentedToken(token),
   ): Inactive | Promise<Signed<Identity<Claims>> | Inactive> {
     const decoded = presented.jws
     if (isInactive(decoded)) return decoded

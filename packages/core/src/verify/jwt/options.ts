@@ -89,7 +89,7 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
 /** How the tokens of one issuer among several are verified. Cache and clock are those of all of them. */
 export type IssuerOptions<Claims = RawClaims> = JwtOptions<Claims> & { cache?: undefined; now?: undefined }
 
-export const JWT_OPTIONS = [
+const OWN_OPTIONS = [
   'issuer',
   'audience',
   'jwksUri',
@@ -98,7 +98,6 @@ export const JWT_OPTIONS = [
   'profile',
   'clockTolerance',
   'maxTokenAge',
-  ...CLAIMS_OPTIONS,
   'cacheMaxAge',
   'staleIfError',
   'cooldown',
@@ -110,7 +109,13 @@ export const JWT_OPTIONS = [
   'fetch',
 ] as const
 
-export const ISSUER_OPTIONS = JWT_OPTIONS.filter((name) => name !== 'cache' && name !== 'now')
+export const JWT_OPTIONS: readonly [...typeof OWN_OPTIONS, ...typeof CLAIMS_OPTIONS] = [
+  ...OWN_OPTIONS,
+  ...CLAIMS_OPTIONS,
+]
+
+export const ISSUER_OPTIONS: readonly Exclude<(typeof JWT_OPTIONS)[number], 'cache' | 'now'>[] =
+  JWT_OPTIONS.filter((name) => name !== 'cache' && name !== 'now')
 
 const YEAR = 31_536_000
 

@@ -62,8 +62,8 @@ export interface KeySetDescription {
 
 /** Keys that are given and never change. */
 export class FixedKeySet implements KeySet {
-  readonly callers = new KnownCallers()
-  readonly tries = tryBudgets()
+  readonly callers: KnownCallers = new KnownCallers()
+  readonly tries: TryBudgets = tryBudgets()
   readonly #keys: readonly VerificationKey[]
 
   constructor(keys: readonly VerificationKey[]) {

@@ -20,7 +20,7 @@ import {
   type UsableKeys,
   usableKeys,
 } from './jwks.ts'
-import { tryBudgets } from './key-tries.ts'
+import { type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type KnownCaller, KnownCallers } from './known-callers.ts'
 import { type RefreshAllowance, RefreshBudget } from './refresh-budget.ts'
 import { RefreshPolicy } from './refresh-policy.ts'
@@ -131,8 +131,8 @@ function askedWait(failure: UnavailableError): Seconds {
  * drive it. Lifetimes are measured by the monotonic clock.
  */
 export class IssuerKeySet implements KeySet {
-  readonly callers = new KnownCallers()
-  readonly tries = tryBudgets()
+  readonly callers: KnownCallers = new KnownCallers()
+  readonly tries: TryBudgets = tryBudgets()
   readonly #issuer: string
   readonly #load: LoadKeys
   readonly #allowed: readonly Algorithm[]
@@ -161,7 +161,7 @@ export class IssuerKeySet implements KeySet {
     lifetimes: KeyLifetimes,
     listener: JwksListener | undefined,
     store?: JwksStore,
-    name = issuer,
+    name: string = issuer,
   ) {
     this.#stored = new StoredJwksOfIssuer(store, name, lifetimes.timeout, (operation, cause) =>
       notify(listener, { type: 'store_failed', issuer, operation, cause }),
@@ -240,7 +240,7 @@ export class IssuerKeySet implements KeySet {
   #isUsable(): boolean {
     const now = monotonic()
     if (now >= this.#staleAt) return false
-    if (now >= this.#refreshAt && this.#current === undefined && this.#mayAsk) this.#refresh()
+    if (now >= this.#refreshAt && this.#current === undefined && this.#mayAsk) void this.#refresh()
     return true
   }
 
