@@ -3,13 +3,13 @@
 import { assertFunction, isPromiseLike, readOptions, type Seconds } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import type { Identity } from '../../model/identity.ts'
-import { Semaphore } from '../../net/semaphore.ts'
 import { Cache, cacheLimits } from '../cached.ts'
 import { claimsReader, type RawClaims, type ReadClaims } from '../claims/mapping.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
+import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import {
   type Active,
@@ -62,7 +62,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
-  readonly #afterWait = new Semaphore({
+  readonly #afterWait = new Turns({
     concurrency: 64,
     queue: 50_000,
     full: 'Too many tokens have waited for keys',
@@ -179,6 +179,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     tries: KeyTries,
     caller: KnownCaller | undefined,
   ): Promise<VerificationKey | undefined> {
+    if (keys.length === 0) return undefined
     const turn = { known: caller !== undefined, signal: new AbortController().signal }
     return this.#afterWait.run(() => signingKey(jws, keys, tries), turn)
   }
