@@ -243,3 +243,18 @@ describe('a good caller beside forged tokens', () => {
     }
   })
 })
+
+it('a search that never ends, as in a request that its runtime ended, stops no other one for longer than 5 s (ATK15)', async () => {
+  const keys = Array.from({ length: 20 }, (_, index) => ({ id: `${index}`, algorithms: [] }) as never)
+  const budgets = tryBudgets()
+  let checks = 0
+  const stuck = new KeyTries(budgets.unknown).findKey(keys, () =>
+    ++checks > 8 ? new Promise(() => {}) : Promise.resolve(false),
+  )
+  expect(await isPending(stuck)).toBe(true)
+  pass(4.75)
+  const early = new KeyTries(budgets.known).findKey(keys, async () => false)
+  expect(await isPending(early)).toBe(true)
+  pass(0.25)
+  expect(await new KeyTries(budgets.known).findKey(keys, async () => false)).toBeUndefined()
+})

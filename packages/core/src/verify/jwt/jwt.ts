@@ -5,7 +5,6 @@ import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
-import { Semaphore } from '../../net/semaphore.ts'
 import { Cache, cacheLimits } from '../cached.ts'
 import { markValidated } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
@@ -14,6 +13,7 @@ import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
+import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, type Inactive, inactive, isInactive, type TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
@@ -59,7 +59,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
-  readonly #afterWait = new Semaphore({
+  readonly #afterWait = new Turns({
     concurrency: 64,
     queue: 50_000,
     full: 'Too many tokens have waited for keys',
@@ -180,6 +180,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     tries: KeyTries,
     caller: KnownCaller | undefined,
   ): Promise<VerificationKey | undefined> {
+    if (keys.length === 0) return undefined
     const turn = { known: caller !== undefined, signal: new AbortController().signal }
     return this.#afterWait.run(() => signingKey(jws, keys, tries), turn)
   }

@@ -4,10 +4,10 @@ import { timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { Semaphore } from '../../net/semaphore.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 import type { VerificationKey } from './jwk.ts'
 import type { CallerKind } from './known-callers.ts'
+import { Turns } from './turns.ts'
 
 /** How many keys each token may try for free, and how many of them may be those that verified a token most recently. */
 const FREE = 8
@@ -29,7 +29,7 @@ export type TryBudgets = Readonly<Record<CallerKind, TryBudget>>
 
 /** Creates the budgets of a key set. Strangers cannot use up that of known callers, who also take their turns first. */
 export function tryBudgets(): TryBudgets {
-  const turns = new Semaphore({
+  const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
     full: 'Failed to try all keys that fit a token: too many other tokens wait for that',
@@ -54,11 +54,11 @@ export function byLastSuccess(keys: readonly VerificationKey[]): VerificationKey
 /** The tries of one kind of callers. */
 export class TryBudget {
   readonly #bucket = new TokenBucket(CAPACITY, 1 / PER_SECOND)
-  readonly #turns: Semaphore
+  readonly #turns: Turns
   readonly #isKnown: boolean
   readonly #starts = lru<{ readonly index: number }>({ max: MAX_CALLERS })
 
-  constructor(turns: Semaphore, isKnown: boolean) {
+  constructor(turns: Turns, isKnown: boolean) {
     this.#turns = turns
     this.#isKnown = isKnown
   }
