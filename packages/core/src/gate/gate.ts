@@ -1,4 +1,4 @@
-/** The way of a request: extract → verify → prove → authorize → Decision. Read this first. */
+/** Runs the stages for each request: extract → verify → prove → authorize → Decision. Read this file first. */
 
 import { isImmediate, sha256 } from '#digest'
 import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
@@ -57,75 +57,76 @@ import { RevocationCheck, type RevocationHash } from './revocation-check.ts'
 import type { Revocation } from './revoke.ts'
 import { Transport } from './transport.ts'
 
-/** Decides of requests. One gate serves any number of requests, hosts and frameworks. */
+/** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Identity<unknown> | undefined = Identity> {
-  /** Who answers a refused request in Express and Koa. */
+  /** Who answers a rejected request in Express and Koa. */
   readonly onDenied: OnDenied
-  /** The CORS middleware that answers preflights, if `allowPreflight` names one. */
+  /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
   readonly cors: CorsMiddleware | undefined
   /**
-   * Decides of one request: at once where the verifier can, and never by an exception.
-   * @param request a fetch `Request`, or the view of any other request
-   * @param background what keeps the runtime awake for what goes on after the answer, such as the `ctx` of a Worker
+   * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
+   * has the result at hand.
+   * @param request a fetch `Request`, or a `RequestLike` made of any other request
+   * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
    */
   authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
   /**
-   * Decides whether an identity may do what is required: 403 with every scope that is needed, or 401 where a stronger
-   * authentication is, if not; 401 where there is no identity.
+   * Decides whether an identity meets a requirement. If it does not: 403 with every scope that is needed (RFC 6750 §3.1), or
+   * 401 if a stronger authentication is needed (RFC 9470). Without an identity: 401. Never throws.
    */
   authorize(identity: I, required: Requirement<NonNullable<I>>): Decision<I>
   /**
-   * A fetch handler that answers for itself where the request may not pass, and calls yours where it may.
-   * What a runtime passes besides the request is passed on.
+   * Returns a fetch handler that calls yours if the request may pass, and answers it otherwise. Further arguments of the
+   * runtime, such as `env` and `ctx`, are passed on.
+   * @throws TypeError if the handler is not a function
    */
   protect<Rest extends unknown[]>(
     handler: ProtectedHandler<I, Rest>,
   ): (request: Request, ...rest: Rest) => Promise<Response>
   /**
-   * The answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3); `undefined`
-   * for any other. `protect` and the middleware of Express and Koa give it themselves.
+   * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
+   * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
    */
   metadata(request: Request | RequestLike): MetadataResponse | undefined
   /**
-   * Revokes a token, or all tokens of a subject: from now on the gate rejects them, cached results and pending
-   * verifications included, and so does every gate with the same `revocations`. An entry ends with its tokens.
+   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects
+   * them, also if their result is cached or their verification is pending. An entry ends with its tokens.
    * @throws TypeError if it is not a revocation
    * @throws RangeError if the store is full
    */
   revoke(revocation: Revocation): Promise<void>
   /**
-   * Has at hand what the first request needs, such as the issuer's keys. A server that starts may wait for it; one that
-   * does not loses nothing, for the first request fetches them then.
-   * @throws UnavailableError where they cannot be had now
+   * Fetches what the first request needs, such as the keys of the issuer. Optional: otherwise the first request fetches them.
+   * @throws UnavailableError if they cannot be fetched now
    */
   ready(): Promise<void>
   /**
-   * Aborts pending requests and stops fetching, if the gate made its verifier itself. Cached keys and results stay
-   * usable; everything else is answered 503. A `verifier` that was given may serve other gates: close it yourself.
+   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable;
+   * everything else is answered 503. A `verifier` that you passed may serve other gates, so close it yourself.
    */
   close(): void
-  /** How the gate is set up and what it holds, as plain data without secrets, for operators. */
+  /** Returns the configuration and the state as plain data without secrets, for operators. */
   describe(): GateDescription
 }
 
 export interface GateDescription {
   readonly realm: string
-  /** Where the metadata of the protected resource is, if this is one. */
+  /** The URL of the metadata, if the gate has a `resource`. */
   readonly metadataUrl?: string | undefined
-  /** How many revocations are remembered. */
+  /** How many revocations count now. */
   readonly revocations: number
-  /** What the verifier tells of itself: of `jwt` a `JwtDescription`, with `cache: { max, entries }` where there is one. */
+  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
   readonly verifier: object
 }
 
 /**
- * Creates a gate, either for the JWT access tokens of an issuer or for what a verifier knows.
+ * Creates a gate for the JWT access tokens of one issuer, or for the tokens of a verifier.
  *
- * With `optional` the identity of a request that passes may be `undefined`.
+ * With `optional` the identity of an allowed request may be `undefined`.
  *
  * @example
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
- * @throws TypeError where an option is unknown, missing or impossible
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
@@ -367,7 +368,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   }
 }
 
-/** Has a runtime wait for work, if there is any. What it throws, or rejects with, is its own affair. */
+/** Makes a runtime wait for pending work, if there is any. Errors of the work and of the runtime are ignored. */
 function keepAlive(background: Background, workOf: () => PromiseLike<unknown> | undefined): void {
   try {
     const work = workOf()
@@ -376,8 +377,9 @@ function keepAlive(background: Background, workOf: () => PromiseLike<unknown> | 
 }
 
 /**
- * Returns a gate as it is, or the gate that options describe.
- * @param more what else was given, which would be ignored: a gate has its options already
+ * Returns a gate unchanged, or creates one from options.
+ * @param more further arguments, which a caller would lose silently
+ * @throws TypeError if there are any, or an option is unknown, missing or impossible
  */
 export function toGate<I extends Identity<unknown> | undefined>(
   options: object | Gate<I>,

@@ -1,4 +1,4 @@
-/** Several kinds of tokens behind one gate: each token has one verifier, chosen by its text (RFC 8725 §3.8). */
+/** Verifies several kinds of tokens. The text of a token selects its verifier (RFC 8725 §3.8). */
 
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
@@ -22,13 +22,13 @@ import {
 } from './verifier.ts'
 
 /**
- * Verifies tokens by several verifiers. The one that owns a token by its text judges it alone: a JWT is that of the
- * verifier for its issuer, a token with a prefix that of its `opaque`. A token that nobody owns goes to the others in
- * turn, until one of them knows it; one that cannot tell keeps no other from telling.
+ * Verifies tokens with several verifiers. If one of them claims a token by its text, only that one verifies it: `jwt` claims
+ * the tokens of its issuer, and `opaque` those with its prefix. Any other token goes to the remaining verifiers in turn, until
+ * one knows it. If one of them is unavailable, the next ones are still asked.
  *
  * @example
  * const verifier = chain(jwt({ issuer, audience }), opaque({ prefix: 'acme', lookup }), staticTokens(services))
- * @throws TypeError where there is none, one that is no verifier, or two for the JWTs of one issuer
+ * @throws TypeError if there is no verifier, an argument is not a verifier, or two of them claim the JWTs of one issuer
  */
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
@@ -47,9 +47,9 @@ type Made = Readonly<Record<symbol, TokenVerifier<Identity<unknown>> | undefined
 
 class Chain implements TokenVerifier<Identity<unknown>> {
   readonly #members: readonly TokenVerifier<Identity<unknown>>[]
-  /** A mark of its own, for a chain may stand in a chain. */
+  /** Each chain has its own, because chains can be nested. */
   readonly #maker = Symbol('maker')
-  /** Who made a result that may cease to hold. */
+  /** The member that returned a result, for results that can become invalid. */
   readonly #makers = new WeakMap<object, TokenVerifier<Identity<unknown>>>()
 
   constructor(members: readonly TokenVerifier<Identity<unknown>>[]) {
@@ -78,7 +78,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return [...new Set(this.#members.flatMap((member) => member.issuers ?? []))]
   }
 
-  /** Only what was verified by way of this chain: a member that is used elsewhere may know tokens that another one owns here. */
+  /** Returns only results of this chain. A member that is also used elsewhere may know tokens that another one claims here. */
   getCached(hash: string): Active<Identity<unknown>> | undefined {
     for (const member of this.#members) {
       const known = recalled(member, hash)
@@ -181,7 +181,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 }
 
-/** One that fails to recall keeps no other from it. */
+/** Returns the cached result of a member, or `undefined` if it has none or throws. */
 function recalled(
   member: TokenVerifier<Identity<unknown>>,
   hash: string,
