@@ -3,7 +3,7 @@
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { type DecodedJws, decodeJws } from './jwt/jws.ts'
+import { type DecodedJws, decodeJws, signedText } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
 /** Lets several verifiers share the hash and the decoded parts of a token. */
@@ -11,6 +11,7 @@ export class PresentedToken {
   readonly text: string
   #hash: string | Promise<string> | undefined
   #jws: DecodedJws | Inactive | undefined
+  #isJwt: boolean | undefined
 
   /** @param hash the SHA-256 of the text, if it is known already */
   constructor(text: string, hash?: string) {
@@ -33,7 +34,7 @@ export class PresentedToken {
 
   /** The decoded token, or why it is not a signed JWT. All members of a chain share it. */
   get jws(): DecodedJws | Inactive {
-    this.#jws ??= decodeJws(this.text)
+    this.#jws ??= this.#decode()
     return this.#jws
   }
 
@@ -56,14 +57,16 @@ export class PresentedToken {
     this.#jws = undefined
   }
 
-  /**
-   * The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid
-   * signatures. Used while the token waits, so what it decodes is not kept.
-   */
+  /** The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid signatures. */
   get revocationHash(): string | Promise<string> {
-    const jws = this.#jws ?? decodeJws(this.text)
-    return isInactive(jws) || typeof getOwn(jws.header, 'alg') !== 'string'
-      ? this.hash
-      : sha256(jws.signedText)
+    // Used while the token waits, so what it decodes is not kept.
+    if (this.#isJwt === undefined) this.#decode()
+    return this.#isJwt ? sha256(signedText(this.text)) : this.hash
+  }
+
+  #decode(): DecodedJws | Inactive {
+    const jws = decodeJws(this.text)
+    this.#isJwt = !isInactive(jws) && typeof getOwn(jws.header, 'alg') === 'string'
+    return jws
   }
 }

@@ -31,11 +31,11 @@ export class DecodedJws {
     }
     return this.#claims
   }
+}
 
-  /** What the signature is about (RFC 7515 §5.1). By ECDSA there are two valid signatures of it, so it names the token. */
-  get signedText(): string {
-    return this.text.slice(0, this.text.lastIndexOf('.'))
-  }
+/** Returns what the signature of a compact JWS is about (RFC 7515 §5.1). ECDSA has two valid signatures of it, so it names the token. */
+export function signedText(text: string): string {
+  return text.slice(0, text.lastIndexOf('.'))
 }
 
 /** Decodes the text of a token, or says what is wrong with it. One spelling is accepted of header, payload and signature each. */

@@ -3,10 +3,10 @@
 import { createGate, type Gate, type IssuerOptions, type JwksStore, multiIssuerJwt } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { JwtVerifier } from '#core/verify/jwt/jwt.ts'
-import { dropDeadlines, eventually, pass, stopClock } from '../../../support/clock.ts'
-import { outcome } from '../../../support/forge.ts'
-import { AUDIENCE, createKey, NOW, type TestKey } from '../../../support/issuer.ts'
-import { isPending } from '../../../support/pending.ts'
+import { dropDeadlines, eventually, pass, stopClock } from '../support/clock.ts'
+import { outcome } from '../support/forge.ts'
+import { AUDIENCE, createKey, NOW, type TestKey } from '../support/issuer.ts'
+import { isPending } from '../support/pending.ts'
 
 stopClock()
 let key: TestKey

@@ -4,10 +4,10 @@ import { generateKeyPairSync, type JsonWebKey, sign as signBytes, subtle } from 
 import { createGate, type Gate } from '@bearergate/core'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { KeyTries, tryBudgets } from '#core/verify/keys/key-tries.ts'
-import { pass, stopClock } from '../../../support/clock.ts'
-import { base64url, outcome, requestWith } from '../../../support/forge.ts'
-import { AUDIENCE, goodClaims, ISSUER, NOW } from '../../../support/issuer.ts'
-import { isPending } from '../../../support/pending.ts'
+import { pass, stopClock } from '../support/clock.ts'
+import { base64url, outcome, requestWith } from '../support/forge.ts'
+import { AUDIENCE, goodClaims, ISSUER, NOW } from '../support/issuer.ts'
+import { isPending } from '../support/pending.ts'
 
 interface Signer {
   readonly jwk: JsonWebKey

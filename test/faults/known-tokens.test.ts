@@ -3,8 +3,8 @@
 import { createGate, introspection } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { KnownTokens } from '#core/verify/introspection/known-tokens.ts'
-import { pass, stopClock } from '../../../support/clock.ts'
-import { AUDIENCE } from '../../../support/issuer.ts'
+import { pass, stopClock } from '../support/clock.ts'
+import { AUDIENCE } from '../support/issuer.ts'
 
 stopClock()
 
