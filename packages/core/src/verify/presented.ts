@@ -34,7 +34,7 @@ export class PresentedToken {
 
   /** The decoded token, or why it is not a signed JWT. All members of a chain share it. */
   get jws(): DecodedJws | Inactive {
-    this.#jws ??= this.#decode()
+    this.#jws ??= decodeJws(this.text)
     return this.#jws
   }
 
@@ -54,19 +54,18 @@ export class PresentedToken {
    * can take 130 KB, and any number of unsigned tokens may wait.
    */
   forgetDecoded(): void {
+    // Whether it is a JWT is asked again while the token waits.
+    if (this.#jws !== undefined) this.#isJwt ??= isJwt(this.#jws)
     this.#jws = undefined
   }
 
   /** The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid signatures. */
   get revocationHash(): string | Promise<string> {
-    // Used while the token waits, so what it decodes is not kept.
-    if (this.#isJwt === undefined) this.#decode()
+    this.#isJwt ??= isJwt(this.jws)
     return this.#isJwt ? sha256(signedText(this.text)) : this.hash
   }
+}
 
-  #decode(): DecodedJws | Inactive {
-    const jws = decodeJws(this.text)
-    this.#isJwt = !isInactive(jws) && typeof getOwn(jws.header, 'alg') === 'string'
-    return jws
-  }
+function isJwt(jws: DecodedJws | Inactive): boolean {
+  return !isInactive(jws) && typeof getOwn(jws.header, 'alg') === 'string'
 }
