@@ -23,3 +23,30 @@ export function isNestedTooDeeply(value: unknown, levels: number = MAX_DEPTH): b
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((member) => isNestedTooDeeply(member, levels - 1))
 }
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+/** The bit by which `{` differs from `[`, and `}` from `]`. */
+const BRACE_BIT = 0x20
+const OPENING = 0x7b
+const CLOSING = 0x7d
+
+/**
+ * Whether the text of a JSON value has more than 32 levels of objects and arrays. Faster than a walk through the parsed
+ * value, which matters for tokens that nobody signed. Text that is not JSON may give either result.
+ */
+export function isTextNestedTooDeeply(text: string): boolean {
+  let level = 0
+  let isInString = false
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index)
+    if (code === QUOTE) isInString = !isInString
+    else if (isInString) {
+      if (code === BACKSLASH) index += 1
+    } else if ((code | BRACE_BIT) === OPENING) {
+      level += 1
+      if (level > MAX_DEPTH) return true
+    } else if ((code | BRACE_BIT) === CLOSING) level -= 1
+  }
+  return false
+}

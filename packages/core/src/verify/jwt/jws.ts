@@ -1,7 +1,7 @@
 /** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
 
 import { base64url, compactVerify, errors } from 'jose'
-import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
+import { getOwn, isObject, isTextNestedTooDeeply } from '../../lib/json.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import { type Algorithm, importKey, type VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
@@ -149,8 +149,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** A JSON object from a segment of a text that was checked, or `undefined`. */
 function decodeObject(segment: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(decodeText(segment))
-    return isObject(value) && !isNestedTooDeeply(value) ? value : undefined
+    const text = decodeText(segment)
+    if (isTextNestedTooDeeply(text)) return undefined
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
   } catch {
     return undefined
   }
