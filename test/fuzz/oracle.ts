@@ -63,7 +63,9 @@ export function faultOfToken(
       (kid === undefined || key.kid === kid) &&
       isSigned(key.alg, key.key, `${header}.${payload}`, bytes),
   )
-  return signed ? faultOfClaims(claims, type, profile) : 'signed by none of the keys'
+  if (!signed) return 'signed by none of the keys'
+  const text = Buffer.from(payload, 'base64url').toString()
+  return depthOf(text) > 32 ? 'nested too deeply' : faultOfClaims(claims, type, profile)
 }
 
 function typeOf(members: Members): string | undefined {
@@ -104,8 +106,7 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
   for (const name of ['scope', 'scp'])
     if (profile === 'rfc9068' && Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
       return `no string as "${name}"`
-  if (type !== 'at+jwt' && isOtherKind(claims)) return 'another kind of token'
-  return depthOf(claims) > 32 ? 'nested too deeply' : undefined
+  return type !== 'at+jwt' && isOtherKind(claims) ? 'another kind of token' : undefined
 }
 
 const joinedBy = (kinds: readonly string[]) =>
@@ -133,7 +134,13 @@ export function isOtherKind(claims: Members): boolean {
 /** ASCII letters only. */
 export const lower = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
-function depthOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0
-  return 1 + Math.max(0, ...Object.values(value).map(depthOf))
+/** The levels of a JSON text. Members that a later one of the same name replaces count too. */
+function depthOf(text: string): number {
+  const brackets = text.replace(/"(?:[^"\\]|\\.)*"/g, '').match(/[[{\]}]/g) ?? []
+  let [level, deepest] = [0, 0]
+  for (const bracket of brackets) {
+    level += '[{'.includes(bracket) ? 1 : -1
+    deepest = Math.max(deepest, level)
+  }
+  return deepest
 }

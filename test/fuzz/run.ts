@@ -1,7 +1,7 @@
 /**
  * Runs the fuzz tests. `BEARERGATE_FUZZ_SEED=7 BEARERGATE_FUZZ_RUNS=20 npx pnpm@12.21.0 test hostile` tries twenty times the
- * inputs from the seed 7. Without them each test tries its own number of inputs from a new seed, which it reports if it
- * fails. `BEARERGATE_FUZZ_RUNS` may be below 1: see `../support/sample.ts`.
+ * inputs from the seed 7, and the seed `random` tries new ones. Without them each test tries its own number of inputs from a
+ * fixed seed. `BEARERGATE_FUZZ_RUNS` may be below 1: see `../support/sample.ts`.
  */
 
 import fc from 'fast-check'
