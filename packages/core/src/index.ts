@@ -1,5 +1,6 @@
 /** The public surface: explicit named exports, nothing else. */
 
+export { BearerAuthError } from './answer/error.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
 export { claim } from './authorize/claim.ts'
@@ -27,15 +28,14 @@ export {
   type WebSocketOptions,
 } from './hosts/websocket.ts'
 export type { TokenSource, TokenSources } from './model/credentials.ts'
-export type { RequiredHeaders } from './model/decision.ts'
-export {
-  type Allowed,
-  type Anonymous,
-  BearerAuthError,
-  type Decision,
-  type Denied,
-  type Passed,
-  type Preflight,
+export type {
+  Allowed,
+  Anonymous,
+  Decision,
+  Denied,
+  Passed,
+  Preflight,
+  RequiredHeaders,
 } from './model/decision.ts'
 export type { Identity, IdentitySource } from './model/identity.ts'
 export type { Reason, Rejection } from './model/rejection.ts'
@@ -86,4 +86,5 @@ export type { KeySetOptions } from './verify/keys/remote-key-set.ts'
 export { type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque/opaque.ts'
 export { type StaticToken, staticTokens } from './verify/opaque/static.ts'
 export { generateToken, hashToken } from './verify/opaque/token.ts'
-export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
+export type { Active, Inactive, Verification } from './verify/verification.ts'
+export type { TokenVerifier } from './verify/verifier.ts'

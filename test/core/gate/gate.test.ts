@@ -3,7 +3,6 @@
 import { inspect } from 'node:util'
 import {
   allOf,
-  BearerAuthError,
   createGate,
   type DecisionEvent,
   type Identity,
@@ -348,23 +347,6 @@ describe('requirements', () => {
       expect(() => scope(name as string)).toThrow(/"scope"/)
     expect(() => (allOf as () => unknown)()).toThrow(/"allOf"/)
     expect(() => (allOf as (...list: unknown[]) => unknown)('read')).toThrow(/"allOf"/)
-  })
-})
-
-describe('BearerAuthError', () => {
-  it('carries the answer for the error handling of a framework', () => {
-    const decision = createGate({ verifier }).authenticate(request('Bearer bad'))
-    if (decision instanceof Promise || decision.ok || decision.reason === 'preflight')
-      throw new Error('passed')
-    const error = new BearerAuthError(decision)
-    expect(error).toMatchObject({
-      status: 401,
-      statusCode: 401,
-      expose: true,
-      reason: 'unknown_token',
-      body: { error: 'invalid_token' },
-    })
-    expect(error.headers['WWW-Authenticate']).toContain('invalid_token')
   })
 })
 
