@@ -9,13 +9,8 @@ import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
 import { validateResult } from './checked.ts'
 import { PresentedToken } from './presented.ts'
-import {
-  type Active,
-  type Inactive,
-  type TokenVerifier,
-  tokenVerifier,
-  type Verification,
-} from './verifier.ts'
+import type { Active, Inactive, Verification } from './verification.ts'
+import { type TokenVerifier, tokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
 export interface CacheOptions {

@@ -8,17 +8,13 @@ import { describeProblem, isValidated } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { claimedTwice, ownership } from './ownership.ts'
 import { PresentedToken } from './presented.ts'
+import { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
 import {
-  type Active,
   allBackgroundWork,
   type CanVerify,
-  type Inactive,
-  inactive,
-  isInactive,
   largestTolerance,
   type TokenVerifier,
   tokenVerifier,
-  type Verification,
 } from './verifier.ts'
 
 /**

@@ -96,5 +96,3 @@ export function tokenVerifier<I extends Identity<unknown>>(
   if (typeof value?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
   return value
 }
-
-export { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'

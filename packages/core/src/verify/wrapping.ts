@@ -3,7 +3,8 @@
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
-import type { Active, CanVerify, TokenVerifier, Verification } from './verifier.ts'
+import type { Active, Verification } from './verification.ts'
+import type { CanVerify, TokenVerifier } from './verifier.ts'
 
 /** Every member of a verifier, none of them optional. */
 type Complete<T> = { [Name in keyof Required<T>]: T[Name] }

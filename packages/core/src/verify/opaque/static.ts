@@ -15,7 +15,8 @@ import {
 } from '../../model/identity.ts'
 import { markValidated } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
-import { type CanVerify, inactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, type Verification } from '../verification.ts'
+import type { CanVerify, TokenVerifier } from '../verifier.ts'
 
 /** A fixed token, given by its text or its SHA-256, and the members of its identity. It is valid until it is removed from the list. */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
