@@ -36,7 +36,6 @@ import { isRejection, type Rejection } from '../model/rejection.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
-import { validateResult } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { isRespelled } from '../verify/jwt/jws.ts'
 import { PresentedToken } from '../verify/presented.ts'
@@ -175,7 +174,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   constructor(options: Partial<VerifierGateOptions<V, boolean>>) {
     const read = readOptions('createGate', options, GATE_OPTIONS)
-    const { verifier, isOwn } = verifierOf<V>(read)
+    this.#now = assertFunction('now', read.now, systemNow)
+    const { verifier, isOwn } = verifierOf<V>(read, this.#now)
     this.#verifier = verifier
     this.#isOwn = isOwn
     const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
@@ -184,7 +184,6 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     this.#recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
     this.#required =
       read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
-    this.#now = assertFunction('now', read.now, systemNow)
     this.#revocations = new RevocationCheck(read, this.#now)
     this.#realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
     this.#transport = new Transport(read)
@@ -347,9 +346,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     hash: RevocationHash,
     source: Credentials['source'],
   ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    const verification = validateResult(given, this.#now)
-    if (!verification.active) return verification
-    const { identity } = verification
+    if (!given.active) return given
+    const { identity } = given
     const unproven = prove(identity)
     if (unproven !== undefined) return unproven
     return mapMaybe<boolean, Outcome<V | undefined>>(

@@ -35,7 +35,7 @@ export abstract class WrappingVerifier<I extends Identity<unknown>> implements C
     return this.inner.clockTolerance
   }
 
-  getCached(hash: string): Active<I> | undefined {
+  getCached(hash: string): Verification<I> | undefined {
     return this.inner.getCached?.(hash)
   }
 

@@ -13,7 +13,7 @@ import {
   type IdentityMembers,
   wrongMember,
 } from '../../model/identity.ts'
-import { markValidated } from '../checked.ts'
+import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
 import { inactive, type Verification } from '../verification.ts'
 import type { CanVerify, TokenVerifier } from '../verifier.ts'
@@ -55,7 +55,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   function find(hash: string, all: readonly string[]): Verification<Identity<Claims>> {
     let found: Identity<Claims> | undefined
     for (const [index, entry] of entries.entries()) if (isSame(hash, all[index] ?? '')) found = entry.identity
-    return found === undefined ? inactive('unknown_token') : markValidated({ active: true, identity: found })
+    return found === undefined ? inactive('unknown_token') : Object.freeze({ active: true, identity: found })
   }
 
   function verify(token: string, { hash } = new PresentedToken(token)) {
@@ -63,7 +63,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
     return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
   }
 
-  return {
+  return markBuiltIn({
     /** In a chain, no other verifier receives a token of the list. */
     canVerify: (token, presented) =>
       mapMaybe<Verification<Identity<Claims>>, CanVerify>(
@@ -75,7 +75,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
       await known
     },
     describe: () => ({ kind: 'static', tokens: entries.length }),
-  }
+  })
 }
 
 /** On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects. */
