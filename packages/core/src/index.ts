@@ -10,6 +10,7 @@ export { role } from './authorize/role.ts'
 export { scope } from './authorize/scope.ts'
 export { acr, maxAge } from './authorize/step-up.ts'
 export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
+export type { Background } from './gate/keep-alive.ts'
 export type {
   AllowedIdentity,
   GateSettings,
@@ -17,7 +18,7 @@ export type {
   OnDenied,
   VerifierGateOptions,
 } from './gate/options.ts'
-export type { Background, ProtectedHandler } from './gate/protect.ts'
+export type { ProtectedHandler } from './gate/protect.ts'
 export type { Revocation } from './gate/revoke.ts'
 export {
   type AuthenticatedUpgrade,

@@ -1,6 +1,6 @@
 /** What goes on in the background of a function. */
 
-import type { Background } from '../../gate/protect.ts'
+import type { Background } from '../../gate/keep-alive.ts'
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 
