@@ -422,7 +422,9 @@ describe('a verifier of the user', () => {
     ['a subject that is a number', { active: true, identity: { ...identity, subject: 7 } }, '"subject"'],
     ['an actor that is a list', { active: true, identity: { ...identity, actor: [] } }, '"actor"'],
   ])('is answered 503 where it gives %s, and the operator is told', (_, given, told) => {
-    expect(outcome(given)).toMatch(new RegExp(`^unavailable UnavailableError: The verifier returned .*${told}`))
+    expect(outcome(given)).toMatch(
+      new RegExp(`^unavailable UnavailableError: The verifier returned .*${told}`),
+    )
   })
 
   it('FX56 may give an instance whose members are those of its class', () => {

@@ -20,6 +20,7 @@ import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions 
 import { type GateParts, gateParts } from './parts.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
 import type { Revocation } from './revoke.ts'
+import { FoundToken } from './token-finder.ts'
 
 /** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Identity<unknown> | undefined = Identity> {
@@ -182,11 +183,11 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     const { tokens, revocations, required, context, caching } = this.#parts
     // 1 extract: request → token
     return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
-      if (!('presented' in found)) return found
+      if (!(found instanceof FoundToken)) return found
       const { source } = found
       // 2 verify: token → identity
       const verification = found.cached ?? this.#verify(found.presented)
-      const hash = revocations.hashOf(found.presented, isPromiseLike(verification))
+      const hash = revocations.hashOf(found, isPromiseLike(verification))
       return mapMaybe(verification, (result): Maybe<Outcome<V | undefined>> => {
         if (!result.active) return result
         const { identity } = result

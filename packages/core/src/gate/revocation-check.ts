@@ -6,9 +6,9 @@ import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
-import type { PresentedToken } from '../verify/presented.ts'
 import type { GateSettings } from './options.ts'
 import { type Revocation, revocationEntry } from './revoke.ts'
+import type { FoundToken } from './token-finder.ts'
 
 /** The hash by which a token is revoked. `undefined` if it is not needed. */
 export type RevocationHash = string | Promise<string> | undefined
@@ -33,9 +33,9 @@ export class RevocationCheck<V extends Identity<unknown>> {
    * Returns the hash by which a token is revoked, or `undefined` if it is not needed.
    * @param isAwaited whether the verification is pending. The token may be revoked until it ends
    */
-  hashOf(presented: PresentedToken, isAwaited: boolean): RevocationHash {
+  hashOf(found: Pick<FoundToken<V>, 'presented'>, isAwaited: boolean): RevocationHash {
     const isNeeded = isAwaited || this.#isRevoked !== undefined || this.#store.needsHash
-    return isNeeded ? presented.revocationHash : undefined
+    return isNeeded ? found.presented.revocationHash : undefined
   }
 
   /** Whether a token is revoked. The store is asked last, so that a revocation counts that came a moment ago. */

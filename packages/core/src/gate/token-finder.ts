@@ -18,11 +18,30 @@ import { Transport } from './transport.ts'
 import type { Unauthenticated } from './unauthenticated.ts'
 
 /** The token of a request. */
-export interface FoundToken<I extends Identity<unknown>> {
-  readonly presented: PresentedToken
+export class FoundToken<I extends Identity<unknown>> {
   readonly source: TokenSource
   /** The cached result. `undefined` if the token must be verified. */
   readonly cached: Verification<I> | undefined
+  readonly #text: string
+  readonly #hash: string | undefined
+  #presented: PresentedToken | undefined
+
+  constructor(text: string, source: TokenSource, hash?: string, cached?: Verification<I>) {
+    this.source = source
+    this.cached = cached
+    this.#text = text
+    this.#hash = hash
+  }
+
+  isOf(text: string): boolean {
+    return text === this.#text
+  }
+
+  /** Created only if it is needed, because a cached token rarely needs it. */
+  get presented(): PresentedToken {
+    this.#presented ??= new PresentedToken(this.#text, this.#hash)
+    return this.#presented
+  }
 }
 
 type Found<I extends Identity<unknown>> = FoundToken<I> | Outcome<undefined>
@@ -60,8 +79,7 @@ export class TokenFinder<I extends Identity<unknown>> {
     return mapMaybe(this.#extract(request), (found): Found<I> => {
       if (isRejection(found)) return this.#unauthenticated.outcome(request, found)
       const { token, source } = found
-      const presented = usual?.presented.text === token ? usual.presented : new PresentedToken(token)
-      return this.#transport.check(request) ?? { presented, source, cached: undefined }
+      return this.#transport.check(request) ?? (usual?.isOf(token) ? usual : new FoundToken(token, source))
     })
   }
 
@@ -71,6 +89,6 @@ export class TokenFinder<I extends Identity<unknown>> {
     if (text === undefined) return undefined
     const hash = sha256(text) as string
     const cached = this.#verifier.getCached?.(hash)
-    return { presented: new PresentedToken(text, hash), source: 'header', cached }
+    return new FoundToken(text, 'header', hash, cached)
   }
 }
