@@ -1,6 +1,6 @@
 /** Finishes the background work of a Lambda function before it answers. */
 
-import type { Background } from '../../gate/protect.ts'
+import type { Background } from '../../gate/keep-alive.ts'
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 

@@ -20,14 +20,15 @@ import { Throttle } from '../../net/throttle.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
-import { markValidated } from '../checked.ts'
+import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { discover } from '../keys/discovery.ts'
 import { callerOf } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, isInactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
+import type { TokenVerifier } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 import { KnownTokens } from './known-tokens.ts'
 
@@ -129,7 +130,7 @@ export function introspection<Claims = RawClaims>(
   const read = readOptions('introspection', options, OPTIONS)
   const now = assertFunction('now', read.now, systemNow)
   const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
-  return new Cache(new Introspector(read, now), limits, now)
+  return markBuiltIn(new Cache(new Introspector(read, now), limits, now))
 }
 
 /** How much longer than its deadline a discovery may take to end, in seconds. */
@@ -359,11 +360,8 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     if (refusal !== undefined) return refusal
     const identity = await this.#read(withoutToken(said, token))
     if (isInactive(identity)) return identity
-    return markValidated(
-      { active: true, identity, expiresAt: identity.expiresAt },
-      this.#now,
-      this.#clockTolerance,
-    )
+    const expiresAt = identity.expiresAt === undefined ? undefined : identity.expiresAt + this.#clockTolerance
+    return activeUntil({ identity, expiresAt }, this.#now)
   }
 
   #succeeded(): void {

@@ -3,7 +3,7 @@
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, type RawClaims } from '../claims/values.ts'
-import { type Inactive, inactive } from '../verifier.ts'
+import { type Inactive, inactive } from '../verification.ts'
 import { mediaType } from './jws.ts'
 
 export type Profile = 'generic' | 'rfc9068'

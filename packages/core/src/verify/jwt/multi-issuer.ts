@@ -7,14 +7,8 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { PresentedToken } from '../presented.ts'
-import {
-  type Active,
-  allBackgroundWork,
-  isInactive,
-  largestTolerance,
-  type TokenVerifier,
-  type Verification,
-} from '../verifier.ts'
+import { type Active, isInactive, type Verification } from '../verification.ts'
+import { allBackgroundWork, largestTolerance, type TokenVerifier } from '../verifier.ts'
 import { foreignIssuer } from './claims.ts'
 import { type IssuerResolver, IssuerResolverCache } from './issuer-resolver.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
