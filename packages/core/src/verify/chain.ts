@@ -154,7 +154,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     } catch (cause) {
       return goOn(cause)
     }
-    return isPromiseLike(answer) ? Promise.resolve(answer).then(judge, goOn) : judge(answer)
+    if (!isPromiseLike(answer)) return judge(answer)
+    // "canVerify" of the members decoded it. None of those that are asked in turn needs that while it waits.
+    presented.forgetDecoded()
+    return Promise.resolve(answer).then(judge, goOn)
   }
 
   /** Nobody knows it; of a JWT there is more to say to operators. */
