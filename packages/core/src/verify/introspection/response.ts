@@ -1,0 +1,106 @@
+/** Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3). */
+
+import { secondsOf } from '../../lib/clock.ts'
+import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
+import type { Identity } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
+import type { Verdict } from '../../net/circuit-breaker.ts'
+import { UnusableAnswer } from '../../net/fetch-json.ts'
+import { markValidated } from '../checked.ts'
+import type { ReadClaims } from '../claims/mapping.ts'
+import type { RawClaims } from '../claims/values.ts'
+import { checkIntrospected } from '../jwt/claims.ts'
+import { inactive, isInactive, type Verification } from '../verifier.ts'
+
+/** What a response must say, and how it becomes an identity. */
+export interface ResponsePolicy<Claims> {
+  readonly issuer: string | undefined
+  /** One of these must be in `aud`. `null` disables the check. */
+  readonly audience: readonly string[] | null
+  readonly clockTolerance: Seconds
+  readonly read: ReadClaims<Claims>
+  /** The clock, in milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/**
+ * Turns the response for a token into the result of its verification.
+ * @throws UnavailableError if it is no introspection response
+ */
+export async function readResponse<Claims>(
+  response: RawClaims,
+  token: string,
+  policy: ResponsePolicy<Claims>,
+): Promise<Verification<Identity<Claims>>> {
+  const active = getOwn(response, 'active')
+  if (active === undefined)
+    throw new UnavailableError(
+      'The response has no "active": it is no introspection response (RFC 7662 §2.2)',
+    )
+  if (active === false) return inactive('unknown_token')
+  if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
+  if (isNestedTooDeeply(response)) throw new UnavailableError('The response is nested too deeply')
+  const { clockTolerance, now } = policy
+  // Some servers write null for a member without a value.
+  const claims = Object.fromEntries(Object.entries(response).filter(([, value]) => value !== null))
+  const rejection = checkIntrospected(claims, policy, secondsOf(now))
+  if (rejection !== undefined) return rejection
+  const identity = await policy.read(withoutToken(claims, token))
+  if (isInactive(identity)) return identity
+  return markValidated({ active: true, identity, expiresAt: identity.expiresAt }, now, clockTolerance)
+}
+
+/** A shorter token may be part of a claim by chance. */
+const MIN_ECHO = 8
+
+/**
+ * Removes the members that show the token. Some servers repeat it in their response, and an identity must be safe to log.
+ * A subject that only contains the token stays, because an application may store data under it.
+ */
+function withoutToken(claims: RawClaims, token: string): RawClaims {
+  const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
+  const shows = ([name, value]: readonly [string, unknown]) => {
+    if (value === token) return true
+    if (name === 'sub' || token.length < MIN_ECHO) return false
+    const text = JSON.stringify([name, value])
+    return echoes.some((echo) => text.includes(echo))
+  }
+  return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
+}
+
+/** The statuses for wrong credentials of this API (RFC 7662 §2.3, RFC 6749 §5.2). */
+const UNAUTHORIZED: readonly unknown[] = [401, 403]
+/** Whether a response says that a token is active. */
+export function isActive(response: unknown): boolean {
+  return isObject(response) && getOwn(response, 'active') === true
+}
+
+/** Returns the status of the response that caused a failure. */
+export function statusOf(cause: unknown): number | undefined {
+  return cause instanceof UnusableAnswer ? cause.status : undefined
+}
+
+/** Whether the server rejected the credentials of this API. */
+export function isUnauthorized(cause: unknown): boolean {
+  return UNAUTHORIZED.includes(statusOf(cause))
+}
+
+/** Whether the endpoint may have moved: there is no server, or it does not know the path. The metadata names the new one. */
+export function mayHaveMoved(cause: unknown): boolean {
+  const status = statusOf(cause)
+  return status === undefined || status === 404 || status === 410
+}
+
+/** A 4xx caused by one token proves that the server is up. 401 is about our credentials, 408 and 429 about the server. */
+export function verdictOf(cause: unknown): Verdict {
+  const status = statusOf(cause)
+  if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'
+  // Every failure of the server is an UnavailableError. Other errors come from the function that authenticates this API.
+  return cause instanceof UnavailableError ? 'down' : 'unclear'
+}
+
+/** Known tokens are introspected in spite of a 429: only requests for unknown ones are slowed down. */
+export function verdictOfKnown(cause: unknown): Verdict {
+  return statusOf(cause) === 429 ? 'limited' : verdictOf(cause)
+}
