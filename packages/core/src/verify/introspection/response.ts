@@ -10,7 +10,7 @@ import { UnusableAnswer } from '../../net/fetch-json.ts'
 import { markValidated } from '../checked.ts'
 import type { ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
-import { checkIntrospected } from '../jwt/claims.ts'
+import { checkIntrospected, MARKS } from '../jwt/claims.ts'
 import { inactive, isInactive, type Verification } from '../verifier.ts'
 
 /** What a response must say, and how it becomes an identity. */
@@ -41,14 +41,38 @@ export async function readResponse<Claims>(
   if (active === false) return inactive('unknown_token')
   if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
   if (isNestedTooDeeply(response)) throw new UnavailableError('The response is nested too deeply')
-  const { clockTolerance, now } = policy
-  // Some servers write null for a member without a value.
-  const claims = Object.fromEntries(Object.entries(response).filter(([, value]) => value !== null))
+  const { audience, clockTolerance, now } = policy
+  const claims = withoutUnset(response, audience)
   const rejection = checkIntrospected(claims, policy, secondsOf(now))
   if (rejection !== undefined) return rejection
   const identity = await policy.read(withoutToken(claims, token))
   if (isInactive(identity)) return identity
   return markValidated({ active: true, identity, expiresAt: identity.expiresAt }, now, clockTolerance)
+}
+
+/**
+ * The optional members that can reject a token or become part of an identity. Some servers write an empty string or array
+ * for a member without a value.
+ *
+ * Not among them: scopes, because an empty list grants nothing; `cnf`, because a token must not lose its binding (RFC 7800
+ * §3.1); and members of the application, for which an empty value may have a meaning.
+ */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  ...['iss', 'sub', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'azp', 'appid', 'cid'],
+  ...['token_type', 'typ', 'token_use', 'acr', 'auth_time', 'act'],
+  ...MARKS.flat(),
+])
+
+/** Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an audience. */
+function withoutUnset(response: RawClaims, audience: readonly string[] | null): RawClaims {
+  const isOptional = (name: string) => OPTIONAL.has(name) || (name === 'aud' && audience === null)
+  const isUnset = ([name, value]: readonly [string, unknown]) =>
+    value === null || (isEmpty(value) && isOptional(name))
+  return Object.fromEntries(Object.entries(response).filter((member) => !isUnset(member)))
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 /** A shorter token may be part of a claim by chance. */
