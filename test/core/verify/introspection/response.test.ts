@@ -2,6 +2,7 @@
 
 import { createGate, type Identity, introspection } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
+import { failureStatus } from '#core/verify/introspection/response.ts'
 import { AUDIENCE, ISSUER, NOW } from '../../../support/issuer.ts'
 
 const GOOD = {
@@ -152,5 +153,34 @@ describe('"token_type"', () => {
       expect(await outcome({ token_type: type })).toBe('401 not_an_access_token')
     const bound = { token_type: 'DPoP', cnf: { jkt: 'x' } }
     expect(await outcome(bound)).toBe('401 missing_proof')
+  })
+})
+
+describe('a status of "inactiveStatus"', () => {
+  it.each<[number, Record<string, unknown>, number | undefined]>([
+    [400, {}, undefined],
+    [400, { error: 'invalid_request' }, undefined],
+    [404, { error: 7 }, undefined],
+    [400, { error: 'invalid_client' }, 401],
+    [422, { error: 'unauthorized_client' }, 401],
+    [401, { error: 'invalid_client', active: false }, 401],
+    [401, {}, 401],
+    [403, { message: 'no' }, 403],
+    [403, { active: true }, 403],
+    [401, { active: false }, undefined],
+    [401, { error: 'request_unauthorized' }, undefined],
+    [403, { error: 'access_denied' }, undefined],
+  ])('FIELD23 %d with the body %j is the failure %s', (status, body, expected) => {
+    expect(failureStatus(status, body)).toBe(expected)
+  })
+
+  it('FIELD23 reads no error code from Object.prototype', () => {
+    const prototype = Object.prototype as unknown as Record<string, unknown>
+    prototype.error = 'access_denied'
+    try {
+      expect(failureStatus(401, {})).toBe(401)
+    } finally {
+      delete prototype.error
+    }
   })
 })

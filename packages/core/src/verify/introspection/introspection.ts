@@ -14,6 +14,7 @@ import type { TokenVerifier } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 import type { ServerLocation } from './endpoint.ts'
 import { Introspector, type IntrospectorSettings } from './introspector.ts'
+import { UNAUTHORIZED } from './response.ts'
 
 /** The authorization server, the credentials of this API, and what a response must say. */
 export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Claims> & Server & Client
@@ -70,6 +71,17 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    * so are those that would not be answered within `timeout`, by the latency of recent requests.
    */
   queue?: number | undefined
+  /**
+   * Statuses of the endpoint that mean that the token is inactive: the answer is 401 `invalid_token`, not 503. Each is 400–499
+   * except 407, 408 and 429. Default: none, because a server must answer 200 for an inactive token (RFC 7662 §2.2). Only for
+   * servers that do not.
+   *
+   * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all
+   * tokens look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason a response with
+   * the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2) is still answered 503. 401 and 403 are allowed
+   * only together with `clientSecret`, and count only if the body has another error code or `"active": false`.
+   */
+  inactiveStatus?: readonly number[] | undefined
   /** How much the clocks may differ. In seconds, 0–300. Default 30. */
   clockTolerance?: Seconds | undefined
   /**
@@ -90,7 +102,7 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
 
 const OPTIONS = [
   ...['endpoint', 'issuer', 'clientId', 'clientSecret', 'authenticate', 'audience'],
-  ...['timeout', 'concurrency', 'queue', 'clockTolerance', ...CLAIMS_OPTIONS],
+  ...['timeout', 'concurrency', 'queue', 'inactiveStatus', 'clockTolerance', ...CLAIMS_OPTIONS],
   ...['cache', 'onIntrospection', 'now', 'fetch'],
 ]
 
@@ -99,7 +111,8 @@ const OPTIONS = [
  * or sends anything but an introspection response, the answer is 503. Concurrent requests with the same token share one
  * introspection (single flight).
  *
- * Also checks `aud`, and if the response has them, `exp`, `nbf`, `iat`, `iss` and `token_type`.
+ * Also checks `aud`, and if the response has them, `exp`, `nbf`, `iat`, `iss` and `token_type`. An optional member that is
+ * `null`, an empty string or an empty array counts as absent.
  *
  * @example
  * const verifier = introspection({ issuer, clientId: 'api', clientSecret, audience: 'https://api.example.com' })
@@ -123,7 +136,7 @@ function settingsOf<Claims>(
     throw new TypeError('"audience" is required. Pass null to disable the audience check')
   const { issuer } = server
   const audience = options.audience === null ? null : assertStrings('audience', options.audience)
-  const { onIntrospection } = options
+  const { authenticate, onIntrospection } = options
   return {
     server,
     authenticate: clientAuthentication(options),
@@ -141,6 +154,7 @@ function settingsOf<Claims>(
     timeout: assertNumber('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 }),
     concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
     queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
+    inactiveStatus: statuses(options.inactiveStatus, typeof authenticate === 'function'),
     listener: assertFunction<IntrospectionListener, undefined>('onIntrospection', onIntrospection, undefined),
     fetch: assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch),
   }
@@ -158,4 +172,28 @@ function locationOf({ endpoint, issuer }: Server): ServerLocation {
     endpoint,
     issuer: parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it'),
   }
+}
+
+/** The statuses of a proxy (407), of a slow request (408) and of a limit (429): none of them is about a token (RFC 9110 §15.5). */
+const NOT_ABOUT_TOKENS: readonly unknown[] = [407, 408, 429]
+
+/** @param isFunction whether a function authenticates this API */
+function statuses(value: unknown, isFunction: boolean): readonly number[] {
+  if (value === undefined) return []
+  const list: readonly unknown[] | undefined = Array.isArray(value) ? [...value] : undefined
+  const isAllowed = (status: unknown) =>
+    Number.isInteger(status) &&
+    (status as number) >= 400 &&
+    (status as number) <= 499 &&
+    !NOT_ABOUT_TOKENS.includes(status)
+  if (list === undefined || !list.every(isAllowed))
+    throw new TypeError(
+      '"inactiveStatus" must be an array of statuses from 400 to 499, without 407, 408 and 429',
+    )
+  // Such a function may send an access token of this API, and `invalid_token` would be about that one (RFC 7662 §2.3).
+  if (isFunction && list.some((status) => UNAUTHORIZED.includes(status)))
+    throw new TypeError(
+      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": they may reject what "authenticate" sends',
+    )
+  return Object.freeze(list as readonly number[])
 }

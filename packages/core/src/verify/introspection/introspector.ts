@@ -5,7 +5,7 @@ import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { CircuitBreaker, CircuitOpenError, type CircuitState } from '../../net/circuit-breaker.ts'
-import { askedWait, type Fetch, KeptConnections } from '../../net/fetch-json.ts'
+import { askedWait, type Fetch, KeptConnections, UnusableAnswer } from '../../net/fetch-json.ts'
 import { PendingCalls } from '../../net/pending-calls.ts'
 import { type Place, Semaphore } from '../../net/semaphore.ts'
 import { Throttle } from '../../net/throttle.ts'
@@ -35,6 +35,7 @@ export interface IntrospectorSettings<Claims> {
   readonly timeout: Seconds
   readonly concurrency: number
   readonly queue: number
+  readonly inactiveStatus: readonly number[]
   readonly listener: IntrospectionListener | undefined
   readonly fetch: Fetch
 }
@@ -109,12 +110,13 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   describe(): IntrospectionDescription {
     const { known, unknown } = this.#circuits
-    const { server, policy } = this.#settings
+    const { server, policy, inactiveStatus } = this.#settings
     return {
       kind: 'introspection',
       endpoint: this.#endpoint.shown,
       issuer: server.issuer,
       audience: policy.audience,
+      inactiveStatus,
       circuit: known.state === 'closed' ? unknown.state : known.state,
       circuits: { known: known.state, unknown: unknown.state },
       unknownLimit: this.#throttle.limit,
@@ -151,7 +153,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async #post(token: string, signal: AbortSignal, place: Place): Promise<RawClaims> {
-    const { authenticate } = this.#settings
+    const { authenticate, inactiveStatus } = this.#settings
     const url = await this.#endpoint.locate(signal)
     const form = async () => {
       const headers = new Headers({ accept: 'application/json' })
@@ -159,8 +161,11 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       await raceAbort(Promise.resolve(authenticate({ url, headers, body })), signal)
       return { headers, body }
     }
-    const { body } = await this.#connections.post(url, form, signal, place)
-    return body
+    const { status, body } = await this.#connections.post(url, form, signal, place, inactiveStatus)
+    if (status === 200) return body
+    const failure = response.failureStatus(status, body)
+    if (failure === undefined) return { active: false }
+    throw new UnusableAnswer(`${this.#endpoint.server} answered ${status}`, { status: failure })
   }
 }
 
@@ -181,6 +186,8 @@ export interface IntrospectionDescription {
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
+  /** The statuses of the endpoint that mean an inactive token. */
+  readonly inactiveStatus: readonly number[]
   /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */
   readonly circuit: CircuitState
   /** The circuits of tokens that were active before, and of all others. */

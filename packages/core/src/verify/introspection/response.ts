@@ -94,7 +94,24 @@ function withoutToken(claims: RawClaims, token: string): RawClaims {
 }
 
 /** The statuses for wrong credentials of this API (RFC 7662 §2.3, RFC 6749 §5.2). */
-const UNAUTHORIZED: readonly unknown[] = [401, 403]
+export const UNAUTHORIZED: readonly unknown[] = [401, 403]
+/** The error codes that blame this API, and not the token (RFC 6749 §5.2). */
+const CLIENT_ERRORS: readonly unknown[] = ['invalid_client', 'unauthorized_client']
+
+/**
+ * Reads a response whose status is in `inactiveStatus`. Returns `undefined` if it means that the token is inactive. Otherwise
+ * returns the status of the failure.
+ *
+ * An error code that blames the credentials of this API is a failure with any status: RFC 6749 §5.2 allows 400 and 401 for
+ * it. A 401 or 403 means that the token is inactive only if the body has `"active": false`, or another error code.
+ */
+export function failureStatus(status: number, body: RawClaims): number | undefined {
+  const error = getOwn(body, 'error')
+  if (CLIENT_ERRORS.includes(error)) return 401
+  const isAboutToken = typeof error === 'string' || getOwn(body, 'active') === false
+  return UNAUTHORIZED.includes(status) && !isAboutToken ? status : undefined
+}
+
 /** Whether a response says that a token is active. */
 export function isActive(response: unknown): boolean {
   return isObject(response) && getOwn(response, 'active') === true
