@@ -5,6 +5,7 @@ import {
   type JwksStore,
   type StoredJwks,
   type TokenVerifier,
+  UnavailableError,
   type Verification,
 } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -287,6 +288,15 @@ describe('the wait after a failure', () => {
     const { ask, events } = gateFor()
     expect(await ask(key)).toBe('unavailable')
     expect(events).toMatchObject([{ retryAfter: expect.closeTo(wait, 9) }])
+  })
+
+  it('ignores the wait in an error of the function "fetch": only a Retry-After of the issuer counts', async () => {
+    answer = () => {
+      throw new UnavailableError('no network', { retryAfter: 3600 })
+    }
+    const { ask, events } = gateFor()
+    expect(await ask(key)).toBe('unavailable')
+    expect(events).toMatchObject([{ retryAfter: 1 }])
   })
 
   it('spreads the second attempts of 1,000 processes, and those at the longest wait (FX01)', async () => {

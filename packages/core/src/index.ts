@@ -72,10 +72,10 @@ export {
   privateKeyJwt,
 } from './verify/introspection/client-auth.ts'
 export {
-  type IntrospectionDescription,
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection/introspection.ts'
+export type { IntrospectionDescription } from './verify/introspection/introspector.ts'
 export type { Profile } from './verify/jwt/claims.ts'
 export type { IssuerResolver } from './verify/jwt/issuer-resolver.ts'
 export { type JwtDescription, jwt } from './verify/jwt/jwt.ts'

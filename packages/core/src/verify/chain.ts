@@ -146,7 +146,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     } catch (cause) {
       return fail(cause)
     }
-    return isPromiseLike(answer) ? Promise.resolve(answer).then(settle, fail) : settle(answer)
+    if (!isPromiseLike(answer)) return settle(answer)
+    // "canVerify" of the members decoded it. None of those that are asked in turn needs that while it waits.
+    presented.forgetDecoded()
+    return Promise.resolve(answer).then(settle, fail)
   }
 
   /** Rejects a token that no verifier knows. For a JWT, operators see how its issuer differs from the known ones. */

@@ -29,13 +29,12 @@ export class RefreshPolicy {
   /**
    * Doubles the wait, from 1 s to 48 s, plus or minus a quarter. If the issuer asks for a longer one, waits up to a quarter
    * longer than that. No wait exceeds 60 s.
-   * @param retryAfter how long the issuer asks to wait, in seconds: 0 if it does not ask
+   * @param asked how long the issuer asks to wait. In seconds, at most 60. 0 if it does not ask
    */
-  failed(retryAfter: Seconds): void {
+  failed(asked: Seconds): void {
     const random = Math.random()
     const base = Math.min(2 ** this.#failures, MAX_WAIT / (1 + JITTER))
     const backoff = base * (1 - JITTER + 2 * JITTER * random)
-    const asked = Math.min(retryAfter, MAX_WAIT)
     const spread = Math.min(asked * JITTER, MAX_WAIT - asked)
     this.#failures += 1
     this.#retryAt = monotonic() + Math.max(backoff, asked + spread * random)

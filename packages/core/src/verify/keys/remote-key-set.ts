@@ -6,7 +6,7 @@ import { monotonic, now, timeout } from '../../lib/clock.ts'
 import { getOwn } from '../../lib/json.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { UnusableAnswer } from '../../net/fetch-json.ts'
+import { askedWait } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import { notify } from '../../observe/notify.ts'
 import { type JwksStore, StoredJwksOfIssuer } from '../../state/jwks-store.ts'
@@ -117,12 +117,6 @@ function lifetimeOf(
 
 function kidsOf(keys: readonly VerificationKey[]): ReadonlySet<string> {
   return new Set(keys.map(({ kid }) => kid).filter((kid) => kid !== undefined))
-}
-
-/** Returns how long a failure asks to wait. 1 s is the default of `UnavailableError`, and asks for nothing. */
-function askedWait(failure: UnavailableError): Seconds {
-  if (failure instanceof UnusableAnswer) return failure.askedWait ?? 0
-  return failure.retryAfter === 1 ? 0 : failure.retryAfter
 }
 
 /**
