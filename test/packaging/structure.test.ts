@@ -32,7 +32,6 @@ const LONGER: Readonly<Record<string, string>> = {
   'verify/introspection/introspection.ts':
     'options, discovery, circuits and the answer of a server share one state',
   'verify/jwt/issuer-resolver.ts': 'the cache of issuers, and the queue of unknown ones in front of it',
-  'verify/keys/remote-key-set.ts': 'all states of a key set that is fetched: fresh, stale, failing, closed',
 }
 
 const core = sourcesOf('core')

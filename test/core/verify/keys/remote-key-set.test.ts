@@ -274,7 +274,7 @@ describe('an operator', () => {
       name: 'UnavailableError',
       retryAfter: expect.any(Number),
     })
-    await expect(cold.ready()).rejects.toThrow('cannot be had')
+    await expect(cold.ready()).rejects.toThrow(`Failed to fetch the JWKS of ${server.origin}`)
     expect(fetched()).toBe(2)
     respond = publish(one)
     pass(2)

@@ -14,7 +14,7 @@ import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 import type { RawClaims } from '../claims/values.ts'
-import type { KeySet } from '../keys/jwks.ts'
+import type { KeySet } from '../keys/key-set.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
 
