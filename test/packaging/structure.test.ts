@@ -31,7 +31,6 @@ const LONGER: Readonly<Record<string, string>> = {
   'gate/gate.ts': 'reads all options of a gate, and runs all stages of a request',
   'verify/introspection/introspection.ts':
     'options, discovery, circuits and the answer of a server share one state',
-  'verify/jwt/issuer-resolver.ts': 'the cache of issuers, and the queue of unknown ones in front of it',
 }
 
 const core = sourcesOf('core')
