@@ -10,6 +10,7 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
+import type { TokenBucket } from '../../net/token-bucket.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { IssuerBudget } from './issuer-budget.ts'
 import type { Found, IssuerSource } from './issuer-source.ts'
@@ -22,8 +23,8 @@ import { type Tenant, TenantCache } from './tenant-cache.ts'
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another
  * issuer, the answer is 503.
  *
- * The issuer is the `iss` of a token that is not verified yet, so anybody can have the function called with any issuer. It
- * is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
+ * The issuer is the `iss` of a token that is not verified yet, so any client can have the function called with any issuer.
+ * It is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
  * RFC 3986 does not allow, and a host that `new URL` reads the same. Tokens with any other `iss` are answered 401 without
  * a call.
  *
@@ -86,8 +87,8 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     if (held !== undefined) return held
     const asking = this.#asking.get(issuer)
     if (asking !== undefined) return asking
-    const refused = this.#unknown.get(issuer)
-    if (refused !== undefined && monotonic() < refused.until) return undefined
+    const rejected = this.#unknown.get(issuer)
+    if (rejected !== undefined && monotonic() < rejected.until) return undefined
     return isIssuer(issuer) ? this.#ask(issuer) : undefined
   }
 
@@ -170,17 +171,18 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     try {
       const options = copyOptions<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
-      const isSameSet = known !== undefined && haveSameKeys(known.options, options)
-      const paidBy = isSameSet
-        ? known.paidBy
-        : this.#tenants.isProven(issuer)
-          ? undefined
-          : this.#budget.acquire(issuer)
-      const keys = isSameSet ? known.keys : keySetOf(options)
+      const kept = known !== undefined && haveSameKeys(known.options, options) ? known : undefined
+      const paidBy = kept === undefined ? this.#pay(issuer) : kept.paidBy
+      const keys = kept?.keys ?? keySetOf(options)
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt, paidBy }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
-      throw new UnavailableError('The function of "multiIssuerJwt" gave impossible options', { cause })
+      throw new UnavailableError('The function of "multiIssuerJwt" returned invalid options', { cause })
     }
+  }
+
+  /** Takes the allowance for a key set. A proven tenant needs none, because it exists. */
+  #pay(issuer: string): TokenBucket | undefined {
+    return this.#tenants.isProven(issuer) ? undefined : this.#budget.acquire(issuer)
   }
 }

@@ -22,13 +22,13 @@ import { type JwtVerifier, withCache } from './jwt.ts'
 import type { IssuerOptions, JwtOptions } from './options.ts'
 
 export interface MultiIssuerOptions {
-  /** The cache of good results of all issuers, like that of `jwt`. Default: 10,000 results. */
+  /** The cache of good results of all issuers, with the same options and defaults as that of `jwt`. */
   cache?: JwtOptions['cache'] | undefined
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are kept. A whole number, 1 to 10,000. Default 100. Set it above the number of your tenants: if there are
-   * more, some requests are answered 503.
+   * With a function: how many issuers are kept. A whole number, 1 to 10,000. Default 100. Set it above the number of your
+   * tenants: if there are more, some requests are answered 503.
    *
    * It also limits how many new issuers are added for which no token was verified yet: `max` at once and `max` / 60 more per
    * second. Issuers that were answered 503 for that and come again a second later or more may use a quarter of `max` more.

@@ -9,7 +9,7 @@ import { type Algorithm, importKey, type VerificationKey, verificationKey } from
 const MAX_ENTRIES = 1_000
 /** The largest number of keys that are used. */
 const MAX_KEYS = 64
-/** Checks entries for so long, or so many, before it lets the event loop turn. Importing a P-521 key takes over a millisecond. */
+/** How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond. */
 const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
 /** The result of reading a set. */
@@ -22,7 +22,7 @@ export interface UsableKeys {
 /**
  * Finds the first 64 usable keys of a published set. Each entry is checked by itself.
  * @param known the keys of an earlier set: a key that is in both stays the same object
- * @throws UnusableAnswer if there is none, or the set has more than 1,000 entries
+ * @throws UnusableAnswer if no key is usable, or the set has more than 1,000 entries
  */
 export async function usableKeys(
   jwks: unknown,
@@ -50,12 +50,12 @@ export async function usableKeys(
   return { keys: [...usable.values()], problems }
 }
 
-/** Lets the event loop turn, without a timer: work of another thread keeps the process alive as well. */
+/** Lets the event loop turn. It needs no timer: work of another thread keeps the process alive as well. */
 async function pause(): Promise<void> {
   await crypto.subtle.digest('SHA-256', new Uint8Array())
 }
 
-/** Adds an entry to the usable keys, or returns what is wrong with it. */
+/** Adds an entry to the usable keys, or returns why it is not used. */
 async function addUsable(
   jwk: unknown,
   allowed: readonly Algorithm[],
@@ -69,6 +69,6 @@ async function addUsable(
   const kept = known.get(key.id) ?? key
   return importKey(kept).then(
     () => void usable.set(key.id, kept),
-    () => 'the runtime does not take it',
+    () => 'the runtime rejects it',
   )
 }
