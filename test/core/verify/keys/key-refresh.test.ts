@@ -60,16 +60,17 @@ function refreshOf(isDeaf = false) {
     accepted: (loaded) => void accepted.push(loaded),
   }
   const policy = new RefreshPolicy({ cacheMaxAge: undefined, staleIfError: undefined })
+  const budget = new RefreshBudget(30)
   const refresh = new KeyRefresh({
     issuer: ISSUER,
     loader,
     policy,
-    budget: new RefreshBudget(30),
+    budget,
     timeout: TIMEOUT,
     onJwks: (event) => void events.push(event),
   })
   const keys = () => refresh.state.keys
-  return { refresh, policy, loads, accepted, keys }
+  return { refresh, policy, budget, loads, accepted, keys }
 }
 
 it('loads once for all that start it while it is pending', async () => {
@@ -269,4 +270,42 @@ it('after close() aborts the pending attempt, and starts no other, not even if t
   pass(100)
   expect(refresh.mayStart).toBe(false)
   expect(() => refresh.start()).toThrow('The gate is closed')
+})
+
+it('pays an allowance back if the set has a new key, and not if it has none', async () => {
+  const { refresh, budget, loads } = refreshOf()
+  const allowance = budget.allowanceOf('second', undefined)
+  for (const [index, { key, wait }] of [
+    { key: first, wait: 0 },
+    { key: first, wait: 30 },
+  ].entries()) {
+    while (allowance.tryAcquire());
+    const started = refresh.start(allowance)
+    loads[index]?.resolve(setOf(key))
+    await started
+    expect(allowance.wait).toBe(wait)
+  }
+})
+
+it('lets a known caller try again after a failure that its allowance paid for', async () => {
+  const { refresh, budget, loads } = refreshOf()
+  const allowance = budget.allowanceOf('second', {})
+  expect([allowance.tryAcquire(), allowance.wait]).toEqual([true, 30])
+  const started = refresh.start(allowance)
+  loads[0]?.reject(new UnavailableError('down'))
+  await expect(started).rejects.toThrow(MESSAGE)
+  expect(allowance.wait).toBe(0)
+})
+
+it('reports removed keys to the budget, so that their tokens are rejected after a minute', async () => {
+  const { refresh, budget, loads } = refreshOf()
+  for (const [index, key] of [first, second, second].entries()) {
+    expect(budget.isWithdrawn('first')).toBe(false)
+    const started = refresh.start()
+    loads[index]?.resolve(setOf(key))
+    await started
+    pass(60)
+  }
+  expect(budget.isWithdrawn('first')).toBe(true)
+  expect(budget.isWithdrawn('second')).toBe(false)
 })
