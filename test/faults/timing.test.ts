@@ -304,10 +304,10 @@ describe('the wait after a failure', () => {
     const first = new Set<number>()
     const longest = new Set<number>()
     for (let process = 0; process < 1_000; process += 1) {
-      const policy = new RefreshPolicy()
-      policy.failed(0)
+      const policy = new RefreshPolicy({ cacheMaxAge: undefined, staleIfError: undefined })
+      policy.failed(new UnavailableError('down'))
       first.add(policy.wait)
-      for (let attempt = 0; attempt < 9; attempt += 1) policy.failed(0)
+      for (let attempt = 0; attempt < 9; attempt += 1) policy.failed(new UnavailableError('down'))
       longest.add(policy.wait)
     }
     for (const waits of [first, longest]) expect(waits.size).toBeGreaterThan(990)

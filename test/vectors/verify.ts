@@ -8,9 +8,10 @@ import {
   type VerificationKey,
   verificationKey,
 } from '../../packages/core/src/verify/keys/jwk.ts'
-import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/jwks.ts'
+import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/key-set.ts'
 import { KeyTries } from '../../packages/core/src/verify/keys/key-tries.ts'
-import { IssuerKeySet, keyLifetimes } from '../../packages/core/src/verify/keys/remote-key-set.ts'
+import { keySetLimits } from '../../packages/core/src/verify/keys/options.ts'
+import { RemoteKeySet } from '../../packages/core/src/verify/keys/remote-key-set.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
 export type Outcome = 'verified' | 'unavailable' | Reason | `unusable key: ${string}`
@@ -32,9 +33,13 @@ export async function verifyByGiven(
 
 /** The outcome by keys that an issuer published, as with `jwt({ jwksUri })`: what is unusable is passed over. */
 export async function verifyByFetched(token: string, jwks: readonly unknown[]): Promise<Outcome> {
-  const load = async () => ({ body: { keys: jwks }, maxAge: undefined })
-  const issuer = 'https://id.example.com'
-  return verify(token, new IssuerKeySet(issuer, load, ALGORITHMS, keyLifetimes({}), undefined), ALGORITHMS)
+  const keys = new RemoteKeySet({
+    issuer: 'https://id.example.com',
+    fetchKeys: async () => ({ body: { keys: jwks }, maxAge: undefined }),
+    algorithms: ALGORITHMS,
+    limits: keySetLimits({}),
+  })
+  return verify(token, keys, ALGORITHMS)
 }
 
 async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]): Promise<Outcome> {

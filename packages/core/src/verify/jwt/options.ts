@@ -19,8 +19,9 @@ import {
   type VerificationKey,
   verificationKey,
 } from '../keys/jwk.ts'
-import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
+import { FixedKeySet, type KeySet } from '../keys/key-set.ts'
+import { type KeySetOptions, keySetLimits } from '../keys/options.ts'
+import { RemoteKeySet } from '../keys/remote-key-set.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
@@ -157,23 +158,21 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
 
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { issuer, jwksUri, keys } = options
-  const allowed = algorithmsOf(options)
-  const lifetimes = keyLifetimes(options)
+  const algorithms = algorithmsOf(options)
+  const limits = keySetLimits(options)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
     if (options.jwksStore !== undefined)
       throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
-    return new FixedKeySet(givenKeys(keys, allowed))
+    return new FixedKeySet(givenKeys(keys, algorithms))
   }
-  const store = storeOf(options.jwksStore)
-  if (jwksUri === undefined) {
-    const load = discoveredKeys(discoveredIssuer(issuer), fetch)
-    return new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store)
-  }
-  const place = secureUrl('jwksUri', jwksUri)
-  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onJwks, store, place)
+  const common = { issuer, algorithms, limits, onJwks, jwksStore: storeOf(options.jwksStore) }
+  if (jwksUri === undefined)
+    return new RemoteKeySet({ ...common, fetchKeys: discoveredKeys(discoveredIssuer(issuer), fetch) })
+  const url = secureUrl('jwksUri', jwksUri)
+  return new RemoteKeySet({ ...common, fetchKeys: keysAt(url, fetch), storedAs: url })
 }
 
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {
