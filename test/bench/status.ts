@@ -35,7 +35,8 @@ const SHAPES: readonly Shape[] = [
   { title: '`Basic …`', right: ABSENT, lines: () => ['Basic ZW1tYTpzZWNyZXQ='] },
   { title: '`Bearer` alone', right: MALFORMED, lines: () => ['Bearer'] },
   { title: '`Bearer a b`', right: MALFORMED, lines: () => ['Bearer a b'] },
-  { title: '`Bearer a"b`', right: MALFORMED, lines: () => ['Bearer a"b'] },
+  // RFC 6750 §3.1 allows both: the request is malformed, and so is the token in it.
+  { title: '`Bearer a"b`', right: [...MALFORMED, ...INVALID], lines: () => ['Bearer a"b'] },
   { title: 'garbage token', right: INVALID, lines: () => ['Bearer garbage'] },
   { title: 'expired', right: INVALID, lines: ({ expired }) => [`Bearer ${expired}`], claims: true },
   {
