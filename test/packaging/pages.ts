@@ -19,6 +19,9 @@ const PATHS = [
   'CHANGELOG.md',
   ...PACKAGES.map((name) => `packages/${name}/README.md`),
   'packages/core/FEATURES.md',
+  ...filesBelow(join(ROOT, 'examples'))
+    .filter((path) => path.endsWith('README.md') && !path.includes('node_modules'))
+    .map((path) => `examples/${path}`),
   ...filesBelow(join(ROOT, DOCS)).map((path) => `${DOCS}/${path}`),
 ]
 
