@@ -32,7 +32,6 @@ const REJECTED: Reading = { status: 401 }
 
 const MAX_BODY = 256 * 1024
 const MAX_DEPTH = 32
-const MAX_AUDIENCES = 16
 const TOLERANCE = 30
 /** 9999-12-31T23:59:59Z */
 const LAST_DATE = 253_402_300_799
@@ -82,7 +81,7 @@ function isAcceptable(said: Members, { issuer, audience }: Settings): boolean {
     !isOtherKind(said) &&
     (issuer === undefined || !has('iss') || iss === issuer) &&
     (!has('aud') || (isTexts(names) && names.length > 0)) &&
-    (audience === null || (isTexts(names) && names.slice(0, MAX_AUDIENCES).includes(audience))) &&
+    (audience === null || (isTexts(names) && names.includes(audience))) &&
     (!has('exp') || NOW < (exp as number) + TOLERANCE) &&
     (!has('nbf') || NOW >= (nbf as number) - TOLERANCE) &&
     (!has('iat') || (iat as number) <= NOW + TOLERANCE)

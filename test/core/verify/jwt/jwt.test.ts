@@ -355,6 +355,11 @@ describe('the claims', () => {
     expect(await outcome(await key.sign({ aud }))).toBe(reason)
   })
 
+  it('accepts an audience that is the last of 400 in aud (D08)', async () => {
+    const others = Array.from({ length: 399 }, (_, index) => `app-${index}`)
+    expect(await outcome(await key.sign({ aud: [...others, AUDIENCE] }))).toBe('active')
+  })
+
   it('D08 asks nothing of aud only where audience is null, and any of several where it is a list', async () => {
     expect(await outcome(await key.sign({ aud: undefined }), { audience: null })).toBe('active')
     expect(await outcome(await key.sign({ aud: 'other' }), { audience: null })).toBe('active')

@@ -5,9 +5,9 @@ import { createGate, type Gate, type JwtSettings, type StoredJwks } from '@beare
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
 import { usableKeys } from '#core/verify/keys/jwks.ts'
-import { eventually, pass, stopClock } from '../../../support/clock.ts'
-import { base64url, outcome, requestWith } from '../../../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import { eventually, pass, stopClock } from '../support/clock.ts'
+import { base64url, outcome, requestWith } from '../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
 const EXP = NOW + 864_000
 const SIGNATURE = '401 invalid_signature'
