@@ -46,6 +46,14 @@ export function codeLines({ code }: Pick<Source, 'code'>): number {
   return code.split('\n').filter((line) => line.trim() !== '').length
 }
 
+/** The share of lines that are comments, among all lines that are not blank. */
+export function commentShare(sources: readonly Pick<Source, 'text' | 'code'>[]): number {
+  const filled = (text: string) => text.split('\n').filter((line) => line.trim() !== '').length
+  const all = sources.reduce((sum, { text }) => sum + filled(text), 0)
+  const code = sources.reduce((sum, source) => sum + codeLines(source), 0)
+  return (all - code) / all
+}
+
 /** What code imports and re-exports, in any of the ways there are. */
 export function importsOf(code: string, path: string): string[] {
   const found = code.matchAll(/\b(?:from|import|require)\s*\(?\s*(['"`])([^'"`]+)\1/g)
