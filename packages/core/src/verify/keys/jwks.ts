@@ -1,10 +1,11 @@
 /** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
 
+import { importKey } from '#signature'
 import { monotonic } from '../../lib/clock.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
-import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import { type Algorithm, type VerificationKey, verificationKey } from './jwk.ts'
 import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type KnownCaller, KnownCallers } from './known-callers.ts'
 
