@@ -1,10 +1,10 @@
 /** Tokens that wait for an issuer: the memory that they hold meanwhile, and how they are verified when its keys come. */
 
-import { subtle } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { chain, createGate, type Gate, introspection, jwt, multiIssuerJwt, opaque } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { followChecks } from '../support/checks.ts'
 import { eventually, stopClock } from '../support/clock.ts'
 import { base64url, outcome } from '../support/forge.ts'
 import { AUDIENCE, createKey, goodClaims, ISSUER, type TestKey } from '../support/issuer.ts'
@@ -214,18 +214,7 @@ describe('when the keys come', () => {
       isHeld = true
     }
     published = [other]
-    let running = 0
-    let most = 0
-    let total = 0
-    const { verify } = subtle
-    vi.spyOn(subtle, 'verify').mockImplementation(async (...args) => {
-      running += 1
-      total += 1
-      most = Math.max(most, running)
-      return verify.apply(subtle, args as never).finally(() => {
-        running -= 1
-      })
-    })
+    const checks = followChecks()
     const tokens = await Promise.all(
       Array.from({ length: 500 }, (_, index) => other.sign({ sub: `user-${index}` })),
     )
@@ -235,6 +224,6 @@ describe('when the keys come', () => {
     await turns()
     answer()
     expect(new Set(await Promise.all(answers))).toEqual(new Set(['ok']))
-    expect([total, most]).toEqual([500, 48])
+    expect([checks.total, checks.most]).toEqual([500, 48])
   })
 })

@@ -19,7 +19,7 @@ const RANKS = [
   ['net/'],
   ['request/'],
   ['model/'],
-  ['lib/', '#digest'],
+  ['lib/'],
 ] as const
 
 /** How many lines of code a module may have: one that has more contains more than one idea. */
@@ -34,7 +34,7 @@ const adapters = [
 
 /** A path's unit: the folder at the top, or the file itself. */
 function unitOf(path: string): string {
-  return path.startsWith('#') ? path : path.replace(/\/.*/, '/')
+  return path.replace(/\/.*/, '/')
 }
 
 function layerOf(path: string): number {
@@ -43,7 +43,7 @@ function layerOf(path: string): number {
 }
 
 function isInternal(specifier: string): boolean {
-  return specifier.endsWith('.ts') || specifier.startsWith('#')
+  return specifier.endsWith('.ts')
 }
 
 function isBuiltin(specifier: string): boolean {
@@ -114,12 +114,12 @@ describe('the check itself', () => {
 describe('the core', () => {
   it('has a place in the layers for each of its modules, and no other place', () => {
     expect(core.map(({ path }) => path).filter((path) => layerOf(path) === -1)).toEqual([])
-    const units = new Set(['#digest', ...core.map(({ path }) => unitOf(path))])
+    const units = new Set(core.map(({ path }) => unitOf(path)))
     expect([...units].sort()).toEqual(RANKS.flat().sort())
   })
 
   it('imports only what exists', () => {
-    const paths = new Set(['#digest', ...core.map(({ path }) => path)])
+    const paths = new Set(core.map(({ path }) => path))
     const missing = core.flatMap(({ imports }) =>
       imports.filter((found) => isInternal(found) && !paths.has(found)),
     )
@@ -159,6 +159,14 @@ describe('the core', () => {
   it('imports jose in verify/ and prove/ only', () => {
     expect(filesImporting('jose').filter((path) => !/^(?:verify|prove)\//.test(path))).toEqual([])
     expect(filesImporting('jose')).not.toEqual([])
+  })
+
+  it("verifies signatures in verify/jwt/signature.ts and its twin only, by the runtime's own cryptography", () => {
+    expect(filesImporting('node:crypto')).toEqual(['lib/digest.node.ts', 'verify/jwt/signature.node.ts'])
+    expect(
+      filesWith(/\bsubtle\.(?!digest\b)\w+/g).filter((path) => path !== 'verify/jwt/signature.ts'),
+    ).toEqual([])
+    expect(filesWith(/\b(?:compact|flattened|general|jwt)Verify\b/g)).toEqual([])
   })
 
   it('imports lru-cache in lib/lru.ts only', () => {

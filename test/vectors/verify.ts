@@ -1,4 +1,7 @@
-/** The way of a compact JWS through the core's own modules, for vectors whose payload is not a claims set. */
+/**
+ * The way of a compact JWS through the core's own modules, for vectors whose payload is not a claims set. Both twins of the
+ * signature check must say the same of each.
+ */
 
 import type { Reason } from '@bearergate/core'
 import { decodeJws, parseJws, signingKey } from '../../packages/core/src/verify/jwt/jws.ts'
@@ -12,6 +15,7 @@ import { FixedKeySet, type KeySet } from '../../packages/core/src/verify/keys/ke
 import { KeyTries } from '../../packages/core/src/verify/keys/key-tries.ts'
 import { keySetLimits } from '../../packages/core/src/verify/keys/options.ts'
 import { RemoteKeySet } from '../../packages/core/src/verify/keys/remote-key-set.ts'
+import { outcomeOfBoth } from '../support/twins.ts'
 
 /** `unavailable` is what a gate answers with 503; an unusable key is a `TypeError` at creation. */
 export type Outcome = 'verified' | 'unavailable' | Reason | `unusable key: ${string}`
@@ -46,8 +50,10 @@ async function verify(token: string, keys: KeySet, allowed: readonly Algorithm[]
   const decoded = decodeJws(token)
   const jws = 'active' in decoded ? decoded : parseJws(decoded, allowed)
   if ('active' in jws) return jws.reason
+  const candidates = await Promise.resolve(keys.find(jws.alg, jws.kid)).catch(() => undefined)
+  if (candidates === undefined) return 'unavailable'
+  for (const key of candidates) await outcomeOfBoth(key, token)
   try {
-    const candidates = await keys.find(jws.alg, jws.kid)
     if ((await signingKey(jws, candidates, new KeyTries(keys.tries.unknown))) !== undefined) return 'verified'
     return candidates.length === 0 ? 'unknown_key' : 'invalid_signature'
   } catch {

@@ -1,9 +1,10 @@
 /** Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5). */
 
+import { importKey } from '#signature'
 import { monotonic } from '../../lib/clock.ts'
 import type { Seconds } from '../../model/units.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
-import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
+import { type Algorithm, type VerificationKey, verificationKey } from './jwk.ts'
 
 /** The largest number of entries that a published set may have. */
 const MAX_ENTRIES = 1_000

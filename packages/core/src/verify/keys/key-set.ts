@@ -1,8 +1,9 @@
 /** The keys that a verifier uses, and key sets that never change (RFC 7517 §5). */
 
+import { importKey } from '#signature'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { type Algorithm, importKey, type VerificationKey } from './jwk.ts'
+import type { Algorithm, VerificationKey } from './jwk.ts'
 import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type KnownCaller, KnownCallers } from './known-callers.ts'
 
