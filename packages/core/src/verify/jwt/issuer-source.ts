@@ -1,4 +1,4 @@
-/** Where the verifiers of several issuers come from. The simplest source is a list that never changes. */
+/** Finds the verifiers of several issuers. The simplest source is a list that never changes. */
 
 import { readOptions } from '../../lib/assert.ts'
 import { JwtVerifier } from './jwt.ts'
