@@ -5,6 +5,7 @@ import { createChallenger } from '../answer/challenge.ts'
 import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type Context, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
@@ -51,6 +52,7 @@ export function gateParts<V extends Identity<unknown>>(
   const now = assertFunction('now', read.now, systemNow)
   const { verifier, isOwn } = verifierOf<V>(read, now)
   const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+  const extract = createExtract(read.tokenFrom, deadline)
   const { header, cookie } = read.tokenFrom ?? {}
   const caching = cacheHeaders(
     header === false ? '' : header === true ? undefined : header,
@@ -70,7 +72,7 @@ export function gateParts<V extends Identity<unknown>>(
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
-    tokens: new TokenFinder(read, unauthenticated, verifier, deadline),
+    tokens: new TokenFinder(read, extract, unauthenticated, verifier),
     cors: unauthenticated.cors,
     verifier,
     isOwn,

@@ -1,4 +1,4 @@
-/** Turns what `gate.revoke` is given into the entry that a store keeps. */
+/** Turns the argument of `gate.revoke` into the entry that a store keeps. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -10,7 +10,7 @@ import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verification.ts'
 
 /**
- * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
+ * A revocation: of one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or of all tokens of a
  * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
  *
  * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
