@@ -33,7 +33,7 @@ const PASSES = ['200']
 const SHAPES: readonly Shape[] = [
   { title: 'no credentials', right: ABSENT, lines: () => [] },
   { title: '`Basic …`', right: ABSENT, lines: () => ['Basic ZW1tYTpzZWNyZXQ='] },
-  { title: '`Bearer` alone', right: MALFORMED, lines: () => ['Bearer'] },
+  { title: '`Bearer` alone', right: [...ABSENT, ...MALFORMED], lines: () => ['Bearer'] },
   { title: '`Bearer a b`', right: MALFORMED, lines: () => ['Bearer a b'] },
   { title: '`Bearer a"b`', right: MALFORMED, lines: () => ['Bearer a"b'] },
   { title: 'garbage token', right: INVALID, lines: () => ['Bearer garbage'] },

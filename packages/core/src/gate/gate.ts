@@ -29,7 +29,7 @@ import {
 } from '../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
-import type { Credentials } from '../model/credentials.ts'
+import type { Credentials, TokenText } from '../model/credentials.ts'
 import type { Decision, Passed } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
@@ -49,6 +49,7 @@ import {
   GATE_OPTIONS,
   type IssuerGateOptions,
   type OnDenied,
+  tokenTextOf,
   type VerifierGateOptions,
   verifierOf,
 } from './options.ts'
@@ -158,6 +159,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   /** Whether the gate made its verifier, and closes it. */
   readonly #isOwn: boolean
   readonly #extract: Extract
+  readonly #tokenText: TokenText
   /** Only a token whose text was checked leaves a result: a known one needs no second check of its text. */
   readonly #recalls: boolean
   readonly #transport: Transport
@@ -180,7 +182,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     this.#isOwn = isOwn
     const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
     this.#deadline = new Deadline(deadline)
-    this.#extract = createExtract(read.tokenFrom, deadline)
+    this.#tokenText = tokenTextOf(read)
+    this.#extract = createExtract(read.tokenFrom, deadline, this.#tokenText)
     this.#recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
     this.#required =
       read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
@@ -291,7 +294,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   /** All steps. A token that is known is not extracted again: the hash of its text is enough. */
   #run(request: RequestLike): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    const text = this.#recalls ? usualToken(request) : undefined
+    const text = this.#recalls ? usualToken(request, this.#tokenText.maxLength) : undefined
     const hash = text === undefined ? undefined : (sha256(text) as string)
     const known = hash === undefined ? undefined : this.#verifier.getCached?.(hash)
     if (known !== undefined) return this.#check(request, { token: text as string, source: 'header' }, known)
