@@ -250,6 +250,7 @@ function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
 
 const KEY_SETTINGS = [
   'jwksUri',
+  'discovery',
   'keys',
   'algorithms',
   'cacheMaxAge',

@@ -1,6 +1,6 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import { assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
+import { assertBoolean, assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
 import { isObject } from '../../lib/json.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -10,6 +10,7 @@ import type { JwksStore } from '../../state/jwks-store.ts'
 import type { CacheOptions } from '../cached.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
+import { CombinedKeySet } from '../keys/combined-key-set.ts'
 import { discoveredKeys, keysAt } from '../keys/discovery.ts'
 import {
   ALGORITHMS,
@@ -21,7 +22,7 @@ import {
 } from '../keys/jwk.ts'
 import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
 import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
-import type { ClaimsPolicy, Profile } from './claims.ts'
+import { type ClaimsPolicy, ID_TOKEN_CLAIMS, type IdTokenClaim, type Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -29,12 +30,14 @@ export interface JsonWebKeySet {
 }
 
 /** How the signed JWT access tokens of one issuer are verified. Its keys are discovered, fetched, or given. */
-export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & (FetchedKeys | GivenKeys)
+export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & KeySource
 
 /** The same for a protected resource, which is its own audience where no other is named (RFC 9728 §7.4). */
 export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
   ({ audience?: undefined } | ForAudience) &
-  (FetchedKeys | GivenKeys)
+  KeySource
+
+type KeySource = FetchedKeys | GivenKeys | GivenAndFetchedKeys
 
 interface ForAudience {
   /**
@@ -44,22 +47,7 @@ interface ForAudience {
   audience: string | readonly string[] | null
 }
 
-interface FetchedKeys {
-  /**
-   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
-   * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
-   */
-  jwksUri?: string | undefined
-  keys?: undefined
-}
-
-interface GivenKeys {
-  /** The issuer's key set itself: nothing is ever fetched. */
-  keys: JsonWebKeySet
-  jwksUri?: undefined
-}
-
-export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
+interface NamedIssuer {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
    * OpenID Connect Discovery). For that it must be an https URL (http on loopback only) in canonical form, without user
@@ -67,6 +55,44 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
    */
   issuer: string
+}
+
+interface FetchedKeys extends NamedIssuer {
+  /**
+   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
+   * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
+   */
+  jwksUri?: string | undefined
+  keys?: undefined
+  discovery?: true | undefined
+}
+
+interface GivenKeys {
+  /**
+   * The issuer, compared with `iss` character by character: any URI or name in the characters of RFC 3986.
+   *
+   * `null`, in writing, is for tokens without `iss`, and rejects those that have one. Then nothing tells who issued a token
+   * except its key. Whoever has one of the `keys`, a shared secret above all, can sign tokens for any subject, and a token
+   * of another service with the same key passes if its `aud` fits. So use keys that nobody else uses. `describe()` shows it.
+   */
+  issuer: string | null
+  /** The issuer's key set itself: nothing is ever fetched, unless `jwksUri` or `discovery` is given as well. */
+  keys: JsonWebKeySet
+  jwksUri?: undefined
+  discovery?: false | undefined
+}
+
+/** Such as a shared secret, and the public keys that an issuer migrates to. Each key verifies one algorithm only. */
+type GivenAndFetchedKeys = NamedIssuer & { keys: JsonWebKeySet } & (
+    | { jwksUri: string; discovery?: undefined }
+    | {
+        jwksUri?: undefined
+        /** Whether keys are also fetched by the metadata of the issuer. Default `true`, and `false` if `keys` or `jwksUri` is given. */
+        discovery: true
+      }
+  )
+
+export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[] | undefined
   /**
@@ -74,6 +100,16 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * `generic`, the default, also takes a `typ` of `JWT` or none, and still refuses what is certainly no access token.
    */
   profile?: Profile | undefined
+  /**
+   * Claims of ID tokens that the access tokens of this issuer have as well: `nonce`, `at_hash`, or both. Dex, for example,
+   * needs `['at_hash']`. Default: a token with one of them is rejected with 401, unless its `typ` or `token_use` says that it
+   * is an access token.
+   *
+   * Risk: then nothing but `aud` may tell an ID token from an access token. So `audience` must not be `null`, and must name an
+   * API that no user signs in to. A token is still rejected if `typ`, `token_use` or another claim says that it is of another
+   * kind, if its client is one of your audiences, or if it has several audiences and names no client.
+   */
+  allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
   clockTolerance?: Seconds | undefined
   /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
@@ -93,9 +129,11 @@ const OWN_OPTIONS = [
   'issuer',
   'audience',
   'jwksUri',
+  'discovery',
   'keys',
   'algorithms',
   'profile',
+  'allowIdTokenClaims',
   'clockTolerance',
   'maxTokenAge',
   'cacheMaxAge',
@@ -127,6 +165,7 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
     issuer,
     audience: audience === null ? null : assertStrings('audience', audience),
     profile: assertOneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
+    idTokenClaims: idTokenClaimsOf(options),
     clockTolerance: assertNumber('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
     maxTokenAge:
       maxTokenAge === undefined
@@ -135,13 +174,40 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   }
 }
 
-/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
-function issuerOf({ issuer, jwksUri, keys }: JwtOptions<unknown>): string {
-  if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  return jwksUri === undefined && keys === undefined ? discoveredIssuer(issuer) : uriText('issuer', issuer)
+function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] {
+  const { allowIdTokenClaims: allowed, audience, profile } = options
+  if (allowed === undefined) return []
+  if (!Array.isArray(allowed) || !allowed.every((name) => ID_TOKEN_CLAIMS.includes(name)))
+    throw new TypeError(`"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`)
+  if (allowed.length > 0 && (audience === null || profile === 'rfc9068'))
+    throw new TypeError(
+      '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client, nor with the profile "rfc9068", which tells access tokens by "typ"',
+    )
+  return [...allowed]
 }
 
-function discoveredIssuer(issuer: string): Issuer {
+/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
+function issuerOf(options: JwtOptions<unknown>): string | null {
+  const { issuer, jwksUri, profile } = options
+  if (issuer === undefined) throw new TypeError('"issuer" must be given')
+  if (isDiscovered(options)) return discoveredIssuer(issuer)
+  if (issuer !== null) return uriText('issuer', issuer)
+  if (jwksUri === undefined && profile !== 'rfc9068') return null
+  throw new TypeError(
+    '"issuer" may be null only if all keys are in "keys", and not with the profile "rfc9068", which requires "iss"',
+  )
+}
+
+/** Whether the metadata of the issuer tells where its keys are. */
+function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>): boolean {
+  const isDefault = jwksUri === undefined && keys === undefined
+  const isWanted = assertBoolean('discovery', discovery, isDefault)
+  if (isWanted && jwksUri !== undefined) throw new TypeError('"discovery" and "jwksUri" exclude each other')
+  if (!isWanted && isDefault) throw new TypeError('"discovery: false" needs "jwksUri" or "keys"')
+  return isWanted
+}
+
+function discoveredIssuer(issuer: unknown): Issuer {
   return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
 }
 
@@ -156,24 +222,24 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
 }
 
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
-  const { issuer, jwksUri, keys } = options
+  const { jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-  if (keys !== undefined) {
-    if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
+  const given = keys === undefined ? undefined : new FixedKeySet(givenKeys(keys, allowed))
+  if (given !== undefined && jwksUri === undefined && !isDiscovered(options)) {
     if (options.jwksStore !== undefined)
       throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
-    return new FixedKeySet(givenKeys(keys, allowed))
+    return given
   }
   const store = storeOf(options.jwksStore)
-  if (jwksUri === undefined) {
-    const load = discoveredKeys(discoveredIssuer(issuer), fetch)
-    return new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store)
-  }
-  const place = secureUrl('jwksUri', jwksUri)
-  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onJwks, store, place)
+  const issuer = String(options.issuer)
+  const place = jwksUri === undefined ? undefined : secureUrl('jwksUri', jwksUri)
+  const load =
+    place === undefined ? discoveredKeys(discoveredIssuer(options.issuer), fetch) : keysAt(place, fetch)
+  const published = new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store, place)
+  return given === undefined ? published : new CombinedKeySet(given, published)
 }
 
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {

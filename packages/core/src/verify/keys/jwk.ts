@@ -36,6 +36,8 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
+  /** Whether the key has no `alg`, and others of its type verify other algorithms. */
+  readonly isAssumed: boolean
   readonly jwk: JWK
   /**
    * How many bytes its signatures have, for RSA: as many as the modulus (RFC 8017 §8.1.2 and §8.2.2). OpenSSL accepts a PSS
@@ -87,7 +89,8 @@ export function verificationKey(
     if (typeof value !== 'string') return `its "${name}" is not a string`
     material[name] = value
   }
-  const algorithms = algorithmsOf(kty, material, getOwn(jwk, 'alg'), allowed)
+  const alg = getOwn(jwk, 'alg')
+  const algorithms = algorithmsOf(kty, material, alg, allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -95,6 +98,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
+    isAssumed: alg === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integer(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: {

@@ -44,14 +44,21 @@ export interface KeySet {
   describe(): KeySetDescription
 }
 
+/** A key that verifies tokens, for operators. */
+export interface KeyDescription {
+  readonly kid?: string | undefined
+  readonly algorithms: readonly Algorithm[]
+  /** Whether the key has no `alg`, so that its algorithm is the first one in `algorithms` that its type allows. */
+  readonly isAssumed?: true
+}
+
 /** What a key set holds, for operators. */
 export interface KeySetDescription {
   /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleIfError`. */
   readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
-  readonly keys: readonly {
-    readonly kid?: string | undefined
-    readonly algorithms: readonly Algorithm[]
-  }[]
+  readonly keys: readonly KeyDescription[]
+  /** The keys of the option `keys`, if others are fetched beside them. */
+  readonly given?: readonly KeyDescription[]
   /** Since the last success, in seconds. */
   readonly age?: Seconds | undefined
   /** How long the keys may still be used without another success, in seconds. */
@@ -108,7 +115,29 @@ export function candidates(
 }
 
 export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
-  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
+  return keys.map(({ kid, algorithms, isAssumed }) => ({ kid, algorithms, ...(isAssumed && { isAssumed }) }))
+}
+
+/** Says why no key fits a token whose `kid` is there, or which names none: its key is for another algorithm. */
+export function algorithmMismatch(
+  { keys, given = [] }: KeySetDescription,
+  alg: Algorithm,
+  kid: string | undefined,
+): string | undefined {
+  const named = [...given, ...keys].filter((key) => kid === undefined || key.kid === kid)
+  const assumed = named.find(
+    (key) => key.isAssumed && key.algorithms[0]?.startsWith('HS') === alg.startsWith('HS'),
+  )
+  if (assumed !== undefined && isOfType(alg))
+    return `a key ${kid === undefined ? 'of the issuer' : 'with this "kid"'} has no "alg", so ${assumed.algorithms[0]} was assumed for it: if the issuer signs with ${alg}, set "algorithms" to ["${alg}"]`
+  const [first] = named
+  if (kid === undefined || first === undefined) return undefined
+  return `the key with this "kid" is for ${first.algorithms.join(' or ')} only`
+}
+
+/** Whether several algorithms fit the same type of key. */
+function isOfType(alg: Algorithm): boolean {
+  return /^(?:RS|PS|HS)/.test(alg)
 }
 
 /** How many entries a published set may have, and how many keys of it are used. */
