@@ -177,13 +177,15 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
 function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] {
   const { allowIdTokenClaims: allowed, audience, profile } = options
   if (allowed === undefined) return []
-  if (!Array.isArray(allowed) || !allowed.every((name) => ID_TOKEN_CLAIMS.includes(name)))
+  // A copy, since `every` passes over holes.
+  const names = Array.isArray(allowed) ? [...allowed] : undefined
+  if (names === undefined || !names.every((name) => ID_TOKEN_CLAIMS.includes(name)))
     throw new TypeError(`"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`)
-  if (allowed.length > 0 && (audience === null || profile === 'rfc9068'))
+  if (names.length > 0 && (audience === null || profile === 'rfc9068'))
     throw new TypeError(
       '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client, nor with the profile "rfc9068", which tells access tokens by "typ"',
     )
-  return [...allowed]
+  return names
 }
 
 /** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
