@@ -2,7 +2,7 @@
 
 import type { Challenger } from '../answer/challenge.ts'
 import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
-import type { Identity } from '../model/identity.ts'
+import { type Identity, ignoredClaimsOf } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
@@ -22,7 +22,8 @@ export class Decisions<I extends Identity<unknown> | undefined> {
 
   of(outcome: Outcome<I>, stage: DecisionStage): Decision<I> {
     if (!isRejection(outcome)) {
-      if (this.#onDecision !== undefined) notify(this.#onDecision, { decision: outcome, stage })
+      if (this.#onDecision !== undefined)
+        notify(this.#onDecision, { decision: outcome, stage, ...noteOf(outcome, stage) })
       return outcome
     }
     const decision = this.#challenger.refuse(outcome)
@@ -45,6 +46,15 @@ export function passed<I extends Identity<unknown> | undefined>(
   headers?: RequiredHeaders,
 ): Passed<I> {
   return Object.freeze({ ok: true, identity, headers }) as Passed<I>
+}
+
+function noteOf<I extends Identity<unknown> | undefined>(
+  outcome: Passed<I> | Preflight,
+  stage: DecisionStage,
+): { readonly ignoredClaims?: readonly string[] } {
+  if (!outcome.ok || outcome.identity === undefined || stage === 'authorize') return {}
+  const ignoredClaims = ignoredClaimsOf(outcome.identity)
+  return ignoredClaims === undefined ? {} : { ignoredClaims }
 }
 
 /** Reads the detail of a rejection, which may be a getter of the application that throws. */

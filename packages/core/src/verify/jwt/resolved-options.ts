@@ -21,6 +21,7 @@ export function copyOptions<Claims>(given: IssuerOptions<Claims>): IssuerOptions
 /** The options that decide which keys are used. */
 const KEY_SETTINGS = [
   'jwksUri',
+  'discovery',
   'keys',
   'algorithms',
   'cacheMaxAge',

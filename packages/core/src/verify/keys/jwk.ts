@@ -36,6 +36,8 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
+  /** Whether the key has no `alg`, and others of its type verify other algorithms. */
+  readonly isAssumed: boolean
   /** Its public members only. It has no prototype, because runtimes also read optional members such as `d`. */
   readonly jwk: JWK
   /**
@@ -86,7 +88,8 @@ export function verificationKey(
     if (typeof value !== 'string') return `its "${name}" is not a string`
     material[name] = value
   }
-  const algorithms = algorithmsOf(kty, material, getOwn(jwk, 'alg'), allowed)
+  const alg = getOwn(jwk, 'alg')
+  const algorithms = algorithmsOf(kty, material, alg, allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -94,6 +97,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
+    isAssumed: alg === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integer(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: Object.assign(Object.create(null), material, {
