@@ -143,6 +143,16 @@ function verifications(verified: readonly Verified[]): readonly string[] {
         }),
       ]),
     ),
+    'bearergate without its cache, as a share of jose (medians of the ratios within each round):',
+    table(
+      ['', 'awaited one by one', '64 at a time', 'loop busy'],
+      verified
+        .filter(({ name }) => name === 'bearergate, not cached')
+        .map(({ alg, ofJose }) => [
+          alg,
+          ...[ofJose.alone, ofJose.together, ofJose.busy].map((ratio) => ratio.toFixed(2)),
+        ]),
+    ),
   ]
 }
 
