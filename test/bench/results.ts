@@ -35,8 +35,8 @@ Taken by hand, with profiles and with timers within the servers; the benchmark d
   looked the whole field up in a Map, without any hash, 0.88 on Koa; one that waited for a microsecond, 0.86. So Koa's goal is out of
   reach here for whatever looks at the whole token. Two processes of the same code differ by up to 5 %.
 - Many tokens: besides, what is kept of each is not in the processor's caches when its turn comes.
-- Not cached: of jose's own work, the header is decoded twice, once here before the keys are looked up. The text takes 0.6 µs, header
-  0.8, payload 1.0, claims 0.4, identity 1.4.
+- Not cached: besides the signature, the event loop spends about 8 µs on a token. The text takes 0.9 µs, header 0.6, payload 1.1, claims
+  0.7, the name of the caller 0.6, identity 1.5, the bytes to verify 0.7, and promises and garbage collection the rest.
 - Size: lru-cache is 6.1 kB of it after gzip. Without it, and without the text of any error or challenge, 16.9 kB remain: the rest is
   what verifying, key sets, places of a token, metadata and revocation take.
 - Garbage: a forged signature costs a verification, an unknown key the way to the key set and back; other garbage is refused at the

@@ -83,6 +83,7 @@ const RUNTIMES: readonly Runtime[] = [
     conditions: ['workerd', 'worker', 'browser', 'import'],
     without: {
       'at once': 'SHA-256 is a promise there',
+      'the Node twin': 'it is not used there, and its node:crypto verifies by no `KeyObject` beside options',
       'lets other work go on': 'its WebCrypto answers within the same turn of the event loop',
     },
   },
