@@ -1,4 +1,4 @@
-/** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
+/** JWT access tokens (RFC 7519, RFC 8725, RFC 9068). */
 
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
