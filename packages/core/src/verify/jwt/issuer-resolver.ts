@@ -16,7 +16,8 @@ import { TokenBucket } from '../../net/token-bucket.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { KeySet } from '../keys/jwks.ts'
 import { JwtVerifier } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
+import { keySetOf } from './key-source.ts'
+import { ISSUER_OPTIONS, type IssuerOptions } from './options.ts'
 
 /**
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another

@@ -18,7 +18,8 @@ import { PresentedToken } from '../presented.ts'
 import { type Active, type Inactive, inactive, isInactive, type TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
-import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
+import { keySetOf } from './key-source.ts'
+import { algorithmsOf, JWT_OPTIONS, type JwtOptions, policyOf } from './options.ts'
 
 /**
  * Verifies the signed JWT access tokens of one issuer.
@@ -78,9 +79,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
-    const { issuer } = this.#policy
-    if (issuer !== null) return presented.unverifiedIssuer === issuer
-    return presented.claims !== undefined && !Object.hasOwn(presented.claims, 'iss')
+    return presented.claims !== undefined && (presented.unverifiedIssuer ?? null) === this.#policy.issuer
   }
 
   get clockTolerance(): Seconds {
@@ -201,9 +200,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     tries: KeyTries,
     caller: KnownCaller | undefined,
   ): Promise<VerificationKey | Inactive> {
-    const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
-      if (isNamed) return []
+      if (jws.kid !== undefined && known.length > 0) return []
       throw cause
     })
     const key = await this.#keyAfterWait(jws, unseen, tries, caller)

@@ -18,7 +18,7 @@ import {
 import { foreignIssuer } from './claims.ts'
 import { type IssuerResolver, IssuerResolverCache } from './issuer-resolver.ts'
 import { JwtVerifier, withCache } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
+import { ISSUER_OPTIONS, type IssuerOptions, issuerName, type JwtOptions } from './options.ts'
 
 export interface MultiIssuerOptions {
   /** The cache of good results of all the issuers, as that of `jwt`. */
@@ -211,15 +211,11 @@ class StaticIssuers<Claims> implements Source<Claims> {
     const verifiers = [...list].map(
       (options) =>
         [
-          options?.issuer,
+          issuerName(options?.issuer),
           new JwtVerifier<Claims>(readOptions('multiIssuerJwt', options, ISSUER_OPTIONS), now),
         ] as const,
     )
-    if (verifiers.some(([issuer]) => issuer === null))
-      throw new TypeError(
-        '"multiIssuerJwt" finds an issuer by "iss", so "issuer" must not be null: combine it with a jwt(…) for tokens without "iss" by chain(…)',
-      )
-    this.#verifiers = new Map(verifiers as (readonly [string, JwtVerifier<Claims>])[])
+    this.#verifiers = new Map(verifiers)
     if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
   }
 

@@ -1,27 +1,14 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
-import { assertBoolean, assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
-import { isObject } from '../../lib/json.ts'
-import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
+import { assertBoolean, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
+import { type Issuer, parseIssuer, uriText } from '../../lib/url.ts'
 import type { Seconds } from '../../model/units.ts'
-import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
-import type { JwksListener } from '../../observe/events.ts'
-import type { JwksStore } from '../../state/jwks-store.ts'
+import type { Fetch } from '../../net/fetch-json.ts'
 import type { CacheOptions } from '../cached.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
-import { CombinedKeySet } from '../keys/combined-key-set.ts'
-import { discoveredKeys, keysAt } from '../keys/discovery.ts'
-import {
-  ALGORITHMS,
-  type Algorithm,
-  DEFAULT_ALGORITHMS,
-  otherUse,
-  type VerificationKey,
-  verificationKey,
-} from '../keys/jwk.ts'
-import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
+import { ALGORITHMS, type Algorithm, DEFAULT_ALGORITHMS } from '../keys/jwk.ts'
+import type { KeySetOptions } from '../keys/remote-key-set.ts'
 import { type ClaimsPolicy, ID_TOKEN_CLAIMS, type IdTokenClaim, type Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
@@ -201,7 +188,7 @@ function issuerOf(options: JwtOptions<unknown>): string | null {
 }
 
 /** Whether the metadata of the issuer tells where its keys are. */
-function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>): boolean {
+export function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>): boolean {
   const isDefault = jwksUri === undefined && keys === undefined
   const isWanted = assertBoolean('discovery', discovery, isDefault)
   if (isWanted && jwksUri !== undefined) throw new TypeError('"discovery" and "jwksUri" exclude each other')
@@ -209,7 +196,7 @@ function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>): boolea
   return isWanted
 }
 
-function discoveredIssuer(issuer: unknown): Issuer {
+export function discoveredIssuer(issuer: unknown): Issuer {
   return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
 }
 
@@ -223,43 +210,13 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
   return names as readonly Algorithm[]
 }
 
-export function keySetOf(options: JwtOptions<unknown>): KeySet {
-  const { jwksUri, keys } = options
-  const allowed = algorithmsOf(options)
-  const lifetimes = keyLifetimes(options)
-  const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
-  const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-  const given = keys === undefined ? undefined : new FixedKeySet(givenKeys(keys, allowed))
-  if (given !== undefined && jwksUri === undefined && !isDiscovered(options)) {
-    if (options.jwksStore !== undefined)
-      throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
-    return given
-  }
-  const store = storeOf(options.jwksStore)
-  const issuer = String(options.issuer)
-  const place = jwksUri === undefined ? undefined : secureUrl('jwksUri', jwksUri)
-  const load =
-    place === undefined ? discoveredKeys(discoveredIssuer(options.issuer), fetch) : keysAt(place, fetch)
-  const published = new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store, place)
-  return given === undefined ? published : new CombinedKeySet(given, published)
-}
-
-function storeOf(store: JwksStore | undefined): JwksStore | undefined {
-  if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
-    return store
-  throw new TypeError('"jwksStore" must have the methods "get" and "set"')
-}
-
-function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
-  if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
-    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
-  const usable = keys.keys.map((jwk, index) => {
-    // A set as an issuer publishes it may hold keys for encryption besides.
-    if (isObject(jwk) && otherUse(jwk) !== undefined) return undefined
-    const key = verificationKey(jwk, allowed, 'allow-secrets')
-    if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
-    return key
-  })
-  if (usable.every((key) => key === undefined)) throw new TypeError('"keys" has no key to verify with')
-  return usable.filter((key) => key !== undefined)
+/**
+ * Checks that an issuer is not `null`, where it is found by its name.
+ * @throws TypeError if it is
+ */
+export function issuerName(issuer: string | null): string {
+  if (issuer !== null) return issuer
+  throw new TypeError(
+    '"multiIssuerJwt" finds an issuer by "iss", so "issuer" must not be null: combine it with a jwt(…) for tokens without "iss" by chain(…)',
+  )
 }

@@ -89,8 +89,7 @@ export function verificationKey(
     if (typeof value !== 'string') return `its "${name}" is not a string`
     material[name] = value
   }
-  const alg = getOwn(jwk, 'alg')
-  const algorithms = algorithmsOf(kty, material, alg, allowed)
+  const algorithms = algorithmsOf(kty, material, getOwn(jwk, 'alg'), allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -98,7 +97,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
-    isAssumed: alg === undefined && material.crv === undefined,
+    isAssumed: getOwn(jwk, 'alg') === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integer(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: {
@@ -221,16 +220,10 @@ export async function importKey(key: VerificationKey): Promise<CryptoKey | Uint8
 }
 
 /** The algorithm of a key in the terms of WebCrypto. */
-function parametersOf({ alg = '', crv }: JWK): AlgorithmParameters {
+function parametersOf({ alg = '', crv }: JWK): { name: string; hash?: string; namedCurve?: string } {
   const hash = `SHA-${alg.slice(2)}`
   if (alg.startsWith('RS')) return { name: 'RSASSA-PKCS1-v1_5', hash }
   if (alg.startsWith('PS')) return { name: 'RSA-PSS', hash }
   if (crv?.startsWith('P-')) return { name: 'ECDSA', namedCurve: crv }
   return { name: crv ?? alg }
-}
-
-interface AlgorithmParameters {
-  readonly name: string
-  readonly hash?: string
-  readonly namedCurve?: string
 }
