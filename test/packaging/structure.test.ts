@@ -16,7 +16,7 @@ const RANKS = [
   ['extract/', 'verify/', 'prove/', 'authorize/', 'answer/'],
   ['state/'],
   ['observe/'],
-  ['net/'],
+  ['net/', '#runtime-fetch'],
   ['request/'],
   ['model/'],
   ['lib/', '#digest'],
@@ -123,12 +123,12 @@ describe('the check itself', () => {
 describe('the core', () => {
   it('has a place in the layers for each of its modules, and no other place', () => {
     expect(core.map(({ path }) => path).filter((path) => layerOf(path) === -1)).toEqual([])
-    const units = new Set(['#digest', ...core.map(({ path }) => unitOf(path))])
+    const units = new Set(['#digest', '#runtime-fetch', ...core.map(({ path }) => unitOf(path))])
     expect([...units].sort()).toEqual(RANKS.flat().sort())
   })
 
   it('imports only what exists', () => {
-    const paths = new Set(['#digest', ...core.map(({ path }) => path)])
+    const paths = new Set(['#digest', '#runtime-fetch', ...core.map(({ path }) => path)])
     const missing = core.flatMap(({ imports }) =>
       imports.filter((found) => isInternal(found) && !paths.has(found)),
     )
@@ -199,9 +199,11 @@ describe('the core', () => {
     expect(filesWith(/\bset(?:Timeout|Interval|Immediate)\b/g)).toEqual([])
   })
 
-  it('fetches in net/fetch-json.ts only', () => {
+  it('fetches in net/fetch-json.ts only, with the default of net/runtime-fetch', () => {
     // `this.#fetch()` and `fetchJson()` are not it; `globalThis.fetch()` is.
-    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(new Set(['net/fetch-json.ts']))
+    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(
+      new Set(['net/fetch-json.ts', 'net/runtime-fetch.node.ts', 'net/runtime-fetch.ts']),
+    )
   })
 
   it('writes WWW-Authenticate in answer/challenge.ts only', () => {

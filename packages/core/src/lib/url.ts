@@ -88,6 +88,21 @@ export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
 }
 
+/** How many errors that caused each other are described. */
+const MAX_CAUSES = 8
+
+/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+export function errorWithoutQuery(error: unknown, url: string): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
+}
+
 /** How many characters of a value an error message has at most. */
 const MAX_SHOWN = 200
 

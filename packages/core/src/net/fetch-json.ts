@@ -3,24 +3,22 @@
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic, now } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
-import { type SecureUrl, withoutQuery } from '../lib/url.ts'
+import { errorWithoutQuery, type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { hedged } from './hedge.ts'
+import { LostConnectionError } from './lost-connection.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
-
-/** The runtime's own, looked up at each call. */
-export const runtimeFetch: Fetch = (url, init) => globalThis.fetch(url, init)
 
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 262_144
 /** The longest `Retry-After` that is heeded, in seconds. */
 const MAX_RETRY_AFTER = 60
 
-/** A connection that is not kept: after minutes it might lead to where nobody answers any more. */
-const ALONE = { accept: 'application/json', connection: 'close' }
+/** Asks for a connection that is not kept: after minutes it might lead to where nobody answers any more. */
+const NEW_CONNECTION = { connection: 'close' }
 
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
@@ -41,14 +39,37 @@ export class UnusableAnswer extends UnavailableError {
   }
 }
 
+/** No answer came, because the connection was closed before the first byte of one. */
+class NoAnswer extends UnavailableError {}
+
 /**
  * Fetches one JSON object.
  * @param signal the deadline over connecting, headers and body
+ * @param accept the media types of the document
  * @throws UnusableAnswer where an answer came but cannot be used
  * @throws UnavailableError where none came in time
  */
-export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
-  return exchange(url, { headers: ALONE, signal }, fetch, signal, hold)
+export function fetchJson(
+  url: SecureUrl,
+  fetch: Fetch,
+  signal: AbortSignal,
+  accept = 'application/json',
+): Promise<Fetched> {
+  const init = { headers: { accept, ...NEW_CONNECTION }, signal }
+  return repeatOnce(() => exchange(url, init, fetch, signal, hold))
+}
+
+/**
+ * Sends a request again, on a new connection, if its connection was closed without a byte of an answer. A server closes
+ * kept connections at any time, and what is sent here may be sent twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+ */
+async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Promise<T> {
+  try {
+    return await send('kept')
+  } catch (cause) {
+    if (!(cause instanceof NoAnswer)) throw cause
+    return send('new')
+  }
 }
 
 /** The pause after which connections may be dead without notice, because the process may have stood still. */
@@ -60,6 +81,9 @@ export interface Form {
   readonly headers: Headers
   readonly body: URLSearchParams
 }
+
+/** Whether a request may use a connection that an earlier one has left open. */
+type Connection = 'kept' | 'new'
 
 /** Counts work as long as it occupies the server, which may be longer than somebody waits for it. */
 type Hold = Place['hold']
@@ -94,13 +118,28 @@ export class KeptConnections {
     if (this.#usedAt !== undefined && now - this.#usedAt >= IDLE_LIMIT)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#usedAt = now
-    const send = async (limit: AbortSignal, at: Place) => this.#send(url, await form(), limit, at)
-    if (now >= this.#doubtedUntil) return send(signal, place)
-    return hedged({ send, signal, place, isResponse: (cause) => cause instanceof UnusableAnswer })
+    const send = async (limit: AbortSignal, at: Place, connection: Connection) =>
+      this.#send(url, await form(), limit, at, connection)
+    if (now >= this.#doubtedUntil) return repeatOnce((connection) => send(signal, place, connection))
+    let sent = 0
+    return hedged({
+      send: (limit, at) => send(limit, at, sent++ === 0 ? 'kept' : 'new'),
+      signal,
+      place,
+      isResponse: (cause) => cause instanceof UnusableAnswer,
+    })
   }
 
-  #send(url: SecureUrl, form: Form, signal: AbortSignal, { hold }: Place): Promise<Fetched> {
-    return exchange(url, { method: 'POST', ...form, signal }, this.#fetch, signal, hold, JSON_TYPE)
+  #send(
+    url: SecureUrl,
+    { headers, body }: Form,
+    signal: AbortSignal,
+    { hold }: Place,
+    connection: Connection,
+  ): Promise<Fetched> {
+    if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
+    const init = { method: 'POST', headers, body, signal }
+    return exchange(url, init, this.#fetch, signal, hold, JSON_TYPE)
   }
 }
 
@@ -131,23 +170,9 @@ async function exchange(
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
-    throw new UnavailableError(`Failed to reach ${place}`, { cause: withoutQueryOf(url, cause) })
+    const Failure = cause instanceof LostConnectionError ? NoAnswer : UnavailableError
+    throw new Failure(`Failed to reach ${place}`, { cause: errorWithoutQuery(cause, url) })
   }
-}
-
-/** How many errors that caused each other are described. */
-const MAX_CAUSES = 8
-
-/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
-function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
-  const query = url.slice(withoutQuery(url).length + 1)
-  if (query === '') return error
-  const messages: string[] = []
-  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
-    messages.push(cause instanceof Error ? cause.message : String(cause))
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */

@@ -46,7 +46,10 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
     // Not AbortSignal.any, which some versions of Node may collect before it is due.
     const abort = new AbortController()
     const outcome: Promise<Outcome<T>> = send(abort.signal, at).then(
-      (value) => ({ answer: { value } }),
+      (value) => {
+        pending.delete(outcome)
+        return { answer: { value } }
+      },
       (cause: unknown) => {
         pending.delete(outcome)
         return { failed: { place: at, cause } }

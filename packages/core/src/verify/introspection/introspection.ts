@@ -1,5 +1,6 @@
 /** Asks the authorization server what a token is worth (RFC 7662). */
 
+import { runtimeFetch } from '#runtime-fetch'
 import { raceAbort } from '../../lib/abort.ts'
 import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
@@ -14,7 +15,7 @@ import {
   type CircuitState,
   type Verdict,
 } from '../../net/circuit-breaker.ts'
-import { type Fetch, KeptConnections, runtimeFetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { type Fetch, KeptConnections, UnusableAnswer } from '../../net/fetch-json.ts'
 import { type Place, Semaphore } from '../../net/semaphore.ts'
 import { Throttle } from '../../net/throttle.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'

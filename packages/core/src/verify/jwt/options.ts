@@ -1,10 +1,11 @@
 /** What the verification of JWT access tokens can be told, checked at creation. */
 
+import { runtimeFetch } from '#runtime-fetch'
 import { assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
 import { isObject } from '../../lib/json.ts'
 import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Seconds } from '../../model/units.ts'
-import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
+import type { Fetch } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
 import type { CacheOptions } from '../cached.ts'
