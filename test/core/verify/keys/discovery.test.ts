@@ -342,3 +342,66 @@ describe('the function of issuers', () => {
     expect(await gate.authenticate(requestWith(await key.sign({ iss: 'joe' })))).toMatchObject({ ok: true })
   })
 })
+
+describe('the field Accept', () => {
+  /** Answers 406 unless one of the types is acceptable. */
+  const only =
+    (type: string, answer: object): ((init: RequestInit) => Response) =>
+    ({ headers }) => {
+      const accepted = (new Headers(headers).get('accept') ?? '').split(/, */)
+      return accepted.includes(type) ? Response.json(answer) : new Response(null, { status: 406 })
+    }
+
+  it.each(['application/json', 'application/jwk-set+json'])(
+    'fits metadata, and a key set that is %s only (FIELD03, RFC 7517 §8.5)',
+    async (type) => {
+      const metadata = { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` }
+      const fetch = async (url: string, init: RequestInit) =>
+        url.includes('/.well-known/') ? only('application/json', metadata)(init) : only(type, keys)(init)
+      for (const jwksUri of [undefined, `${ISSUER}/keys`]) {
+        const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, fetch, now, jwksUri })
+        expect(await gate.authenticate(requestWith(await key.sign()))).toMatchObject({ ok: true })
+      }
+    },
+  )
+
+  it('fits an introspection answer that is application/json only (FIELD03)', async () => {
+    const answer = only('application/json', { active: true, aud: AUDIENCE, sub: 'emma' })
+    const verifier = introspection({
+      endpoint: `${ISSUER}/introspect`,
+      clientId: 'api',
+      clientSecret: 'secret',
+      audience: AUDIENCE,
+      fetch: async (_url, init) => answer(init),
+    })
+    expect(await createGate({ verifier }).authenticate(requestWith('opaque'))).toMatchObject({ ok: true })
+  })
+})
+
+describe('a key set with keys in odd spellings', () => {
+  it('verifies tokens, and one key that is unusable leaves the others usable (FIELD04, FIELD06)', async () => {
+    const [rsa, ec, leaked] = await Promise.all([createKey('RS256'), createKey('ES256'), createKey('ES384')])
+    const unset = { d: '', oth: [], key_ops: [], x5c: [], use: null, alg: null }
+    const spelled = Buffer.from(String(rsa.jwk.n), 'base64url').toString('base64')
+    const published = {
+      keys: [
+        { ...rsa.jwk, ...unset, n: spelled, e: 'AQAB====' },
+        { ...rsa.jwk, ...unset, n: spelled },
+        { ...ec.jwk, ...unset, x: `${ec.jwk.x}=` },
+        { ...leaked.jwk, ...unset, d: leaked.jwk.x },
+      ],
+    }
+    const settings = { issuer: ISSUER, audience: AUDIENCE, now, jwksUri: `${ISSUER}/keys` }
+    const gate = createGate({ ...settings, fetch: async () => Response.json(published) })
+    for (const [signer, status] of [
+      [rsa, 200],
+      [ec, 200],
+      [leaked, 401],
+    ] as const) {
+      const decision = await gate.authenticate(requestWith(await signer.sign()))
+      expect(decision.ok ? 200 : decision.status).toBe(status)
+    }
+    const padded = await gate.authenticate(requestWith(`${await ec.sign()}=`))
+    expect(padded).toMatchObject({ ok: false })
+  })
+})

@@ -8,9 +8,12 @@ import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/f
 /** Loads the key set document of an issuer. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>
 
+/** The media types of a key set (RFC 7517 §8.5). Most servers use the first one, and some answer 406 without the second one. */
+const JWKS_TYPES = 'application/json, application/jwk-set+json'
+
 /** Loads a key set from a known place. */
 export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
-  return (signal) => fetchJson(jwksUri, fetch, signal)
+  return (signal) => fetchJson(jwksUri, fetch, signal, JWKS_TYPES)
 }
 
 /**
@@ -22,7 +25,7 @@ export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
   return async (signal) => {
     const known = jwksUri ?? (await discover(issuer, 'jwks_uri', fetch, signal))
     jwksUri = undefined
-    const keys = await fetchJson(known, fetch, signal)
+    const keys = await fetchJson(known, fetch, signal, JWKS_TYPES)
     jwksUri = known
     return keys
   }
