@@ -1,8 +1,9 @@
-/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
+/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
 import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
+import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
 /** Loads the key set document of an issuer. */
@@ -31,7 +32,10 @@ export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
   }
 }
 
-/** The URL that the metadata of an issuer has under this name. */
+/**
+ * Finds the URL that the metadata of an issuer has under this name. Metadata is at one of two places, or at both. If one of
+ * them fails or is silent, the other one is asked within the same deadline.
+ */
 export async function discover(
   issuer: Issuer,
   member: 'jwks_uri' | 'introspection_endpoint',
@@ -39,13 +43,21 @@ export async function discover(
   signal: AbortSignal,
 ): Promise<SecureUrl> {
   const [oauth, openid] = metadataUrls(issuer)
-  try {
-    return await memberAt(oauth, issuer, member, fetch, signal)
-  } catch (cause) {
-    // Only an answer says that the document is elsewhere: a server that cannot be reached is not asked twice.
-    if (!(cause instanceof UnusableAnswer)) throw cause
-    return await memberAt(openid, issuer, member, fetch, signal)
+  const memberOf = (url: SecureUrl) => async (limit: AbortSignal) => {
+    const { body } = await fetchJson(url, fetch, limit)
+    return memberAt(url, body, issuer, member)
   }
+  try {
+    return await either(memberOf(oauth), memberOf(openid), signal)
+  } catch (cause) {
+    throw cause instanceof AggregateError ? reasonOf(cause.errors) : cause
+  }
+}
+
+/** Most issuers have one place only: that the other one is not found tells nothing. */
+function reasonOf(failures: readonly unknown[]): unknown {
+  const isMissing = (failure: unknown) => failure instanceof UnusableAnswer && failure.status === 404
+  return failures.findLast((failure) => !isMissing(failure)) ?? failures.at(-1)
 }
 
 /** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4 behind it. */
@@ -58,14 +70,7 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
   ]
 }
 
-async function memberAt(
-  url: SecureUrl,
-  issuer: Issuer,
-  member: string,
-  fetch: Fetch,
-  signal: AbortSignal,
-): Promise<SecureUrl> {
-  const { body } = await fetchJson(url, fetch, signal)
+function memberAt(url: SecureUrl, body: Fetched['body'], issuer: Issuer, member: string): SecureUrl {
   const named = getOwn(body, 'issuer')
   if (named !== issuer)
     throw new UnusableAnswer(
@@ -88,6 +93,7 @@ function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
   if (url === undefined) return undefined
   const home = new URL(issuer).hostname
   if (!isPublicHost(url.hostname) && isPublicHost(home)) return undefined
-  if (url.protocol === 'http:' && !(isLoopback(url.hostname) && isLoopback(home))) return undefined
+  const isLocal = isLoopback(url.hostname) && isLoopback(home)
+  if (url.protocol === 'http:' && !isLocal) return undefined
   return url.href as SecureUrl
 }
