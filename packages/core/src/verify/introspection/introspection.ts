@@ -5,7 +5,15 @@ import { raceAbort } from '../../lib/abort.ts'
 import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow, timeout } from '../../lib/clock.ts'
 import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
-import { type Issuer, parseIssuer, type SecureUrl, secureUrl, uriText, withoutQuery } from '../../lib/url.ts'
+import {
+  httpHosts,
+  type Issuer,
+  parseIssuer,
+  type SecureUrl,
+  secureUrl,
+  uriText,
+  withoutQuery,
+} from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -37,7 +45,7 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 
 type Server =
   | {
-      /** The URL of the introspection endpoint: https (http on loopback only), without user name and fragment. */
+      /** The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and fragment. */
       endpoint: string
       /** The issuer that an `iss` in an answer must name. Any URI or name, since nothing is fetched from it. Default: not checked. */
       issuer?: string | undefined
@@ -45,7 +53,7 @@ type Server =
   | {
       /**
        * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that an `iss` in an
-       * answer must name: an https URL (http on loopback only) in canonical form, without user name, query and fragment.
+       * answer must name: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query and fragment.
        * The endpoint must not be a private or loopback address unless the issuer is one.
        */
       issuer: string
@@ -69,6 +77,13 @@ type Client =
 export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions<Claims> {
   /** Who we are: one of these must stand in the answer's `aud`. Only `null`, in writing, asks nothing of it. */
   audience: string | readonly string[] | null
+  /**
+   * The hosts that plain http is allowed for, each with its port unless that is 80, such as `['keycloak:8080']`. Compared
+   * exactly, without wildcards. For networks of your own only, such as those of containers: whoever can read packets there
+   * gets the tokens and our own credentials, and whoever can change them decides which tokens are active. Default: https,
+   * and http on loopback.
+   */
+  allowHttp?: readonly string[] | undefined
   /**
    * How long one introspection may take, its wait included. In seconds, 0.001–60. Default 3. After that the answer is 503.
    * With more, callers wait longer for a slow server. With less, a slow server is unavailable sooner.
@@ -105,6 +120,7 @@ const OPTIONS = [
   'clientSecret',
   'authenticate',
   'audience',
+  'allowHttp',
   'timeout',
   'concurrency',
   'queue',
@@ -152,6 +168,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #issuer: string | undefined
   readonly #audience: readonly string[] | null
   readonly #clockTolerance: Seconds
+  readonly #allowHttp: ReadonlySet<string>
   readonly #timeout: Seconds
   readonly #authenticate: ClientAuthentication
   readonly #read: ReadClaims<Claims>
@@ -176,11 +193,17 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const { endpoint, issuer, audience } = options
     if (endpoint === undefined && issuer === undefined)
       throw new TypeError('"endpoint" must be given, or "issuer", whose metadata names it')
-    this.#endpoint = endpoint === undefined ? undefined : secureUrl('endpoint', endpoint)
+    this.#allowHttp = httpHosts(options.allowHttp)
+    this.#endpoint = endpoint === undefined ? undefined : secureUrl('endpoint', endpoint, this.#allowHttp)
     this.#discovers = endpoint === undefined
     if (issuer !== undefined)
       this.#issuer = this.#discovers
-        ? parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it')
+        ? parseIssuer(
+            'issuer',
+            issuer,
+            'give "endpoint", so that nothing is fetched from it',
+            this.#allowHttp,
+          )
         : uriText('issuer', issuer)
     if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
     this.#audience = audience === null ? null : assertStrings('audience', audience)
@@ -253,6 +276,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       endpoint: this.#endpoint === undefined ? undefined : withoutQuery(this.#endpoint),
       issuer: this.#issuer,
       audience: this.#audience,
+      allowHttp: [...this.#allowHttp],
       circuit: known.state === 'closed' ? unknown.state : known.state,
       circuits: { known: known.state, unknown: unknown.state },
       unknownLimit: this.#throttle.limit,
@@ -336,7 +360,7 @@ class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
 
   async #discover(): Promise<SecureUrl> {
     const endpoint = await this.#inTime((signal) =>
-      discover(this.#issuer as Issuer, 'introspection_endpoint', this.#fetch, signal),
+      discover(this.#issuer as Issuer, 'introspection_endpoint', this.#allowHttp, this.#fetch, signal),
     )
     this.#endpoint = endpoint
     return endpoint
@@ -460,6 +484,8 @@ export interface IntrospectionDescription {
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */
   readonly circuit: CircuitState
   /** The circuits of tokens that were active before, and of all others. */

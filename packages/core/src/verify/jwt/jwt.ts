@@ -3,6 +3,7 @@
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
+import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
@@ -56,6 +57,7 @@ interface Signed<I extends Identity<unknown>> extends Active<I> {
 export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #policy: ClaimsPolicy
   readonly #algorithms: readonly Algorithm[]
+  readonly #allowHttp: ReadonlySet<string>
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
@@ -72,6 +74,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   constructor(options: JwtOptions<Claims>, now: () => number, keys: KeySet = keySetOf(options)) {
     this.#policy = policyOf(options)
     this.#algorithms = algorithmsOf(options)
+    this.#allowHttp = httpHosts(options.allowHttp)
     this.#keys = keys
     this.#read = claimsReader('jwt', options, this.#policy.audience)
     this.#now = now
@@ -132,6 +135,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       audience,
       profile,
       algorithms: this.#algorithms,
+      allowHttp: [...this.#allowHttp],
       keySet: this.#keys.describe(),
     }
   }
@@ -223,5 +227,7 @@ export interface JwtDescription {
   readonly audience: readonly string[] | null
   readonly profile: Profile
   readonly algorithms: readonly Algorithm[]
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   readonly keySet: KeySetDescription
 }

@@ -3,7 +3,7 @@
 import { runtimeFetch } from '#runtime-fetch'
 import { assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
 import { isObject } from '../../lib/json.ts'
-import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
+import { httpHosts, type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
@@ -47,7 +47,7 @@ interface ForAudience {
 
 interface FetchedKeys {
   /**
-   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
+   * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default: the `jwks_uri`
    * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
    */
   jwksUri?: string | undefined
@@ -63,11 +63,18 @@ interface GivenKeys {
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
-   * OpenID Connect Discovery). For that it must be an https URL (http on loopback only) in canonical form, without user
+   * OpenID Connect Discovery). For that it must be an https URL (http on loopback or by `allowHttp` only) in canonical form, without user
    * name, query and fragment. If `jwksUri` or `keys` is given, nothing is fetched from it, and it may be any URI or name in
    * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
    */
   issuer: string
+  /**
+   * The hosts that keys and metadata may be fetched from over plain http, each with its port unless that is 80, such as
+   * `['keycloak:8080']`. Compared exactly, without wildcards. For networks of your own only, such as those of containers:
+   * whoever can change packets there can replace the keys, and so issue tokens that are accepted. Has no effect on what is
+   * only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   */
+  allowHttp?: readonly string[] | undefined
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[] | undefined
   /**
@@ -95,6 +102,7 @@ const OWN_OPTIONS = [
   'audience',
   'jwksUri',
   'keys',
+  'allowHttp',
   'algorithms',
   'profile',
   'clockTolerance',
@@ -137,13 +145,15 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
 }
 
 /** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
-function issuerOf({ issuer, jwksUri, keys }: JwtOptions<unknown>): string {
+function issuerOf(options: JwtOptions<unknown>): string {
+  const { issuer, jwksUri, keys } = options
   if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  return jwksUri === undefined && keys === undefined ? discoveredIssuer(issuer) : uriText('issuer', issuer)
+  return jwksUri === undefined && keys === undefined ? discoveredIssuer(options) : uriText('issuer', issuer)
 }
 
-function discoveredIssuer(issuer: string): Issuer {
-  return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
+function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
+  const alternative = 'give "jwksUri" or "keys", so that nothing is fetched from it'
+  return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
 export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
@@ -160,6 +170,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { issuer, jwksUri, keys } = options
   const allowed = algorithmsOf(options)
   const lifetimes = keyLifetimes(options)
+  const hosts = httpHosts(options.allowHttp)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   if (keys !== undefined) {
@@ -170,10 +181,10 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   }
   const store = storeOf(options.jwksStore)
   if (jwksUri === undefined) {
-    const load = discoveredKeys(discoveredIssuer(issuer), fetch)
+    const load = discoveredKeys(discoveredIssuer(options), hosts, fetch)
     return new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store)
   }
-  const place = secureUrl('jwksUri', jwksUri)
+  const place = secureUrl('jwksUri', jwksUri, hosts)
   return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onJwks, store, place)
 }
 

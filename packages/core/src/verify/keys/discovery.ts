@@ -1,7 +1,7 @@
 /** A trusted issuer: where its key set is, by its own metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
-import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
 import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
@@ -21,10 +21,10 @@ export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
  * Loads the key set of an issuer, whose metadata tells where it is.
  * The place is remembered while it answers; after a failure the metadata is read again.
  */
-export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
+export function discoveredKeys(issuer: Issuer, allowed: HttpHosts, fetch: Fetch): LoadKeys {
   let jwksUri: SecureUrl | undefined
   return async (signal) => {
-    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', fetch, signal))
+    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', allowed, fetch, signal))
     jwksUri = undefined
     const keys = await fetchJson(known, fetch, signal, JWKS_TYPES)
     jwksUri = known
@@ -39,13 +39,14 @@ export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
 export async function discover(
   issuer: Issuer,
   member: 'jwks_uri' | 'introspection_endpoint',
+  allowed: HttpHosts,
   fetch: Fetch,
   signal: AbortSignal,
 ): Promise<SecureUrl> {
   const [oauth, openid] = metadataUrls(issuer)
   const memberOf = (url: SecureUrl) => async (limit: AbortSignal) => {
     const { body } = await fetchJson(url, fetch, limit)
-    return memberAt(url, body, issuer, member)
+    return memberAt(url, body, issuer, member, allowed)
   }
   try {
     return await either(memberOf(oauth), memberOf(openid), signal)
@@ -70,13 +71,19 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
   ]
 }
 
-function memberAt(url: SecureUrl, body: Fetched['body'], issuer: Issuer, member: string): SecureUrl {
+function memberAt(
+  url: SecureUrl,
+  body: Fetched['body'],
+  issuer: Issuer,
+  member: string,
+  allowed: HttpHosts,
+): SecureUrl {
   const named = getOwn(body, 'issuer')
   if (named !== issuer)
     throw new UnusableAnswer(
       `The metadata at ${url} must name the issuer ${shown(issuer)}, but names ${shown(named)} (RFC 8414 §3.3)`,
     )
-  const place = publishedUrl(getOwn(body, member), issuer)
+  const place = publishedUrl(getOwn(body, member), issuer, allowed)
   if (place === undefined)
     throw new UnusableAnswer(
       `Refusing to use the "${member}" in the metadata at ${url}: it must be an https URL of a public host, but is ${shown(getOwn(body, member))}`,
@@ -86,14 +93,15 @@ function memberAt(url: SecureUrl, body: Fetched['body'], issuer: Issuer, member:
 
 /**
  * Reads a URL that the metadata of an issuer names. Whoever controls the metadata must not make us send requests to our own
- * network, so loopback and private addresses are allowed only to an issuer that is there itself.
+ * network, so loopback and private addresses are allowed only to an issuer that is there itself, and http only to hosts
+ * that are allowed.
  */
-function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
+function publishedUrl(value: unknown, issuer: Issuer, allowed: HttpHosts): SecureUrl | undefined {
   const url = readUrl(value)
   if (url === undefined) return undefined
   const home = new URL(issuer).hostname
   if (!isPublicHost(url.hostname) && isPublicHost(home)) return undefined
   const isLocal = isLoopback(url.hostname) && isLoopback(home)
-  if (url.protocol === 'http:' && !isLocal) return undefined
+  if (url.protocol === 'http:' && !isLocal && !allowed.has(url.host)) return undefined
   return url.href as SecureUrl
 }
