@@ -1,5 +1,6 @@
 /** Answers to requests whose token is not in `Authorization` are kept from shared caches, on every host (ATK05). */
 
+import type { ServerResponse } from 'node:http'
 import { createGate, type Gate, type Identity } from '@bearergate/core'
 import { lambda } from '@bearergate/core/lambda'
 import * as bearerExpress from '@bearergate/express'
@@ -197,3 +198,48 @@ describe.each(HOSTS)('on %s', (_host, start) => {
     expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', 'Authorization, Cookie'])
   })
 })
+
+describe.each<[string, (gate: Gate<Identity | undefined>) => Promise<Ask>]>([
+  [
+    'Express 5',
+    (gate) => {
+      const app = express5()
+      app.use((_request, response, next) => {
+        setLate(response)
+        next()
+      })
+      app.use(bearerExpress.bearer(gate), (_request, response) => void response.json({}))
+      return serve(app)
+    },
+  ],
+  [
+    'Koa 3',
+    (gate) => {
+      const app = new Koa3()
+      app.use((context, next) => {
+        setLate(context.res)
+        return next()
+      })
+      app.use(bearerKoa.bearer(gate)).use((context) => {
+        context.body = {}
+      })
+      return serve(app.callback())
+    },
+  ],
+])('on %s', (_, start) => {
+  it('middleware before the gate that sets headers late cannot make the answer public (ATK05)', async () => {
+    const ask = await start(gateOf({ cookie: 'session' }))
+    const headers = await ask('/', { headers: ['Cookie', 'session=emma'] })
+    expect(headers['cache-control']).toBe('private, max-age=60')
+    expect(headers.vary).toBe('Accept, Authorization, Cookie')
+  })
+})
+
+/** Sets headers when they are sent, as `compression` and `express-session` do. */
+function setLate(response: ServerResponse): void {
+  const { writeHead } = response
+  response.writeHead = (...args: unknown[]) => {
+    response.setHeader('Cache-Control', 'public, max-age=60').setHeader('Vary', 'Accept')
+    return writeHead.apply(response, args as never)
+  }
+}

@@ -1,4 +1,4 @@
-/** The recipe for any other framework, as the README has it: on plain `node:http`, and in a hook of Fastify. */
+/** The recipes of docs/adapters.md for other frameworks: plain `node:http`, and a hook of Fastify. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createGate, fromNodeRequest, type Gate, type Identity, UnavailableError } from '@bearergate/core'

@@ -71,7 +71,7 @@ export async function startAuthority(): Promise<Authority> {
       introspect(request, response)
       return
     }
-    const isKeys = request.url === '/.well-known/jwks.json'
+    const isKeys = request.url?.replace(/\?.*/, '') === '/.well-known/jwks.json'
     fetches[isKeys ? 'keys' : 'metadata'] += 1
     const body = authority.status !== 200 ? { error: 'unavailable' } : isKeys ? jwks : metadata(issuer)
     response.writeHead(authority.status, { 'content-type': 'application/json' }).end(JSON.stringify(body))

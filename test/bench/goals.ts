@@ -149,7 +149,7 @@ function ofFloods(floods: Results['floods']): readonly Goal[] {
       measured: forged.fetches,
     },
     {
-      what: 'What 90 % garbage leaves of good requests',
+      what: 'Share of good requests beside 90 % garbage',
       wanted: 0.9,
       bound: 'at least',
       measured: garbageShare(garbage),

@@ -52,7 +52,7 @@ async function row(authority: Authority, peer: Peer, good: string): Promise<stri
     peer.title,
     cell(cold, cold.keys > 1 || isOther(cold, 200)),
     cell(warm, warm.keys > 0 || isOther(warm, 200)),
-    cell(flood, flood.keys > 2 || isOther(flood, 401)),
+    cell(flood, flood.keys > 2 || isOther(flood, 401, 503)),
     cell(outage, isOther(outage, 503)),
   ]
 }
@@ -77,8 +77,8 @@ function ask(app: Running, token: string): Promise<Answer> {
   return send(app.origin, { headers: ['authorization', `Bearer ${token}`] })
 }
 
-function isOther({ statuses }: Phase, right: number): boolean {
-  return statuses.some((status) => status !== right)
+function isOther({ statuses }: Phase, ...right: readonly number[]): boolean {
+  return statuses.some((status) => !right.includes(status))
 }
 
 /** `1 + 1 (401)`: the fetches of metadata, if there were any, those of keys, and the statuses that clients saw. */

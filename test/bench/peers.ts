@@ -88,12 +88,15 @@ const GUARDS = {
     'get-jwks',
     'fastify',
   ),
-  mcp: peer(
-    'MCP SDK requireBearerAuth + jose',
+  'better-auth': peer('better-auth', 'fetch', 'keys', hono.betterAuth, 'better-auth', '@hono/node-server'),
+  mcp: peer('MCP SDK v1 + jose', 'express', 'keys', express.mcp, '@modelcontextprotocol/sdk', 'jose'),
+  mcp2: peer(
+    'MCP SDK v2 + jose',
     'express',
     'keys',
-    express.mcp,
-    '@modelcontextprotocol/sdk',
+    express.mcp2,
+    '@modelcontextprotocol/server',
+    '@modelcontextprotocol/express',
     'jose',
   ),
 }

@@ -1,6 +1,6 @@
 /**
- * What it costs the event loop to reject a token, by kind, beside a forged signature: nobody must be able to make us work
- * more by sending less. Runs as a child of main.ts.
+ * Measures what it costs the event loop to reject a token, by kind, beside a token of its size with a forged signature: a
+ * token that nobody signed must not cost more than checking its signature would. Runs as a child of main.ts.
  */
 
 import { performance } from 'node:perf_hooks'
@@ -10,6 +10,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 /** Microseconds of the event loop for one rejection, 64 at a time, by a gate with this many audiences or issuers. */
 export interface Rejected {
   readonly kind: string
+  /** The kind that it is compared with. */
+  readonly reference: string
   readonly reason: string
   readonly one: number
   readonly audiences: number
@@ -21,6 +23,10 @@ const ISSUER = 'https://id.example.com'
 const AUDIENCE = 'https://api.example.com'
 const AT_A_TIME = 64
 const FORGED = 'a forged signature'
+const FORGED_AUDIENCES = `${FORGED}, 1,400 groups`
+const FORGED_NEAR_AUDIENCES = `${FORGED}, 180 groups`
+const FORGED_CLAIMS = `${FORGED}, 500 claims`
+const FORGED_TEXT = `${FORGED}, 5,000 characters`
 
 process.once('message', async ({ seconds }: { seconds: number }) => {
   process.send?.(await rejections(seconds), () => process.disconnect())
@@ -37,7 +43,7 @@ async function rejections(seconds: number): Promise<readonly Rejected[]> {
     .setExpirationTime('1h')
     .sign(privateKey)
   const results: Rejected[] = []
-  for (const [kind, make] of kindsOf(good)) {
+  for (const [kind, make, reference = FORGED] of kindsOf(good)) {
     const [one, audiences, chained, listed] = [
       await costOf(gates.one, make, seconds),
       await costOf(gates.audiences, make, seconds),
@@ -46,7 +52,7 @@ async function rejections(seconds: number): Promise<readonly Rejected[]> {
     ] as const
     const decision = await ask(gates.one, make(0))
     if (decision.ok) throw new Error(`${kind} is not rejected`)
-    results.push({ kind, reason: decision.reason, one, audiences, chained, listed })
+    results.push({ kind, reference, reason: decision.reason, one, audiences, chained, listed })
   }
   return results
 }
@@ -70,10 +76,13 @@ function gatesFor(keys: {
   }
 }
 
+/** A kind, its tokens, and the kind that it is compared with if that is not the small forged token. */
+type Kind = readonly [kind: string, make: (index: number) => string, reference?: string]
+
 /** Every token is another one, so that no cache and no shared verification helps. */
-function kindsOf(good: string): readonly (readonly [string, (index: number) => string])[] {
+function kindsOf(good: string): readonly Kind[] {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const [header = '', payload = '', signature = ''] = good.split('.')
+  const [, payload = '', signature = ''] = good.split('.')
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
   const unsigned =
     (changes: object, head: object = {}) =>
@@ -81,27 +90,36 @@ function kindsOf(good: string): readonly (readonly [string, (index: number) => s
       `${part({ alg: 'RS256', kid: 'one', typ: 'at+jwt', ...head })}.${part({ ...claims, ...changes, jti: String(index) })}.${signature}`
   const many = (count: number, make: (index: number) => unknown) =>
     Array.from({ length: count }, (_, index) => make(index))
+  const claims500 = Object.fromEntries(many(500, (index) => [`c${index}`, 0]) as [string, number][])
+  const audiences1400 = many(1_399, () => 'a')
+  const audiences180 = many(179, () => `${AUDIENCE}/`)
+  const text5000 = 'a'.repeat(5_000)
   return [
     [FORGED, unsigned({})],
+    [FORGED_AUDIENCES, unsigned({ groups: audiences1400 })],
+    [FORGED_NEAR_AUDIENCES, unsigned({ groups: audiences180 })],
+    [FORGED_CLAIMS, unsigned(claims500)],
+    [FORGED_TEXT, unsigned({ text: text5000 })],
     ['text that is not a JWT', (index) => `${'a'.repeat(700)}${index}`],
     ['8 KiB of text', (index) => `${index}`.padEnd(8_192, 'a')],
     ['more than 8 KiB', (index) => `${index}`.padEnd(9_000, 'a')],
-    ['an encrypted token', (index) => `${header}.${index}..a.a`],
+    [
+      'an encrypted token',
+      (index) => `${part({ alg: 'dir', enc: 'A256GCM' })}..${part(index)}.${part(index)}.AAAA`,
+    ],
     ['a header that is not JSON', (index) => `${part(index).slice(0, 4)}AA.${payload}.${signature}`],
     ['another algorithm', unsigned({}, { alg: 'none' })],
     ['another type', unsigned({}, { typ: 'logout+jwt' })],
     ['another issuer', unsigned({ iss: 'https://evil.example' })],
-    ['an issuer of 5,000 characters', unsigned({ iss: `https://${'a'.repeat(5_000)}` })],
+    ['an issuer of 5,000 characters', unsigned({ iss: `https://${text5000}` }), FORGED_TEXT],
     ['another audience', unsigned({ aud: 'https://other.example.com' })],
-    ['1,400 audiences', unsigned({ aud: many(1_400, () => 'a') })],
-    ['180 audiences that are nearly ours', unsigned({ aud: many(180, () => `${AUDIENCE}/`) })],
+    ['1,400 audiences', unsigned({ aud: [...audiences1400, 'a'] }), FORGED_AUDIENCES],
     [
-      '600 claims',
-      unsigned({
-        ...Object.fromEntries(many(500, (index) => [`c${index}`, 0]) as [string, number][]),
-        exp: 1,
-      }),
+      '180 audiences that are nearly ours',
+      unsigned({ aud: [...audiences180, `${AUDIENCE}/`] }),
+      FORGED_NEAR_AUDIENCES,
     ],
+    ['500 claims', unsigned({ ...claims500, exp: 1 }), FORGED_CLAIMS],
     ['claims nested 500 deep', unsigned({ deep: JSON.parse('['.repeat(500) + ']'.repeat(500)) })],
     ['expired', unsigned({ exp: 1 })],
   ]

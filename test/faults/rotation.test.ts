@@ -202,7 +202,7 @@ describe('a key set with unusable entries', () => {
       [7, /not an object/],
       [{}, /"kty"/],
       [{ kty: 'XYZ' }, /"kty"/],
-      [{ ...two.jwk, x: two.jwk.y }, /does not take it/],
+      [{ ...two.jwk, x: two.jwk.y }, /the runtime rejects it/],
       [weak, /2048 to 8192 bits/],
       [{ kty: 'RSA', n: '_'.repeat(344), e: 'AQ' }, /exponent/],
       [{ kty: 'RSA', n: `_${long}`, e: 'AQAB' }, /2048 to 8192 bits/],

@@ -5,6 +5,7 @@ import {
   type JwksStore,
   type StoredJwks,
   type TokenVerifier,
+  UnavailableError,
   type Verification,
 } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -289,15 +290,24 @@ describe('the wait after a failure', () => {
     expect(events).toMatchObject([{ retryAfter: expect.closeTo(wait, 9) }])
   })
 
+  it('ignores the wait in an error of the function "fetch": only a Retry-After of the issuer counts', async () => {
+    answer = () => {
+      throw new UnavailableError('no network', { retryAfter: 3600 })
+    }
+    const { ask, events } = gateFor()
+    expect(await ask(key)).toBe('unavailable')
+    expect(events).toMatchObject([{ retryAfter: 1 }])
+  })
+
   it('spreads the second attempts of 1,000 processes, and those at the longest wait (FX01)', async () => {
     vi.mocked(Math.random).mockRestore()
     const first = new Set<number>()
     const longest = new Set<number>()
     for (let process = 0; process < 1_000; process += 1) {
-      const policy = new RefreshPolicy()
-      policy.failed(0)
+      const policy = new RefreshPolicy({ cacheMaxAge: undefined, staleIfError: undefined })
+      policy.failed(new UnavailableError('down'))
       first.add(policy.wait)
-      for (let attempt = 0; attempt < 9; attempt += 1) policy.failed(0)
+      for (let attempt = 0; attempt < 9; attempt += 1) policy.failed(new UnavailableError('down'))
       longest.add(policy.wait)
     }
     for (const waits of [first, longest]) expect(waits.size).toBeGreaterThan(990)

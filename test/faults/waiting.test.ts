@@ -1,10 +1,10 @@
-/** Tokens that wait for the keys of their issuer: what they hold meanwhile, and how they are verified when the keys come. */
+/** Tokens that wait for an issuer: the memory that they hold meanwhile, and how they are verified when its keys come. */
 
-import { subtle } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { chain, createGate, type Gate, jwt, multiIssuerJwt } from '@bearergate/core'
+import { chain, createGate, type Gate, introspection, jwt, multiIssuerJwt, opaque } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { followChecks } from '../support/checks.ts'
 import { eventually, stopClock } from '../support/clock.ts'
 import { base64url, outcome } from '../support/forge.ts'
 import { AUDIENCE, createKey, goodClaims, ISSUER, type TestKey } from '../support/issuer.ts'
@@ -132,6 +132,32 @@ describe('tokens that wait', () => {
     expect(new Set(await Promise.all(answers))).toEqual(new Set(['401 invalid_signature']))
   })
 
+  it.each([
+    ['introspection', 200],
+    ['introspection of one token for all of them', 1],
+    ['a lookup', 200],
+  ])('behind a chain for %s hold nothing that was decoded of them (ATK03)', async (kind, distinct) => {
+    const waiting: (() => void)[] = []
+    const wait = () => new Promise<void>((resolve) => waiting.push(resolve))
+    const fetch = async () => {
+      await wait()
+      return Response.json({ active: false })
+    }
+    const client = { endpoint: `${ISSUER}/introspect`, clientId: 'api', clientSecret: 'secret' }
+    const last = kind.startsWith('introspection')
+      ? introspection({ ...client, audience: AUDIENCE, concurrency: 1_000, fetch })
+      : opaque({ lookup: () => wait().then(() => null) })
+    const gate = createGate({ verifier: chain(jwt({ ...options(), issuer: `${ISSUER}/other` }), last) })
+    const held = followDecoded()
+    const tokens = unsignedTokens(distinct)
+    const answers = Array.from({ length: 200 }, (_, index) => outcome(gate, tokens[index % distinct] ?? ''))
+    await eventually(() => waiting.length === distinct)
+    await turns()
+    expect(await held()).toBe(0)
+    for (const resume of waiting) resume()
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['401 unknown_token']))
+  })
+
   it('for a newer key set hold nothing that was decoded of them (ATK03)', async () => {
     const gate = jwtGate()
     const ready = gate.ready()
@@ -188,18 +214,7 @@ describe('when the keys come', () => {
       isHeld = true
     }
     published = [other]
-    let running = 0
-    let most = 0
-    let total = 0
-    const { verify } = subtle
-    vi.spyOn(subtle, 'verify').mockImplementation(async (...args) => {
-      running += 1
-      total += 1
-      most = Math.max(most, running)
-      return verify.apply(subtle, args as never).finally(() => {
-        running -= 1
-      })
-    })
+    const checks = followChecks()
     const tokens = await Promise.all(
       Array.from({ length: 500 }, (_, index) => other.sign({ sub: `user-${index}` })),
     )
@@ -209,6 +224,6 @@ describe('when the keys come', () => {
     await turns()
     answer()
     expect(new Set(await Promise.all(answers))).toEqual(new Set(['ok']))
-    expect([total, most]).toEqual([500, 48])
+    expect([checks.total, checks.most]).toEqual([500, 48])
   })
 })

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Identity } from '@bearergate/core'
 import { NOW } from '../support/issuer.ts'
-import { isOtherKind, lower } from './oracle.ts'
+import { isAccess, isOtherKind, lower, MARKS } from './oracle.ts'
 
 export interface Answer {
   readonly status: number
@@ -43,10 +43,22 @@ export function readAnswer(answer: Answer, settings: Settings): Reading {
   if (members.active !== true) return REJECTED
   if (depthOf(members) > MAX_DEPTH) return UNAVAILABLE
   const said = Object.assign(Object.create(null), members) as Record<string, unknown>
-  for (const name of Object.keys(said)) if (said[name] === null) delete said[name]
+  for (const name of Object.keys(said)) if (isUnset(name, said[name], settings)) delete said[name]
   if (!isAcceptable(said, settings)) return REJECTED
   // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
   return { status: 'cnf' in said ? 401 : 200, identity: identityOf(said, settings) }
+}
+
+/** Members for which an empty value is none. Of `aud` that holds only if it is not checked. */
+const OPTIONAL = [
+  ...['iss', 'sub', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'azp', 'appid', 'cid', 'token_type', 'typ'],
+  ...['token_use', 'acr', 'auth_time', 'act', 'htm', 'htu', ...MARKS],
+]
+
+function isUnset(name: string, value: unknown, { audience }: Settings): boolean {
+  if (value === null) return true
+  const isEmpty = value === '' || (Array.isArray(value) && value.length === 0)
+  return isEmpty && (name === 'aud' ? audience === null : OPTIONAL.includes(name))
 }
 
 /** The members of the object that was answered: without a prototype, so that no name is inherited. */
@@ -90,7 +102,7 @@ function isAcceptable(said: Members, { issuer, audience }: Settings): boolean {
 }
 
 /** A DPoP token is bound to a key (RFC 9449 §6.2). */
-const isBearer = (type: string, isBound: boolean) => type === 'bearer' || (type === 'dpop' && isBound)
+const isBearer = (type: string, isBound: boolean) => isAccess(type) && (type !== 'dpop' || isBound)
 
 function identityOf(said: Members, { issuer, audience }: Settings): Identity {
   const text = (...names: readonly string[]) => names.map((name) => said[name]).find(isText)

@@ -112,9 +112,11 @@ function faultOfClaims(claims: Members, type: string | undefined, profile: Profi
 const joinedBy = (kinds: readonly string[]) =>
   kinds.flatMap((kind) => ['_token', '-token'].map((end) => kind + end))
 const ACCESS = new Set(['bearer', 'dpop', 'access', ...joinedBy(['access']), 'at+jwt', 'application/at+jwt'])
+/** Whether this is a name for access tokens, in lower case. */
+export const isAccess = (kind: string) => ACCESS.has(kind)
 const OTHER_KINDS = ['id', 'refresh', 'offline', 'logout']
 const OTHER = new Set([...OTHER_KINDS, ...joinedBy(OTHER_KINDS)])
-const MARKS = [
+export const MARKS = [
   ...['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection'],
   ...['vc', 'vp', '_sd', '_sd_alg'],
 ]

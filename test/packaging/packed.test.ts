@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../support/issuer.ts'
+import { PAGES } from './pages.ts'
 import { run } from './run.ts'
 import { filesBelow, PACKAGES, type PackageName, ROOT } from './sources.ts'
 
@@ -13,6 +14,7 @@ const INSTALLED = [
   'jose',
   'lru-cache',
   'express',
+  'fastify',
   'koa',
   '@types/express',
   '@types/koa',
@@ -23,13 +25,13 @@ const INSTALLED = [
   '@types/node',
 ] as const
 
-/** Every page whose code must compile as it stands. */
-const PAGES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README.md`)]
-
-async function documentedCode(): Promise<readonly string[]> {
-  const pages = await Promise.all(PAGES.map((page) => readFile(join(ROOT, page), 'utf8')))
-  return pages.flatMap((page) => [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code))
-}
+/** The code of every page: it must compile as it stands. */
+const DOCUMENTED = PAGES.flatMap(({ path, text }) =>
+  [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = ''], index) => ({
+    file: `${path.replace(/\.md$/, '').replaceAll('/', '-')}-${index + 1}.ts`,
+    code,
+  })),
+)
 
 const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
 
@@ -66,15 +68,17 @@ describe.for(PACKAGES)('the tarball of %s', (name) => {
     await run(bin('attw'), [tarballs[name], '--profile', 'esm-only', '--no-definitely-typed'])
   }, 60_000)
 
-  it('has a licence and a README, the source and what was built of it, and nothing else', async () => {
+  it('contains a licence, a README, the documentation, source and output, and nothing else', async () => {
     const sources = filesBelow(join(ROOT, 'packages', name, 'src'))
     const built = sources.flatMap((path) =>
       ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`),
     )
+    const pages = name === 'core' ? filesBelow(join(ROOT, 'packages/core/docs')) : []
     const expected = [
       'LICENSE',
       'README.md',
       'package.json',
+      ...pages.map((path) => `docs/${path}`),
       ...built,
       ...sources.map((path) => `src/${path}`),
     ]
@@ -239,10 +243,8 @@ describe('a project that installed the tarballs', () => {
         join(directory, 'tsconfig.json'),
         JSON.stringify({ compilerOptions, include: ['*.ts'] }),
       )
-      const documented = await documentedCode()
-      expect(documented.length).toBeGreaterThanOrEqual(8)
-      for (const [index, code] of documented.entries())
-        await writeFile(join(directory, `documented${index}.ts`), code)
+      expect(DOCUMENTED.length).toBeGreaterThan(40)
+      for (const { file, code } of DOCUMENTED) await writeFile(join(directory, file), code)
       if (type === 'module')
         for (const name of ['assertions', 'identity', 'options']) {
           const text = await readFile(join(ROOT, `test/types/${name}.ts`), 'utf8')

@@ -25,8 +25,8 @@ describe('what Node has and others have not', () => {
   const NODE_ONLY = 'net/public-fetch.node.ts'
   const special = sources.filter(({ path }) => path.endsWith('.node.ts') && path !== NODE_ONLY)
 
-  it('is in lib/digest.node.ts only', () => {
-    expect(special.map(({ path }) => path)).toEqual(['lib/digest.node.ts'])
+  it('is in lib/digest.node.ts and verify/jwt/signature.node.ts only', () => {
+    expect(special.map(({ path }) => path)).toEqual(['lib/digest.node.ts', 'verify/jwt/signature.node.ts'])
   })
 
   it('has a portable twin with the same names, which one condition chooses', () => {
@@ -93,10 +93,11 @@ describe('the bundle for Workers and browsers', () => {
     inputs = Object.keys(metafile.inputs)
   })
 
-  it('imports nothing, and holds the portable digest only', () => {
+  it('imports nothing, and contains the portable twins only', () => {
     expect(bundle).not.toMatch(/\b(?:from|import|require)\s*\(?\s*['"]/)
     expect(bundle).not.toMatch(/node:/)
     expect(inputs).toContain('packages/core/src/lib/digest.ts')
+    expect(inputs).toContain('packages/core/src/verify/jwt/signature.ts')
     expect(inputs.filter((path) => path.endsWith('.node.ts'))).toEqual([])
   })
 

@@ -46,14 +46,34 @@ export function codeLines({ code }: Pick<Source, 'code'>): number {
   return code.split('\n').filter((line) => line.trim() !== '').length
 }
 
-/** What code imports and re-exports, in any of the ways there are. */
+/** The share of lines that are comments, among all lines that are not blank. */
+export function commentShare(sources: readonly Pick<Source, 'text' | 'code'>[]): number {
+  const filled = (text: string) => text.split('\n').filter((line) => line.trim() !== '').length
+  const all = sources.reduce((sum, { text }) => sum + filled(text), 0)
+  const code = sources.reduce((sum, source) => sum + codeLines(source), 0)
+  return (all - code) / all
+}
+
+/** What code imports and re-exports, in any of the ways there are. Of twins that a condition chooses from, both. */
 export function importsOf(code: string, path: string): string[] {
   const found = code.matchAll(/\b(?:from|import|require)\s*\(?\s*(['"`])([^'"`]+)\1/g)
-  const specifiers = [...found].map(([, , specifier = '']) =>
-    specifier.startsWith('.') ? normalize(join(dirname(path), specifier)).replaceAll('\\', '/') : specifier,
+  const specifiers = [...found].flatMap(([, , specifier = '']) =>
+    specifier.startsWith('.')
+      ? normalize(join(dirname(path), specifier)).replaceAll('\\', '/')
+      : (TWINS[specifier] ?? specifier),
   )
   return [...new Set(specifiers)]
 }
+
+/** The files behind each name in `imports` of the core. */
+const TWINS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries<{ '@bearergate/source': Record<string, string> }>(
+    JSON.parse(readFileSync(join(ROOT, 'packages/core/package.json'), 'utf8')).imports,
+  ).map(([name, { '@bearergate/source': files }]) => [
+    name,
+    Object.values(files).map((file) => file.replace('./src/', '')),
+  ]),
+)
 
 /** The name of the package that a specifier is of: `@scope/name/deep` is `@scope/name`'s. */
 export function packageOf(specifier: string): string {

@@ -3,9 +3,11 @@
 import { readFileSync } from 'node:fs'
 import { createGate, type JwtOptions, jwt } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
+import type { Algorithm } from '../../packages/core/src/verify/keys/jwk.ts'
 import { createKey } from '../support/issuer.ts'
 import { generate } from './own/generate.ts'
 import { SETTING, type Vector, type VectorFile } from './own/vector.ts'
+import { verifyByGiven } from './verify.ts'
 
 const { issuer, audience, now } = SETTING
 
@@ -96,6 +98,10 @@ describe.each([...generated.keys()].map((file) => file.replace('.json', '')))(
       const { id, comment, result, reason, algorithms } = vector
       it(`${id} is ${reason === undefined ? 'valid' : `invalid (${reason})`}: ${comment}`, async () => {
         expect(await outcomeByGiven(vector)).toBe(reason ?? 'valid')
+        if (result === 'valid' || reason === 'invalid_signature')
+          expect(await verifyByGiven(vector.token, [vector.key], algorithms as readonly Algorithm[])).toBe(
+            reason ?? 'verified',
+          )
         if (algorithms.every((alg) => alg.startsWith('HS'))) return
         expect(await isAcceptedByFetched(vector, other)).toBe(result === 'valid')
       })

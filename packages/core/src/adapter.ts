@@ -4,12 +4,11 @@ export { type MetadataResponse, metadataHandler } from './answer/metadata.ts'
 export { toRequirement } from './authorize/requirement.ts'
 export {
   authorizeRequest,
-  forceHeaders,
   getIdentity,
-  type NodeResponse,
   type Scopes,
   scopesRequirement,
   setDecision,
 } from './gate/attach.ts'
+export { forceHeaders, type NodeResponse } from './gate/force-headers.ts'
 export { toGate } from './gate/gate.ts'
 export { type Answer, answerOf } from './model/decision.ts'

@@ -1,5 +1,6 @@
 /** The public surface: explicit named exports, nothing else. */
 
+export { BearerAuthError } from './answer/error.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
 export { claim } from './authorize/claim.ts'
@@ -9,6 +10,7 @@ export { role } from './authorize/role.ts'
 export { scope } from './authorize/scope.ts'
 export { acr, maxAge } from './authorize/step-up.ts'
 export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
+export type { Background } from './gate/keep-alive.ts'
 export type {
   AllowedIdentity,
   GateSettings,
@@ -16,7 +18,7 @@ export type {
   OnDenied,
   VerifierGateOptions,
 } from './gate/options.ts'
-export type { Background, ProtectedHandler } from './gate/protect.ts'
+export type { ProtectedHandler } from './gate/protect.ts'
 export type { Revocation } from './gate/revoke.ts'
 export {
   type AuthenticatedUpgrade,
@@ -27,15 +29,14 @@ export {
   type WebSocketOptions,
 } from './hosts/websocket.ts'
 export type { TokenSource, TokenSources } from './model/credentials.ts'
-export type { RequiredHeaders } from './model/decision.ts'
-export {
-  type Allowed,
-  type Anonymous,
-  BearerAuthError,
-  type Decision,
-  type Denied,
-  type Passed,
-  type Preflight,
+export type {
+  Allowed,
+  Anonymous,
+  Decision,
+  Denied,
+  Passed,
+  Preflight,
+  RequiredHeaders,
 } from './model/decision.ts'
 export type { Identity, IdentitySource } from './model/identity.ts'
 export type { Reason, Rejection } from './model/rejection.ts'
@@ -71,19 +72,20 @@ export {
   privateKeyJwt,
 } from './verify/introspection/client-auth.ts'
 export {
-  type IntrospectionDescription,
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection/introspection.ts'
+export type { IntrospectionDescription } from './verify/introspection/introspector.ts'
 export type { Profile } from './verify/jwt/claims.ts'
 export type { IssuerResolver } from './verify/jwt/issuer-resolver.ts'
 export { type JwtDescription, jwt } from './verify/jwt/jwt.ts'
 export { type MultiIssuerOptions, multiIssuerJwt } from './verify/jwt/multi-issuer.ts'
 export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt/options.ts'
 export type { Algorithm } from './verify/keys/jwk.ts'
-export type { KeySetDescription } from './verify/keys/jwks.ts'
-export type { KeySetOptions } from './verify/keys/remote-key-set.ts'
+export type { KeySetDescription } from './verify/keys/key-set.ts'
+export type { KeySetOptions } from './verify/keys/options.ts'
 export { type OpaqueOptions, type OpaqueToken, opaque } from './verify/opaque/opaque.ts'
 export { type StaticToken, staticTokens } from './verify/opaque/static.ts'
 export { generateToken, hashToken } from './verify/opaque/token.ts'
-export type { Active, Inactive, TokenVerifier, Verification } from './verify/verifier.ts'
+export type { Active, Inactive, Verification } from './verify/verification.ts'
+export type { TokenVerifier } from './verify/verifier.ts'

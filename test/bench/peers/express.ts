@@ -95,6 +95,28 @@ export async function mcp({ issuer, audience, jwksUri }: Setup): Promise<Running
   return serve(requireBearerAuth({ verifier }))
 }
 
+/** The verifier throws what the SDK documents for a bad token; failures to fetch the keys pass as they are. */
+export async function mcp2({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { requireBearerAuth } = await import('@modelcontextprotocol/express')
+  const { OAuthError, OAuthErrorCode } = await import('@modelcontextprotocol/server')
+  const { createRemoteJWKSet, errors, jwtVerify } = await import('jose')
+  const keys = createRemoteJWKSet(new URL(jwksUri))
+  const isOfToken = (cause: unknown) =>
+    cause instanceof errors.JOSEError &&
+    cause.code !== errors.JOSEError.code &&
+    !(cause instanceof errors.JWKSTimeout)
+  const verifier = {
+    async verifyAccessToken(token: string) {
+      const { payload } = await jwtVerify(token, keys, { issuer, audience }).catch((cause) => {
+        throw isOfToken(cause) ? new OAuthError(OAuthErrorCode.InvalidToken, 'The token is invalid') : cause
+      })
+      const scopes = String(payload.scope ?? '').split(' ')
+      return { token, clientId: String(payload.client_id), scopes, expiresAt: Number(payload.exp) }
+    },
+  }
+  return serve(requireBearerAuth({ verifier }))
+}
+
 export async function joseByHand({ issuer, audience, jwksUri }: Setup): Promise<Running> {
   const { createRemoteJWKSet, jwtVerify } = await import('jose')
   const keys = createRemoteJWKSet(new URL(jwksUri))

@@ -36,3 +36,23 @@ export async function honoBearer({ tokens }: Setup): Promise<Running> {
   app.get('/', (context) => context.json({ hello: 'world' }))
   return serve((request) => app.fetch(request))
 }
+
+let started = 0
+
+/** The function throws an error with a status and a body. Its challenge is left to the application, and left out here. */
+export async function betterAuth({ issuer, audience, jwksUri }: Setup): Promise<Running> {
+  const { requestToResourceInput, verifyAccessTokenRequest } = await import('better-auth/oauth2')
+  const { isAPIError } = await import('better-auth/api')
+  // It keeps the keys of a URL for the whole process. Another URL for each start keeps the apps apart.
+  started += 1
+  const options = { verifyOptions: { issuer, audience }, jwksUrl: `${jwksUri}?start=${started}` }
+  return serve(async (request) => {
+    try {
+      await verifyAccessTokenRequest(requestToResourceInput(request), options)
+      return Response.json({ hello: 'world' })
+    } catch (cause) {
+      if (isAPIError(cause)) return Response.json(cause.body ?? {}, { status: cause.statusCode })
+      return new Response('Internal Server Error', { status: 500 })
+    }
+  })
+}

@@ -3,15 +3,16 @@
 import { UnavailableError } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { CircuitBreaker, CircuitOpenError, type Verdict } from '#core/net/circuit-breaker.ts'
+import { UnusableAnswer } from '#core/net/fetch-json.ts'
 import { pass, stopClock } from '../../support/clock.ts'
 
 stopClock()
 
-class Failure extends UnavailableError {
+class Failure extends UnusableAnswer {
   readonly verdict: Verdict
 
-  constructor(verdict: Verdict, retryAfter = 1) {
-    super(verdict, { retryAfter })
+  constructor(verdict: Verdict, retryAfter?: number) {
+    super(verdict, retryAfter === undefined ? {} : { retryAfter })
     this.verdict = verdict
   }
 }
@@ -241,6 +242,17 @@ describe('an open circuit', () => {
     await fail(unknown, [...FOUR, 'e'])
     expect(unknown.wait).toBe(wait)
   })
+
+  it.each([3600, Number.NaN, Number.POSITIVE_INFINITY])(
+    'ignores the wait of %d s in an error that is no response of the server',
+    async (retryAfter) => {
+      const { unknown, fail, answer } = lanes()
+      const error = Object.assign(new UnavailableError('no', { retryAfter }), { verdict: 'down' })
+      answer(down, () => Promise.reject(error))
+      await fail(unknown, [...FOUR, 'e'])
+      expect(unknown).toMatchObject({ state: 'open', wait: 5 })
+    },
+  )
 
   it('ignores the Retry-After in the answer to a token of a caller (ATK07)', async () => {
     const { unknown, run, fail, answer } = lanes()

@@ -324,10 +324,10 @@ describe('an impossible option of a preset', () => {
     }
   })
 
-  it('is what another excludes', () => {
+  it('cannot be combined with an option that it replaces', () => {
     const options = { domain: 'acme.eu.auth0.com', audience: AUDIENCE, scopes: () => [] }
     expect(() => auth0({ ...options, permissions: true } as never)).toThrow(
-      '"permissions" and "scopes" exclude each other',
+      '"permissions" cannot be combined with "scopes"',
     )
     expect(() => auth0({ ...options, permissions: false })).not.toThrow()
   })

@@ -228,6 +228,19 @@ describe('a key set store', () => {
     expect(await outcome(moved, other)).toBe('ok')
   })
 
+  it('keeps the set of an issuer under its URL if its metadata names the "jwks_uri"', async () => {
+    const { store, sets } = storeOf()
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      fetch: async (url) =>
+        Response.json(url === PLACE ? { keys: [key.jwk] } : { issuer: ISSUER, jwks_uri: PLACE }),
+      jwksStore: store,
+    })
+    await gate.ready()
+    expect([...sets.keys()]).toEqual([ISSUER])
+  })
+
   it.each([
     ['1 s', undefined, 1],
     ['half a "timeout" that is shorter than 2 s', 0.5, 0.25],

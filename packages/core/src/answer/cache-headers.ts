@@ -4,25 +4,26 @@ import type { TokenSource } from '../model/credentials.ts'
 import type { RequiredHeaders } from '../model/decision.ts'
 
 /**
- * The headers that the answer to an allowed request must carry, by the place of its token. Caches protect answers to
- * requests with `Authorization` by themselves (RFC 9111 §3.5), but know nothing of any other place.
+ * The headers that the answer to an allowed request must have, by the place of its token. A shared cache stores no answer to
+ * a request with `Authorization` (RFC 9111 §3.5). For every other place it needs these headers.
  */
 export interface CacheHeaders {
-  /** `undefined` if a token can be in `Authorization` only, and must be there. */
+  /** Returns the headers for a token found there, or `undefined` if the gate reads `Authorization` only and requires a token. */
   of(source: TokenSource): RequiredHeaders | undefined
-  /** For a request without credentials: a stored answer must not be served to a caller who has some. */
+  /** For a request without credentials: its stored answer must not be served to a caller that has some. */
   readonly anonymous: RequiredHeaders
 }
 
 /**
- * @param header the field that may hold a token: `undefined` for `Authorization`, `''` for none
- * @param cookie whether a cookie may hold it
- * @param optional whether a request without a token passes, too
+ * Prepares the cache headers of a gate.
+ * @param header the field that may contain a token: `undefined` for `Authorization`, `''` for none
+ * @param cookie whether a cookie may contain it
+ * @param optional whether a request without a token is allowed
  */
 export function cacheHeaders(header: string | undefined, cookie: boolean, optional = false): CacheHeaders {
   const isUsual = header === undefined || header.toLowerCase() === 'authorization'
   const fields = [...(header === '' ? [] : [header ?? 'Authorization']), ...(cookie ? ['Cookie'] : [])]
-  // The answer depends on each field that may hold a token, whichever held it: the next caller may use another, or none.
+  // The answer depends on every field that may contain a token: the next caller may use another one, or none.
   const Vary = fields.join(', ')
   const inAuthorization = optional || fields.length > 1 ? Object.freeze({ Vary }) : undefined
   const places: Readonly<Record<TokenSource, RequiredHeaders | undefined>> = {
@@ -50,14 +51,14 @@ export function stricter(name: string, required: string, given: string | undefin
   }
 }
 
-/** Headers that tell some caches to ignore `Cache-Control`: those of RFC 9213, and those of servers such as nginx. */
+/** Whether a header makes some caches ignore `Cache-Control`: those of RFC 9213 and of servers such as nginx. */
 export function isTargetedCacheControl(name: string): boolean {
   return /(?:^|-)cdn-cache-control$|^(?:surrogate-control|edge-control|x-accel-expires)$/i.test(name)
 }
 
 /** One directive, whose argument may be a quoted string with commas in it (RFC 9111 §5.2). */
 const DIRECTIVE = /(?:[^,"]|"(?:\\.|[^"\\])*"?)+/g
-/** What allows a shared cache to store or to reuse an answer. */
+/** Directives that allow a shared cache to store or reuse an answer. */
 const SHARED = /^(?:public|s-maxage(?:=.*)?|private=.*)$/i
 
 function cacheControl(required: string, given: string): string {

@@ -1,4 +1,4 @@
-/** From a rejection to status, headers and body; the only writer of `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
+/** Turns a rejection into status, headers and body. Only this file writes `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
 import { isScopeToken } from '../lib/syntax.ts'
 import type { Denied } from '../model/decision.ts'
@@ -14,7 +14,7 @@ const STATUS = {
 
 type ErrorCode = keyof typeof STATUS
 
-/** What the client is told: one fixed text for each reason, never anything that it sent (RFC 6750 §3.1). */
+/** The error code and text for the client, by reason. The text is fixed and never contains what the client sent (RFC 6750 §3.1). */
 const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
   malformed_credentials: ['invalid_request', 'The credentials are malformed'],
   multiple_credentials: ['invalid_request', 'Credentials were sent more than once'],
@@ -49,22 +49,23 @@ const MAX_RETRY_AFTER = 3600
 
 /** Writes the answers of one gate. */
 export interface Challenger {
-  /** The answer to a request that its sender has to mend. */
+  /** Builds the 400, 401 or 403 response for a rejection. */
   refuse(rejection: Rejection): Denied
-  /** The answer where nobody could tell (RFC 9110 §15.6.4). `retryAfter` is rounded up, to 1 s at least and an hour at most. */
+  /** Builds the 503 response for a token that could not be checked (RFC 9110 §15.6.4). `retryAfter` is rounded up, within 1 s to 1 h. */
   unavailable(retryAfter: Seconds): Denied
 }
 
 export interface ChallengeSettings {
   readonly realm: string
-  /** What every request needs, named in the challenge of each 401 (RFC 6750 §3). */
+  /** The scopes that every request needs. Each 401 challenge names them (RFC 6750 §3). */
   readonly scopes: readonly string[]
-  /** Where the metadata of the protected resource is (RFC 9728 §5.1). */
+  /** The URL of the protected resource metadata (RFC 9728 §5.1). */
   readonly metadataUrl: string | undefined
-  /** Whether scripts of other origins may read the challenge. */
+  /** Whether scripts of other origins may read the challenge and `Retry-After`. */
   readonly exposed: boolean
 }
 
+/** Creates the writer of a gate's error responses. Each reason without further parameters is written once and shared. */
 export function createChallenger({ realm, scopes, metadataUrl, exposed }: ChallengeSettings): Challenger {
   const prepared = new Map<Reason, Denied>()
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
@@ -134,12 +135,12 @@ function answer(
   })
 }
 
-/** RFC 9110 §5.6.4: printable ASCII, with `"` and `\` escaped; whatever else was configured becomes `?`. */
+/** Escapes a quoted string (RFC 9110 §5.6.4). Characters outside printable ASCII become `?`. */
 function quotable(value: string): string {
   return value.replaceAll(/[^\x20-\x7E]/gu, '?').replaceAll(/["\\]/g, '\\$&')
 }
 
-/** `offline_access` is between a client and the authorization server: no resource asks for it. */
+/** The scopes that a challenge may name. `offline_access` concerns only the client and the authorization server. */
 export function askedFor(scopes: readonly string[]): readonly string[] {
   return [...new Set(scopes)].filter((scope) => isScopeToken(scope) && scope !== 'offline_access')
 }

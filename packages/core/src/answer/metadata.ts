@@ -1,4 +1,4 @@
-/** The metadata of a protected resource: who issues tokens for it, for clients to find out (RFC 9728). */
+/** Publishes the metadata of a protected resource, from which clients learn who issues tokens for it (RFC 9728). */
 
 import { assertString, readOptions } from '../lib/assert.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
@@ -6,15 +6,15 @@ import type { TokenSources } from '../model/credentials.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
 import { askedFor } from './challenge.ts'
 
-/** The metadata that a protected resource publishes, by the names of RFC 9728 §2; any of them may be followed by `#` and a language. */
+/** The metadata of a protected resource (RFC 9728 §2). A member name may end with `#` and a language tag (§2.1). */
 export interface ResourceMetadata {
-  /** The URL by which clients know the resource: https, or http on loopback, without query and fragment. */
+  /** The identifier of the resource: a URL with https, or http on loopback, without query and fragment. */
   readonly resource: string
-  /** The issuers from which clients get tokens: https URLs (http on loopback only) without query. Default: the issuers of the gate that have this form. */
+  /** The issuers from which clients get tokens: https URLs (or http on loopback) without query. Default: those issuers of the gate that have this form. */
   readonly authorization_servers?: readonly string[]
-  /** Default: the scopes that every request needs. `offline_access` is left out. */
+  /** Default: the scopes of the gate's `requirement`. `offline_access` is left out. */
   readonly scopes_supported?: readonly string[]
-  /** Default: as `credentials` says. */
+  /** Default: the places in the gate's `tokenFrom`. */
   readonly bearer_methods_supported?: readonly ('header' | 'body' | 'query')[]
   readonly jwks_uri?: string
   readonly resource_signing_alg_values_supported?: readonly string[]
@@ -43,7 +43,7 @@ const URLS = ['jwks_uri', 'resource_documentation', 'resource_policy_uri', 'reso
 const FLAGS = ['tls_client_certificate_bound_access_tokens', 'dpop_bound_access_tokens_required']
 const MEMBERS = ['resource', ...LISTS, ...TEXTS, ...URLS, ...FLAGS]
 
-/** An answer that needs no token. */
+/** The answer to a request for the metadata. It needs no token. */
 export interface MetadataResponse {
   readonly status: 200 | 204 | 405
   readonly headers: Readonly<Record<string, string>>
@@ -53,11 +53,11 @@ export interface MetadataResponse {
 }
 
 export interface ProtectedResource {
-  /** Who we are, in all the spellings that the user knows. */
+  /** The identifier in the spellings that tokens may use as `aud`. */
   readonly audience: readonly string[]
-  /** Where the document is. */
+  /** The URL of the document. */
   readonly url: string
-  /** The answer to a request for the document, `undefined` for any other. */
+  /** Answers a request for the document. Returns `undefined` for any other request. */
   answer(request: RequestLike): MetadataResponse | undefined
 }
 
@@ -67,7 +67,10 @@ interface Defaults {
   readonly places: TokenSources
 }
 
-/** @throws TypeError where a member is unknown, missing or impossible */
+/**
+ * Reads the option `resource` of a gate.
+ * @throws TypeError if a member is unknown, missing or impossible
+ */
 export function protectedResource(given: string | ResourceMetadata, defaults: Defaults): ProtectedResource {
   const metadata = metadataOf(typeof given === 'string' ? { resource: given } : given)
   const resource = canonical(metadata.resource)
@@ -75,7 +78,7 @@ export function protectedResource(given: string | ResourceMetadata, defaults: De
   const path = `/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}`
   const document = JSON.stringify(documentOf({ ...metadata, resource }, defaults))
   return {
-    // RFC 3986 §6.2.3: without a path, the slash makes no difference, and clients write it or not.
+    // Without a path the slash makes no difference (RFC 3986 §6.2.3). Some clients write it, some do not.
     audience: [...new Set([resource, metadata.resource, ...(pathname === '/' ? [`${origin}/`] : [])])],
     url: origin + path,
     answer(request) {
@@ -87,8 +90,8 @@ export function protectedResource(given: string | ResourceMetadata, defaults: De
 }
 
 /**
- * What answers a request for the metadata of a gate's resource, or of one that is described.
- * @throws TypeError where the gate has no `resource`, or a member is unknown, missing or impossible
+ * Creates a function that answers requests for the metadata of a gate's resource, or of the resource given.
+ * @throws TypeError if the gate has no `resource`, or a member is unknown, missing or impossible
  */
 export function metadataHandler(
   source:
@@ -99,13 +102,14 @@ export function metadataHandler(
       },
 ): (request: RequestLike) => MetadataResponse | undefined {
   if (typeof source === 'object' && source !== null && 'metadata' in source) {
-    if (source.describe().metadataUrl === undefined) throw new TypeError('the gate has no "resource"')
+    if (source.describe().metadataUrl === undefined)
+      throw new TypeError('the gate has no "resource": create it with resource: "https://api.example.com"')
     return (request) => source.metadata(request)
   }
   return protectedResource(source, { issuers: [], scopes: [], places: {} }).answer
 }
 
-/** The resource of a gate's options, as far as its audience goes. */
+/** Returns the audience that the option `resource` of a gate implies. */
 export function resourceAudience(given: string | ResourceMetadata): readonly string[] {
   return protectedResource(given, { issuers: [], scopes: [], places: {} }).audience
 }
@@ -156,7 +160,7 @@ function isList(value: unknown): boolean {
   )
 }
 
-/** RFC 3986 §6.2.2.1: scheme and host in lower case; and without a slash at the end. */
+/** Returns the URL with scheme and host in lower case (RFC 3986 §6.2.2.1) and without a slash at the end. */
 function canonical(resource: string): string {
   const { origin, pathname } = new URL(resource)
   return origin + pathname.replace(/\/$/, '')
@@ -170,7 +174,7 @@ function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Def
   ].filter((name) => typeof name === 'string')
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {
-    // Clients fetch the metadata of each. An issuer that is only a name is not for them.
+    // Clients fetch the metadata of each issuer, so an issuer that is only a name is left out.
     authorization_servers: issuers.filter((issuer) => isIssuer(issuer)),
     bearer_methods_supported: methods,
     ...metadata,

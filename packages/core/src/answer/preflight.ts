@@ -1,4 +1,4 @@
-/** CORS preflights: a browser asks, without credentials, whether it may send the real request (Fetch §4.8). */
+/** Answers CORS preflights, in which a browser asks without credentials if it may send the real request (Fetch §4.8). */
 
 import { assertInteger, assertStrings, readOptions } from '../lib/assert.ts'
 import { isFieldName } from '../lib/syntax.ts'
@@ -7,15 +7,15 @@ import type { Seconds } from '../model/units.ts'
 import type { RequestLike } from '../request/request.ts'
 
 /**
- * How the gate answers preflights. Browsers want `Access-Control-Allow-Origin` on the answers to the real requests, too,
- * rejections included: let a CORS middleware or a proxy in front of the gate add it.
+ * How the gate answers preflights. Browsers also require `Access-Control-Allow-Origin` on the answers to the real requests,
+ * rejections included. Let a CORS middleware or a proxy in front of the gate add it.
  */
 export interface PreflightPolicy {
-  /** The methods that may be used, such as `['GET', 'POST']`. */
+  /** The methods that scripts may use, such as `['GET', 'POST']`. */
   methods: readonly string[]
-  /** The header fields that may be sent. Default `['Authorization', 'Content-Type']`. */
+  /** The header fields that scripts may send. Default `['Authorization', 'Content-Type']`. */
   headers?: readonly string[] | undefined
-  /** The origins that may ask, such as `['https://app.example.com']`. Default `'*'`: all of them. */
+  /** The origins that are allowed, such as `['https://app.example.com']`. Default `'*'`: all of them. */
   origins?: '*' | readonly string[] | undefined
   /** How long a browser may remember the answer, in seconds, 0 to 86,400. Default 600. */
   maxAge?: Seconds | undefined
@@ -30,7 +30,10 @@ export type CorsMiddleware = (...args: never[]) => unknown
 /** Answers one preflight. */
 export type AnswerPreflight = (request: RequestLike) => Preflight
 
-/** @throws TypeError if a member is unknown, missing or impossible */
+/**
+ * Reads the option `allowPreflight` of a gate.
+ * @throws TypeError if a member is unknown, missing or impossible
+ */
 export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): AnswerPreflight {
   if (typeof option === 'function') {
     const empty = preflight({})

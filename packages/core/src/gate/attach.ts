@@ -1,10 +1,9 @@
 /** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
 
-import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import { allOf } from '../authorize/combinators.ts'
 import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
-import type { Decision, Passed, RequiredHeaders } from '../model/decision.ts'
+import type { Decision, Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Gate } from './gate.ts'
 import type { OnDenied } from './options.ts'
@@ -89,65 +88,4 @@ export function scopesRequirement(scopes: readonly Scopes[]): Rule {
   if (first === undefined)
     throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
   return toRequirement('requireScope', allOf(first, ...others))
-}
-
-/** What is used of a `node:http` response. */
-export interface NodeResponse {
-  getHeader(name: string): number | string | readonly string[] | undefined
-  getHeaderNames(): readonly string[]
-  setHeader(name: string, value: string): unknown
-  removeHeader(name: string): void
-  writeHead(...args: never[]): unknown
-}
-
-/**
- * Makes the answer to an allowed request carry `decision.headers`, whatever the handler sets: the stricter value wins.
- * The handler may set its headers until they are sent, so they are merged then.
- */
-export function forceHeaders(response: NodeResponse, headers: RequiredHeaders): void {
-  const { writeHead } = response
-  const names = Object.keys(headers).map((name) => name.toLowerCase())
-  const isAffected = (name: string) => names.includes(name.toLowerCase()) || isTargetedCacheControl(name)
-  response.writeHead = (...args) => {
-    const written = new Map<string, string>()
-    const others = args.map((arg) => without(arg, isAffected, written))
-    for (const name of response.getHeaderNames())
-      if (isTargetedCacheControl(name)) response.removeHeader(name)
-    for (const [name, value] of Object.entries(headers)) {
-      const given = written.get(name.toLowerCase()) ?? textOf(response.getHeader(name))
-      response.setHeader(name, stricter(name, value, given))
-    }
-    return writeHead.apply(response, others as never[])
-  }
-}
-
-/**
- * The headers that `writeHead` is given, as an object or as a list of names and values, without those that are affected,
- * which are kept in `written`.
- */
-function without(
-  given: unknown,
-  isAffected: (name: string) => boolean,
-  written: Map<string, string>,
-): unknown {
-  const isOther = (name: unknown, value: unknown) => {
-    if (!isAffected(String(name))) return true
-    const key = String(name).toLowerCase()
-    const before = written.get(key)
-    written.set(key, before === undefined ? (textOf(value) ?? '') : `${before}, ${textOf(value)}`)
-    return false
-  }
-  if (Array.isArray(given)) {
-    if (Array.isArray(given[0])) return given.filter(([name, value]) => isOther(name, value))
-    const pairs = Array.from({ length: Math.ceil(given.length / 2) }, (_, index) =>
-      given.slice(2 * index, 2 * index + 2),
-    )
-    return pairs.filter(([name, value]) => isOther(name, value)).flat()
-  }
-  if (typeof given !== 'object' || given === null) return given
-  return Object.fromEntries(Object.entries(given).filter(([name, value]) => isOther(name, value)))
-}
-
-function textOf(value: unknown): string | undefined {
-  return value === undefined ? undefined : [value].flat().join(', ')
 }

@@ -1,61 +1,26 @@
 /** Runs the stages for each request: extract → verify → prove → authorize → Decision. Read this file first. */
 
-import { isImmediate, sha256 } from '#digest'
-import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
-import { createChallenger } from '../answer/challenge.ts'
-import { type MetadataResponse, type ProtectedResource, protectedResource } from '../answer/metadata.ts'
-import {
-  type AnswerPreflight,
-  type CorsMiddleware,
-  isPreflight,
-  preflightAnswer,
-} from '../answer/preflight.ts'
-import {
-  authorize,
-  type Context,
-  type Requirement,
-  type Rule,
-  toRequirement,
-} from '../authorize/requirement.ts'
-import { createExtract, type Extract } from '../extract/extract.ts'
-import { usualToken } from '../extract/header.ts'
-import {
-  assertBoolean,
-  assertFunction,
-  assertNumber,
-  assertOneOf,
-  assertString,
-  readOptions,
-} from '../lib/assert.ts'
-import { secondsOf, now as systemNow } from '../lib/clock.ts'
-import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
-import type { Credentials } from '../model/credentials.ts'
-import type { Decision, Passed } from '../model/decision.ts'
+import type { MetadataResponse } from '../answer/metadata.ts'
+import type { CorsMiddleware } from '../answer/preflight.ts'
+import { authorize, type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
+import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
-import { isRejection, type Rejection } from '../model/rejection.ts'
-import type { DecisionListener } from '../observe/events.ts'
+import type { Rejection } from '../model/rejection.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
-import { validateResult } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { isRespelled } from '../verify/jwt/jws.ts'
-import { PresentedToken } from '../verify/presented.ts'
-import { inactive } from '../verify/verification.ts'
-import { type TokenVerifier, toleranceOf, type Verification } from '../verify/verifier.ts'
-import { Deadline } from './deadline.ts'
-import { Decisions, type Outcome, passed } from './decisions.ts'
-import {
-  type AllowedIdentity,
-  GATE_OPTIONS,
-  type IssuerGateOptions,
-  type OnDenied,
-  type VerifierGateOptions,
-  verifierOf,
-} from './options.ts'
-import { type Background, type ProtectedHandler, protect } from './protect.ts'
-import { RevocationCheck, type RevocationHash } from './revocation-check.ts'
+import type { PresentedToken } from '../verify/presented.ts'
+import { inactive, type Verification } from '../verify/verification.ts'
+import { toleranceOf } from '../verify/verifier.ts'
+import { type Outcome, passed } from './decisions.ts'
+import { type Background, keepAlive } from './keep-alive.ts'
+import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions } from './options.ts'
+import { type GateParts, gateParts } from './parts.ts'
+import { type ProtectedHandler, protect } from './protect.ts'
 import type { Revocation } from './revoke.ts'
-import { Transport } from './transport.ts'
+import { FoundToken } from './token-finder.ts'
 
 /** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Identity<unknown> | undefined = Identity> {
@@ -135,97 +100,24 @@ export function createGate<Claims = RawClaims, Anonymous extends boolean = false
   options: IssuerGateOptions<Claims, Anonymous>,
 ): Gate<AllowedIdentity<Identity<Claims>, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
-  return Object.freeze(new BearerGate<V>(options as Partial<VerifierGateOptions<V, boolean>>))
+  return Object.freeze(new BearerGate<V>(gateParts(options as Partial<VerifierGateOptions<V, boolean>>)))
 }
 
 const REVOKED: Rejection = { reason: 'revoked' }
 const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
-const INSECURE: Rejection = {
-  reason: 'insecure_transport',
-  detail:
-    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
-}
 
-/**
- * Public members are fields, so that they can be taken from the gate. A result that is at hand stays synchronous on its
- * way through the private methods, so that a known token costs no microtask.
- */
+type Maybe<T> = T | PromiseLike<T>
+
+/** Public members are fields, so that they can be taken from the gate. */
 class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly onDenied: OnDenied
   readonly cors: CorsMiddleware | undefined
-  readonly #realm: string
-  readonly #verifier: TokenVerifier<V>
-  /** Whether the gate made its verifier, and closes it. */
-  readonly #isOwn: boolean
-  readonly #extract: Extract
-  /** Only a token whose text was checked leaves a result: a known one needs no second check of its text. */
-  readonly #recalls: boolean
-  readonly #transport: Transport
-  readonly #revocations: RevocationCheck<V>
-  readonly #required: Rule | undefined
-  readonly #context: Context
-  readonly #answerPreflight: AnswerPreflight | undefined
-  /** What a request without credentials gets: a decision if they are optional. */
-  readonly #anonymous: Passed<V | undefined> | undefined
-  readonly #caching: CacheHeaders
-  readonly #resource: ProtectedResource | undefined
-  readonly #decisions: Decisions<V | undefined>
-  readonly #deadline: Deadline
-  readonly #now: () => number
+  readonly #parts: GateParts<V>
 
-  constructor(options: Partial<VerifierGateOptions<V, boolean>>) {
-    const read = readOptions('createGate', options, GATE_OPTIONS)
-    const { verifier, isOwn } = verifierOf<V>(read)
-    this.#verifier = verifier
-    this.#isOwn = isOwn
-    const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
-    this.#deadline = new Deadline(deadline)
-    this.#extract = createExtract(read.tokenFrom, deadline)
-    this.#recalls = isImmediate && read.tokenFrom === undefined && verifier.getCached !== undefined
-    this.#required =
-      read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
-    this.#now = assertFunction('now', read.now, systemNow)
-    this.#revocations = new RevocationCheck(read, this.#now)
-    this.#realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
-    this.#transport = new Transport(read)
-    this.#answerPreflight =
-      read.allowPreflight === undefined ? undefined : preflightAnswer(read.allowPreflight)
-    this.cors = typeof read.allowPreflight === 'function' ? read.allowPreflight : undefined
-    this.#context = {
-      now: () => secondsOf(this.#now),
-      implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
-    }
-    const { header, cookie } = read.tokenFrom ?? {}
-    const optional = assertBoolean('optional', read.optional)
-    this.#caching = cacheHeaders(
-      header === false ? '' : header === true ? undefined : header,
-      cookie !== undefined,
-      optional,
-    )
-    this.#anonymous = optional ? passed<V | undefined>(undefined, this.#caching.anonymous) : undefined
-    for (const name of ['optional', 'allowPreflight'] as const)
-      if (this.#required !== undefined && read[name] !== undefined && read[name] !== false)
-        throw new TypeError(
-          `"${name}" cannot be combined with "requirement": a request without an identity cannot meet it. Put the requirement on the routes, with auth.authorize(…)`,
-        )
-    const scopes = this.#required?.scopes ?? []
-    this.#resource =
-      read.resource === undefined
-        ? undefined
-        : protectedResource(read.resource, {
-            issuers: verifier.issuers ?? [],
-            scopes,
-            places: read.tokenFrom ?? {},
-          })
-    const challenger = createChallenger({
-      realm: this.#realm,
-      scopes,
-      metadataUrl: this.#resource?.url,
-      exposed: assertBoolean('exposeChallenge', read.exposeChallenge),
-    })
-    const onDecision = assertFunction('onDecision', read.onDecision, undefined)
-    this.#decisions = new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined)
-    this.onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
+  constructor(parts: GateParts<V>) {
+    this.#parts = parts
+    this.onDenied = parts.onDenied
+    this.cors = parts.cors
   }
 
   readonly authenticate = (
@@ -234,30 +126,24 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   ): Decision<V | undefined> | Promise<Decision<V | undefined>> => {
     try {
       const outcome = this.#run(toRequestLike(source))
-      // Others may wait for it: some runtimes end what is pending when the client has gone, or the answer was given.
-      if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
-      const decision = isPromiseLike(outcome)
-        ? this.#deadline
-            .within(outcome)
-            .then((settled) => this.#decisions.of(settled, 'authenticate'))
-            .catch((cause) => this.#decisions.unavailable(cause, 'authenticate'))
-        : this.#decisions.of(outcome, 'authenticate')
-      if (background === undefined) return decision
-      return mapMaybe(decision, (made) => {
-        // What is still under way when the decision is made, such as a refresh, goes on after the answer.
-        keepAlive(background, () => this.#verifier.backgroundWork)
-        return made
-      })
+      if (!isPromiseLike(outcome)) return this.#decide(outcome, background)
+      // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
+      if (background !== undefined) keepAlive(background, () => outcome)
+      return this.#parts.deadline
+        .within(outcome)
+        .then((settled) => this.#decide(settled, background))
+        .catch((cause) => this.#unavailable(cause, background))
     } catch (cause) {
-      return this.#decisions.unavailable(cause, 'authenticate')
+      return this.#unavailable(cause, background)
     }
   }
 
   readonly authorize = (identity: V | undefined, required: Requirement<V>): Decision<V | undefined> => {
+    const { decisions } = this.#parts
     try {
-      return this.#decisions.of(this.#authorize(identity, toRequirement('authorize', required)), 'authorize')
+      return decisions.of(this.#authorize(identity, toRequirement('authorize', required)), 'authorize')
     } catch (cause) {
-      return this.#decisions.unavailable(cause, 'authorize')
+      return decisions.unavailable(cause, 'authorize')
     }
   }
 
@@ -267,113 +153,78 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
     try {
-      return this.#resource?.answer(toRequestLike(request))
+      return this.#parts.resource?.answer(toRequestLike(request))
     } catch {
-      return undefined // What cannot be read is no request for it, and is answered as the gate answers.
+      return undefined // `authenticate` answers a request that cannot be read.
     }
   }
 
   readonly revoke = async (revocation: Revocation): Promise<void> =>
-    this.#revocations.revoke(revocation, secondsOf(this.#now), toleranceOf(this.#verifier))
+    this.#parts.revocations.revoke(revocation, this.#parts.context.now(), toleranceOf(this.#parts.verifier))
 
-  readonly ready = async (): Promise<void> => this.#verifier.ready?.()
+  readonly ready = async (): Promise<void> => this.#parts.verifier.ready?.()
 
   readonly close = (): void => {
-    if (this.#isOwn) this.#verifier.close?.()
+    if (this.#parts.isOwn) this.#parts.verifier.close?.()
   }
 
   readonly describe = (): GateDescription => ({
-    realm: this.#realm,
-    metadataUrl: this.#resource?.url,
-    revocations: this.#revocations.size,
-    verifier: this.#verifier.describe?.() ?? {},
+    realm: this.#parts.realm,
+    metadataUrl: this.#parts.resource?.url,
+    revocations: this.#parts.revocations.size,
+    verifier: this.#parts.verifier.describe?.() ?? {},
   })
 
-  /** All steps. A token that is known is not extracted again: the hash of its text is enough. */
-  #run(request: RequestLike): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    const text = this.#recalls ? usualToken(request) : undefined
-    const hash = text === undefined ? undefined : (sha256(text) as string)
-    const known = hash === undefined ? undefined : this.#verifier.getCached?.(hash)
-    if (known !== undefined) return this.#check(request, { token: text as string, source: 'header' }, known)
-    return mapMaybe<Credentials | Rejection, Outcome<V | undefined>>(this.#extract(request), (found) => {
-      if (isRejection(found)) return this.#withoutCredentials(request, found)
-      return this.#check(request, found, undefined, found.token === text ? hash : undefined)
+  /**
+   * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
+   * While a stage waits, the functions in here keep the hash of the token, but neither its text nor the request.
+   */
+  #run(request: RequestLike): Maybe<Outcome<V | undefined>> {
+    const { tokens, revocations, required, context, caching } = this.#parts
+    // 1 extract: request → token
+    return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
+      if (!(found instanceof FoundToken)) return found
+      const { source } = found
+      // 2 verify: token → identity
+      const verification = found.cached ?? this.#verify(found.presented)
+      const hash = revocations.hashOf(found, isPromiseLike(verification))
+      return mapMaybe(verification, (result): Maybe<Outcome<V | undefined>> => {
+        if (!result.active) return result
+        const { identity } = result
+        // 3 prove: the client holds the key of the token
+        const unproven = prove(identity)
+        if (unproven !== undefined) return unproven
+        return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Outcome<V | undefined> => {
+          if (isRevoked) return REVOKED
+          // 4 authorize: the identity meets the requirement
+          const rejection = authorize(identity, required, context)
+          return rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source))
+        })
+      })
     })
   }
 
-  #withoutCredentials(request: RequestLike, rejection: Rejection): Outcome<V | undefined> {
-    if (rejection.reason !== 'no_credentials') return rejection
-    if (this.#answerPreflight !== undefined && isPreflight(request)) return this.#answerPreflight(request)
-    return this.#anonymous ?? rejection
-  }
-
-  /**
-   * Checks a token. While anything is awaited, its hash is held, and never its text.
-   * @param known the result, if it is known already
-   * @param hash the SHA-256 of the token, if it is known already
-   */
-  #check(
-    request: RequestLike,
-    { token, source }: Credentials,
-    known?: Verification<V>,
-    hash?: string,
-  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    if (!this.#transport.allows(request)) return INSECURE
-    const presented = new PresentedToken(token, hash)
-    const verification = known ?? this.#verify(presented)
-    const revocationHash = this.#revocations.needsHash(isPromiseLike(verification))
-      ? presented.revocationHash
-      : undefined
-    return this.#judged(verification, revocationHash, source)
-  }
-
-  #verify(presented: PresentedToken): Verification<V> | PromiseLike<Verification<V>> {
-    return isRespelled(presented.text) ? RESPELLED : this.#verifier.verify(presented.text, presented)
-  }
-
-  /** A method of its own, so that no closure holds the text of the token. */
-  #judged(
-    verification: Verification<V> | PromiseLike<Verification<V>>,
-    hash: RevocationHash,
-    source: Credentials['source'],
-  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    return mapMaybe<Verification<V>, Outcome<V | undefined>>(verification, (given) =>
-      this.#judge(given, hash, source),
-    )
-  }
-
-  #judge(
-    given: Verification<V>,
-    hash: RevocationHash,
-    source: Credentials['source'],
-  ): Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>> {
-    const verification = validateResult(given, this.#now)
-    if (!verification.active) return verification
-    const { identity } = verification
-    const unproven = prove(identity)
-    if (unproven !== undefined) return unproven
-    return mapMaybe<boolean, Outcome<V | undefined>>(
-      this.#revocations.isRevoked(identity, hash),
-      (revoked) => {
-        if (revoked) return REVOKED
-        const rejection = authorize(identity, this.#required, this.#context)
-        return rejection ?? passed<V | undefined>(foundIn(identity, source), this.#caching.of(source))
-      },
-    )
+  #verify(presented: PresentedToken): Maybe<Verification<V>> {
+    return isRespelled(presented.text) ? RESPELLED : this.#parts.verifier.verify(presented.text, presented)
   }
 
   #authorize(identity: V | undefined, required: Rule): Outcome<V | undefined> {
     if (identity === undefined) return { reason: 'no_credentials' }
-    return authorize(identity, required, this.#context) ?? passed<V | undefined>(identity)
+    return authorize(identity, required, this.#parts.context) ?? passed<V | undefined>(identity)
   }
-}
 
-/** Makes a runtime wait for pending work, if there is any. Errors of the work and of the runtime are ignored. */
-function keepAlive(background: Background, workOf: () => PromiseLike<unknown> | undefined): void {
-  try {
-    const work = workOf()
-    if (work !== undefined) ignoreRejection(background.waitUntil(Promise.resolve(work).catch(() => {})))
-  } catch {}
+  /** 5 answer: outcome → HTTP. Background work, such as a refresh of keys, goes on after the answer. */
+  #decide(outcome: Outcome<V | undefined>, background: Background | undefined): Decision<V | undefined> {
+    const decision = this.#parts.decisions.of(outcome, 'authenticate')
+    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
+    return decision
+  }
+
+  #unavailable(cause: unknown, background: Background | undefined): Decision<V | undefined> {
+    const decision = this.#parts.decisions.unavailable(cause, 'authenticate')
+    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
+    return decision
+  }
 }
 
 /**

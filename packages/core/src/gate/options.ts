@@ -9,10 +9,11 @@ import type { Seconds } from '../model/units.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { RevocationStore } from '../state/revocations.ts'
+import { checked } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../verify/jwt/options.ts'
-import { type TokenVerifier, tokenVerifier } from '../verify/verifier.ts'
+import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** What every gate can be told. */
 export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
@@ -135,10 +136,13 @@ export const GATE_OPTIONS: readonly [...typeof SETTINGS, 'verifier', ...typeof J
  * Returns the verifier that is given, or one for the issuer that is described.
  * @returns whether the gate made it, and closes it
  */
-export function verifierOf<V extends Identity<unknown>>(options: {
-  verifier?: TokenVerifier<V> | undefined
-  resource?: string | ResourceMetadata | undefined
-}): { readonly verifier: TokenVerifier<V>; readonly isOwn: boolean } {
+export function verifierOf<V extends Identity<unknown>>(
+  options: {
+    verifier?: TokenVerifier<V> | undefined
+    resource?: string | ResourceMetadata | undefined
+  },
+  now: () => number,
+): { readonly verifier: TokenVerifier<V>; readonly isOwn: boolean } {
   const { verifier, ...others } = options
   const described: Record<string, unknown> = Object.fromEntries(
     Object.entries(others).filter(([name]) => !isSetting(name)),
@@ -154,7 +158,7 @@ export function verifierOf<V extends Identity<unknown>>(options: {
   delete described.now
   const surplus = Object.keys(described).find((name) => described[name] !== undefined)
   if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
-  return { verifier: tokenVerifier('verifier', verifier), isOwn: false }
+  return { verifier: checked('verifier', verifier, now), isOwn: false }
 }
 
 function isSetting(name: string): boolean {

@@ -6,17 +6,13 @@ import type { CorsMiddleware } from '../answer/preflight.ts'
 import { isObject } from '../lib/json.ts'
 import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import type { Background } from './keep-alive.ts'
 
 export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest extends unknown[] = []> = (
   request: Request,
   identity: I,
   ...rest: Rest
 ) => Response | Promise<Response>
-
-/** Keeps a runtime awake until a promise has settled. */
-export interface Background {
-  waitUntil(promise: Promise<unknown>): void
-}
 
 /** What is used of a gate. */
 interface Authenticating<I extends Identity<unknown> | undefined> {

@@ -1,4 +1,4 @@
-/** What was revoked, asked on every request: of the user's `isRevoked`, and of the store that `gate.revoke` fills. */
+/** Checks on every request whether a token is revoked, by `isRevoked` and by the store that `gate.revoke` fills. */
 
 import { assertFunction } from '../lib/assert.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
@@ -8,8 +8,9 @@ import type { Seconds } from '../model/units.ts'
 import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
 import type { GateSettings } from './options.ts'
 import { type Revocation, revocationEntry } from './revoke.ts'
+import type { FoundToken } from './token-finder.ts'
 
-/** The hash by which a token is revoked, where it may be needed. */
+/** The hash by which a token is revoked. `undefined` if it is not needed. */
 export type RevocationHash = string | Promise<string> | undefined
 
 export class RevocationCheck<V extends Identity<unknown>> {
@@ -23,20 +24,21 @@ export class RevocationCheck<V extends Identity<unknown>> {
       options.revocations === undefined ? memoryRevocations({ now }) : storeOf(options.revocations)
   }
 
-  /** How many revocations are remembered. */
+  /** The number of revocations in the store. */
   get size(): number {
     return this.#store.size
   }
 
   /**
-   * Whether the hash of a token must be at hand. If anything is awaited before the store is asked, its token may be revoked
-   * meanwhile.
+   * Returns the hash by which a token is revoked, or `undefined` if it is not needed.
+   * @param isAwaited whether the verification is pending. The token may be revoked until it ends
    */
-  needsHash(isAwaited: boolean): boolean {
-    return isAwaited || this.#isRevoked !== undefined || this.#store.needsHash
+  hashOf(found: Pick<FoundToken<V>, 'presented'>, isAwaited: boolean): RevocationHash {
+    const isNeeded = isAwaited || this.#isRevoked !== undefined || this.#store.needsHash
+    return isNeeded ? found.presented.revocationHash : undefined
   }
 
-  /** The store is asked last, so that a token counts as revoked that was revoked a moment ago. */
+  /** Whether a token is revoked. The store is asked last, so that a revocation counts that came a moment ago. */
   isRevoked(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
     const isRevoked = this.#isRevoked
     if (isRevoked === undefined) return this.#isInStore(identity, hash)
@@ -44,8 +46,9 @@ export class RevocationCheck<V extends Identity<unknown>> {
   }
 
   /**
+   * Adds a revocation to the store.
    * @param now in seconds since the epoch
-   * @param clockTolerance how far the clock of the issuer may be ahead
+   * @param clockTolerance how far the clock of the issuer may be ahead. In seconds
    * @throws TypeError if it is not a revocation
    * @throws RangeError if the store is full
    */
@@ -63,11 +66,11 @@ function storeOf(value: RevocationStore): RevocationStore {
   throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
 }
 
-/** What a function of the user's gave, at once or later. */
+/** Checks what `isRevoked` returned, at once or later. */
 function booleanOf(given: unknown): boolean | PromiseLike<boolean> {
   return mapMaybe<unknown, boolean>(given, (answer) => {
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new UnavailableError('"isRevoked" gave neither true nor false')
+    throw new UnavailableError('"isRevoked" must return true or false')
   })
 }

@@ -7,7 +7,7 @@ import { isToken } from '../model/credentials.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
 import { PresentedToken } from '../verify/presented.ts'
-import { isInactive } from '../verify/verifier.ts'
+import { isInactive } from '../verify/verification.ts'
 
 /**
  * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a

@@ -1,10 +1,17 @@
-/** Whether a request came over TLS, if the gate requires it (RFC 6750 §5.3). */
+/** Rejects tokens that were sent without TLS, if the gate requires TLS (RFC 6750 §5.3). */
 
 import { assertBoolean, assertFunction } from '../lib/assert.ts'
 import { ignoreRejection } from '../lib/promise.ts'
+import type { Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { GateSettings } from './options.ts'
+
+const INSECURE: Rejection = {
+  reason: 'insecure_transport',
+  detail:
+    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
+}
 
 export class Transport {
   readonly #requireTls: boolean
@@ -21,14 +28,17 @@ export class Transport {
       )
   }
 
-  /** @throws UnavailableError if `isSecure` returns neither `true` nor `false` */
-  allows(request: RequestLike): boolean {
-    if (!this.#requireTls || request.secure === true) return true
-    if (this.#allowLoopback && request.loopback === true) return true
-    if (this.#isSecure === undefined) return false
+  /**
+   * Returns why a request may not carry a token, or `undefined` if it may.
+   * @throws UnavailableError if `isSecure` returns neither `true` nor `false`
+   */
+  check(request: RequestLike): Rejection | undefined {
+    if (!this.#requireTls || request.secure === true) return undefined
+    if (this.#allowLoopback && request.loopback === true) return undefined
+    if (this.#isSecure === undefined) return INSECURE
     const isSecure = this.#isSecure // Called without `this`.
     const answer = isSecure(request)
-    if (typeof answer === 'boolean') return answer
+    if (typeof answer === 'boolean') return answer ? undefined : INSECURE
     ignoreRejection(answer)
     throw new UnavailableError('"isSecure" must return true or false')
   }

@@ -1,4 +1,4 @@
-/** WebSocket handshakes: a browser sets no header of its own there, but it offers subprotocols (RFC 6455 §4.1). */
+/** Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455 §4.1). */
 
 import type { Gate } from '../gate/gate.ts'
 import { readOptions } from '../lib/assert.ts'
@@ -8,26 +8,30 @@ import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
 
-/** What the handshake of a WebSocket is read for. */
+/** A WebSocket handshake as a request. */
 export interface WebSocketHandshake extends RequestLike {
-  /** The subprotocols that the client offers, without the one that carries its token. Echo one of these, if any. */
+  /** The subprotocols that the client offers, without the one that contains its token. Select one of these, if any. */
   readonly protocols: readonly string[]
 }
 
 export interface WebSocketOptions {
-  /** What stands before the token in the subprotocol that carries it, `bearer.` by default: `new WebSocket(url, ['chat', 'bearer.' + token])`. */
+  /**
+   * The prefix of the subprotocol that contains the token. Default `bearer.`.
+   *
+   * @example
+   * new WebSocket(url, ['chat', `bearer.${token}`]) // in the browser
+   */
   subprotocolPrefix?: string | undefined
 }
 
 /**
- * The view of a WebSocket handshake, for `gate.authenticate`: a subprotocol that starts with the marker counts as
- * `Authorization: Bearer`. Both at once are refused, as any token in two places is. So is a list of more than 64 subprotocols:
- * the gate answers 400.
+ * Converts a WebSocket handshake for `gate.authenticate`. A subprotocol with the prefix counts as `Authorization: Bearer`.
+ * The gate answers 400 if a token is in both places, or if the client offers more than 64 subprotocols.
  *
  * @example
  * const handshake = fromWebSocketRequest(request) // a fetch Request, in Deno, Bun or a Worker
  * const decision = await gate.authenticate(handshake)
- * @throws TypeError where the marker is not made of token characters (RFC 9110 §5.6.2)
+ * @throws TypeError if the prefix contains other characters than those of a token (RFC 9110 §5.6.2)
  */
 export function fromWebSocketRequest(
   request: Request | RequestLike,
@@ -37,7 +41,9 @@ export function fromWebSocketRequest(
     'subprotocolPrefix',
   ])
   if (typeof marker !== 'string' || !isFieldName(marker))
-    throw new TypeError('"subprotocolPrefix" must be of token characters (RFC 9110 §5.6.2)')
+    throw new TypeError(
+      '"subprotocolPrefix" must contain only token characters (RFC 9110 §5.6.2), such as "bearer."',
+    )
   const view = toRequestLike(request)
   const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))
   const offered = isUpgrade ? listOf(view.header('sec-websocket-protocol')) : []
@@ -89,7 +95,7 @@ function listOf(value: string | readonly string[] | undefined): readonly string[
   return items.map(withoutSpace).filter((item) => item !== '')
 }
 
-/** What is used of the socket of a `node:http` upgrade. */
+/** The members of a `node:http` upgrade socket that are used. */
 export interface UpgradeSocket {
   on(event: 'error', listener: () => void): unknown
   end(text: string, callback: () => void): unknown
@@ -97,7 +103,7 @@ export interface UpgradeSocket {
   readonly destroyed: boolean
 }
 
-/** A handshake that may go on. */
+/** An allowed handshake. */
 export interface AuthenticatedUpgrade<I extends Identity<unknown> | undefined> {
   readonly identity: I
   /** The subprotocols that the client offers, without the one that carries its token. */
@@ -105,8 +111,8 @@ export interface AuthenticatedUpgrade<I extends Identity<unknown> | undefined> {
 }
 
 /**
- * Authenticates an `upgrade` of `node:http`. Where it may not pass, it is answered on its socket, which ends, and the result
- * is `undefined`. Where it may, the token is gone from the headers of the request, so that no WebSocket server echoes it.
+ * Authenticates an `upgrade` of `node:http`. If it is not allowed, it answers on the socket, ends it, and returns `undefined`.
+ * If it is allowed, it removes the token from the request's headers, so that no WebSocket server echoes it.
  *
  * @example
  * server.on('upgrade', async (request, socket, head) => {
@@ -122,11 +128,11 @@ export async function authenticateUpgrade<I extends Identity<unknown> | undefine
   options: WebSocketOptions = {},
 ): Promise<AuthenticatedUpgrade<I> | undefined> {
   const handshake = fromWebSocketRequest(fromNodeRequest(request), options)
-  // Nobody else listens yet: a client that goes away meanwhile must not end the process.
+  // Without a listener, a client that disconnects now would end the process.
   socket.on('error', () => {})
   const decision = await gate.authenticate(handshake)
   if (!decision.ok) {
-    // Whoever keeps its half open, or goes on sending, keeps nothing here.
+    // A client that keeps its half open, or continues to send, must not keep the socket.
     if (!socket.destroyed) socket.end(responseOf(decision), () => socket.destroy())
     return undefined
   }
@@ -138,14 +144,14 @@ export async function authenticateUpgrade<I extends Identity<unknown> | undefine
 
 const FIELD = 'sec-websocket-protocol'
 
-/** Has the request offer these subprotocols and no other, in `headers` and in the lines as they came. */
+/** Replaces the offered subprotocols, in `headers` and in `rawHeaders`. */
 function offer(request: NodeRequest, protocols: readonly string[]): void {
   const headers = request.headers as Record<string, string | string[] | undefined>
   const lines = (request.rawHeaders ?? []) as string[]
   let value = protocols.join(', ')
   if (value === '') delete headers[FIELD]
   else headers[FIELD] = value
-  // Node counts on as many lines as there were.
+  // Node expects the number of lines to stay the same, so further lines become empty.
   for (let index = 0; index < lines.length; index += 2) {
     if (lines[index]?.toLowerCase() !== FIELD) continue
     lines[index + 1] = value

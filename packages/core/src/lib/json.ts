@@ -45,6 +45,7 @@ const CLOSING = 0x7d
  * value, which matters for tokens that nobody signed. Text that is not JSON may give either result.
  */
 export function isTextNestedTooDeeply(text: string): boolean {
+  if (!hasManyBrackets(text)) return false
   let level = 0
   let isInString = false
   for (let index = 0; index < text.length; index += 1) {
@@ -57,5 +58,16 @@ export function isTextNestedTooDeeply(text: string): boolean {
       if (level > MAX_DEPTH) return true
     } else if ((code | BRACE_BIT) === CLOSING) level -= 1
   }
+  return false
+}
+
+/** Whether a text has so many opening brackets that it may be nested too deeply. Most have few, and need no closer look. */
+function hasManyBrackets(text: string): boolean {
+  let count = 0
+  for (const bracket of '{[')
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      count += 1
+      if (count > MAX_DEPTH) return true
+    }
   return false
 }

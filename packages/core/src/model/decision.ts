@@ -73,25 +73,3 @@ export interface Answer {
 export function answerOf({ status, headers, body }: Denied | Preflight): Answer {
   return { status, headers, body: status === 204 ? '' : JSON.stringify(body) }
 }
-
-/** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
-export class BearerAuthError extends Error {
-  override readonly name = 'BearerAuthError'
-  /** Koa: the message may be shown to the client. */
-  readonly expose = true
-  readonly status: Denied['status']
-  /** Express: the same as `status`. */
-  readonly statusCode: Denied['status']
-  readonly headers: Denied['headers']
-  readonly reason: Denied['reason']
-  readonly body: Denied['body']
-
-  constructor(denied: Denied) {
-    super(denied.body.error_description ?? 'Authentication is required')
-    this.status = denied.status
-    this.statusCode = denied.status
-    this.headers = denied.headers
-    this.reason = denied.reason
-    this.body = denied.body
-  }
-}

@@ -61,14 +61,14 @@ export interface Rejection {
   readonly maxAge?: Seconds
 }
 
+/** Whether a value of unknown origin is a reason from the list. */
+export function isKnownReason(value: unknown): value is Reason {
+  return (REASONS as readonly unknown[]).includes(value)
+}
+
 /** Whether a value of unknown origin is a rejection with a reason from the list. */
 export function isKnownRejection(value: unknown): value is Rejection {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    isRejection(value) &&
-    (REASONS as readonly unknown[]).includes(value.reason)
-  )
+  return typeof value === 'object' && value !== null && isRejection(value) && isKnownReason(value.reason)
 }
 
 /** Whether a stage rejected the request. The outcome `preflight` also has a `reason`, but is not a rejection. */

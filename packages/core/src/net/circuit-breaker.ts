@@ -1,13 +1,14 @@
-/** A circuit breaker: leaves a server alone while it is down, and only then. Forged tokens cannot open it. */
+/** A circuit breaker: makes calls to a server, records their results, and rejects calls while the server is down. */
 
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic } from '../lib/clock.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
+import { askedWait } from './fetch-json.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
 const MIN_FAILURES = 4
-/** For how long a failure counts, and for how long any sign that the server is up rules out a suspicion. */
+/** How long a failure counts, and how long the circuit stays closed after a sign that the server is up. */
 const WINDOW: Seconds = 10
 /** The time between two trials while the circuit is open. */
 const TRIAL_INTERVAL: Seconds = 5
@@ -59,7 +60,7 @@ const CLOSED: State = { name: 'closed' }
 /**
  * The circuit opens if five distinct tokens failed within 10 s and nothing shows that the server is up. The last of them
  * is a trial, whose result the other callers wait for. If the lane trusts probes, the trial is a probe: a random token that
- * no client sent. How the server treats a forged token says little about the server.
+ * no client sent. A server may fail for forged tokens and be up for all others, so forged tokens alone cannot open it.
  *
  * While the circuit is open, one trial runs each 5 s. Trials alternate between a caller's own token and a probe, because
  * forged tokens could win every turn of the callers, and a server may fail for every token that it did not issue.
@@ -79,8 +80,9 @@ export class CircuitBreaker {
   #awaited: Promise<unknown> | undefined
 
   /**
-   * @param verdictOf judges a failed call. A call that succeeds always proves that the server is up for this lane.
-   * @param lanes the circuits to the same server. A proof for all lanes closes all of them.
+   * @param verdictOf classifies the error of a failed call. A call that succeeds always proves that the server is up for this
+   *   lane
+   * @param lanes the circuits to the same server. A proof for all lanes closes all of them
    */
   constructor(
     verdictOf: (cause: unknown) => Verdict,
@@ -129,7 +131,7 @@ export class CircuitBreaker {
     return this.#record(call, hash)
   }
 
-  /** Whether enough distinct tokens failed, and nothing showed for as long that the server is up. */
+  /** Whether enough distinct tokens failed within the window, and nothing showed in it that the server is up. */
   get #isSuspicious(): boolean {
     const since = monotonic() - WINDOW
     const [oldest = since] = this.#failures.values()
@@ -146,8 +148,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Opens the circuit again if the call fails. Only a probe may extend that by its `Retry-After`: what the server answers
-   * about somebody's token must not lock out the others.
+   * Opens the circuit again if the call fails. Only a probe may extend that by its `Retry-After`: the response to the token
+   * of one caller must not lock out the others.
    */
   async #trial<T>(call: () => Promise<T>): Promise<T> {
     const before = this.#state
@@ -159,8 +161,8 @@ export class CircuitBreaker {
       return await call()
     } catch (cause) {
       if (this.#state !== trial) throw cause
-      const asked = isProbe && cause instanceof UnavailableError ? monotonic() + cause.retryAfter : 0
-      const opened: State = { name: 'open', retryAt: Math.max(trial.retryAt, asked) }
+      const asked = isProbe ? askedWait(cause) : 0
+      const opened: State = { name: 'open', retryAt: Math.max(trial.retryAt, monotonic() + asked) }
       this.#state = this.#verdictOf(cause) === 'unclear' ? before : opened
       throw cause
     }

@@ -32,7 +32,7 @@ export interface Agents {
 }
 
 /**
- * Creates a `fetch` over connections of its own. It follows no redirect, and gives the body of status 200 only.
+ * Creates a `fetch` over connections of its own. It follows no redirect. The caller reads the body, or cancels it.
  * - With `connection: close` in its headers, a request has a new connection, which is not kept.
  * - When a request is aborted or fails, its connection is closed, and so are the idle ones to the same server.
  * @throws LostConnectionError if the connection was closed before the first byte of a response
@@ -94,14 +94,16 @@ function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingM
   })
 }
 
+/** The statuses that a `Response` must not have a body with. */
+const WITHOUT_BODY: readonly number[] = [204, 205, 304]
+
 function toResponse(incoming: IncomingMessage): Response {
   const headers = new Headers()
   for (const [name, values = []] of Object.entries(incoming.headersDistinct))
     for (const value of values) headers.append(name, value)
   const status = incoming.statusCode ?? 0
-  if (status === 200)
+  if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status))
     return new Response(Readable.toWeb(decoded(incoming)) as ReadableStream, { status, headers })
-  // Nothing reads the body of another status, and some statuses must not have one.
   incoming.destroy()
   return new Response(null, { status, headers })
 }

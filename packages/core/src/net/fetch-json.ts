@@ -1,4 +1,4 @@
-/** The one outbound fetch: https or loopback, one deadline over all of it, a size limit, no redirects, JSON objects only. */
+/** Fetches JSON objects: https or loopback only, with one deadline and a size limit, without redirects. */
 
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic, now } from '../lib/clock.ts'
@@ -14,40 +14,53 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 262_144
-/** The longest `Retry-After` that is heeded, in seconds. */
-const MAX_RETRY_AFTER = 60
+/** The longest wait that a server can ask for with `Retry-After`. */
+const MAX_RETRY_AFTER: Seconds = 60
 
-/** Asks for a connection that is not kept: after minutes it might lead to where nobody answers any more. */
+/** Asks for a new connection without keep-alive. An idle connection may be dead by the next refresh. */
 const NEW_CONNECTION = { connection: 'close' }
 
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
-  /** `Cache-Control: max-age` of the answer, in seconds. */
+  /** `Cache-Control: max-age` of the response. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
-/** An answer came, but not one to work with: the status is not 200, or the body is not a JSON object. */
+export interface Posted extends Fetched {
+  /** 200, or another status whose body the caller reads. */
+  readonly status: number
+}
+
+/** The server responded, but the status is not 200, or the body is not a JSON object. */
 export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
-  /** The `Retry-After` of the answer in seconds, if it has one. Otherwise `retryAfter` is 1. */
-  readonly askedWait: Seconds | undefined
+  /** The `Retry-After` of the response. In seconds, at most 60. 0 if it has none; then `retryAfter` is 1. */
+  readonly askedWait: Seconds
 
   constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
     super(message, options)
     this.status = options.status
-    this.askedWait = options.retryAfter
+    this.askedWait = options.retryAfter ?? 0
   }
 }
 
-/** No answer came, because the connection was closed before the first byte of one. */
+/** There is no response, because the connection was closed before the first byte of one. */
 class NoAnswer extends UnavailableError {}
 
 /**
+ * Returns how long the server asks to wait before the next request. In seconds, at most 60. 0 if it does not ask. Only its
+ * `Retry-After` counts, not an error of the user's own functions.
+ */
+export function askedWait(failure: unknown): Seconds {
+  return failure instanceof UnusableAnswer ? failure.askedWait : 0
+}
+
+/**
  * Fetches one JSON object.
- * @param signal the deadline over connecting, headers and body
+ * @param signal the deadline for connecting, headers and body
  * @param accept the media types of the document
- * @throws UnusableAnswer where an answer came but cannot be used
- * @throws UnavailableError where none came in time
+ * @throws UnusableAnswer if the response cannot be used
+ * @throws UnavailableError if there is no response in time
  */
 export function fetchJson(
   url: SecureUrl,
@@ -56,12 +69,12 @@ export function fetchJson(
   accept = 'application/json',
 ): Promise<Fetched> {
   const init = { headers: { accept, ...NEW_CONNECTION }, signal }
-  return repeatOnce(() => exchange(url, init, fetch, signal, hold))
+  return repeatOnce(() => exchange(url, init, { fetch, signal, hold }))
 }
 
 /**
- * Sends a request again, on a new connection, if its connection was closed without a byte of an answer. A server closes
- * kept connections at any time, and what is sent here may be sent twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+ * Sends a request again, on a new connection, if its connection was closed without a byte of a response. A server may close
+ * a kept connection at any time, and each request here may be sent twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
  */
 async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Promise<T> {
   try {
@@ -82,10 +95,10 @@ export interface Form {
   readonly body: URLSearchParams
 }
 
-/** Whether a request may use a connection that an earlier one has left open. */
+/** Whether a request may use a connection that an earlier request left open. */
 type Connection = 'kept' | 'new'
 
-/** Counts work as long as it occupies the server, which may be longer than somebody waits for it. */
+/** Counts work until the server is done with it, which may be after the caller has stopped waiting. */
 type Hold = Place['hold']
 
 const hold: Hold = (work) => work
@@ -94,7 +107,7 @@ const UNLIMITED: ExtraPlace = { known: false, hold, beside: () => UNLIMITED, rel
 /** Posts over keep-alive connections. After a pause, one of them may be dead. */
 export class KeptConnections {
   readonly #fetch: Fetch
-  /** By the monotonic clock, like the next. */
+  /** By the monotonic clock, like `#doubtedUntil`. */
   #usedAt: Seconds | undefined
   #doubtedUntil: Seconds = 0
 
@@ -107,19 +120,25 @@ export class KeptConnections {
    * hedged.
    * @param form creates a form for each request, because a server may accept an assertion only once
    * @param place the place that the caller takes. Each hedged request takes one more. Default: no limit.
+   * @param readable other statuses than 200 whose body is read. A body that is not a JSON object counts as an empty one.
    */
   async post(
     url: SecureUrl,
     form: () => Promise<Form>,
     signal: AbortSignal,
     place: Place = UNLIMITED,
-  ): Promise<Fetched> {
+    readable: readonly number[] = [],
+  ): Promise<Posted> {
     const now = monotonic()
     if (this.#usedAt !== undefined && now - this.#usedAt >= IDLE_LIMIT)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#usedAt = now
-    const send = async (limit: AbortSignal, at: Place, connection: Connection) =>
-      this.#send(url, await form(), limit, at, connection)
+    const send = async (limit: AbortSignal, { hold }: Place, connection: Connection) => {
+      const { headers, body } = await form()
+      if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
+      const init = { method: 'POST', headers, body, signal: limit }
+      return exchange(url, init, { fetch: this.#fetch, signal: limit, hold, type: JSON_TYPE, readable })
+    }
     if (now >= this.#doubtedUntil) return repeatOnce((connection) => send(signal, place, connection))
     let sent = 0
     return hedged({
@@ -129,44 +148,35 @@ export class KeptConnections {
       isResponse: (cause) => cause instanceof UnusableAnswer,
     })
   }
-
-  #send(
-    url: SecureUrl,
-    { headers, body }: Form,
-    signal: AbortSignal,
-    { hold }: Place,
-    connection: Connection,
-  ): Promise<Fetched> {
-    if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
-    const init = { method: 'POST', headers, body, signal }
-    return exchange(url, init, this.#fetch, signal, hold, JSON_TYPE)
-  }
 }
 
 const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i
 
-async function exchange(
-  url: SecureUrl,
-  init: RequestInit,
-  fetch: Fetch,
-  signal: AbortSignal,
-  hold: Hold,
-  type?: RegExp,
-): Promise<Fetched> {
+interface Exchange {
+  readonly fetch: Fetch
+  readonly signal: AbortSignal
+  readonly hold: Hold
+  /** The media type that the response must have. Default: any. */
+  readonly type?: RegExp
+  /** Other statuses than 200 whose body is read. */
+  readonly readable?: readonly number[]
+}
+
+async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promise<Posted> {
+  const { fetch, signal, hold, type, readable = [] } = how
   const place = withoutQuery(url)
   try {
     const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
+    const { status } = response
+    if (readable.includes(status))
+      return { status, body: await readObject(response, signal, hold).catch(noObject), maxAge: undefined }
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
-    if (response.status !== 200 || !isOfType) {
+    if (status !== 200 || !isOfType) {
       void response.body?.cancel().catch(() => {})
-      if (response.status === 200)
-        throw new UnusableAnswer(`${place} did not answer with JSON`, { status: 200 })
-      throw new UnusableAnswer(`${place} answered ${response.status}`, {
-        status: response.status,
-        ...retryAfter(response),
-      })
+      if (status === 200) throw new UnusableAnswer(`${place} did not answer with JSON`, { status })
+      throw new UnusableAnswer(`${place} answered ${status}`, { status, ...retryAfter(response) })
     }
-    return { body: await readObject(response, signal, hold), maxAge: maxAge(response) }
+    return { status, body: await readObject(response, signal, hold), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
@@ -175,7 +185,13 @@ async function exchange(
   }
 }
 
-/** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it. */
+/** A body that is no JSON object says nothing beyond its status. */
+function noObject(cause: unknown): Record<string, unknown> {
+  if (cause instanceof UnusableAnswer) return {}
+  throw cause
+}
+
+/** Strict UTF-8. A byte order mark is not skipped, so that it is a syntax error of JSON. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 async function readObject(
@@ -217,7 +233,7 @@ async function readBytes(response: Response, signal: AbortSignal, hold: Hold): P
   return bytes
 }
 
-/** A number of seconds, or a date (RFC 9110 §10.2.3). */
+/** Reads `Retry-After`: a number of seconds, or a date (RFC 9110 §10.2.3). */
 function retryAfter(response: Response): { retryAfter?: Seconds } {
   const value = response.headers.get('retry-after') ?? ''
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now()) / 1000

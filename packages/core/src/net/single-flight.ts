@@ -14,11 +14,16 @@ interface Entry<T> {
 /** Pending operations by key. A `Map`, because lru-cache clears all of its memory each time that its last entry leaves. */
 export class InFlight<T> {
   readonly #max: number
+  readonly #sharedFor: Seconds
   readonly #entries = new Map<string, Entry<T>>()
 
-  /** @param max how many operations others can join. Beyond that, the oldest one leaves */
-  constructor(max: number) {
+  /**
+   * @param max how many operations others can join. Beyond that, the oldest one leaves
+   * @param sharedFor how long others may join. In seconds. Default 5
+   */
+  constructor(max: number, sharedFor: Seconds = SHARED_FOR) {
     this.#max = max
+    this.#sharedFor = sharedFor
   }
 
   /** Returns a pending operation that may be joined. */
@@ -29,7 +34,7 @@ export class InFlight<T> {
 
   /** Adds an operation until it settles, and returns it. */
   add(key: string, promise: Promise<T>): Promise<T> {
-    const entry: Entry<T> = { promise, until: monotonic() + SHARED_FOR }
+    const entry: Entry<T> = { promise, until: monotonic() + this.#sharedFor }
     const settled = () => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
     }

@@ -54,7 +54,7 @@ export type JwksEvent =
 
 export type JwksListener = (event: JwksEvent) => void
 
-/** A failure to introspect tokens, or the end of the failures, passed to `onIntrospection`. */
+/** One failed introspection, or the first success after a failure, passed to `onIntrospection`. */
 export type IntrospectionEvent =
   | {
       readonly type: 'failed'

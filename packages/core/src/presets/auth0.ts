@@ -1,4 +1,4 @@
-/** Access tokens of Auth0, in its own profile or in that of RFC 9068. */
+/** Verifies access tokens of Auth0, in its own profile or in that of RFC 9068. */
 
 import { assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -9,15 +9,15 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scopes'> & {
-  /** The tenant's domain, such as `acme.eu.auth0.com`, or its custom domain: the one at which clients ask for tokens. */
+  /** The domain at which clients get their tokens: the tenant's, such as `acme.eu.auth0.com`, or its custom domain. */
   domain: string
-  /** The identifier of the API, or several: one must stand in `aud`. Not the id of a client. */
+  /** The identifier of the API in Auth0, not the id of a client. With several, `aud` must contain one of them. */
   audience: string | readonly string[]
 } & (
     | {
         /**
-         * Whether the scopes are those of the claim `permissions` alone: what the roles of the subject allow (RBAC), whatever
-         * the client asked for. Default `false`: they are those of `scope`.
+         * Whether `identity.scopes` comes from the claim `permissions`, which Auth0's role-based access control adds. Default
+         * `false`: it comes from `scope`, which lists what the client asked for.
          */
         permissions?: false | undefined
         scopes?: PresetOptions['scopes'] | undefined
@@ -28,17 +28,23 @@ export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scop
 /**
  * Verifies the access tokens that Auth0 issues for an API.
  *
- * Checked beyond what `jwt` checks: `iss` is `https://DOMAIN/`, with the slash; the signature is RS256 or PS256, by a key
- * of `https://DOMAIN/.well-known/jwks.json`; a client is named, by `azp` or `client_id`, as no ID token does.
- * Tokens for no API of yours are opaque or encrypted, and refused.
- * @throws TypeError where an option is unknown, missing or impossible
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is `https://DOMAIN/`, with the slash.
+ * - The signature is RS256 or PS256, with a key of `https://DOMAIN/.well-known/jwks.json`.
+ * - `azp` or `client_id` names the client. ID tokens of Auth0 have neither.
+ *
+ * Auth0 issues opaque or encrypted tokens if a client asks for no API. They are rejected.
+ *
+ * @example
+ * const gate = createGate({ verifier: auth0({ domain: 'acme.eu.auth0.com', audience: 'https://api.example.com' }) })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('auth0', options, ['domain', 'audience', 'permissions'])
   const { permissions = false } = read
   if (typeof permissions !== 'boolean') throw new TypeError('"permissions" must be true or false')
   if (permissions && read.scopes !== undefined)
-    throw new TypeError('"permissions" and "scopes" exclude each other')
+    throw new TypeError('"permissions" cannot be combined with "scopes": both say where the scopes come from')
   const issuer = `https://${domainName('domain', read.domain)}/`
   return preset<Claims>(read as PresetOptions<Claims>, {
     issuer,
@@ -51,7 +57,7 @@ export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenV
   })
 }
 
-/** Which of the two names the client is up to the profile of the token; the user's schema is asked next. */
+/** Requires a client, by the name that the token's profile uses, and then applies the user's schema. */
 function ofClient<Claims>(wanted: StandardSchema<Claims> | undefined): StandardSchema<Claims> {
   const next = wanted === undefined ? undefined : schema('claims', wanted)['~standard']
   return {
@@ -60,7 +66,7 @@ function ofClient<Claims>(wanted: StandardSchema<Claims> | undefined): StandardS
       vendor: 'bearergate',
       validate(claims) {
         if (!['azp', 'client_id'].some((name) => isNamed(getOwn(claims as RawClaims, name))))
-          return { issues: [{ message: 'no client is named', path: ['azp'] }] }
+          return { issues: [{ message: 'expected the client in "azp" or "client_id"', path: ['azp'] }] }
         return next === undefined ? { value: claims as Claims } : next.validate(claims)
       },
     },

@@ -1,4 +1,4 @@
-/** Access tokens of Amazon Cognito user pools. */
+/** Verifies access tokens of Amazon Cognito user pools. */
 
 import { assertFunction, assertOneOf, assertString, assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -10,23 +10,29 @@ import { type PresetOptions, preset, readPreset } from './preset.ts'
 export interface CognitoOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /** The id of the user pool, such as `eu-central-1_AbCdEf123`. */
   userPoolId: string
-  /** The app clients whose tokens are taken: `client_id` must be one of them. */
+  /** The ids of the app clients whose tokens are accepted, compared with `client_id`. */
   clientId: string | readonly string[]
-  /** The resource, where the pool binds tokens to one (RFC 8707): it must stand in `aud` then. Default: nothing is asked of `aud`. */
+  /** The resource in `aud`, if the pool binds tokens to one (RFC 8707). Default: `aud` is not checked. */
   audience?: string | readonly string[] | undefined
-  /** How the pool names itself in `iss`: `cognito-idp.…`, or `issuer-cognito-idp.…` where it was set so. Default `original`. */
+  /** The host in `iss`: `original` is `cognito-idp.…`, `updated` is `issuer-cognito-idp.…`. It is a setting of the pool. Default `original`. */
   issuerType?: 'original' | 'updated' | undefined
 }
 
 const USER_POOL_ID = /^([a-z]{2,4}(?:-[a-z]+)+-\d{1,2})_[\dA-Za-z]{1,55}$/
 
 /**
- * Verifies the access tokens of a user pool. They have no `aud` as a rule; in its place stands the client.
+ * Verifies the access tokens of a user pool. They usually have no `aud`, so the client is checked instead.
  *
- * Checked beyond what `jwt` checks: `iss` is that of the pool; the signature is RS256, by a key of the pool's;
- * `token_use` is `access`; `client_id` is one of `clientId`. Roles are the `cognito:groups`.
- * Not taken: ID tokens, and pools outside of `amazonaws.com`.
- * @throws TypeError where an option is unknown, missing or impossible
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is the user pool, and the signature is RS256 with a key of the pool.
+ * - `token_use` is `access`, so ID tokens are rejected.
+ * - `client_id` is one of `clientId`.
+ *
+ * `identity.roles` contains the `cognito:groups`. Pools outside `amazonaws.com` are not supported.
+ *
+ * @example
+ * const gate = createGate({ verifier: cognito({ userPoolId: 'eu-central-1_AbCdEf123', clientId: '4example' }) })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function cognito<Claims = RawClaims>(
   options: CognitoOptions<Claims>,

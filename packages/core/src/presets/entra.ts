@@ -1,4 +1,4 @@
-/** Access tokens of Microsoft Entra ID, in the form of v1.0 and of v2.0. */
+/** Verifies access tokens of Microsoft Entra ID, versions 1.0 and 2.0. */
 
 import { assertFunction, assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -8,13 +8,13 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface EntraOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The ids of the tenants whose tokens are taken, each a GUID. There is no `common`: whom you trust, you name. */
+  /** The ids (GUIDs) of the tenants whose tokens are accepted. `common` is not allowed: name each tenant that you trust. */
   tenant: string | readonly string[]
-  /** The API's application id, as v2.0 has it in `aud`, or its application id URI, as v1.0 may have it. */
+  /** The application id of the API, which v2.0 puts into `aud`, or its application id URI, which v1.0 may use. */
   audience: string | readonly string[]
-  /** The form of the tokens, which the API's registration sets as `requestedAccessTokenVersion`; where it sets none, it is 1. */
+  /** The version of the tokens: `requestedAccessTokenVersion` in the API's app registration. It is 1 if the registration has none. */
   version: 1 | 2 | 'both'
-  /** The ids of the applications that may call, compared with `azp`, or `appid` in v1.0. Default: any of the tenant's. */
+  /** The ids of the applications that may call, compared with `azp` (v2.0) or `appid` (v1.0). Default: any application. */
   clientId?: string | readonly string[] | undefined
 }
 
@@ -39,12 +39,19 @@ const VERSIONS = {
 /**
  * Verifies the access tokens that the named tenants issue for an API.
  *
- * Checked beyond what `jwt` checks: `iss` is that of one of the tenants, in the form of the version; the signature is
- * RS256, by a key of that tenant; `tid` is the tenant of that `iss`; `ver` is the version; the client is named, by
- * `azp` or in v1.0 `appid`, as no ID token does. Scopes are those of `scp`, roles those of `roles`.
- * Not checked: that there are any; without them any application of the tenant may have asked for the token.
- * Not taken: tokens for Microsoft Graph, of national clouds, and of External ID.
- * @throws TypeError where an option is unknown, missing or impossible
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is one of the tenants, in the form of the token's version, and `tid` is the same tenant.
+ * - The signature is RS256 with a key of that tenant.
+ * - `ver` is the version.
+ * - `azp` (v2.0) or `appid` (v1.0) names the client. ID tokens have neither.
+ *
+ * `identity.scopes` comes from `scp` and `identity.roles` from `roles`. Require one of them: any application of the tenant
+ * can get a token without scopes and roles. Tokens for Microsoft Graph, of national clouds and of External ID are not
+ * supported.
+ *
+ * @example
+ * const verifier = entra({ tenant: '11111111-2222-3333-4444-555555555555', audience: 'api://orders', version: 2 })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('entra', options, ['tenant', 'audience', 'version', 'clientId'])

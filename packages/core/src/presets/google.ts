@@ -1,4 +1,4 @@
-/** ID tokens that Google signs for service accounts, by which services call each other. */
+/** Verifies ID tokens that Google signs for service accounts, which services use to call each other. */
 
 import { assertStrings } from '../lib/assert.ts'
 import type { Identity } from '../model/identity.ts'
@@ -7,40 +7,52 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export type GoogleOptions<Claims = RawClaims> = PresetOptions<Claims> & {
-  /** What callers name as the audience, as a rule the URL of this service: one of these must stand in `aud`. */
+  /** The audience that callers ask for, usually the URL of this service. With several, `aud` must contain one of them. */
   audience: string | readonly string[]
 } & (
     | {
         /**
-         * The e-mail addresses of the service accounts that may call. Only `null`, in writing, takes every account of Google's,
-         * where something else decides who may call: everyone can get a token for any audience.
+         * The e-mail addresses of the service accounts that may call. `null` allows every Google account: use it only if
+         * something else decides who may call, because everyone can get a token for any audience.
          */
         serviceAccounts: string | readonly string[] | null
         hostedDomain?: string | undefined
       }
     | {
         serviceAccounts?: undefined
-        /** The domain of the Google Workspace whose accounts may call, compared with `hd`, which no service account has. */
+        /** The Google Workspace domain whose accounts may call, compared with `hd`. Service accounts have no `hd`. */
         hostedDomain: string
       }
   )
 
 /**
- * Verifies ID tokens that Google signs: those of service accounts, as Cloud Run, Cloud Tasks, Pub/Sub and IAM have them.
+ * Verifies ID tokens of service accounts, which Cloud Run, Cloud Tasks, Pub/Sub and IAM send.
  *
- * Checked beyond what `jwt` checks: `iss` is `https://accounts.google.com`; the signature is RS256, by a key of
- * `https://www.googleapis.com/oauth2/v3/certs`; `email` is one of `serviceAccounts`, and `email_verified`; `hd` is
- * `hostedDomain`. An ID token says who calls and nothing of what for: there are no scopes and no roles but your own.
- * Not taken: access tokens of Google's, which are opaque; JWTs that a service account signed itself; tokens of Firebase
- * and of the Identity-Aware Proxy; ID tokens of a sign-in that have a `nonce` or an `at_hash`.
- * @throws TypeError where an option is unknown, missing or impossible
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is `https://accounts.google.com`.
+ * - The signature is RS256 with a key of `https://www.googleapis.com/oauth2/v3/certs`.
+ * - `email` is one of `serviceAccounts` and `email_verified` is `true`.
+ * - `hd` is `hostedDomain`.
+ *
+ * An ID token has no scopes and no roles. These tokens are rejected: opaque access tokens of Google, JWTs that a service
+ * account signed itself, tokens of Firebase and of the Identity-Aware Proxy, and ID tokens of a sign-in, which have a
+ * `nonce` or an `at_hash`.
+ *
+ * @example
+ * const verifier = google({
+ *   audience: 'https://orders.example.com',
+ *   serviceAccounts: 'billing@project.iam.gserviceaccount.com',
+ * })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('google', options, ['audience', 'serviceAccounts', 'hostedDomain'])
   const { serviceAccounts, hostedDomain } = read
   const isAnyone = serviceAccounts === undefined || serviceAccounts === null
   if (serviceAccounts === undefined && hostedDomain === undefined)
-    throw new TypeError('"serviceAccounts" or "hostedDomain" must be given; only null takes every account')
+    throw new TypeError(
+      '"serviceAccounts" or "hostedDomain" is required, such as "billing@project.iam.gserviceaccount.com". Pass serviceAccounts: null to allow every Google account',
+    )
   return preset<Claims>(read, {
     issuer: 'https://accounts.google.com',
     jwksUri: 'https://www.googleapis.com/oauth2/v3/certs',

@@ -1,4 +1,4 @@
-/** Verifiers for the tokens of well-known providers, exported as `@bearergate/core/presets`. */
+/** Exports verifiers for the tokens of well-known providers, as `@bearergate/core/presets`. */
 
 export { type Auth0Options, auth0 } from './auth0.ts'
 export { type CognitoOptions, cognito } from './cognito.ts'

@@ -1,4 +1,4 @@
-/** Access tokens of a realm of Keycloak. */
+/** Verifies access tokens of a Keycloak realm. */
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -9,24 +9,27 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The URL of Keycloak as its tokens have it, with the path before `/realms` if there is one: https in canonical form (http on loopback, by `allowHttp`, or with `keys` only). */
+  /** The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`, or with `keys` only). */
   url: string
   /** The name of the realm. */
   realm: string
-  /** One of these must stand in `aud`. It does where the realm has an audience mapper, or roles of that client, for it. */
+  /** The audience. `aud` must contain one of them: add an audience mapper to the realm, or roles of that client. */
   audience: string | readonly string[]
-  /** The clients whose roles count, besides those of the realm. Default: those named as the `audience`. */
+  /** The clients whose roles count, in addition to the roles of the realm. Default: the `audience`. */
   clientId?: string | readonly string[] | undefined
 }
 
 /**
  * Verifies the access tokens that a realm issues for an API.
  *
- * Checked beyond what `jwt` checks: `iss` is `URL/realms/REALM`; the signature is by a key of the realm's, at
- * `ISSUER/protocol/openid-connect/certs`; the claim `typ` is `Bearer`, or `DPoP` for a token that is bound to a key, as
- * that of no ID, refresh or logout token is. Roles are those of `realm_access` and, in `resource_access`, of `clientId`.
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is `URL/realms/REALM`.
+ * - The signature is made with a key of `ISSUER/protocol/openid-connect/certs`.
+ * - The claim `typ` is `Bearer`, or `DPoP` for a token that is bound to a key. ID, refresh and logout tokens have another.
+ *
+ * `identity.roles` contains the roles of `realm_access` and, from `resource_access`, those of `clientId`.
  * Not taken: tokens with a `nonce`, as Keycloak before 25 issues them where the client sent one.
- * @throws TypeError where an option is unknown, missing or impossible
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function keycloak<Claims = RawClaims>(
   options: KeycloakOptions<Claims>,
@@ -34,7 +37,7 @@ export function keycloak<Claims = RawClaims>(
   const read = readPreset('keycloak', options, ['url', 'realm', 'audience', 'clientId'])
   const audience = assertStrings('audience', read.audience)
   const clients = read.clientId === undefined ? audience : assertStrings('clientId', read.clientId)
-  // With "keys" nothing is fetched, and the scheme tells nothing.
+  // With "keys" nothing is fetched, so the scheme does not matter.
   const hosts = read.keys === undefined ? httpHosts(read.allowHttp) : { has: () => true }
   const issuer = `${baseUrl(read.url, hosts)}/realms/${realmName(read.realm)}`
   return preset(read, {
@@ -48,7 +51,10 @@ export function keycloak<Claims = RawClaims>(
 
 function baseUrl(url: unknown, hosts: HttpHosts): string {
   const base = parseIssuer('url', url, undefined, hosts)
-  if (/\/realms(?:\/|$)/.test(base)) throw new TypeError('"url" must end before "/realms"')
+  if (/\/realms(?:\/|$)/.test(base))
+    throw new TypeError(
+      '"url" must end before "/realms", such as "https://id.example.com": the realm has an option of its own',
+    )
   return base.replace(/\/$/, '')
 }
 

@@ -1,4 +1,4 @@
-/** Access tokens of the custom authorization servers of Okta. */
+/** Verifies access tokens of Okta's custom authorization servers. */
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
@@ -8,25 +8,30 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface OktaOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The domain of the organization, such as `acme.okta.com`, or its custom domain: the one at which clients ask for tokens. */
+  /** The domain at which clients get their tokens: the organization's, such as `acme.okta.com`, or its custom domain. */
   domain: string
-  /** The audience of the authorization server: one of these must stand in `aud`. */
+  /** The audience of the authorization server. With several, `aud` must contain one of them. */
   audience: string | readonly string[]
   /** The id of the custom authorization server. Default `default`. */
   authorizationServer?: string | undefined
-  /** The clients whose tokens are taken, compared with `cid`. Default: any to which the server issues. */
+  /** The ids of the clients whose tokens are accepted, compared with `cid`. Default: any client. */
   clientId?: string | readonly string[] | undefined
 }
 
 /**
  * Verifies the access tokens of a custom authorization server.
  *
- * Checked beyond what `jwt` checks: `iss` is `https://DOMAIN/oauth2/SERVER`; the signature is RS256, by a key of
- * `ISSUER/v1/keys`; `cid` names the client, as no ID token does, and one of `clientId` where that is given.
- * Roles are the `groups`, where the server is set up to say them.
- * Not taken: the tokens of the organization's own authorization server, whose `iss` is the domain: Okta issues them for
- * its own APIs, and nobody else is to read them.
- * @throws TypeError where an option is unknown, missing or impossible
+ * Checks these in addition to what `jwt` checks:
+ * - `iss` is `https://DOMAIN/oauth2/SERVER`.
+ * - The signature is RS256 with a key of `ISSUER/v1/keys`.
+ * - `cid` names the client, which ID tokens do not, and is one of `clientId` if that is given.
+ *
+ * `identity.roles` contains the `groups`, if the server adds that claim. Tokens of the organization's own authorization
+ * server, whose `iss` is the domain, are rejected: Okta issues them for its own APIs only.
+ *
+ * @example
+ * const gate = createGate({ verifier: okta({ domain: 'acme.okta.com', audience: 'api://orders' }) })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('okta', options, ['domain', 'audience', 'authorizationServer', 'clientId'])
@@ -39,7 +44,8 @@ export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVer
     read.authorizationServer === undefined
       ? 'default'
       : assertString('authorizationServer', read.authorizationServer)
-  if (!/^[\w-]+$/.test(server)) throw new TypeError('"authorizationServer" must be an id, no URL')
+  if (!/^[\w-]+$/.test(server))
+    throw new TypeError('"authorizationServer" must be an id such as "default", not a URL')
   const issuer = `https://${domain}/oauth2/${server}`
   return preset(read, {
     issuer,

@@ -1,4 +1,4 @@
-/** What the presets have in common: they decide who issues and what is required, the rest stays the user's to say. */
+/** Builds the verifier of a preset: the preset decides the issuer and the required claims, the user the rest. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
 import { isObject } from '../lib/json.ts'
@@ -16,10 +16,10 @@ import {
 } from '../verify/jwt/options.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
-/** What every preset takes besides its own options: what `jwt` takes, save what the preset decides. */
+/** The options that every preset accepts: those of `jwt`, except what the preset decides. */
 export interface PresetOptions<Claims = RawClaims>
   extends Omit<JwtSettings<Claims>, 'issuer' | 'algorithms' | 'profile'> {
-  /** The provider's key set itself: nothing is ever fetched. Default: it is fetched from where the provider has it. */
+  /** The key set of the provider (RFC 7517 §5). Nothing is fetched then. Default: it is fetched from the provider. */
   keys?: JsonWebKeySet | undefined
 }
 
@@ -30,7 +30,7 @@ interface Provider<Claims>
   extends Pick<JwtSettings<Claims>, 'issuer' | 'algorithms' | 'claims' | 'scopes' | 'roles'> {
   readonly jwksUri: string
   readonly audience: JwtOptions['audience']
-  /** What tells access tokens for us from other tokens of the issuer. */
+  /** The claims that distinguish access tokens for this API from other tokens of the issuer. */
   readonly requiredClaims: RequiredClaims
 }
 
@@ -39,12 +39,12 @@ const KNOWN = JWT_OPTIONS.filter((name) => !DECIDED.includes(name)) as readonly 
 const ASIDE: readonly string[] = ['keys', 'requiredClaims', 'cache', 'now']
 const PASSED = KNOWN.filter((name) => !ASIDE.includes(name))
 
-/** Reads the options of a preset: its own, and those that all presets have. */
+/** Reads the options of a preset: its own and the common ones. */
 export function readPreset<T extends object>(factory: string, options: T, names: readonly string[]): T {
   return readOptions(factory, options, [...names, ...KNOWN])
 }
 
-/** The verifier for the tokens of one issuer, or of several. */
+/** Creates the verifier for one provider, or for several issuers of one provider. */
 export function preset<Claims>(
   read: PresetOptions<Claims>,
   ...providers: readonly Provider<Claims>[]
@@ -68,16 +68,16 @@ function issuerOptions<Claims>(
   }
 }
 
-/** Those of the named options that were given. */
+/** Picks the named options that were given. */
 function given<T extends object, Name extends keyof T>(read: T, names: readonly Name[]): Pick<T, Name> {
   const there = names.filter((name) => read[name] !== undefined)
   return Object.fromEntries(there.map((name) => [name, read[name]])) as Pick<T, Name>
 }
 
-/** A preset's requirement cannot be replaced by a weaker one of the same name. */
+/** Merges the required claims. The user cannot replace a check of the preset by a weaker one. */
 function both(ours: RequiredClaims, theirs: ClaimsOptions['requiredClaims']): RequiredClaims {
   if (theirs === undefined) return ours
-  if (!isObject(theirs)) throw new TypeError('"requiredClaims" must be an object of claims')
+  if (!isObject(theirs)) throw new TypeError('"requiredClaims" must be an object, such as { tenant: "acme" }')
   const twice = Object.keys(theirs).find((name) => Object.hasOwn(ours, name))
   if (twice !== undefined)
     throw new TypeError(`"requiredClaims" must not have "${twice}", which the preset checks itself`)
@@ -86,15 +86,17 @@ function both(ours: RequiredClaims, theirs: ClaimsOptions['requiredClaims']): Re
 
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a-z\d-]{0,61}[a-z\d])$/i
 
-/** The check of an option that takes a domain name, and nothing of a URL besides; in lower case, as issuers write it. */
+/** Checks an option that is a domain name. Returns it in lower case, which issuers use. */
 export function domainName(name: string, value: unknown): string {
   const domain = assertString(name, value)
   if (!DOMAIN.test(domain))
-    throw new TypeError(`"${name}" must be a domain name without scheme, port and path`)
+    throw new TypeError(
+      `"${name}" must be a domain name without scheme, port and path, such as "acme.example.com"`,
+    )
   return domain.toLowerCase()
 }
 
-/** Whether a claim names something. */
+/** Whether a claim is a non-empty string. */
 export function isNamed(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }

@@ -1,4 +1,4 @@
-/** Tokens, token ids and subjects that were revoked here. Checked on every request, cache hits included. */
+/** Stores revoked tokens, token ids and subjects. Gates check them on every request, cache hits included. */
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
@@ -6,11 +6,12 @@ import { mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** What a store keeps: of a token the hash, and never its text. */
+/** A revocation. Of a token it contains the hash, never the text. */
 export type RevocationEntry =
   | { readonly tokenHash: string; readonly expiresAt?: Seconds | undefined }
   | RevokedName
 
+/** A revocation by token id (`jti`) or subject (`sub`). */
 export type RevokedName =
   | {
       readonly tokenId: string
@@ -20,19 +21,19 @@ export type RevokedName =
   | {
       readonly subject: string
       /**
-       * In seconds since the epoch: tokens with an earlier `iat` are rejected. Default of `gate.revoke`: now plus the
-       * `clockTolerance` of its verifier, because the clock of the issuer may be ahead; of the store: now plus 30. For as long, new
-       * tokens of the subject are rejected, too: give the exact time if it signs in again at once. Tokens without `iat` are
-       * rejected until the entry ends.
+       * Tokens with an earlier `iat` are rejected. In seconds since the epoch. `gate.revoke` defaults to now plus the
+       * `clockTolerance` of its verifier, because the issuer's clock may be ahead. The store itself defaults to now plus 30. Until
+       * then new tokens of the subject are rejected too, so give the exact time if it signs in again at once. Tokens without
+       * `iat` are rejected until the entry ends.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined
       readonly expiresAt?: Seconds | undefined
     }
 
-/** Keeps revocations. Give several gates the same store, and what one of them revokes is rejected by all. */
+/** Stores revocations. Gates that share a store reject what any of them revoked. */
 export interface RevocationStore {
-  /** Keeps an entry, which the gate has checked. From then on `isRevoked` counts it. */
+  /** Stores an entry that the gate has validated. It takes effect at once. If it throws, `gate.revoke` throws. */
   revoke(entry: RevocationEntry): void | PromiseLike<void>
   /**
    * Whether a token is revoked. Called on every request. If it throws or rejects, the answer is 503.
@@ -44,14 +45,14 @@ export interface RevocationStore {
   ): boolean | PromiseLike<boolean>
   /** Whether `isRevoked` needs the hash now. Hashing costs about a microsecond per request. */
   readonly needsHash: boolean
-  /** How many entries are kept. */
+  /** The number of entries. */
   readonly size: number
 }
 
 export interface MemoryRevocationsOptions {
-  /** How many entries are kept at most, 1 to 10,000,000. When it is full of entries that still count, `revoke` throws. Default 1,000,000. */
+  /** The largest number of entries, 1 to 10,000,000. If all of them are still in effect, `revoke` throws. Default 1,000,000. */
   max?: number | undefined
-  /** The longest time that any token lives, in seconds, 60 to 315,360,000. Entries without `expiresAt` end after it. Default 31,536,000 (a year). */
+  /** The longest lifetime of any token. Entries without `expiresAt` end after it. In seconds, 60 to 315,360,000. Default 31,536,000 (a year). */
   maxTokenLifetime?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
@@ -64,33 +65,33 @@ export interface MemoryRevocationsOptions {
  * const revocations = memoryRevocations()
  * const users = createGate({ issuer, audience: 'urn:users', revocations })
  * const orders = createGate({ issuer, audience: 'urn:orders', revocations })
- * await users.revoke({ subject: 'emma' }) // rejected by both
+ * await users.revoke({ subject: 'emma' }) // both gates reject the tokens of this subject
  * @throws TypeError if an option is unknown or impossible
  */
 export function memoryRevocations(options: MemoryRevocationsOptions = {}): RevocationStore {
   return new MemoryRevocations(options)
 }
 
-/** How far the clock of an issuer may be ahead, if the entry does not say. */
+/** How far the issuer's clock may be ahead if the entry has no `issuedBefore`. */
 const CLOCK_TOLERANCE: Seconds = 30
 /** How much longer than `exp` a verifier may accept a token: the largest clock tolerance. */
 const MAX_TOLERANCE: Seconds = 300
 const YEAR: Seconds = 31_536_000
-/** How many entries each new one checks for their end. Two remove expired entries faster than new ones come. */
+/** How many old entries are checked for each new one. With two, expired entries are removed faster than new ones are added. */
 const CHECKED_PER_ENTRY = 2
-/** How often all entries are checked if the store is full. */
+/** The shortest time between two checks of all entries, which happen only if the store is full. */
 const FULL_CHECK_EVERY: Seconds = 60
 
 interface Entry {
-  /** When the last token that it is about has expired, in seconds since the epoch. */
+  /** When the last token that it revokes has expired, in seconds since the epoch. */
   endsAt: Seconds
-  /** Of a subject: tokens issued before are rejected. */
+  /** For a subject: tokens issued earlier are rejected. In seconds since the epoch. */
   readonly before: Seconds
 }
 
 /**
- * An entry that has ended is removed when new ones come. Until then it still counts, which is harmless, since its tokens
- * have expired, and right if the wall clock was wrong. Only a token without `iat` needs to know the end.
+ * Removes ended entries when new ones are added. Until then an ended entry is still in effect. That is harmless, because its
+ * tokens have expired, and correct if the wall clock was wrong. Only tokens without `iat` depend on the end.
  */
 class MemoryRevocations implements RevocationStore {
   readonly #max: number
@@ -100,7 +101,7 @@ class MemoryRevocations implements RevocationStore {
   readonly #tokens = new Map<string, Entry>()
   readonly #tokenIds = new Map<string, Entry>()
   readonly #subjects = new Map<string, Entry>()
-  /** The same entries by their name alone, if they name an issuer: for identities whose issuer is not known. */
+  /** Entries that name an issuer, by name alone. Used for identities whose issuer is not known. */
   readonly #ofAnyIssuer = { tokenIds: new Map<string, Entry>(), subjects: new Map<string, Entry>() }
   #checkedAllAt = Number.NEGATIVE_INFINITY
 
@@ -170,7 +171,7 @@ class MemoryRevocations implements RevocationStore {
     })
   }
 
-  /** A session may expire later each time it is used. Its entry must not end before it does. */
+  /** Extends an entry, because a session may expire later each time it is used. */
   #prolong(entry: Entry, { kind, expiresAt }: Identity<unknown>): void {
     if (kind === 'jwt' || expiresAt === undefined) return
     const end = Math.min(expiresAt + MAX_TOLERANCE, this.#now() + this.#maxTokenLifetime)
@@ -178,8 +179,8 @@ class MemoryRevocations implements RevocationStore {
   }
 
   /**
-   * Returns the entries that are about an identity. If an authorization server was asked whose issuer is not known, an
-   * entry for any issuer counts: to accept a revoked token would be worse than to reject a good one.
+   * Returns the entries that match an identity. If introspection did not name the issuer, an entry for any issuer matches:
+   * accepting a revoked token would be worse than rejecting a good one.
    */
   #entriesOf(
     entries: Map<string, Entry>,
@@ -198,7 +199,7 @@ class MemoryRevocations implements RevocationStore {
   #add(entries: Map<string, Entry>, key: string, end: Seconds | undefined, before: Seconds = 0): void {
     const known = entries.get(key)
     const endsAt = end === undefined ? this.#now() + this.#maxTokenLifetime : end + MAX_TOLERANCE
-    // The copy of an entry needs no room of its own: the entry has it.
+    // A copy does not count towards `max`, because its entry does.
     const isCopy = entries === this.#ofAnyIssuer.tokenIds || entries === this.#ofAnyIssuer.subjects
     if (known === undefined && !isCopy) this.#makeRoom()
     entries.set(key, {
@@ -219,7 +220,7 @@ class MemoryRevocations implements RevocationStore {
         const [oldest] = entries
         if (oldest === undefined) break
         entries.delete(oldest[0])
-        // Behind all others, so that each has its turn.
+        // Moves it to the end, so that each entry is checked in turn.
         if (now < oldest[1].endsAt) entries.set(oldest[0], oldest[1])
       }
     if (this.size < this.#max) return
@@ -237,7 +238,7 @@ class MemoryRevocations implements RevocationStore {
   }
 }
 
-/** Any of the members that an entry or a revocation may have. */
+/** All members that an entry may have. */
 interface Flat {
   readonly tokenHash?: string | undefined
   readonly tokenId?: string | undefined

@@ -7,15 +7,10 @@ import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
-import { validateResult } from './checked.ts'
+import { checked, markBuiltIn } from './checked.ts'
 import { PresentedToken } from './presented.ts'
-import {
-  type Active,
-  type Inactive,
-  type TokenVerifier,
-  tokenVerifier,
-  type Verification,
-} from './verifier.ts'
+import type { Active, Inactive, Verification } from './verification.ts'
+import type { TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
 export interface CacheOptions {
@@ -34,11 +29,16 @@ export interface CacheOptions {
 interface Kept<V> {
   readonly verification: V
   /** When the entry expires, by the monotonic clock. In seconds. */
-  readonly until: number
+  readonly until: Seconds
+}
+
+interface KeptActive<I extends Identity<unknown>> extends Kept<Active<I>> {
+  /** When the token expires, by the wall clock. In seconds since the epoch. */
+  readonly expiresAt: Seconds | undefined
 }
 
 /**
- * Caches the results of a verifier, but never beyond the `expiresAt` of a result. Failures of the verifier are not cached.
+ * Caches the results of a verifier, but never beyond the `expiresAt` of a result or of its identity. Failures of the verifier are not cached.
  *
  * The key is the SHA-256 of the token. Identities are frozen, because requests share them. Concurrent requests with the same
  * token wait for one verification.
@@ -51,10 +51,10 @@ export function cached<I extends Identity<unknown> = Identity>(
   verifier: TokenVerifier<I>,
   options: CacheOptions,
 ): TokenVerifier<I> {
-  tokenVerifier('verifier', verifier)
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
   if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
-  return new Cache(verifier, cacheLimits(read), assertFunction('now', read.now, systemNow))
+  const now = assertFunction('now', read.now, systemNow)
+  return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
 
 export interface CacheLimits {
@@ -85,11 +85,11 @@ export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   return cacheLimits(read)
 }
 
-/** A verifier with a cache in front of it. */
+/** A verifier with a cache in front of it. The results of the verifier must be checked. */
 export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
   readonly #now: () => number
-  readonly #active: Lru<Kept<Active<I>>>
+  readonly #active: Lru<KeptActive<I>>
   readonly #inactive: Lru<Kept<Inactive>>
   readonly #inFlight = new InFlight<Verification<I>>(MAX_IN_FLIGHT)
 
@@ -129,7 +129,7 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     if (!isPromiseLike(result)) return this.#keep(key, result, began)
     const settle = (settled: Verification<I>) =>
       // After SHARED_FOR another verification may have begun and ended. This result may be the older one: do not cache it.
-      monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began) : validateResult(settled, this.#now)
+      monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began) : settled
     return this.#inFlight.add(key, Promise.resolve(result).then(settle))
   }
 
@@ -140,21 +140,25 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     return rejected !== undefined && monotonic() < rejected.until ? rejected.verification : undefined
   }
 
-  #isUsable({ verification, until }: Kept<Active<I>>): boolean {
-    const { expiresAt } = verification
+  #isUsable({ verification, until, expiresAt }: KeptActive<I>): boolean {
     if (until !== Number.POSITIVE_INFINITY && monotonic() >= until) return false
     if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
     return this.isStillValid(verification)
   }
 
-  #keep(key: string, given: Verification<I>, began: number): Verification<I> {
+  #keep(key: string, verification: Verification<I>, began: Seconds): Verification<I> {
     const { ttl, negativeTtl } = this.#limits
-    const verification = validateResult(given, this.#now)
     const kept = verification.active ? ttl : negativeTtl
     if (kept === 0) return verification
     const until = began + kept
-    if (verification.active) this.#active.set(key, { verification, until })
+    if (verification.active) this.#active.set(key, { verification, until, expiresAt: earlier(verification) })
     else this.#inactive.set(key, { verification, until })
     return verification
   }
+}
+
+/** The `expiresAt` of a result can include the clock tolerance of its verifier, and that of its identity does not. */
+function earlier({ expiresAt, identity }: Active<Identity<unknown>>): Seconds | undefined {
+  if (expiresAt === undefined || identity.expiresAt === undefined) return expiresAt
+  return Math.min(expiresAt, identity.expiresAt)
 }

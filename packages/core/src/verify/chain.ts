@@ -2,24 +2,13 @@
 
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
-import { describeProblem, isValidated } from './checked.ts'
+import { checked, markBuiltIn } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
-import { claimedTwice, ownership } from './ownership.ts'
+import { claimedTwice } from './ownership.ts'
 import { PresentedToken } from './presented.ts'
-import {
-  type Active,
-  allBackgroundWork,
-  type CanVerify,
-  type Inactive,
-  inactive,
-  isInactive,
-  largestTolerance,
-  type TokenVerifier,
-  tokenVerifier,
-  type Verification,
-} from './verifier.ts'
+import { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
+import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier } from './verifier.ts'
 
 /**
  * Verifies tokens with several verifiers. If one of them claims a token by its text, only that one verifies it: `jwt` claims
@@ -34,106 +23,111 @@ export function chain<Identities extends readonly [Identity<unknown>, ...Identit
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
 ): TokenVerifier<Identities[number]> {
   if (verifiers.length === 0) throw new TypeError('"chain" needs at least one verifier')
-  const members = verifiers.map((member) => tokenVerifier('chain', member))
-  const twice = claimedTwice(members)
+  const made = chainOf(verifiers)
+  const twice = claimedTwice(made.members)
   if (twice !== undefined)
     throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
-  return new Chain(members) as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
+  return made as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
 }
 
+type Member = TokenVerifier<Identity<unknown>>
 type Verified = Verification<Identity<unknown>>
 
-type Made = Readonly<Record<symbol, TokenVerifier<Identity<unknown>> | undefined>>
+/** A chain has no clock of its own. It uses that of its gate or of the cache around it. */
+function chainOf(verifiers: readonly Member[], now?: () => number): Chain {
+  const members = verifiers.map((member) => checked('chain', member, now))
+  return markBuiltIn(new Chain(members), (clock) => chainOf(verifiers, clock))
+}
 
 class Chain implements TokenVerifier<Identity<unknown>> {
-  readonly #members: readonly TokenVerifier<Identity<unknown>>[]
-  /** Each chain has its own, because chains can be nested. */
-  readonly #maker = Symbol('maker')
-  /** The member that returned a result, for results that can become invalid. */
-  readonly #makers = new WeakMap<object, TokenVerifier<Identity<unknown>>>()
+  readonly members: readonly Member[]
+  /** The member that returned a valid result. Each chain has its own, because chains can be nested. */
+  readonly #makers = new WeakMap<object, Member>()
 
-  constructor(members: readonly TokenVerifier<Identity<unknown>>[]) {
-    this.#members = members
-  }
-
-  canVerify(token: string, presented = new PresentedToken(token)): CanVerify | Promise<CanVerify> {
-    return this.#owns(0, false, presented)
-  }
-
-  /** @param isOpen whether one before `index` may know the token */
-  #owns(index: number, isOpen: boolean, presented: PresentedToken): CanVerify | Promise<CanVerify> {
-    const member = this.#members[index]
-    if (member === undefined) return isOpen ? undefined : false
-    return mapMaybe<CanVerify, CanVerify>(
-      ownership(member, presented),
-      (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, presented),
-    )
+  constructor(members: readonly Member[]) {
+    this.members = members
   }
 
   get clockTolerance(): Seconds | undefined {
-    return largestTolerance(this.#members)
+    return largestTolerance(this.members)
   }
 
   get issuers(): readonly string[] {
-    return [...new Set(this.#members.flatMap((member) => member.issuers ?? []))]
+    return [...new Set(this.members.flatMap((member) => member.issuers ?? []))]
   }
 
-  /** Returns only results of this chain. A member that is also used elsewhere may know tokens that another one claims here. */
-  getCached(hash: string): Active<Identity<unknown>> | undefined {
-    for (const member of this.#members) {
-      const known = recalled(member, hash)
-      if (known !== undefined && this.#makers.get(known) === member) return known
-    }
-    return undefined
+  get backgroundWork(): Promise<unknown> | undefined {
+    return allBackgroundWork(this.members)
   }
 
   verify(token: string, presented = new PresentedToken(token)): Verified | Promise<Verified> {
     return this.#choose(0, [], presented) as Verified | Promise<Verified>
   }
 
-  isStillValid(verification: Active<Identity<unknown>>): boolean {
-    const maker = this.#makers.get(verification) ?? (verification as unknown as Made)[this.#maker]
-    return maker?.isStillValid?.(verification) ?? true
+  /** Returns only results of this chain. A member that is also used elsewhere may know tokens that another one claims here. */
+  getCached(hash: string): Verified | undefined {
+    for (const member of this.members) {
+      const known = cachedResult(member, hash)
+      if (known !== undefined && this.#makers.get(known) === member) return known
+    }
+    return undefined
   }
 
-  get backgroundWork(): Promise<unknown> | undefined {
-    return allBackgroundWork(this.#members)
+  canVerify(token: string, presented = new PresentedToken(token)): CanVerify | Promise<CanVerify> {
+    return this.#owns(0, false, presented)
+  }
+
+  /** A result that did not come from this chain is not valid: no member could tell whether its key is still published. */
+  isStillValid(verification: Active<Identity<unknown>>): boolean {
+    const maker = this.#makers.get(verification)
+    return maker !== undefined && (maker.isStillValid?.(verification) ?? true)
   }
 
   async ready(): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.ready?.()))
+    await Promise.all(this.members.map((member) => member.ready?.()))
   }
 
   close(): void {
-    for (const member of this.#members) member.close?.()
+    for (const member of this.members) member.close?.()
   }
 
   describe(): object {
-    return { kind: 'chain', verifiers: this.#members.map((member) => member.describe?.() ?? {}) }
+    return { kind: 'chain', verifiers: this.members.map((member) => member.describe?.() ?? {}) }
+  }
+
+  /** @param isOpen whether one before `index` may know the token */
+  #owns(index: number, isOpen: boolean, presented: PresentedToken): CanVerify | Promise<CanVerify> {
+    const member = this.members[index]
+    if (member === undefined) return isOpen ? undefined : false
+    return mapMaybe<CanVerify, CanVerify>(
+      member.canVerify?.(presented.text, presented),
+      (answer) => answer === true || this.#owns(index + 1, isOpen || answer === undefined, presented),
+    )
   }
 
   /** @param others those before `index` that may know the token */
   #choose(
     index: number,
-    others: readonly TokenVerifier<Identity<unknown>>[],
+    others: readonly Member[],
     presented: PresentedToken,
   ): Verified | PromiseLike<Verified> {
-    const member = this.#members[index]
+    const member = this.members[index]
     if (member === undefined) {
       if (others.length > 0) return this.#askInTurn(others, presented)
       return isInactive(presented.jws)
         ? presented.jws
         : foreignIssuer(presented.unverifiedIssuer, this.issuers)
     }
-    return mapMaybe<CanVerify, Verified>(ownership(member, presented), (answer) =>
+    return mapMaybe<CanVerify, Verified>(member.canVerify?.(presented.text, presented), (answer) =>
       answer === true
         ? this.#ask(member, presented)
         : this.#choose(index + 1, answer === undefined ? [...others, member] : others, presented),
     )
   }
 
+  /** @param failure of a verifier before these. It counts only if no other verifier knows the token */
   #askInTurn(
-    [member, ...others]: readonly TokenVerifier<Identity<unknown>>[],
+    [member, ...others]: readonly Member[],
     presented: PresentedToken,
     failure?: { readonly cause: unknown },
   ): Verified | PromiseLike<Verified> {
@@ -141,51 +135,40 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       if (failure !== undefined) throw failure.cause
       return this.#unknown(presented)
     }
-    const judge = (verification: Verified) => {
-      const problem = isValidated(verification) ? undefined : describeProblem(verification)
-      if (problem !== undefined) return goOn(new UnavailableError(`A verifier of the chain gave ${problem}`))
-      if (verification.active || verification.reason !== 'unknown_token') return verification
-      return this.#askInTurn(others, presented, failure)
-    }
-    const goOn = (cause: unknown) => this.#askInTurn(others, presented, failure ?? { cause })
+    const settle = (verification: Verified) =>
+      verification.active || verification.reason !== 'unknown_token'
+        ? verification
+        : this.#askInTurn(others, presented, failure)
+    const fail = (cause: unknown) => this.#askInTurn(others, presented, failure ?? { cause })
     let answer: Verified | PromiseLike<Verified>
     try {
       answer = this.#ask(member, presented)
     } catch (cause) {
-      return goOn(cause)
+      return fail(cause)
     }
-    return isPromiseLike(answer) ? Promise.resolve(answer).then(judge, goOn) : judge(answer)
+    if (!isPromiseLike(answer)) return settle(answer)
+    // "canVerify" of the members decoded it. None of those that are asked in turn needs that while it waits.
+    presented.forgetDecoded()
+    return Promise.resolve(answer).then(settle, fail)
   }
 
-  /** Nobody knows it; of a JWT there is more to say to operators. */
+  /** Rejects a token that no verifier knows. For a JWT, operators see how its issuer differs from the known ones. */
   #unknown(presented: PresentedToken): Inactive {
     const iss = presented.unverifiedIssuer
     if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
     return inactive('unknown_token', () => foreignIssuer(iss, this.issuers).detail)
   }
 
-  #ask(
-    member: TokenVerifier<Identity<unknown>>,
-    presented: PresentedToken,
-  ): Verified | PromiseLike<Verified> {
+  #ask(member: Member, presented: PresentedToken): Verified | PromiseLike<Verified> {
     return mapMaybe<Verified, Verified>(member.verify(presented.text, presented), (verification) => {
-      if (member.isStillValid === undefined || !verification?.active) return verification
-      // One that is not checked yet is copied when it is: the copy keeps what it carries.
-      if (!isValidated(verification)) {
-        const { identity, expiresAt } = verification
-        return { ...verification, active: true, identity, expiresAt, [this.#maker]: member }
-      }
-      this.#makers.set(verification, member)
+      if (verification.active) this.#makers.set(verification, member)
       return verification
     })
   }
 }
 
 /** Returns the cached result of a member, or `undefined` if it has none or throws. */
-function recalled(
-  member: TokenVerifier<Identity<unknown>>,
-  hash: string,
-): Active<Identity<unknown>> | undefined {
+function cachedResult(member: Member, hash: string): Verified | undefined {
   try {
     return member.getCached?.(hash)
   } catch {

@@ -1,76 +1,136 @@
-/** Checks what a verifier returned, once, before a gate or a cache uses it. */
+/** Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them. */
 
-import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import { now as systemNow } from '../lib/clock.ts'
 import { getOwn, isObject } from '../lib/json.ts'
+import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import { type Identity, withSource, wrongMember } from '../model/identity.ts'
-import { REASONS } from '../model/rejection.ts'
+import { isKnownReason, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
-import { isNumericDate, type Seconds } from '../model/units.ts'
-import { inactive, isMade, type Verification } from './verification.ts'
+import { isNumericDate } from '../model/units.ts'
+import type { PresentedToken } from './presented.ts'
+import { type Active, activeUntil, type Inactive, type Verification } from './verification.ts'
+import type { CanVerify, TokenVerifier } from './verifier.ts'
+import { WrappingVerifier } from './wrapping.ts'
 
-/** When a result stops being valid, by the clock of the verifier that returned it. */
-interface Expiry {
-  readonly at: Seconds
-  now(): number
-}
+type AnyVerifier = TokenVerifier<Identity<unknown>>
 
-/** Results that need no further check except for their expiry: checked ones, and those of verifiers of this package. */
-const checked = new WeakMap<object, Expiry | undefined>()
+/** The verifiers of this package, and how to get each of them with another clock. */
+const builtIn = new WeakMap<object, (now: () => number) => object>()
 
 /**
- * Marks a result of a verifier of this package, whose identity is frozen, as valid.
- * @param now the clock of the verifier, in milliseconds since the epoch
- * @param tolerance how long after `expiresAt` the verifier accepts the token. In seconds
+ * Marks a verifier of this package, whose results need no check. Freezes it, because a method that is replaced later would
+ * not be checked either.
+ * @param withClock returns the verifier with another clock, if it checks the results of verifiers that have none
  */
-export function markValidated<V extends Verification<Identity<unknown>>>(
-  verification: V,
-  now: () => number = systemNow,
-  tolerance: Seconds = 0,
-): V {
-  const expiresAt = verification.active ? verification.expiresAt : undefined
-  checked.set(
-    Object.freeze(verification),
-    expiresAt === undefined ? undefined : { at: expiresAt + tolerance, now },
-  )
-  return verification
-}
-
-/** Whether a result needs no check. Then it is the same object wherever it is used. */
-export function isValidated(verification: object): boolean {
-  return checked.has(verification) || isMade(verification)
+export function markBuiltIn<V extends AnyVerifier>(verifier: V, withClock?: (now: () => number) => V): V {
+  builtIn.set(Object.freeze(verifier), withClock ?? (() => verifier))
+  return verifier
 }
 
 /**
- * Returns a result of a verifier, frozen, or `expired` if its `expiresAt` has passed.
+ * Reads an option that is a verifier. Wraps a verifier of the application, so that every result is checked once.
+ * @param now the clock for the `expiresAt` of results. In milliseconds since the epoch
+ * @throws TypeError if it has no method `verify`
+ */
+export function checked<I extends Identity<unknown>>(
+  name: string,
+  verifier: TokenVerifier<I>,
+  now: () => number = systemNow,
+): TokenVerifier<I> {
+  if (typeof verifier?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
+  const withClock = builtIn.get(verifier)
+  return withClock === undefined ? new CheckedVerifier(verifier, now) : (withClock(now) as typeof verifier)
+}
+
+/** A verifier of the application. It answers with valid results, or throws `UnavailableError`: then the answer is 503. */
+class CheckedVerifier<I extends Identity<unknown>> extends WrappingVerifier<I> {
+  readonly #now: () => number
+  /** The verifier's own object for each checked result. Its `isStillValid` may know only that one. */
+  readonly #given = new WeakMap<Active<I>, Active<I>>()
+
+  constructor(inner: TokenVerifier<I>, now: () => number) {
+    super(inner)
+    this.#now = now
+    // The gate computes the hash of each token for a verifier that has this method.
+    if (inner.getCached === undefined) Object.defineProperty(this, 'getCached', { value: undefined })
+  }
+
+  verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>> {
+    return mapMaybe<Verification<I>, Verification<I>>(this.inner.verify(token, presented), (given) =>
+      this.#check(given),
+    )
+  }
+
+  override getCached(hash: string): Verification<I> | undefined {
+    const given = this.inner.getCached?.(hash)
+    return given === undefined ? undefined : this.#check(given)
+  }
+
+  override canVerify(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify> {
+    return mapMaybe<unknown, CanVerify>(this.inner.canVerify?.(token, presented), (answer) => {
+      if (answer === undefined || typeof answer === 'boolean') return answer
+      throw new UnavailableError('"canVerify" returned neither true, false nor undefined')
+    })
+  }
+
+  override isStillValid(verification: Active<I>): boolean {
+    return super.isStillValid(this.#given.get(verification) ?? verification)
+  }
+
+  #check(given: Verification<I>): Verification<I> {
+    const verification = checkedResult(given, this.#now)
+    if (verification.active && this.inner.isStillValid !== undefined)
+      this.#given.set(verification, given as Active<I>)
+    return verification
+  }
+}
+
+/**
+ * Returns a frozen copy of a result, or `expired` if its `expiresAt` has passed. Reads each member that is checked once,
+ * because a getter can return a different value the second time. Members may be inherited, such as the getters of a class.
  * @throws UnavailableError if it is not a `Verification`: then nothing is known about the token
  */
-export function validateResult<I extends Identity<unknown>>(
+function checkedResult<I extends Identity<unknown>>(
   given: Verification<I>,
   now: () => number,
 ): Verification<I> {
-  const end = checked.get(given)
-  if (end !== undefined && secondsOf(end.now) >= end.at) return inactive('expired')
-  if (end !== undefined || isValidated(given)) return given
-  const problem = describeProblem(given)
-  if (problem !== undefined) throw new UnavailableError(`The verifier gave ${problem}`)
-  // Named members are copied by name, because they may be inherited, such as the getters of a class.
-  if (!given.active) return markValidated({ ...given, active: false, reason: given.reason })
-  const expiresAt = given.expiresAt ?? (getOwn(given.identity, 'expiresAt') as Seconds | undefined)
-  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return markValidated({ ...given, active: true, identity: withSource(given.identity), expiresAt }, now)
+  if (!isObject(given)) throw invalid('no verification')
+  const active: unknown = given.active
+  if (active === false) return rejectionOf(given as unknown as Rejection)
+  if (active !== true) {
+    ignoreRejection(given)
+    throw invalid('an "active" that is neither true nor false')
+  }
+  const result = given as unknown as Active<I>
+  const expiresAt: unknown = result.expiresAt
+  if (expiresAt !== undefined && !isNumericDate(expiresAt))
+    throw invalid('an "expiresAt" that is no date in seconds since the epoch')
+  const { identity } = result
+  if (!isObject(identity)) throw invalid('no identity')
+  const copy = withSource(identity)
+  const wrong = wrongMember(copy)
+  if (wrong !== undefined)
+    throw invalid(`an identity with a "${wrong}" that is missing, or of the wrong type`)
+  const end = expiresAt ?? (getOwn(copy, 'expiresAt') as Active['expiresAt'])
+  return activeUntil({ ...result, identity: copy, expiresAt: end }, now)
 }
 
-/** Describes what is wrong with a result. Returns `undefined` for a `Verification`. */
-export function describeProblem(given: unknown): string | undefined {
-  if (!isObject(given)) return 'no verification'
-  if (given.active === false)
-    return REASONS.includes(given.reason as never) ? undefined : 'a "reason" that is not in the list'
-  if (given.active !== true) return 'an "active" that is neither true nor false'
-  if (given.expiresAt !== undefined && !isNumericDate(given.expiresAt))
-    return 'an "expiresAt" that is no date in seconds since the epoch'
-  if (!isObject(given.identity)) return 'no identity'
-  const wrong = wrongMember(given.identity)
-  return wrong === undefined
-    ? undefined
-    : `an identity with a "${wrong}" that is missing, or of the wrong type`
+function rejectionOf(given: Rejection): Inactive {
+  const { reason, scopes, acrValues, maxAge } = given
+  if (!isKnownReason(reason)) throw invalid('a "reason" that is not in the list')
+  return Object.freeze({
+    active: false,
+    reason,
+    ...(scopes !== undefined && { scopes }),
+    ...(acrValues !== undefined && { acrValues }),
+    ...(maxAge !== undefined && { maxAge }),
+    /** May be expensive, and is read only if `onDecision` is set. */
+    get detail() {
+      return given.detail
+    },
+  })
+}
+
+function invalid(problem: string): UnavailableError {
+  return new UnavailableError(`The verifier returned ${problem}`)
 }

@@ -1,24 +1,12 @@
-/** Which verifier of a chain a token belongs to. */
+/** Finds two verifiers that claim the JWTs of one issuer, when a chain is created. */
 
 import { base64url } from 'jose'
-import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
+import { ignoreRejection } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/unavailable.ts'
 import { PresentedToken } from './presented.ts'
-import type { CanVerify, TokenVerifier } from './verifier.ts'
+import type { TokenVerifier } from './verifier.ts'
 
 type Member = TokenVerifier<Identity<unknown>>
-
-/**
- * Asks a verifier whether it handles a token.
- * @throws UnavailableError if it returns neither `true`, `false` nor `undefined`
- */
-export function ownership(member: Member, presented: PresentedToken): CanVerify | Promise<CanVerify> {
-  return mapMaybe(member.canVerify?.(presented.text, presented), (answer: unknown) => {
-    if (answer === undefined || typeof answer === 'boolean') return answer
-    throw new UnavailableError('"canVerify" returned neither true, false nor undefined')
-  })
-}
 
 /** Returns the first issuer whose JWTs two verifiers claim. */
 export function claimedTwice(members: readonly Member[]): string | undefined {
@@ -30,10 +18,10 @@ export function claimedTwice(members: readonly Member[]): string | undefined {
   })
 }
 
-/** Whether a verifier claims a token at once. Nobody sent this token, so errors and promises are ignored. */
+/** Whether a verifier claims a token, and says so synchronously. No client sent this token, so failures are ignored. */
 function isOwner(member: Member, token: string): boolean {
   try {
-    const answer = ownership(member, new PresentedToken(token))
+    const answer = member.canVerify?.(token, new PresentedToken(token))
     ignoreRejection(answer)
     return answer === true
   } catch {

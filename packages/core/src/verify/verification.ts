@@ -1,5 +1,6 @@
 /** The result of verifying a token (RFC 6750 §3.1, RFC 7662 §2.2). */
 
+import { secondsOf } from '../lib/clock.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
@@ -11,7 +12,10 @@ export type Verification<I extends Identity<unknown> = Identity> = Active<I> | I
 export interface Active<I extends Identity<unknown> = Identity> {
   readonly active: true
   readonly identity: I
-  /** When the result stops being valid. In seconds since the epoch. Default: the `expiresAt` of the identity. */
+  /**
+   * When the result stops being valid. In seconds since the epoch. A verifier that tolerates clock differences includes the
+   * tolerance. Default: the `expiresAt` of the identity.
+   */
   readonly expiresAt?: Seconds | undefined
 }
 
@@ -20,8 +24,20 @@ export interface Inactive extends Rejection {
   readonly active: false
 }
 
-/** Results of `inactive`. They need no check. */
-const made = new WeakSet<object>()
+/**
+ * Creates the result for a valid token, or `expired` if it has expired by now. A verification can take seconds, so a token
+ * can expire meanwhile.
+ * @param result its identity must be frozen
+ * @param now in milliseconds since the epoch
+ */
+export function activeUntil<R extends Omit<Active<Identity<unknown>>, 'active'>>(
+  result: R,
+  now: () => number,
+): Readonly<R & { active: true }> | Inactive {
+  const { expiresAt } = result
+  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
+  return Object.freeze({ ...result, active: true as const })
+}
 
 /**
  * Creates the result for a token that is not valid.
@@ -31,23 +47,15 @@ export function inactive(
   reason: Rejection['reason'],
   detail?: string | (() => string | undefined),
 ): Inactive {
-  const result: Inactive =
-    typeof detail === 'function'
-      ? {
-          active: false,
-          reason,
-          get detail() {
-            return detail()
-          },
-        }
-      : { active: false, reason, ...(detail !== undefined && { detail }) }
-  made.add(Object.freeze(result))
-  return result
-}
-
-/** Whether a result was created by `inactive`. */
-export function isMade(result: object): boolean {
-  return made.has(result)
+  if (typeof detail !== 'function')
+    return Object.freeze({ active: false, reason, ...(detail !== undefined && { detail }) })
+  return Object.freeze({
+    active: false,
+    reason,
+    get detail() {
+      return detail()
+    },
+  })
 }
 
 /** Whether a step of a verifier rejected the token, instead of returning its own result. */

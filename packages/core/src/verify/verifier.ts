@@ -29,9 +29,9 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>>
   /**
    * Returns the cached result for the SHA-256 of a token, if it is still valid. Must be synchronous. Called before the
-   * syntax of the token is checked, so return only results of verified tokens. Default: nothing is cached.
+   * syntax of the token is checked, so return only results of `verify`. Default: nothing is cached.
    */
-  getCached?(hash: string): Active<I> | undefined
+  getCached?(hash: string): Verification<I> | undefined
   /**
    * Called by `chain`. `true`: only this verifier may handle the token. `false`: it cannot. `undefined` (default): it may.
    * May return a promise. If it throws, the answer is 503.
@@ -84,17 +84,3 @@ export function allBackgroundWork(
   const all = verifiers.map(({ backgroundWork }) => backgroundWork).filter((work) => work !== undefined)
   return all.length === 0 ? undefined : Promise.allSettled(all)
 }
-
-/**
- * Checks an option that is a verifier.
- * @throws TypeError if it has no method `verify`
- */
-export function tokenVerifier<I extends Identity<unknown>>(
-  name: string,
-  value: TokenVerifier<I>,
-): TokenVerifier<I> {
-  if (typeof value?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
-  return value
-}
-
-export { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'

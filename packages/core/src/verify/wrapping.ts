@@ -3,7 +3,8 @@
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
-import type { Active, CanVerify, TokenVerifier, Verification } from './verifier.ts'
+import type { Active, Verification } from './verification.ts'
+import type { CanVerify, TokenVerifier } from './verifier.ts'
 
 /** Every member of a verifier, none of them optional. */
 type Complete<T> = { [Name in keyof Required<T>]: T[Name] }
@@ -34,7 +35,7 @@ export abstract class WrappingVerifier<I extends Identity<unknown>> implements C
     return this.inner.clockTolerance
   }
 
-  getCached(hash: string): Active<I> | undefined {
+  getCached(hash: string): Verification<I> | undefined {
     return this.inner.getCached?.(hash)
   }
 

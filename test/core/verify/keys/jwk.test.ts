@@ -2,7 +2,7 @@
 
 import { exportJWK, generateKeyPair } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { type Algorithm, DEFAULT_ALGORITHMS, importKey, verificationKey } from '#core/verify/keys/jwk.ts'
+import { type Algorithm, DEFAULT_ALGORITHMS, verificationKey } from '#core/verify/keys/jwk.ts'
 
 const publicJwk = async (alg: string) => exportJWK((await generateKeyPair(alg)).publicKey)
 const rsa = await publicJwk('RS256')
@@ -82,12 +82,6 @@ describe('verificationKey', () => {
     expect(judge({ ...p256, kty: 'OKP' })).toBe('it fits no allowed algorithm')
   })
 
-  it('C16 E08 does not import a point off its curve', async () => {
-    const key = verificationKey({ ...p256, x: p256.y, y: p256.x }, DEFAULT_ALGORITHMS, 'refuse-secrets')
-    if (typeof key === 'string') throw new Error(key)
-    await expect(importKey(key)).rejects.toThrow()
-  })
-
   it('C17 refuses a use other than sig, and key_ops without verify', () => {
     for (const use of ['enc', 7]) expect(judge({ ...rsa, use })).toBe('its "use" is not "sig"')
     for (const key_ops of [['encrypt'], ['sign'], 'verify', 7])
@@ -132,7 +126,7 @@ describe('verificationKey', () => {
     ['Ed25519', ed25519, ['x']],
   ] as const)(
     'FIELD06 reads a key for %s in either alphabet of base64, with padding or without',
-    async (_, jwk, members) => {
+    (_, jwk, members) => {
       const canonical = verificationKey(jwk, DEFAULT_ALGORITHMS, 'refuse-secrets')
       if (typeof canonical === 'string') throw new Error(canonical)
       const spellings: ((value: string) => string)[] = [
@@ -144,7 +138,6 @@ describe('verificationKey', () => {
         const spelled = Object.fromEntries(members.map((name) => [name, spell(String(jwk[name]))]))
         const key = verificationKey({ ...jwk, ...spelled }, DEFAULT_ALGORITHMS, 'refuse-secrets')
         expect(key).toEqual(canonical)
-        if (typeof key !== 'string') await importKey(key)
       }
     },
   )
@@ -174,6 +167,7 @@ describe('verificationKey', () => {
       ['key_ops', []],
       ['d', 'AQ'],
       ['kid', 7],
+      ['crv', 'P-256'],
     ] as const) {
       prototype[name] = value
       try {

@@ -1,4 +1,4 @@
-/** Authorizers of API Gateway: REST and HTTP, by policies and by simple responses. */
+/** Implements Lambda authorizers of API Gateway, for REST and HTTP APIs, with policies and simple responses. */
 
 import type { Gate } from '../../gate/gate.ts'
 import { assertOneOf, readOptions } from '../../lib/assert.ts'
@@ -9,19 +9,19 @@ import type { RequestLike } from '../../request/request.ts'
 import { lambdaBackground } from './background.ts'
 import { fromLambdaEvent, type LambdaEvent } from './event.ts'
 
-/** What is read of an authorizer's event besides. */
+/** The members of an authorizer's event that are read, in addition to those of `LambdaEvent`. */
 export interface LambdaAuthorizerEvent extends LambdaEvent {
   readonly type?: string
   readonly methodArn?: string
   readonly routeArn?: string | null
-  /** Of a TOKEN authorizer: the value of the field that it is set up to read. */
+  /** The value of the header field that a TOKEN authorizer reads. */
   readonly authorizationToken?: string
 }
 
-/** What an authorizer tells the integration behind it: texts only, for API Gateway takes no others. */
+/** The context that the integration receives. API Gateway accepts only strings. */
 export type LambdaAuthorizerContext = Record<string, string>
 
-/** The answer to a REST API. */
+/** An IAM policy: the answer to REST APIs and payload format 1.0. */
 export interface LambdaPolicy {
   principalId: string
   policyDocument: {
@@ -31,13 +31,13 @@ export interface LambdaPolicy {
   context: LambdaAuthorizerContext
 }
 
-/** The answer to an HTTP API with simple responses. */
+/** The answer to HTTP APIs with simple responses. */
 export interface LambdaSimpleResponse {
   isAuthorized: boolean
   context: LambdaAuthorizerContext
 }
 
-/** What an event is answered with: those of payload format 2.0 have a `routeArn` in place of a `methodArn`. */
+/** The answer to an event. Events of payload format 2.0 have a `routeArn` instead of a `methodArn`. */
 export type LambdaAuthorization<E> = E extends { methodArn: string }
   ? LambdaPolicy
   : E extends { routeArn: string }
@@ -46,24 +46,27 @@ export type LambdaAuthorization<E> = E extends { methodArn: string }
 
 export interface LambdaAuthorizerOptions {
   /**
-   * What is answered: an IAM `policy`, for REST APIs and payload format 1.0, or the `simple` response of HTTP APIs. Default:
-   * `simple` for payload format 2.0, `policy` otherwise.
+   * The form of the answer: an IAM `policy` for REST APIs and payload format 1.0, or the `simple` response of HTTP APIs.
+   * Default: `simple` for payload format 2.0, otherwise `policy`.
    */
   response?: 'policy' | 'simple' | undefined
   /**
-   * What a policy allows: the `method` that was asked for, the default, or the whole `stage` of the API. API Gateway keeps a
-   * policy for a token: with `method`, turn that off (a TTL of 0), or name the method among the identity sources.
+   * What a policy allows: the requested `method` and path, or the whole `stage` of the API. Default `method`. API Gateway
+   * caches a policy by token, so with `method` set the cache TTL to 0, or add the method and path to the identity sources.
    */
   policyScope?: 'method' | 'stage' | undefined
 }
 
 /**
- * An authorizer of API Gateway. It can say less than an answer of one's own: 401 without a challenge (REST: by the error
- * `Unauthorized`), 403, and 500 where nobody could tell. Where you can, put `lambda(gate, …)` into the function itself.
+ * Creates an authorizer of API Gateway. Prefer `lambda(gate, …)` in the function itself if you can, because an authorizer
+ * cannot send every answer: 401 has no challenge, and 503 becomes 500.
  *
- * The context has `subject`, `issuer`, `clientId`, `tokenId`, `expiresAt`, `scopes`, separated by spaces, and `roles` and `claims`
- * as JSON.
- * @throws TypeError where an option is unknown or impossible
+ * The context contains `subject`, `issuer`, `clientId`, `tokenId`, `expiresAt`, `scopes` (separated by spaces), and `roles`
+ * and `claims` as JSON.
+ *
+ * @example
+ * export const handler = lambdaAuthorizer(gate, { response: 'simple' })
+ * @throws TypeError if an option is unknown or impossible
  */
 export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   gate: Gate<I>,
@@ -91,7 +94,7 @@ export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
     const decision = await gate.authenticate(authorizerRequest(event), background)
     await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
-    // API Gateway caches the answer for the token, which neither a preflight nor an anonymous request has had checked.
+    // API Gateway caches the answer by token. Preflights and anonymous requests have no checked token.
     const isUnchecked = decision.ok && decision.identity === undefined && event?.type === 'TOKEN'
     if (isUnchecked) throw new Error('Unauthorized')
     const isSimple = (response ?? (event?.version === '2.0' ? 'simple' : 'policy')) === 'simple'
@@ -103,11 +106,11 @@ export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   }
 }
 
-/** What is asked of a request besides its token. */
+/** The header fields that a gate reads in addition to the token. */
 const OTHER_FIELDS =
   /^(?:cookie|content-type|origin|access-control-.*|forwarded|via|x-forwarded-.*|x-real-ip)$/
 
-/** A TOKEN authorizer is told the value of one field, and nothing else of the request. */
+/** Reads the request of an authorizer's event. A TOKEN authorizer receives only the value of one field. */
 function authorizerRequest(event: LambdaAuthorizerEvent): RequestLike {
   if (event?.type !== 'TOKEN') return fromLambdaEvent(event)
   return {
@@ -132,21 +135,21 @@ function policyOf<I extends Identity<unknown> | undefined>(
   }
 }
 
-/** `arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH` */
+/** Returns the ARN that a policy covers. Its form is `arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH`. */
 function resourceOf(event: LambdaAuthorizerEvent, allow: 'method' | 'stage'): string | undefined {
   const arn: unknown = event?.methodArn ?? event?.routeArn
   if (typeof arn !== 'string' || arn === '') return undefined
   return allow === 'method' ? literal(arn) : `${arn.split('/').slice(0, 2).join('/')}/*`
 }
 
-/** The path is what a client sent: none of it is a pattern or a variable of IAM. */
+/** Escapes the path of an ARN. The client chose it, so it must not act as a pattern or a variable of IAM. */
 function literal(arn: string): string {
   const [api = '', stage = '', method = '', ...path] = arn.split('/')
   const escaped = path.map((part) => part.replaceAll(/[*?]|\$(?=\{)/g, (character) => `\${${character}}`))
   return [api, stage, method, ...escaped].join('/')
 }
 
-/** Nothing, where it is nothing that JSON can say. */
+/** Returns `undefined` if the value cannot be written as JSON. */
 function jsonOf(value: unknown): string | undefined {
   try {
     return JSON.stringify(value)

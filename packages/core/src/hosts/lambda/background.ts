@@ -1,15 +1,15 @@
-/** What goes on in the background of a function. */
+/** Finishes the background work of a Lambda function before it answers. */
 
-import type { Background } from '../../gate/protect.ts'
+import type { Background } from '../../gate/keep-alive.ts'
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 
-/** How long an answer waits at most for what goes on in the background, in seconds. */
+/** How long an answer waits for background work, in seconds. */
 const MAX_WAIT = 1
-/** For how long it does not wait again where that was not enough, in seconds. */
+/** How long answers do not wait after that was not enough, in seconds. */
 const IMPATIENT_FOR = 30
 
-/** A function stands still once it has answered: what goes on in the background goes on beside the handler, or hardly at all. */
+/** Collects background work. Lambda freezes the process after the response, so the work must finish before it. */
 export function lambdaBackground() {
   let waitsFrom = 0
   return (): Background & { settled(): Promise<void> } => {

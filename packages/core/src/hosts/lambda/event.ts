@@ -1,10 +1,10 @@
-/** Events of AWS Lambda as requests: what API Gateway (REST and HTTP), load balancers and function URLs send. */
+/** Reads Lambda events of API Gateway (REST and HTTP), load balancers and function URLs as requests. */
 
 import { getOwn, isObject } from '../../lib/json.ts'
 import { FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from '../../request/form.ts'
 import type { RequestLike } from '../../request/request.ts'
 
-/** What is read of an event: payload formats 1.0 and 2.0 of API Gateway, events of load balancers and of function URLs. */
+/** The members of an event that are read: payload formats 1.0 and 2.0 of API Gateway, load balancers and function URLs. */
 export interface LambdaEvent {
   readonly version?: string | undefined
   readonly headers?: Fields | null | undefined
@@ -18,14 +18,19 @@ export interface LambdaEvent {
   readonly cookies?: readonly string[] | undefined
   readonly body?: string | null | undefined
   readonly isBase64Encoded?: boolean | undefined
-  /** Each kind of event has another one. */
+  /** Differs by kind of event. */
   readonly requestContext?: unknown
 }
 
 export type Fields = Readonly<Record<string, string | undefined>>
 type Lists = Readonly<Record<string, string[] | undefined>>
 
-/** The view of an event, for `gate.authenticate`. Whatever is no event has no credentials. */
+/**
+ * Converts an event for `gate.authenticate`. A value that is not an event has no credentials.
+ *
+ * @example
+ * const decision = await gate.authenticate(fromLambdaEvent(event))
+ */
 export function fromLambdaEvent(event: LambdaEvent): RequestLike {
   return new LambdaRequestLike(isObject(event as unknown) ? event : {})
 }
@@ -37,7 +42,7 @@ class LambdaRequestLike implements RequestLike {
     this.#event = event
   }
 
-  /** API Gateway keeps the case in which a REST client sent a name, so that one name may be there in several. */
+  /** Returns all lines of a field. REST APIs keep the case of names, so one field may appear in several spellings. */
   header(name: string): string | readonly string[] | undefined {
     const { multiValueHeaders, headers, cookies } = this.#event
     // Some emulators send an empty array if there are no cookies.
@@ -64,7 +69,7 @@ class LambdaRequestLike implements RequestLike {
     return query === '' ? path : `${path}?${query}`
   }
 
-  /** API Gateway and function URLs take nothing but https; a load balancer says itself what it took. */
+  /** API Gateway and function URLs accept only https. A load balancer states the scheme in `X-Forwarded-Proto`. */
   get secure(): boolean {
     return !isOfBalancer(this.#event) || this.header('x-forwarded-proto') === 'https'
   }
@@ -85,7 +90,7 @@ class LambdaRequestLike implements RequestLike {
     return new URLSearchParams(new TextDecoder().decode(bytes))
   }
 
-  /** A load balancer gives the query as it came, API Gateway (REST) decoded. */
+  /** Builds the query string. A load balancer passes it encoded, REST APIs pass it decoded. */
   #query(): string {
     const { multiValueQueryStringParameters: lists, queryStringParameters: single } = this.#event
     const pairs = Object.entries(lists ?? single ?? {}).flatMap(([name, value]) =>
@@ -96,7 +101,7 @@ class LambdaRequestLike implements RequestLike {
   }
 }
 
-/** The values of all members that are called so, in any case; what is no text among them is seen as well, and refused. */
+/** Returns the values of all members with this name, in any case. Values that are not strings are kept, so that they are rejected. */
 function valuesOf(fields: Fields | Lists | null | undefined, name: string): readonly unknown[] {
   if (!isObject(fields as unknown)) return []
   return Object.entries(fields as Fields | Lists)
@@ -104,7 +109,7 @@ function valuesOf(fields: Fields | Lists | null | undefined, name: string): read
     .flatMap(([, value]): unknown => value)
 }
 
-/** HTTP APIs put the name of a stage before the path that was asked for. */
+/** Removes the stage, which HTTP APIs put before the path. */
 function withoutStage(rawPath: string, stage: unknown): string {
   if (typeof stage !== 'string' || stage === '$default' || !`${rawPath}/`.startsWith(`/${stage}/`))
     return rawPath

@@ -1,4 +1,4 @@
-/** AWS Lambda: events of API Gateway (REST and HTTP), load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
+/** Wraps Lambda handlers behind API Gateway (REST and HTTP), load balancers and function URLs. */
 
 import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
 import type { MetadataResponse } from '../../answer/metadata.ts'
@@ -10,23 +10,23 @@ import type { Identity } from '../../model/identity.ts'
 import { lambdaBackground } from './background.ts'
 import { type Fields, fromLambdaEvent, isOfBalancer, type LambdaEvent } from './event.ts'
 
-/** An answer that every kind of event takes. */
+/** A result that is valid for every kind of event. */
 export interface LambdaResult {
   readonly statusCode: number
   readonly headers: Record<string, string>
-  /** Where a load balancer sends fields of several values, it takes no others. */
+  /** Set for load balancers with multi-value headers, which ignore `headers`. */
   readonly multiValueHeaders?: Record<string, string[]>
   readonly body: string
   readonly isBase64Encoded: false
 }
 
 /**
- * A handler that answers for itself where the event may not pass, and calls yours where it may. What the runtime passes
- * besides the event is passed on.
+ * Wraps a Lambda handler. It answers events that are not allowed, and calls your handler for the others with the event, the
+ * identity, and the further arguments of the runtime.
  *
  * @example
  * export const handler = lambda(gate, async (event: APIGatewayProxyEventV2, identity) => ({ hello: identity.subject }))
- * @throws TypeError where there is no handler
+ * @throws TypeError if the gate or the handler is missing
  */
 export function lambda<
   I extends Identity<unknown> | undefined,
@@ -57,7 +57,7 @@ export function lambda<
   }
 }
 
-/** A CORS middleware that answers nothing leaves the answer to a preflight to the gate. */
+/** Answers an event that is not allowed. If the CORS middleware returns nothing for a preflight, the gate answers it. */
 async function refusalOf<Result>(
   event: LambdaEvent,
   decision: Denied | Preflight,
@@ -75,7 +75,7 @@ function resultOf(event: LambdaEvent, status: number, headers: Fields, body: str
   return { statusCode: status, headers: all, ...listed(event, all), body, isBase64Encoded: false }
 }
 
-/** A load balancer that sends lists of values reads lists only. */
+/** Adds the headers as lists, for a load balancer that sends lists: it reads only those. */
 function listed(
   event: LambdaEvent,
   headers: Record<string, string>,
@@ -86,7 +86,7 @@ function listed(
   }
 }
 
-/** What a handler gave, with fields that must be there. Payload format 2.0 takes a body alone, which is 200 and JSON then. */
+/** Adds required headers to a handler's result. In payload format 2.0 the result may be the body alone: 200 and JSON. */
 function withFields<Result>(event: LambdaEvent, result: Result, fields: Fields): Result | LambdaResult {
   const given: unknown = result
   if (!isObject(given) || !('statusCode' in given)) {

@@ -1,4 +1,4 @@
-/** AWS Lambda: handlers behind API Gateway, load balancers and function URLs, and authorizers. `@bearergate/core/lambda`. */
+/** Exports handlers and authorizers for AWS Lambda, as `@bearergate/core/lambda`. */
 
 export {
   type LambdaAuthorization,

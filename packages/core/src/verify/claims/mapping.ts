@@ -4,9 +4,9 @@ import { assertFunction } from '../../lib/assert.ts'
 import { frozen, frozenJson } from '../../lib/freeze.ts'
 import { getOwn, isStrings } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike } from '../../lib/promise.ts'
-import { createIdentity, type Identity } from '../../model/identity.ts'
+import { createWholeIdentity, type Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
-import { type Inactive, isInactive } from '../verifier.ts'
+import { type Inactive, isInactive } from '../verification.ts'
 import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
 import { audienceOf, dateOf, listOf, member, namesOf, type RawClaims, stringOf } from './values.ts'
@@ -61,7 +61,7 @@ export function claimsReader<Claims = RawClaims>(
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
-    return createIdentity<Claims>(kind, {
+    return createWholeIdentity<Claims>(kind, {
       subject: stringOf(raw, 'sub'),
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),

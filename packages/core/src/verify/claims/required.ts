@@ -3,7 +3,7 @@
 import { isObject } from '../../lib/json.ts'
 import { ignoreRejection } from '../../lib/promise.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
-import { type Inactive, inactive } from '../verifier.ts'
+import { type Inactive, inactive } from '../verification.ts'
 import type { RawClaims } from './values.ts'
 
 type ClaimValue = string | number | boolean

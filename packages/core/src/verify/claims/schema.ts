@@ -3,7 +3,7 @@
 import { isObject } from '../../lib/json.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
-import { type Inactive, inactive } from '../verifier.ts'
+import { type Inactive, inactive } from '../verification.ts'
 
 /** The part of a Standard Schema (version 1) that is used. See https://standardschema.dev. */
 export interface StandardSchema<Output> {

@@ -1,4 +1,4 @@
-/** How we prove to an authorization server who asks it (RFC 6749 §2.3, RFC 7523 §2.2). */
+/** Authenticates this API to an authorization server (RFC 6749 §2.3, RFC 7523 §2.2). */
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { assertFunction, assertString, readOptions } from '../../lib/assert.ts'
@@ -6,19 +6,23 @@ import { now as systemNow } from '../../lib/clock.ts'
 import { uriText } from '../../lib/url.ts'
 import { ALGORITHMS } from '../keys/jwk.ts'
 
-/** A request to an authorization server, before it is sent. */
+/** A request to an authorization server that is about to be sent. */
 export interface ClientRequest {
   readonly url: string
   readonly headers: Headers
   readonly body: URLSearchParams
 }
 
-/** Adds to a request what proves who sends it. What it throws is answered 503. */
+/** Adds the credentials of this API to a request. If it throws or rejects, the answer is 503. */
 export type ClientAuthentication = (request: ClientRequest) => void | Promise<void>
 
+/** How a client secret is sent: in the `Authorization` header, or in the form (RFC 6749 §2.3.1). */
 export type SecretMethod = 'client_secret_basic' | 'client_secret_post'
 
-/** @throws TypeError where the secret, or what stands in its place, is missing or impossible */
+/**
+ * Creates the function that adds the configured credentials to a request.
+ * @throws TypeError if an option is missing or invalid
+ */
 export function clientAuthentication(options: {
   clientId?: string | undefined
   clientSecret?: string | undefined
@@ -27,7 +31,9 @@ export function clientAuthentication(options: {
   const { clientId, clientSecret, authenticate } = options
   if (typeof authenticate === 'function') {
     if (clientId !== undefined || clientSecret !== undefined)
-      throw new TypeError('"clientId", "clientSecret" and a function as "authenticate" exclude each other')
+      throw new TypeError(
+        '"clientId" and "clientSecret" cannot be combined with a function as "authenticate"',
+      )
     return assertFunction('authenticate', authenticate, authenticate)
   }
   const id = assertString('clientId', clientId)
@@ -39,41 +45,41 @@ export function clientAuthentication(options: {
     }
   if (authenticate !== undefined && authenticate !== 'client_secret_basic')
     throw new TypeError('"authenticate" must be "client_secret_basic", "client_secret_post" or a function')
-  const credentials = `Basic ${base64(`${formEncoded(id)}:${formEncoded(secret)}`)}`
+  const credentials = `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`
   return ({ headers }) => headers.set('authorization', credentials)
 }
 
-/** RFC 6749 §2.3.1 and appendix B: as in a form. */
+/** Encodes a value as in a form (RFC 6749 §2.3.1, appendix B). */
 function formEncoded(value: string): string {
   return new URLSearchParams([['', value]]).toString().slice(1)
 }
 
-/** Of a text of ASCII. */
-function base64(value: string): string {
-  return btoa(value)
-}
-
 export interface PrivateKeyJwtOptions {
+  /** The client id of this API at the authorization server. */
   clientId: string
-  /** As a JWK, or imported already. */
+  /** A private JWK, or an imported key. */
   privateKey: JWK | CryptoKey
-  /** Default: the `alg` of the JWK. A CryptoKey has none that tells: name it. */
+  /** The signature algorithm, such as `ES256`. Default: the `alg` of the JWK. Required for a `CryptoKey`. */
   algorithm?: string | undefined
-  /** Which of the client's registered keys it is. Default: the `kid` of the JWK, if it has one. */
+  /** The key id under which the key is registered at the server. Default: the `kid` of the JWK, if it has one. */
   keyId?: string | undefined
-  /** The audience of the assertion, any URI or name. Default: the URL of the endpoint (RFC 7523 §3). Many servers want their issuer. */
+  /** The audience of the assertion, any URI or name. Default: the URL of the endpoint (RFC 7523 §3). Many servers require their issuer. */
   audience?: string | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
+/** How long an assertion is valid. In seconds. */
 const LIFETIME = 60
 const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /**
- * Authenticates by an assertion that a private key signs, a new one for each request: `private_key_jwt` (OpenID Connect
- * Core §9, RFC 7523 §2.2).
- * @throws TypeError where an option is unknown, missing or impossible
+ * Authenticates this API by `private_key_jwt`: each request contains a new assertion, signed with a private key (OpenID
+ * Connect Core §9, RFC 7523 §2.2).
+ *
+ * @example
+ * introspection({ issuer, audience, authenticate: privateKeyJwt({ clientId: 'api', privateKey: jwk }) })
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthentication {
   const read = readOptions('privateKeyJwt', options, [

@@ -1,4 +1,4 @@
-/** Remembers which tokens were active when they were last introspected, by their hashes. No caller can evict the tokens of others. */
+/** Remembers the hashes of tokens that were active at their last introspection. No caller can evict the tokens of others. */
 
 /**
  * If there is no room for one more token, the caller with the most tokens loses its oldest one. Of several callers with

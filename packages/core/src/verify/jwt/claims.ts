@@ -3,7 +3,7 @@
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, type RawClaims } from '../claims/values.ts'
-import { type Inactive, inactive } from '../verifier.ts'
+import { type Inactive, inactive } from '../verification.ts'
 import { mediaType } from './jws.ts'
 
 export type Profile = 'generic' | 'rfc9068'
@@ -40,7 +40,7 @@ export function checkType(header: RawClaims, claims: RawClaims, profile: Profile
  * §3.3.2.11), logout tokens and security events (RFC 8417 §2.2), introspection answers (RFC 9701 §5), verifiable
  * credentials and presentations, SD-JWTs (RFC 9901 §4.1), and DPoP proofs (RFC 9449 §4.2), which have all of theirs.
  */
-const MARKS: readonly (readonly string[])[] = [
+export const MARKS: readonly (readonly string[])[] = [
   ['nonce'],
   ['at_hash'],
   ['c_hash'],
@@ -54,7 +54,10 @@ const MARKS: readonly (readonly string[])[] = [
   ['htm', 'htu'],
 ]
 
-/** How issuers say in `typ` (Keycloak) or `token_use` (Cognito, Hydra) that a token is an access token, and that it is not. */
+/**
+ * How issuers say in `typ` (Keycloak), `token_use` (Cognito, Hydra) or `token_type` of an introspection response that a token
+ * is an access token, and that it is not.
+ */
 const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+jwt)$/i
 const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
 
@@ -84,7 +87,7 @@ export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Second
   )
 }
 
-/** What an introspection response must say beyond `active`: what it does not say, its server has checked (RFC 7662 §2.2, §4). */
+/** Checks an introspection response beyond `active`. The server has checked what the response does not contain (RFC 7662 §2.2, §4). */
 export function checkIntrospected(
   claims: RawClaims,
   policy: Pick<ClaimsPolicy, 'audience' | 'clockTolerance'> & { readonly issuer: string | undefined },
@@ -100,12 +103,12 @@ export function checkIntrospected(
   )
 }
 
+/** Checks `token_type` (RFC 7662 §2.2). Some servers say `access_token` instead of the type of RFC 6749 §7.1, such as `Bearer`. */
 function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = getOwn(claims, 'token_type')
-  const name = typeof type === 'string' ? type.toLowerCase() : type
-  if (name !== undefined && name !== 'bearer' && name !== 'dpop')
+  if (type !== undefined && !(typeof type === 'string' && ACCESS_USE.test(type)))
     return inactive('not_an_access_token', 'token_type')
-  if (name === 'dpop' && !Object.hasOwn(claims, 'cnf'))
+  if (type?.toLowerCase() === 'dpop' && !Object.hasOwn(claims, 'cnf'))
     return inactive('not_an_access_token', 'token_type without cnf')
   return checkKind(claims)
 }
@@ -160,7 +163,7 @@ function nearMiss(actual: string, expected: string): string | undefined {
   return undefined
 }
 
-/** How many entries of `aud` are looked at. An issuer that puts more into a token would make each check cost more than it should. */
+/** The number of entries of `aud` that are compared, so that a token is cheap to reject before its signature is checked. */
 const MAX_AUDIENCES = 16
 
 function checkAudience(
@@ -172,11 +175,15 @@ function checkAudience(
     return inactive('invalid_claim', 'aud')
   if (audience === null) return undefined
   if (aud === undefined) return inactive('missing_claim', 'aud')
-  const named = audienceOf(aud).slice(0, MAX_AUDIENCES)
+  const all = audienceOf(aud)
+  const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
   return inactive('audience_mismatch', () => {
     const near = nearestMiss(named, audience)
-    return near && `aud ${near}`
+    if (near !== undefined) return `aud ${near}`
+    return all.length > MAX_AUDIENCES
+      ? `aud has ${all.length} entries, and only the first ${MAX_AUDIENCES} are compared`
+      : undefined
   })
 }
 

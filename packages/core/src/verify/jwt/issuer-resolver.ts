@@ -1,9 +1,7 @@
-/** Issuers that a function knows, such as tenants: bounded in number, asked for again in time, kept once a token proved them. */
+/** Asks a function for the options of issuers, such as tenants: once in `ttl`, with a deadline, and proven tenants first. */
 
 import { raceAbort } from '../../lib/abort.ts'
-import { readOptions } from '../../lib/assert.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
-import { frozen } from '../../lib/freeze.ts'
 import { isObject } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
@@ -12,18 +10,21 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
-import { TokenBucket } from '../../net/token-bucket.ts'
+import type { TokenBucket } from '../../net/token-bucket.ts'
 import type { RawClaims } from '../claims/values.ts'
-import type { KeySet } from '../keys/jwks.ts'
+import { IssuerBudget } from './issuer-budget.ts'
+import type { Found, IssuerSource } from './issuer-source.ts'
 import { JwtVerifier } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, keySetOf } from './options.ts'
+import { type IssuerOptions, keySetOf } from './options.ts'
+import { copyOptions, haveSameKeys, isSame } from './resolved-options.ts'
+import { type Tenant, TenantCache } from './tenant-cache.ts'
 
 /**
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another
  * issuer, the answer is 503.
  *
- * The issuer is the `iss` of a token that is not verified yet, so anybody can have the function called with any issuer. It
- * is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
+ * The issuer is the `iss` of a token that is not verified yet, so any client can have the function called with any issuer.
+ * It is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
  * RFC 3986 does not allow, and a host that `new URL` reads the same. Tokens with any other `iss` are answered 401 without
  * a call.
  *
@@ -34,42 +35,34 @@ export type IssuerResolver<Claims = RawClaims> = (
   issuer: string,
 ) => IssuerOptions<Claims> | undefined | Promise<IssuerOptions<Claims> | undefined>
 
-interface Tenant<Claims> {
-  /** A copy: what is changed in place later is a change. */
-  readonly options: IssuerOptions<Claims>
-  readonly keys: KeySet
-  readonly verifier: JwtVerifier<Claims>
-  readonly askedAt: Seconds
-  /** The allowance that its key set was taken from. The first verified token pays it back. */
-  readonly paidBy: TokenBucket | undefined
-}
-
-type Found<Claims> = JwtVerifier<Claims> | undefined
-
-/** How long it is believed that an issuer is none, in seconds, and of how many issuers. */
-const UNKNOWN_FOR = 5
+/** How long an issuer that is not trusted is rejected without a call of the resolver, if `ttl` is not shorter. */
+const UNKNOWN_FOR: Seconds = 5
+/** How many such issuers are remembered. */
 const MAX_UNKNOWN = 1_000
-/** How many calls of the resolver run at once, and how many more may wait. Proven tenants go first. */
+/** How many calls of the resolver run at once. Proven tenants go first. */
 const CONCURRENCY = 64
+/** How many more calls may wait. */
 const QUEUE = 1_000
 /** The deadline of one call of the resolver, its wait included. */
 const DEADLINE: Seconds = 10
+/** How many calls of the resolver other requests can share. */
 const MAX_SHARED = 20_000
-const MINUTE: Seconds = 60
-/** The part of `max` that is kept for issuers that come again, after how many seconds, and how many of them are remembered. */
-const RETURNING_SHARE = 1 / 4
-const RETURNS_AFTER: Seconds = 1
-const MAX_DEFERRED = 1_000
 
-export class IssuerResolverCache<Claims> {
+export interface IssuerResolverCacheOptions<Claims> {
+  readonly resolve: IssuerResolver<Claims>
+  /** How many issuers are kept. */
+  readonly max: number
+  /** How long an answer is used. In seconds. */
+  readonly ttl: Seconds
+  readonly now: () => number
+}
+
+export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
   readonly names: readonly string[] = []
   readonly #resolve: IssuerResolver<Claims>
-  readonly #max: number
   readonly #ttl: Seconds
   readonly #now: () => number
-  readonly #proven
-  /** Those of which no token was verified yet: whoever makes issuers up drives out nobody else. */
-  readonly #candidates
+  readonly #tenants: TenantCache<Claims>
   readonly #unknown = lru<{ readonly askedAt: Seconds; readonly until: Seconds }>({ max: MAX_UNKNOWN })
   readonly #asking = new InFlight<Found<Claims>>(MAX_SHARED)
   readonly #calls = new Semaphore({
@@ -78,22 +71,15 @@ export class IssuerResolverCache<Claims> {
     timeout: DEADLINE,
     full: 'Too many issuers wait for the function of "multiIssuerJwt"',
   })
-  readonly #allowance: TokenBucket
-  /** For issuers that were deferred and come again. Absent if it would be less than one a minute. */
-  readonly #returning: TokenBucket | undefined
-  readonly #deferred = lru<{ readonly since: Seconds }>({ max: MAX_DEFERRED })
+  readonly #budget: IssuerBudget
   #closed = false
 
-  constructor(resolve: IssuerResolver<Claims>, max: number, ttl: Seconds, now: () => number) {
+  constructor({ resolve, max, ttl, now }: IssuerResolverCacheOptions<Claims>) {
     this.#resolve = resolve
-    this.#max = max
     this.#ttl = ttl
     this.#now = now
-    this.#proven = tenantsIn<Claims>(max)
-    this.#candidates = tenantsIn<Claims>(max)
-    this.#allowance = new TokenBucket(max, MINUTE / max)
-    const returning = Math.floor(max * RETURNING_SHARE)
-    this.#returning = returning === 0 ? undefined : new TokenBucket(returning, MINUTE / returning)
+    this.#tenants = new TenantCache(max)
+    this.#budget = new IssuerBudget(max)
   }
 
   find(issuer: string): Found<Claims> | Promise<Found<Claims>> {
@@ -101,34 +87,25 @@ export class IssuerResolverCache<Claims> {
     if (held !== undefined) return held
     const asking = this.#asking.get(issuer)
     if (asking !== undefined) return asking
-    const refused = this.#unknown.get(issuer)
-    if (refused !== undefined && monotonic() < refused.until) return undefined
+    const rejected = this.#unknown.get(issuer)
+    if (rejected !== undefined && monotonic() < rejected.until) return undefined
     return isIssuer(issuer) ? this.#ask(issuer) : undefined
   }
 
   held(issuer: string): Found<Claims> {
-    const tenant = this.#proven.get(issuer) ?? this.#candidates.get(issuer)
+    const tenant = this.#tenants.get(issuer)
     return tenant !== undefined && monotonic() < tenant.askedAt + this.#ttl ? tenant.verifier : undefined
   }
 
-  /**
-   * Keeps an issuer of which a token was verified, and pays its key set back: it exists. Not if another one has to go for it:
-   * with more tenants than "max", they would be fetched again and again without a limit.
-   */
   proved(issuer: string): void {
-    const candidate = this.#candidates.peek(issuer)
-    if (candidate === undefined) return
-    if (this.#proven.size < this.#max) candidate.paidBy?.release(1)
-    this.#candidates.delete(issuer)
-    this.#deferred.delete(issuer)
-    this.#proven.set(issuer, { ...candidate, paidBy: undefined })
+    if (this.#tenants.prove(issuer)) this.#budget.proved(issuer)
   }
 
   all(): readonly JwtVerifier<Claims>[] {
-    return [...this.#proven.values(), ...this.#candidates.values()].map(({ verifier }) => verifier)
+    return this.#tenants.verifiers
   }
 
-  /** The function may know any issuer that has the form of one. */
+  /** The function may know any issuer that has a valid form. */
   owns(issuer: string): boolean {
     return isIssuer(issuer)
   }
@@ -141,7 +118,7 @@ export class IssuerResolverCache<Claims> {
   #ask(issuer: string): Found<Claims> | Promise<Found<Claims>> {
     const signal = timeout(DEADLINE)
     const found = this.#calls.run(() => this.#call(issuer, signal), {
-      known: this.#proven.has(issuer),
+      known: this.#tenants.isProven(issuer),
       signal,
     })
     if (!isPromiseLike(found)) return found
@@ -163,31 +140,24 @@ export class IssuerResolverCache<Claims> {
     )
   }
 
-  #known(issuer: string): Tenant<Claims> | undefined {
-    return this.#proven.peek(issuer) ?? this.#candidates.peek(issuer)
-  }
-
+  /** Uses an answer of the resolver, unless a newer one is known. */
   #keep(issuer: string, options: IssuerOptions<Claims> | undefined, askedAt: Seconds): Found<Claims> {
     if (this.#closed) throw new UnavailableError('The gate is closed')
-    const known = this.#known(issuer)
-    // A later question was answered before: its answer counts.
+    const known = this.#tenants.peek(issuer)
+    // A call that began later has returned before this one. Its answer is newer.
     if (known !== undefined && known.askedAt > askedAt) return known.verifier
     if ((this.#unknown.peek(issuer)?.askedAt ?? 0) > askedAt) return undefined
     if (options === undefined) {
-      known?.keys.close()
-      this.#proven.delete(issuer)
-      this.#candidates.delete(issuer)
+      this.#tenants.delete(issuer)
       this.#unknown.set(issuer, { askedAt, until: monotonic() + Math.min(this.#ttl, UNKNOWN_FOR) })
       return undefined
     }
     const tenant = this.#tenant(issuer, options, known, askedAt)
-    if (known !== undefined && known.keys !== tenant.keys) known.keys.close()
-    const tenants = this.#proven.has(issuer) ? this.#proven : this.#candidates
-    tenants.set(issuer, tenant)
+    this.#tenants.set(issuer, tenant)
     return tenant.verifier
   }
 
-  /** Where the options are the same, everything is kept; where those of the keys are, the keys. */
+  /** Keeps the verifier if the options are the same, and the keys if the options of the keys are. */
   #tenant(
     issuer: string,
     given: IssuerOptions<Claims>,
@@ -196,82 +166,23 @@ export class IssuerResolverCache<Claims> {
   ): Tenant<Claims> {
     if (!isObject(given) || given.issuer !== issuer)
       throw new UnavailableError(
-        'The function of "multiIssuerJwt" gave no options of the issuer that it was asked for',
+        'The function of "multiIssuerJwt" must return options with the "issuer" that it was called with',
       )
     try {
-      const options = copyOf<Claims>(given)
+      const options = copyOptions<Claims>(given)
       if (known !== undefined && isSame(known.options, options)) return { ...known, askedAt }
-      const isSameSet = known !== undefined && isSame(ofKeys(known.options), ofKeys(options))
-      const paidBy = isSameSet ? known.paidBy : this.#proven.has(issuer) ? undefined : this.#spend(issuer)
-      const keys = isSameSet ? known.keys : keySetOf(options)
+      const kept = known !== undefined && haveSameKeys(known.options, options) ? known : undefined
+      const paidBy = kept === undefined ? this.#pay(issuer) : kept.paidBy
+      const keys = kept?.keys ?? keySetOf(options)
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt, paidBy }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
-      throw new UnavailableError('The function of "multiIssuerJwt" gave impossible options', { cause })
+      throw new UnavailableError('The function of "multiIssuerJwt" returned invalid options', { cause })
     }
   }
 
-  /**
-   * Limits how many key sets are added for tenants without a verified token, since anybody can make up their names. A tenant
-   * that is deferred comes again, made-up ones usually do not: so some of the allowance is kept for those that do.
-   */
-  #spend(issuer: string): TokenBucket {
-    const deferred = this.#deferred.peek(issuer)
-    const isBack = deferred !== undefined && monotonic() >= deferred.since + RETURNS_AFTER
-    if (this.#allowance.tryAcquire()) return this.#allowance
-    if (isBack && this.#returning?.tryAcquire() === true) return this.#returning
-    if (deferred === undefined) this.#deferred.set(issuer, { since: monotonic() })
-    const wait = Math.min(this.#allowance.wait, this.#returning?.wait ?? MINUTE)
-    throw new UnavailableError(
-      'Failed to add a tenant: "max" of "multiIssuerJwt" must be larger than the number of tenants, and limits how many new ones are added in a minute',
-      { retryAfter: Math.max(RETURNS_AFTER, wait) },
-    )
+  /** Takes the allowance for a key set. A proven tenant needs none, because it exists. */
+  #pay(issuer: string): TokenBucket | undefined {
+    return this.#tenants.isProven(issuer) ? undefined : this.#budget.acquire(issuer)
   }
-}
-
-function tenantsIn<Claims>(max: number) {
-  return lru<Tenant<Claims>>({
-    max,
-    dispose({ keys }, _issuer, reason) {
-      if (reason === 'evict') keys.close()
-    },
-  })
-}
-
-/** A schema and a store are objects of somebody else's, and are compared as such; of the rest plain data is copied. */
-function copyOf<Claims>(given: IssuerOptions<Claims>): IssuerOptions<Claims> {
-  const { claims, jwksStore, ...rest } = readOptions('multiIssuerJwt', given, ISSUER_OPTIONS)
-  const objects = {
-    ...(claims !== undefined && { claims }),
-    ...(jwksStore !== undefined && { jwksStore }),
-  }
-  return Object.assign(Object.create(null), frozen({ ...rest }), objects)
-}
-
-const KEY_SETTINGS = [
-  'jwksUri',
-  'keys',
-  'algorithms',
-  'cacheMaxAge',
-  'staleIfError',
-  'cooldown',
-  'timeout',
-] as const
-
-/** What decides of the keys. `fetch` and `onJwks`, which may be written anew each time, are those of the first answer. */
-function ofKeys(options: IssuerOptions<unknown>): readonly unknown[] {
-  return KEY_SETTINGS.map((name) => options[name])
-}
-
-/** Plain data is the same by its content, anything else by its identity. */
-function isSame(one: unknown, other: unknown): boolean {
-  if (Object.is(one, other)) return true
-  if (!isPlain(one) || !isPlain(other) || Array.isArray(one) !== Array.isArray(other)) return false
-  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
-  return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
-}
-
-function isPlain(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
-  return Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }

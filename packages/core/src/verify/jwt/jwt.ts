@@ -7,16 +7,17 @@ import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
-import { markValidated } from '../checked.ts'
+import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
-import type { KeySet, KeySetDescription } from '../keys/jwks.ts'
+import type { KeySet, KeySetDescription } from '../keys/key-set.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
-import { type Active, type Inactive, inactive, isInactive, type TokenVerifier } from '../verifier.ts'
+import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
+import type { TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
@@ -40,12 +41,9 @@ export function withCache<I extends Identity<unknown>>(
   cache: JwtOptions['cache'],
   now: () => number,
 ): TokenVerifier<I> {
-  if (cache === false) return verifier
-  return new Cache(
-    verifier,
-    cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl'])),
-    now,
-  )
+  if (cache === false) return markBuiltIn(verifier)
+  const limits = cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl']))
+  return markBuiltIn(new Cache(verifier, limits, now))
 }
 
 interface Signed<I extends Identity<unknown>> extends Active<I> {
@@ -169,12 +167,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(name, key)
-    const expiresAt = this.#expiry(identity)
-    return markValidated(
-      { active: true, identity, expiresAt, key, policy: this.#policy },
-      this.#now,
-      this.#policy.clockTolerance,
-    )
+    return activeUntil({ identity, expiresAt: this.#expiry(identity), key, policy: this.#policy }, this.#now)
   }
 
   /** Limits how many tokens are verified at once after a wait. Many may have waited, and a check takes more memory than a wait. */
@@ -213,10 +206,12 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     )
   }
 
+  /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */
   #expiry({ expiresAt, issuedAt }: Identity<unknown>): Seconds | undefined {
-    const { maxTokenAge } = this.#policy
-    if (maxTokenAge === undefined || expiresAt === undefined || issuedAt === undefined) return expiresAt
-    return Math.min(expiresAt, issuedAt + maxTokenAge)
+    const { maxTokenAge, clockTolerance } = this.#policy
+    if (expiresAt === undefined) return undefined
+    if (maxTokenAge === undefined || issuedAt === undefined) return expiresAt + clockTolerance
+    return Math.min(expiresAt, issuedAt + maxTokenAge) + clockTolerance
   }
 }
 

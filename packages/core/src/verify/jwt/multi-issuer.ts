@@ -1,4 +1,4 @@
-/** Several trusted issuers, each with its own keys and rules; the `iss` of a token only says which of them is meant. */
+/** Verifies tokens of several trusted issuers, each with its own keys and rules. The `iss` of a token chooses between them. */
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
@@ -7,27 +7,22 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { PresentedToken } from '../presented.ts'
-import {
-  type Active,
-  allBackgroundWork,
-  isInactive,
-  largestTolerance,
-  type TokenVerifier,
-  type Verification,
-} from '../verifier.ts'
+import { type Active, isInactive, type Verification } from '../verification.ts'
+import { allBackgroundWork, largestTolerance, type TokenVerifier } from '../verifier.ts'
 import { foreignIssuer } from './claims.ts'
 import { type IssuerResolver, IssuerResolverCache } from './issuer-resolver.ts'
-import { JwtVerifier, withCache } from './jwt.ts'
-import { ISSUER_OPTIONS, type IssuerOptions, type JwtOptions } from './options.ts'
+import { type Found, type IssuerSource, StaticIssuers } from './issuer-source.ts'
+import { type JwtVerifier, withCache } from './jwt.ts'
+import type { IssuerOptions, JwtOptions } from './options.ts'
 
 export interface MultiIssuerOptions {
-  /** The cache of good results of all the issuers, as that of `jwt`. */
+  /** The cache of good results of all issuers, with the same options and defaults as that of `jwt`. */
   cache?: JwtOptions['cache'] | undefined
-  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
+  /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are kept, 1–10,000. Default 100. Set it above the number of your tenants: if there are
-   * more, some requests are answered 503.
+   * With a function: how many issuers are kept. A whole number, 1 to 10,000. Default 100. Set it above the number of your
+   * tenants: if there are more, some requests are answered 503.
    *
    * It also limits how many new issuers are added for which no token was verified yet: `max` at once and `max` / 60 more per
    * second. Issuers that were answered 503 for that and come again a second later or more may use a quarter of `max` more.
@@ -40,21 +35,21 @@ export interface MultiIssuerOptions {
    */
   max?: number | undefined
   /**
-   * With a function: for how long its answer is used before it is asked again, in seconds, up to 86,400. Default 60. Keys
-   * are kept where the options are still the same.
+   * With a function: how long its answer is used before it is called again. In seconds, 0.001 to 86,400. Default 60. Keys
+   * are kept if the options are still the same.
    */
   ttl?: Seconds | undefined
 }
 
 /**
- * Verifies the JWT access tokens of several issuers: of a list, or of those that a function knows, such as tenants.
+ * Verifies the JWT access tokens of several issuers: those of a list, or those that a function knows, such as tenants.
  *
  * @example
- * const verifier = issuers([
+ * const verifier = multiIssuerJwt([
  *   { issuer: 'https://id.example.com', audience: 'https://api.example.com' },
  *   { issuer: 'https://partner.example.org', audience: 'urn:partner', profile: 'rfc9068', algorithms: ['ES256'] },
  * ])
- * @throws TypeError where an option is unknown, missing or impossible, or an issuer stands in the list twice
+ * @throws TypeError if an option is unknown, missing or impossible, or if an issuer is listed twice
  */
 export function multiIssuerJwt<const Schemas extends readonly unknown[]>(
   trusted: { readonly [Index in keyof Schemas]: IssuerOptions<Schemas[Index]> },
@@ -73,42 +68,23 @@ export function multiIssuerJwt<Claims>(
   if (typeof trusted === 'function') {
     const max = assertInteger('max', read.max, { preset: 100, min: 1, max: 10_000 })
     const ttl = assertNumber('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })
-    return withCache(
-      new MultiIssuerVerifier(new IssuerResolverCache(trusted, max, ttl, now)),
-      read.cache,
-      now,
-    )
+    const source = new IssuerResolverCache({ resolve: trusted, max, ttl, now })
+    return withCache(new MultiIssuerVerifier(source), read.cache, now)
   }
   if (read.max !== undefined || read.ttl !== undefined)
     throw new TypeError('"max" and "ttl" go with a function only')
   return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }
 
-/** What an issuer without a schema has for its claims: all of them, as they are. */
+/** The type of the claims of an issuer. Without a schema all claims are kept as they are. */
 type ClaimsOf<Output> = unknown extends Output ? RawClaims : Output
 
-type Found<Claims> = JwtVerifier<Claims> | undefined
-
-/** Where the verifier of an issuer comes from. */
-interface Source<Claims> {
-  /** The issuers that are known before any token. */
-  readonly names: readonly string[]
-  find(issuer: string): Found<Claims> | Promise<Found<Claims>>
-  /** The verifier that is at hand, and may still be used. */
-  held(issuer: string): Found<Claims>
-  all(): readonly JwtVerifier<Claims>[]
-  owns(issuer: string): boolean
-  /** Told of each issuer whose token was verified. */
-  proved?(issuer: string): void
-  close(): void
-}
-
 class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
-  readonly #source: Source<Claims>
+  readonly #source: IssuerSource<Claims>
   /** The verifiers with background work, so that a request need not look at each of 10,000 tenants. */
   readonly #busy = new Set<JwtVerifier<Claims>>()
 
-  constructor(source: Source<Claims>) {
+  constructor(source: IssuerSource<Claims>) {
     this.#source = source
   }
 
@@ -165,7 +141,7 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   get backgroundWork(): Promise<unknown> | undefined {
-    // Work of a request that the runtime ended never settles, and is given up by its key set.
+    // The work of a request that the runtime ended never settles. The key set then gives it up.
     for (const verifier of this.#busy) if (verifier.backgroundWork === undefined) this.#busy.delete(verifier)
     return allBackgroundWork([...this.#busy])
   }
@@ -180,7 +156,7 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     )
   }
 
-  /** Remembers a verifier while it has background work. Only what is called here begins such work. */
+  /** Remembers a verifier while it has background work. Only calls of this class begin such work. */
   #watch(verifier: JwtVerifier<Claims>): void {
     if (this.#busy.has(verifier)) return
     const work = verifier.backgroundWork
@@ -199,47 +175,5 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 
   describe(): object {
     return { kind: 'issuers', issuers: this.#source.all().map((verifier) => verifier.describe()) }
-  }
-}
-
-class StaticIssuers<Claims> implements Source<Claims> {
-  readonly #verifiers: ReadonlyMap<string, JwtVerifier<Claims>>
-
-  constructor(list: readonly IssuerOptions<Claims>[], now: () => number) {
-    if (!Array.isArray(list) || list.length === 0)
-      throw new TypeError('"multiIssuerJwt" must be a non-empty array of options, or a function')
-    const verifiers = [...list].map(
-      (options) =>
-        [
-          options?.issuer,
-          new JwtVerifier<Claims>(readOptions('multiIssuerJwt', options, ISSUER_OPTIONS), now),
-        ] as const,
-    )
-    this.#verifiers = new Map(verifiers)
-    if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
-  }
-
-  get names(): readonly string[] {
-    return [...this.#verifiers.keys()]
-  }
-
-  find(issuer: string): Found<Claims> {
-    return this.#verifiers.get(issuer)
-  }
-
-  held(issuer: string): Found<Claims> {
-    return this.#verifiers.get(issuer)
-  }
-
-  all(): readonly JwtVerifier<Claims>[] {
-    return [...this.#verifiers.values()]
-  }
-
-  owns(issuer: string): boolean {
-    return this.#verifiers.has(issuer)
-  }
-
-  close(): void {
-    for (const verifier of this.all()) verifier.close()
   }
 }

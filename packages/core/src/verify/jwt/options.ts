@@ -20,8 +20,9 @@ import {
   type VerificationKey,
   verificationKey,
 } from '../keys/jwk.ts'
-import { FixedKeySet, type KeySet } from '../keys/jwks.ts'
-import { IssuerKeySet, type KeySetOptions, keyLifetimes } from '../keys/remote-key-set.ts'
+import { FixedKeySet, type KeySet } from '../keys/key-set.ts'
+import { type KeySetOptions, keySetLimits } from '../keys/options.ts'
+import { RemoteKeySet } from '../keys/remote-key-set.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
@@ -69,10 +70,10 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   issuer: string
   /**
-   * The hosts that keys and metadata may be fetched from over plain http, each with its port unless that is 80, such as
-   * `['keycloak:8080']`. Compared exactly, without wildcards. For networks of your own only, such as those of containers:
-   * whoever can change packets there can replace the keys, and so issue tokens that are accepted. Has no effect on what is
-   * only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
+   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of
+   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. Has no
+   * effect on what is only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
    */
   allowHttp?: readonly string[] | undefined
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
@@ -168,8 +169,8 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
 
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { issuer, jwksUri, keys } = options
-  const allowed = algorithmsOf(options)
-  const lifetimes = keyLifetimes(options)
+  const algorithms = algorithmsOf(options)
+  const limits = keySetLimits(options)
   const hosts = httpHosts(options.allowHttp)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
@@ -177,15 +178,13 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
     if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
     if (options.jwksStore !== undefined)
       throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
-    return new FixedKeySet(givenKeys(keys, allowed))
+    return new FixedKeySet(givenKeys(keys, algorithms))
   }
-  const store = storeOf(options.jwksStore)
-  if (jwksUri === undefined) {
-    const load = discoveredKeys(discoveredIssuer(options), hosts, fetch)
-    return new IssuerKeySet(issuer, load, allowed, lifetimes, onJwks, store)
-  }
-  const place = secureUrl('jwksUri', jwksUri, hosts)
-  return new IssuerKeySet(issuer, keysAt(place, fetch), allowed, lifetimes, onJwks, store, place)
+  const common = { issuer, algorithms, limits, onJwks, jwksStore: storeOf(options.jwksStore) }
+  if (jwksUri === undefined)
+    return new RemoteKeySet({ ...common, fetchKeys: discoveredKeys(discoveredIssuer(options), hosts, fetch) })
+  const url = secureUrl('jwksUri', jwksUri, hosts)
+  return new RemoteKeySet({ ...common, fetchKeys: keysAt(url, fetch), storedAs: url })
 }
 
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {

@@ -1,6 +1,6 @@
 /** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
 
-import { base64url, type CryptoKey, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { getIfSet, getOwn, isObject } from '../../lib/json.ts'
 import { bytesOf, canonicalBase64, integerOf } from './key-material.ts'
 
@@ -37,14 +37,13 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
+  /** Its public members only. It has no prototype, because runtimes also read optional members such as `d`. */
   readonly jwk: JWK
   /**
    * How many bytes its signatures have, for RSA: as many as the modulus (RFC 8017 §8.1.2 and §8.2.2). OpenSSL accepts a PSS
    * signature whose leading zero is cut off, which would be a second text for the same token.
    */
   readonly signatureLength: number | undefined
-  /** The key as the runtime's crypto wants it, once it was imported. */
-  imported?: CryptoKey | Uint8Array
   /** Larger than that of each key that verified a token less recently, once it verified one. */
   lastSuccess?: number
 }
@@ -82,11 +81,11 @@ export function verificationKey(
     return 'it is a private key'
   if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
 
-  const material: Record<string, string> = { kty }
+  const material: Record<string, string> = Object.assign(Object.create(null), { kty })
   for (const name of MEMBERS[kty]) {
     const value = getOwn(jwk, name)
     if (typeof value !== 'string') return `its "${name}" is not a string`
-    // A secret is the user's own text, and stays as it is. What is not base64 is refused below, or by the runtime.
+    // What is not base64 is rejected below, or by the runtime.
     material[name] = (isBase64(kty, name) ? canonicalBase64(value) : undefined) ?? value
   }
   const algorithms = algorithmsOf(kty, material, getIfSet(jwk, 'alg'), allowed)
@@ -99,16 +98,16 @@ export function verificationKey(
     algorithms,
     signatureLength: kty === 'RSA' ? integerOf(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
-    jwk: {
-      ...material,
+    jwk: Object.assign(Object.create(null), material, {
       alg: kty === 'OKP' ? 'EdDSA' : algorithms[0],
       use: 'sig',
       key_ops: ['verify'],
       ext: true,
-    } as JWK,
+    }),
   }
 }
 
+/** A secret is the text of the user, and stays as it is. */
 function isBase64(kty: string, name: string): boolean {
   return kty !== 'oct' && name !== 'crv'
 }
@@ -197,31 +196,4 @@ function isOfSmallOrder(point: Uint8Array): boolean {
   const bytes = [...point]
   bytes[ED25519_BYTES - 1] = (bytes[ED25519_BYTES - 1] ?? 0) & 0x7f
   return SMALL_ORDER.includes(bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(''))
-}
-
-/**
- * Imports the key where that was not done before. Rejects where the runtime does not take it, as a point off its curve.
- * Not by jose's `importJWK`, which leaves members out that WebCrypto then finds on a polluted `Object.prototype`.
- */
-export async function importKey(key: VerificationKey): Promise<CryptoKey | Uint8Array> {
-  key.imported ??=
-    key.jwk.kty === 'oct'
-      ? base64url.decode(key.jwk.k ?? '')
-      : await crypto.subtle.importKey('jwk', key.jwk, parametersOf(key.jwk), true, ['verify'])
-  return key.imported
-}
-
-/** The algorithm of a key in the terms of WebCrypto. */
-function parametersOf({ alg = '', crv }: JWK): AlgorithmParameters {
-  const hash = `SHA-${alg.slice(2)}`
-  if (alg.startsWith('RS')) return { name: 'RSASSA-PKCS1-v1_5', hash }
-  if (alg.startsWith('PS')) return { name: 'RSA-PSS', hash }
-  if (crv?.startsWith('P-')) return { name: 'ECDSA', namedCurve: crv }
-  return { name: crv ?? alg }
-}
-
-interface AlgorithmParameters {
-  readonly name: string
-  readonly hash?: string
-  readonly namedCurve?: string
 }

@@ -1,132 +1,29 @@
-/** JSON Web Key Sets: what a verifier asks of one, and which entries of a document are used (RFC 7517 §5). */
+/** Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5). */
 
+import { importKey } from '#signature'
 import { monotonic } from '../../lib/clock.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
-import { type Algorithm, importKey, type VerificationKey, verificationKey } from './jwk.ts'
-import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
-import { type KnownCaller, KnownCallers } from './known-callers.ts'
+import { type Algorithm, type VerificationKey, verificationKey } from './jwk.ts'
 
-export interface KeySet {
-  /**
-   * The keys that may have made a signature with this algorithm, at once where the set is at hand. Those that verified a
-   * token most recently come first.
-   * @throws UnavailableError where there is no set to look in
-   */
-  find(
-    alg: Algorithm,
-    kid: string | undefined,
-  ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
-  /**
-   * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
-   * @param caller the caller that the token names, if a token of it was verified before
-   * @throws UnavailableError if a newer set could have the key, but is not available within 1.5 s
-   */
-  search(
-    alg: Algorithm,
-    kid: string | undefined,
-    tried: readonly VerificationKey[],
-    caller: KnownCaller | undefined,
-  ): Promise<readonly VerificationKey[]>
-  /** Whether what was verified with this key still holds. */
-  isStillPublished(key: VerificationKey): boolean
-  /** The callers whose tokens its keys verified. */
-  readonly callers: KnownCallers
-  /** The budgets of tokens that try many of its keys. */
-  readonly tries: TryBudgets
-  /** What goes on in the background, if anything does. */
-  readonly backgroundWork?: Promise<void> | undefined
-  /** Has the keys at hand. @throws UnavailableError where they cannot be had */
-  ready(): Promise<void>
-  /** Ends what is under way; nothing is fetched any more. */
-  close(): void
-  describe(): KeySetDescription
-}
-
-/** What a key set holds, for operators. */
-export interface KeySetDescription {
-  /** `given` with the configuration; `empty` before the first success; `fresh`, or `stale` where a refresh is due; `expired` past `staleIfError`. */
-  readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
-  readonly keys: readonly {
-    readonly kid?: string | undefined
-    readonly algorithms: readonly Algorithm[]
-  }[]
-  /** Since the last success, in seconds. */
-  readonly age?: Seconds | undefined
-  /** How long the keys may still be used without another success, in seconds. */
-  readonly usableFor?: Seconds
-  /** How many attempts have failed since the last success. */
-  readonly failures?: number
-}
-
-/** Keys that are given and never change. */
-export class FixedKeySet implements KeySet {
-  readonly callers: KnownCallers = new KnownCallers()
-  readonly tries: TryBudgets = tryBudgets()
-  readonly #keys: readonly VerificationKey[]
-
-  constructor(keys: readonly VerificationKey[]) {
-    this.#keys = keys
-  }
-
-  find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
-    return candidates(this.#keys, alg, kid)
-  }
-
-  async search(): Promise<readonly VerificationKey[]> {
-    return []
-  }
-
-  isStillPublished(key: VerificationKey): boolean {
-    return this.#keys.includes(key)
-  }
-
-  async ready(): Promise<void> {
-    for (const [index, key] of this.#keys.entries())
-      await importKey(key).catch((cause) => {
-        throw new UnavailableError(`"keys" has a key at ${index} that cannot be used`, { cause })
-      })
-  }
-
-  close(): void {}
-
-  describe(): KeySetDescription {
-    return { state: 'given', keys: described(this.#keys) }
-  }
-}
-
-/** Returns the keys that may have made a signature with this algorithm, the most recent success first. */
-export function candidates(
-  keys: readonly VerificationKey[],
-  alg: Algorithm,
-  kid: string | undefined,
-): readonly VerificationKey[] {
-  return byLastSuccess(
-    keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid)),
-  )
-}
-
-export function described(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
-  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
-}
-
-/** How many entries a published set may have, and how many keys of it are used. */
+/** The largest number of entries that a published set may have. */
 const MAX_ENTRIES = 1_000
+/** The largest number of keys that are used. */
 const MAX_KEYS = 64
-/** How long and how many entries are checked until the event loop turns. Importing a key on P-521 takes over a millisecond. */
+/** How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond. */
 const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
+/** The result of reading a set. */
 export interface UsableKeys {
   readonly keys: readonly VerificationKey[]
-  /** What is wrong with each of the other entries. */
+  /** For each of the other entries: its index, and why it is not used. */
   readonly problems: readonly string[]
 }
 
 /**
  * Finds the first 64 usable keys of a published set. Each entry is checked by itself.
  * @param known the keys of an earlier set: a key that is in both stays the same object
- * @throws UnusableAnswer if there is none, or the set has more than 1,000 entries
+ * @throws UnusableAnswer if no key is usable, or the set has more than 1,000 entries
  */
 export async function usableKeys(
   jwks: unknown,
@@ -154,12 +51,12 @@ export async function usableKeys(
   return { keys: [...usable.values()], problems }
 }
 
-/** Lets the event loop turn, without a timer: work of another thread keeps the process alive as well. */
+/** Lets the event loop turn. It needs no timer: work of another thread keeps the process alive as well. */
 async function pause(): Promise<void> {
   await crypto.subtle.digest('SHA-256', new Uint8Array())
 }
 
-/** Adds an entry to the usable keys, or returns what is wrong with it. */
+/** Adds an entry to the usable keys, or returns why it is not used. */
 async function addUsable(
   jwk: unknown,
   allowed: readonly Algorithm[],
@@ -173,6 +70,6 @@ async function addUsable(
   const kept = known.get(key.id) ?? key
   return importKey(kept).then(
     () => void usable.set(key.id, kept),
-    () => 'the runtime does not take it',
+    () => 'the runtime rejects it',
   )
 }

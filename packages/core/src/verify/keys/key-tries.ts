@@ -22,7 +22,7 @@ const MAX_WAIT: Seconds = 5
 const MAX_CALLERS = 1_000
 
 /** Checks the signature of a token by one key. */
-export type Verifies = (key: VerificationKey) => Promise<boolean>
+export type Verifies = (key: VerificationKey) => boolean | Promise<boolean>
 
 /** The tries beyond the free ones. One pair per key set. */
 export type TryBudgets = Readonly<Record<CallerKind, TryBudget>>
@@ -47,7 +47,8 @@ function succeeded(key: VerificationKey): VerificationKey {
 }
 
 /** Sorts keys so that those that verified a token most recently come first. The others keep their order. */
-export function byLastSuccess(keys: readonly VerificationKey[]): VerificationKey[] {
+export function byLastSuccess(keys: readonly VerificationKey[]): readonly VerificationKey[] {
+  if (keys.length < 2) return keys
   return [...keys].sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
 }
 

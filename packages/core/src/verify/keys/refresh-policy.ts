@@ -1,43 +1,114 @@
-/** When an issuer may be asked for its keys again after a failure. */
+/** Decides when the keys of an issuer are fetched again, and how long they may be used (RFC 5861 §4, RFC 9111 §5.2.2.1). */
 
 import { monotonic } from '../../lib/clock.ts'
+import type { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
+import { askedWait } from '../../net/fetch-json.ts'
 
+export const MINUTE: Seconds = 60
+export const DAY: Seconds = 86_400
+/** How long keys are fresh if neither the user nor the issuer says it. */
+const DEFAULT_FRESH: Seconds = 600
+/** How long keys are usable at least, unless the user says it. */
+const DEFAULT_USABLE: Seconds = 3600
+/** The part of its fresh time after which a set is refreshed. Random, so that processes do not fetch together. */
+const REFRESH_AHEAD = { from: 0.7, spread: 0.2 } as const
+/** The longest wait after a failure. */
 const MAX_WAIT: Seconds = 60
-/** By how much of its length a wait varies, so that the processes that saw a failure together do not ask again together. */
+/** The part of a wait by which it varies. Processes that saw a failure together do not retry together. */
 const JITTER = 1 / 4
 
+/** How long the user allows keys to be fresh and usable. In seconds. `undefined` if the user did not set it. */
+export interface KeyLifetimes {
+  readonly cacheMaxAge: Seconds | undefined
+  readonly staleIfError: Seconds | undefined
+}
+
+/** The dates of a loaded set, by the monotonic clock. In seconds. */
+export interface KeyDates {
+  readonly fetchedAt: Seconds
+  /** When it is refreshed in the background. */
+  readonly refreshAt: Seconds
+  /** The end of stale-if-error: without another success it is not used from here on. */
+  readonly usableUntil: Seconds
+}
+
+/** A set that was fetched some time ago. */
+export interface Aged {
+  /** Time since the set was fetched. In seconds. */
+  readonly age: Seconds
+  /** `Cache-Control: max-age` of the issuer's response. In seconds. */
+  readonly maxAge: Seconds | undefined
+}
+
+interface Failed {
+  /** The number of failures since the last success. */
+  readonly count: number
+  readonly retryAt: Seconds
+  readonly cause: UnavailableError
+}
+
+/** The policy of one key set. Remembers failures, for the backoff. */
 export class RefreshPolicy {
-  #failures = 0
-  #retryAt = 0
+  readonly #lifetimes: KeyLifetimes
+  #failed: Failed | undefined
 
-  /** How many attempts have failed since the last one that did not. */
+  constructor(lifetimes: KeyLifetimes) {
+    this.#lifetimes = lifetimes
+  }
+
+  /** Whether a set of this age may be used at all. */
+  isUsable({ age, maxAge }: Aged): boolean {
+    return age < this.#lifetimeOf(maxAge).usable
+  }
+
+  /** Returns the dates of a set. The moment of its refresh is random. */
+  datesOf({ age, maxAge }: Aged): KeyDates {
+    const fetchedAt = monotonic() - age
+    const { fresh, usable } = this.#lifetimeOf(maxAge)
+    const ahead = REFRESH_AHEAD.from + REFRESH_AHEAD.spread * Math.random()
+    return { fetchedAt, refreshAt: fetchedAt + fresh * ahead, usableUntil: fetchedAt + usable }
+  }
+
+  /** Returns how long keys are fresh and usable after their fetch. `max-age` never exceeds what the user set. */
+  #lifetimeOf(maxAge: Seconds | undefined): { readonly fresh: Seconds; readonly usable: Seconds } {
+    const { cacheMaxAge, staleIfError } = this.#lifetimes
+    const wanted = maxAge === undefined ? (cacheMaxAge ?? DEFAULT_FRESH) : Math.max(maxAge, MINUTE)
+    const fresh = Math.min(wanted, cacheMaxAge ?? DAY, staleIfError ?? DAY)
+    return { fresh, usable: staleIfError ?? Math.max(DEFAULT_USABLE, cacheMaxAge ?? fresh) }
+  }
+
+  /** The number of attempts that have failed since the last success. */
   get failures(): number {
-    return this.#failures
+    return this.#failed?.count ?? 0
   }
 
-  /** How long the issuer is to be left alone, in seconds. */
+  /** Why the last attempt failed. `undefined` if it succeeded. */
+  get failure(): UnavailableError | undefined {
+    return this.#failed?.cause
+  }
+
+  /** Time until the issuer may be asked again. In seconds. 0 if it may be asked now. */
   get wait(): Seconds {
-    return Math.max(0, this.#retryAt - monotonic())
+    return Math.max(0, (this.#failed?.retryAt ?? 0) - monotonic())
   }
 
+  /** Ends the backoff. */
   succeeded(): void {
-    this.#failures = 0
-    this.#retryAt = 0
+    this.#failed = undefined
   }
 
   /**
    * Doubles the wait, from 1 s to 48 s, plus or minus a quarter. If the issuer asks for a longer one, waits up to a quarter
    * longer than that. No wait exceeds 60 s.
-   * @param retryAfter how long the issuer asks to wait, in seconds: 0 if it does not ask
    */
-  failed(retryAfter: Seconds): void {
+  failed(cause: UnavailableError): void {
     const random = Math.random()
-    const base = Math.min(2 ** this.#failures, MAX_WAIT / (1 + JITTER))
+    const base = Math.min(2 ** this.failures, MAX_WAIT / (1 + JITTER))
     const backoff = base * (1 - JITTER + 2 * JITTER * random)
-    const asked = Math.min(retryAfter, MAX_WAIT)
+    const asked = askedWait(cause)
     const spread = Math.min(asked * JITTER, MAX_WAIT - asked)
-    this.#failures += 1
-    this.#retryAt = monotonic() + Math.max(backoff, asked + spread * random)
+    const retryAt = monotonic() + Math.max(backoff, asked + spread * random)
+    this.#failed = { count: this.failures + 1, retryAt, cause }
   }
 }

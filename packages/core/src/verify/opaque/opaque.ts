@@ -1,7 +1,7 @@
 /** Verifies opaque tokens that the application issues itself, by a lookup in its own store. */
 
 import { assertFunction, readOptions } from '../../lib/assert.ts'
-import { secondsOf, now as systemNow } from '../../lib/clock.ts'
+import { now as systemNow } from '../../lib/clock.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn, isObject } from '../../lib/json.ts'
 import { mapMaybe } from '../../lib/promise.ts'
@@ -15,9 +15,10 @@ import {
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
-import { markValidated } from '../checked.ts'
+import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
-import { inactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import { activeUntil, inactive, type Verification } from '../verification.ts'
+import type { TokenVerifier } from '../verifier.ts'
 import { WrappingVerifier } from '../wrapping.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
@@ -62,7 +63,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   const now = assertFunction('now', read.now, systemNow)
   const bare = new LookupVerifier(read.lookup, prefix, now)
   const verifier = read.cache === undefined ? bare : new Cache(bare, givenLimits(read.cache), now)
-  return prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix)
+  return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))
 }
 
 class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
@@ -128,9 +129,7 @@ function verificationOf<Claims>(
   const identity = createIdentity('opaque', { ...members, claims })
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new UnavailableError(`"lookup" returned a "${wrong}" of the wrong type`)
-  const { expiresAt } = identity
-  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
-  return markValidated({ active: true, identity, expiresAt }, now)
+  return activeUntil({ identity, expiresAt: identity.expiresAt }, now)
 }
 
 /** A `Map`, a `Date` or an `Error` has no members. It would become a token without rights that never expires. */

@@ -13,9 +13,10 @@ import {
   type IdentityMembers,
   wrongMember,
 } from '../../model/identity.ts'
-import { markValidated } from '../checked.ts'
+import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
-import { type CanVerify, inactive, type TokenVerifier, type Verification } from '../verifier.ts'
+import { inactive, type Verification } from '../verification.ts'
+import type { CanVerify, TokenVerifier } from '../verifier.ts'
 
 /** A fixed token, given by its text or its SHA-256, and the members of its identity. It is valid until it is removed from the list. */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
@@ -54,7 +55,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   function find(hash: string, all: readonly string[]): Verification<Identity<Claims>> {
     let found: Identity<Claims> | undefined
     for (const [index, entry] of entries.entries()) if (isSame(hash, all[index] ?? '')) found = entry.identity
-    return found === undefined ? inactive('unknown_token') : markValidated({ active: true, identity: found })
+    return found === undefined ? inactive('unknown_token') : Object.freeze({ active: true, identity: found })
   }
 
   function verify(token: string, { hash } = new PresentedToken(token)) {
@@ -62,7 +63,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
     return Promise.all([hash, known]).then(([digest, all]) => find(digest, all))
   }
 
-  return {
+  return markBuiltIn({
     /** In a chain, no other verifier receives a token of the list. */
     canVerify: (token, presented) =>
       mapMaybe<Verification<Identity<Claims>>, CanVerify>(
@@ -74,7 +75,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
       await known
     },
     describe: () => ({ kind: 'static', tokens: entries.length }),
-  }
+  })
 }
 
 /** On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects. */

@@ -3,8 +3,8 @@
 import { createGate, type Decision, type Gate, type Identity, type RequestLike } from '@bearergate/core'
 import { fromLambdaEvent, lambda } from '@bearergate/core/lambda'
 import { describe, expect, it } from 'vitest'
-import { eventually, pass, pendingDeadlines, stopClock, time } from '../../support/clock.ts'
-import { FORM } from '../../support/found.ts'
+import { eventually, pass, pendingDeadlines, stopClock, time } from '../support/clock.ts'
+import { FORM } from '../support/found.ts'
 
 stopClock()
 

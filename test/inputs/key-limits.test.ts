@@ -3,11 +3,9 @@
 import { generateKeyPairSync, type JsonWebKey, sign as signBytes } from 'node:crypto'
 import { createGate, type Gate, type JwtSettings, type StoredJwks } from '@bearergate/core'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
-import { usableKeys } from '#core/verify/keys/jwks.ts'
-import { eventually, pass, stopClock } from '../../../support/clock.ts'
-import { base64url, outcome, requestWith } from '../../../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import { eventually, pass, stopClock } from '../support/clock.ts'
+import { base64url, outcome, requestWith } from '../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
 const EXP = NOW + 864_000
 const SIGNATURE = '401 invalid_signature'
@@ -133,29 +131,6 @@ describe('what the user set', () => {
 })
 
 describe('a published set', () => {
-  const lookedAt = (count: number) => {
-    const seen = new Set<number>()
-    const entries = Array.from({ length: count }, (_, index) => ({
-      get kty() {
-        seen.add(index)
-        return 'XYZ'
-      },
-    }))
-    return { entries, seen }
-  }
-
-  it('of more than 1,000 entries is refused before one of them is looked at (ATK18)', async () => {
-    const { entries, seen } = lookedAt(1_001)
-    await expect(usableKeys([key.jwk, ...entries], DEFAULT_ALGORITHMS, [])).rejects.toThrow('1002 entries')
-    expect(seen.size).toBe(0)
-  })
-
-  it('of 1,000 entries is used (ATK18)', async () => {
-    const { entries, seen } = lookedAt(999)
-    const { keys, problems } = await usableKeys([...entries, key.jwk], DEFAULT_ALGORITHMS, [])
-    expect([keys.length, problems.length, seen.size]).toEqual([1, 999, 999])
-  })
-
   it('of more than 1,000 entries is a failure: the last good keys are used (ATK18)', async () => {
     const gate = gateFor()
     expect(await ask(gate)).toBe('ok')
@@ -170,33 +145,6 @@ describe('a published set', () => {
     )
     expect(verifier).toMatchObject({ keySet: { state: 'stale' } })
     expect(await ask(gateFor())).toBe(UNAVAILABLE)
-  })
-
-  it('of entries that cost nothing lets other work go on, too (ATK18)', async () => {
-    let turns = 0
-    let isDone = false
-    const turn = () => {
-      turns += 1
-      if (!isDone) setImmediate(turn)
-    }
-    setImmediate(turn)
-    await usableKeys([...Array(999).fill({}), key.jwk], DEFAULT_ALGORITHMS, [])
-    isDone = true
-    // The event loop turns after each 64 entries, as the clock stands still.
-    expect(turns).toBeGreaterThanOrEqual(15)
-  })
-
-  it('has a key that is in it twice used once (ATK18)', async () => {
-    const { keys, problems } = await usableKeys([key.jwk, { ...key.jwk }], DEFAULT_ALGORITHMS, [])
-    expect(keys).toHaveLength(1)
-    expect(problems).toEqual(['keys[1]: it is there twice'])
-  })
-
-  it('has the keys of the set before stay the same objects (ATK18)', async () => {
-    const other = await createKey('ES256', 'other')
-    const before = await usableKeys([key.jwk, other.jwk], DEFAULT_ALGORITHMS, [])
-    const after = await usableKeys([{ ...other.jwk }], DEFAULT_ALGORITHMS, before.keys)
-    expect(after.keys[0]).toBe(before.keys[1])
   })
 })
 

@@ -1,0 +1,90 @@
+/** Builds the parts of a gate from its options. */
+
+import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
+import { createChallenger } from '../answer/challenge.ts'
+import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
+import type { CorsMiddleware } from '../answer/preflight.ts'
+import { type Context, type Rule, toRequirement } from '../authorize/requirement.ts'
+import {
+  assertBoolean,
+  assertFunction,
+  assertNumber,
+  assertOneOf,
+  assertString,
+  readOptions,
+} from '../lib/assert.ts'
+import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import type { Identity } from '../model/identity.ts'
+import type { DecisionListener } from '../observe/events.ts'
+import type { TokenVerifier } from '../verify/verifier.ts'
+import { Deadline } from './deadline.ts'
+import { Decisions } from './decisions.ts'
+import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions, verifierOf } from './options.ts'
+import { RevocationCheck } from './revocation-check.ts'
+import { TokenFinder } from './token-finder.ts'
+import { Unauthenticated } from './unauthenticated.ts'
+
+/** The parts of a gate, in the order in which a request meets them. */
+export interface GateParts<V extends Identity<unknown>> {
+  readonly tokens: TokenFinder<V>
+  readonly verifier: TokenVerifier<V>
+  /** Whether the gate created its verifier, and closes it. */
+  readonly isOwn: boolean
+  readonly revocations: RevocationCheck<V>
+  /** What every request needs. */
+  readonly required: Rule | undefined
+  readonly context: Context
+  readonly caching: CacheHeaders
+  readonly decisions: Decisions<V | undefined>
+  readonly deadline: Deadline
+  readonly resource: ProtectedResource | undefined
+  readonly realm: string
+  readonly onDenied: OnDenied
+  readonly cors: CorsMiddleware | undefined
+}
+
+/** @throws TypeError if an option is unknown, missing or invalid */
+export function gateParts<V extends Identity<unknown>>(
+  options: Partial<VerifierGateOptions<V, boolean>>,
+): GateParts<V> {
+  const read = readOptions('createGate', options, GATE_OPTIONS)
+  const now = assertFunction('now', read.now, systemNow)
+  const { verifier, isOwn } = verifierOf<V>(read, now)
+  const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+  const { header, cookie } = read.tokenFrom ?? {}
+  const caching = cacheHeaders(
+    header === false ? '' : header === true ? undefined : header,
+    cookie !== undefined,
+    assertBoolean('optional', read.optional),
+  )
+  const required = read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
+  const realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
+  const scopes = required?.scopes ?? []
+  const places = read.tokenFrom ?? {}
+  const resource =
+    read.resource === undefined
+      ? undefined
+      : protectedResource(read.resource, { issuers: verifier.issuers ?? [], scopes, places })
+  const exposed = assertBoolean('exposeChallenge', read.exposeChallenge)
+  const challenger = createChallenger({ realm, scopes, metadataUrl: resource?.url, exposed })
+  const onDecision = assertFunction('onDecision', read.onDecision, undefined)
+  const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
+  return {
+    tokens: new TokenFinder(read, unauthenticated, verifier, deadline),
+    cors: unauthenticated.cors,
+    verifier,
+    isOwn,
+    revocations: new RevocationCheck(read, now),
+    required,
+    context: {
+      now: () => secondsOf(now),
+      implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
+    },
+    caching,
+    decisions: new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined),
+    deadline: new Deadline(deadline),
+    resource,
+    realm,
+    onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),
+  }
+}

@@ -1,0 +1,94 @@
+/** Stage 1 of a gate: finds the token of a request, or decides about a request that has none. */
+
+import { isImmediate, sha256 } from '#digest'
+import { createExtract, type Extract } from '../extract/extract.ts'
+import { usualToken } from '../extract/header.ts'
+import { mapMaybe } from '../lib/promise.ts'
+import type { TokenSource } from '../model/credentials.ts'
+import type { Identity } from '../model/identity.ts'
+import { isRejection } from '../model/rejection.ts'
+import type { Seconds } from '../model/units.ts'
+import type { RequestLike } from '../request/request.ts'
+import { PresentedToken } from '../verify/presented.ts'
+import type { Verification } from '../verify/verification.ts'
+import type { TokenVerifier } from '../verify/verifier.ts'
+import type { Outcome } from './decisions.ts'
+import type { GateSettings } from './options.ts'
+import { Transport } from './transport.ts'
+import type { Unauthenticated } from './unauthenticated.ts'
+
+/** The token of a request. */
+export class FoundToken<I extends Identity<unknown>> {
+  readonly source: TokenSource
+  /** The cached result. `undefined` if the token must be verified. */
+  readonly cached: Verification<I> | undefined
+  readonly #text: string
+  readonly #hash: string | undefined
+  #presented: PresentedToken | undefined
+
+  constructor(text: string, source: TokenSource, hash?: string, cached?: Verification<I>) {
+    this.source = source
+    this.cached = cached
+    this.#text = text
+    this.#hash = hash
+  }
+
+  isOf(text: string): boolean {
+    return text === this.#text
+  }
+
+  /** Created only if it is needed, because a cached token rarely needs it. */
+  get presented(): PresentedToken {
+    this.#presented ??= new PresentedToken(this.#text, this.#hash)
+    return this.#presented
+  }
+}
+
+type Found<I extends Identity<unknown>> = FoundToken<I> | Outcome<undefined>
+
+export class TokenFinder<I extends Identity<unknown>> {
+  readonly #extract: Extract
+  readonly #transport: Transport
+  readonly #unauthenticated: Unauthenticated
+  readonly #verifier: TokenVerifier<I>
+  /** Whether to look for a cached result before the syntax is checked. Needs a synchronous hash and the default place. */
+  readonly #looksUp: boolean
+
+  /**
+   * @param deadline how long a request may wait for its decision. In seconds
+   * @throws TypeError if an option is invalid
+   */
+  constructor(
+    options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'>,
+    unauthenticated: Unauthenticated,
+    verifier: TokenVerifier<I>,
+    deadline: Seconds,
+  ) {
+    this.#extract = createExtract(options.tokenFrom, deadline)
+    this.#transport = new Transport(options)
+    this.#unauthenticated = unauthenticated
+    this.#verifier = verifier
+    this.#looksUp = isImmediate && options.tokenFrom === undefined && verifier.getCached !== undefined
+  }
+
+  /** Returns the token, or the outcome for a request without one. A promise only if a form has to be read. */
+  find(request: RequestLike): Found<I> | Promise<Found<I>> {
+    const usual = this.#looksUp ? this.#usual(request) : undefined
+    // A result is cached only for a token whose syntax was checked, so it is not checked again.
+    if (usual?.cached !== undefined) return this.#transport.check(request) ?? usual
+    return mapMaybe(this.#extract(request), (found): Found<I> => {
+      if (isRejection(found)) return this.#unauthenticated.outcome(request, found)
+      const { token, source } = found
+      return this.#transport.check(request) ?? (usual?.isOf(token) ? usual : new FoundToken(token, source))
+    })
+  }
+
+  /** Returns the text after `Bearer `, which may not have the syntax of a token. */
+  #usual(request: RequestLike): FoundToken<I> | undefined {
+    const text = usualToken(request)
+    if (text === undefined) return undefined
+    const hash = sha256(text) as string
+    const cached = this.#verifier.getCached?.(hash)
+    return new FoundToken(text, 'header', hash, cached)
+  }
+}

@@ -1,0 +1,147 @@
+/** Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3). */
+
+import { secondsOf } from '../../lib/clock.ts'
+import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
+import type { Identity } from '../../model/identity.ts'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
+import type { Verdict } from '../../net/circuit-breaker.ts'
+import { UnusableAnswer } from '../../net/fetch-json.ts'
+import type { ReadClaims } from '../claims/mapping.ts'
+import type { RawClaims } from '../claims/values.ts'
+import { checkIntrospected, MARKS } from '../jwt/claims.ts'
+import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
+
+/** What a response must say, and how it becomes an identity. */
+export interface ResponsePolicy<Claims> {
+  readonly issuer: string | undefined
+  /** One of these must be in `aud`. `null` disables the check. */
+  readonly audience: readonly string[] | null
+  readonly clockTolerance: Seconds
+  readonly read: ReadClaims<Claims>
+  /** The clock, in milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/**
+ * Turns the response for a token into the result of its verification.
+ * @throws UnavailableError if it is no introspection response
+ */
+export async function readResponse<Claims>(
+  response: RawClaims,
+  token: string,
+  policy: ResponsePolicy<Claims>,
+): Promise<Verification<Identity<Claims>>> {
+  const active = getOwn(response, 'active')
+  if (active === undefined)
+    throw new UnavailableError(
+      'The response has no "active": it is no introspection response (RFC 7662 §2.2)',
+    )
+  if (active === false) return inactive('unknown_token')
+  if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
+  if (isNestedTooDeeply(response)) throw new UnavailableError('The response is nested too deeply')
+  const { audience, clockTolerance, now } = policy
+  const claims = withoutUnset(response, audience)
+  const rejection = checkIntrospected(claims, policy, secondsOf(now))
+  if (rejection !== undefined) return rejection
+  const identity = await policy.read(withoutToken(claims, token))
+  if (isInactive(identity)) return identity
+  const expiresAt = identity.expiresAt === undefined ? undefined : identity.expiresAt + clockTolerance
+  return activeUntil({ identity, expiresAt }, now)
+}
+
+/**
+ * The optional members that can reject a token or become part of an identity. Some servers write an empty string or array
+ * for a member without a value.
+ *
+ * Not among them: scopes, because an empty list grants nothing; `cnf`, because a token must not lose its binding (RFC 7800
+ * §3.1); and members of the application, for which an empty value may have a meaning.
+ */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  ...['iss', 'sub', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'azp', 'appid', 'cid'],
+  ...['token_type', 'typ', 'token_use', 'acr', 'auth_time', 'act'],
+  ...MARKS.flat(),
+])
+
+/** Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an audience. */
+function withoutUnset(response: RawClaims, audience: readonly string[] | null): RawClaims {
+  const isOptional = (name: string) => OPTIONAL.has(name) || (name === 'aud' && audience === null)
+  const isUnset = ([name, value]: readonly [string, unknown]) =>
+    value === null || (isEmpty(value) && isOptional(name))
+  return Object.fromEntries(Object.entries(response).filter((member) => !isUnset(member)))
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === '' || (Array.isArray(value) && value.length === 0)
+}
+
+/** A shorter token may be part of a claim by chance. */
+const MIN_ECHO = 8
+
+/**
+ * Removes the members that show the token. Some servers repeat it in their response, and an identity must be safe to log.
+ * A subject that only contains the token stays, because an application may store data under it.
+ */
+function withoutToken(claims: RawClaims, token: string): RawClaims {
+  const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
+  const shows = ([name, value]: readonly [string, unknown]) => {
+    if (value === token) return true
+    if (name === 'sub' || token.length < MIN_ECHO) return false
+    const text = JSON.stringify([name, value])
+    return echoes.some((echo) => text.includes(echo))
+  }
+  return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
+}
+
+/** The statuses for wrong credentials of this API (RFC 7662 §2.3, RFC 6749 §5.2). */
+export const UNAUTHORIZED: readonly unknown[] = [401, 403]
+/** The error codes that blame this API, and not the token (RFC 6749 §5.2). */
+const CLIENT_ERRORS: readonly unknown[] = ['invalid_client', 'unauthorized_client']
+
+/**
+ * Reads a response whose status is in `inactiveStatus`. Returns `undefined` if it means that the token is inactive. Otherwise
+ * returns the status of the failure.
+ *
+ * An error code that blames the credentials of this API is a failure with any status: RFC 6749 §5.2 allows 400 and 401 for
+ * it. A 401 or 403 means that the token is inactive only if the body has `"active": false`, or another error code.
+ */
+export function failureStatus(status: number, body: RawClaims): number | undefined {
+  const error = getOwn(body, 'error')
+  if (CLIENT_ERRORS.includes(error)) return 401
+  const isAboutToken = typeof error === 'string' || getOwn(body, 'active') === false
+  return UNAUTHORIZED.includes(status) && !isAboutToken ? status : undefined
+}
+
+/** Whether a response says that a token is active. */
+export function isActive(response: unknown): boolean {
+  return isObject(response) && getOwn(response, 'active') === true
+}
+
+/** Returns the status of the response that caused a failure. */
+export function statusOf(cause: unknown): number | undefined {
+  return cause instanceof UnusableAnswer ? cause.status : undefined
+}
+
+/** Whether the server rejected the credentials of this API. */
+export function isUnauthorized(cause: unknown): boolean {
+  return UNAUTHORIZED.includes(statusOf(cause))
+}
+
+/** Whether the endpoint may have moved: there is no server, or it does not know the path. The metadata names the new one. */
+export function mayHaveMoved(cause: unknown): boolean {
+  const status = statusOf(cause)
+  return status === undefined || status === 404 || status === 410
+}
+
+/** A 4xx caused by one token proves that the server is up. 401 is about our credentials, 408 and 429 about the server. */
+export function verdictOf(cause: unknown): Verdict {
+  const status = statusOf(cause)
+  if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'
+  // Every failure of the server is an UnavailableError. Other errors come from the function that authenticates this API.
+  return cause instanceof UnavailableError ? 'down' : 'unclear'
+}
+
+/** Known tokens are introspected in spite of a 429: only requests for unknown ones are slowed down. */
+export function verdictOfKnown(cause: unknown): Verdict {
+  return statusOf(cause) === 429 ? 'limited' : verdictOf(cause)
+}

@@ -1,0 +1,70 @@
+/** Where the verifiers of several issuers come from. The simplest source is a list that never changes. */
+
+import { readOptions } from '../../lib/assert.ts'
+import { JwtVerifier } from './jwt.ts'
+import { ISSUER_OPTIONS, type IssuerOptions } from './options.ts'
+
+/** The verifier of an issuer. `undefined` if the issuer is not trusted. */
+export type Found<Claims> = JwtVerifier<Claims> | undefined
+
+/** Finds the verifiers of trusted issuers. The issuer of a token is not verified when it is looked up. */
+export interface IssuerSource<Claims> {
+  /** The issuers that are known before any token. */
+  readonly names: readonly string[]
+  /** Finds the verifier of an issuer. Synchronous if it is available. */
+  find(issuer: string): Found<Claims> | Promise<Found<Claims>>
+  /** Returns the verifier of an issuer if it is available and still valid. */
+  held(issuer: string): Found<Claims>
+  /** Returns all verifiers that are available. */
+  all(): readonly JwtVerifier<Claims>[]
+  /** Whether the issuer may be trusted. `false` if it certainly is not. */
+  owns(issuer: string): boolean
+  /** Called for each issuer of which a token was verified. */
+  proved?(issuer: string): void
+  /** Closes all verifiers, and finds no more of them. */
+  close(): void
+}
+
+/** Issuers from a list. */
+export class StaticIssuers<Claims> implements IssuerSource<Claims> {
+  readonly #verifiers: ReadonlyMap<string, JwtVerifier<Claims>>
+
+  /** @throws TypeError if the list is empty, an option is impossible, or an issuer is listed twice */
+  constructor(list: readonly IssuerOptions<Claims>[], now: () => number) {
+    if (!Array.isArray(list) || list.length === 0)
+      throw new TypeError('"multiIssuerJwt" must be a non-empty array of options, or a function')
+    const verifiers = [...list].map(
+      (options) =>
+        [
+          options?.issuer,
+          new JwtVerifier<Claims>(readOptions('multiIssuerJwt', options, ISSUER_OPTIONS), now),
+        ] as const,
+    )
+    this.#verifiers = new Map(verifiers)
+    if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
+  }
+
+  get names(): readonly string[] {
+    return [...this.#verifiers.keys()]
+  }
+
+  find(issuer: string): Found<Claims> {
+    return this.#verifiers.get(issuer)
+  }
+
+  held(issuer: string): Found<Claims> {
+    return this.#verifiers.get(issuer)
+  }
+
+  all(): readonly JwtVerifier<Claims>[] {
+    return [...this.#verifiers.values()]
+  }
+
+  owns(issuer: string): boolean {
+    return this.#verifiers.has(issuer)
+  }
+
+  close(): void {
+    for (const verifier of this.all()) verifier.close()
+  }
+}

@@ -1,0 +1,65 @@
+/** Signatures on runtimes without Node's crypto module, by WebCrypto. The twin of `signature.node.ts`. */
+
+import { base64url, type CryptoKey, type JWK } from 'jose'
+import type { VerificationKey } from '../keys/jwk.ts'
+
+const imported = new WeakMap<VerificationKey, CryptoKey>()
+const encoder = new TextEncoder()
+
+/** Imports a key unless that was done before. Rejects if the runtime does not accept it, such as a point off its curve. */
+export async function importKey(key: VerificationKey): Promise<void> {
+  if (!imported.has(key)) await importNow(key)
+}
+
+/**
+ * Checks a signature by the algorithm of the key (RFC 7515 §5.2). Returns `false` for a signature that the key did not make.
+ * @param signed the header and payload of a compact JWS, with the dot between them
+ * @param signature canonical base64url
+ * @throws if the runtime does not accept the key
+ */
+export function verifySignature(
+  key: VerificationKey,
+  signed: string,
+  signature: string,
+): boolean | Promise<boolean> {
+  return verify(key, signed, signature)
+}
+
+async function verify(key: VerificationKey, signed: string, signature: string): Promise<boolean> {
+  const known = imported.get(key) ?? (await importNow(key))
+  return crypto.subtle.verify(
+    parametersOf(key.jwk),
+    known,
+    base64url.decode(signature) as Uint8Array<ArrayBuffer>,
+    encoder.encode(signed),
+  )
+}
+
+async function importNow(key: VerificationKey): Promise<CryptoKey> {
+  const made = await crypto.subtle.importKey('jwk', key.jwk, parametersOf(key.jwk), true, ['verify'])
+  imported.set(key, made)
+  return made
+}
+
+interface AlgorithmParameters {
+  readonly name: string
+  readonly hash?: string
+  readonly namedCurve?: string
+  readonly saltLength?: number
+}
+
+/** The algorithm of a key in the terms of WebCrypto, with the parameters that RFC 7518 §3.2 to §3.5 fix. */
+function parametersOf({ alg = '', crv = alg }: JWK): AlgorithmParameters {
+  const bits = Number(alg.slice(2))
+  const hash = `SHA-${bits}`
+  if (alg.startsWith('HS')) return withoutPrototype({ name: 'HMAC', hash })
+  if (alg.startsWith('RS')) return withoutPrototype({ name: 'RSASSA-PKCS1-v1_5', hash })
+  if (alg.startsWith('PS')) return withoutPrototype({ name: 'RSA-PSS', hash, saltLength: bits / 8 })
+  if (alg.startsWith('ES')) return withoutPrototype({ name: 'ECDSA', hash, namedCurve: crv })
+  return withoutPrototype({ name: crv })
+}
+
+/** WebCrypto reads optional parameters, which must not come from a polluted `Object.prototype`. */
+function withoutPrototype<T extends object>(members: T): T {
+  return Object.assign(Object.create(null), members)
+}

@@ -1,0 +1,123 @@
+/** The keys that a verifier uses, and key sets that never change (RFC 7517 §5). */
+
+import { importKey } from '#signature'
+import { UnavailableError } from '../../model/unavailable.ts'
+import type { Seconds } from '../../model/units.ts'
+import type { Algorithm, VerificationKey } from './jwk.ts'
+import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
+import { type KnownCaller, KnownCallers } from './known-callers.ts'
+
+/** Finds the keys of one issuer. */
+export interface KeySet {
+  /**
+   * Finds the keys that may have made a signature. Synchronous if the keys are available. Keys that verified a token most
+   * recently come first.
+   * @throws UnavailableError if there are no keys, and they cannot be fetched
+   */
+  find(
+    alg: Algorithm,
+    kid: string | undefined,
+  ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
+  /**
+   * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
+   * @param caller the caller that the token names, if one of its tokens was verified before
+   * @throws UnavailableError if a newer set could have the key, but is not available within 1.5 s
+   */
+  search(
+    alg: Algorithm,
+    kid: string | undefined,
+    tried: readonly VerificationKey[],
+    caller: KnownCaller | undefined,
+  ): Promise<readonly VerificationKey[]>
+  /** Whether the set still has a key, so that a cached result of it is still valid. */
+  isStillPublished(key: VerificationKey): boolean
+  /** The callers whose tokens its keys verified. */
+  readonly callers: KnownCallers
+  /** The budgets of tokens that try many of its keys. */
+  readonly tries: TryBudgets
+  /** Pending background work, such as a refresh. `undefined` if there is none. */
+  readonly backgroundWork?: Promise<void> | undefined
+  /**
+   * Fetches the keys if there are none.
+   * @throws UnavailableError if that fails
+   */
+  ready(): Promise<void>
+  /** Aborts pending fetches, and allows no more. The keys stay usable until they expire. */
+  close(): void
+  /** Describes the set for operators. */
+  describe(): KeySetDescription
+}
+
+/** Describes a key set for operators. It contains no key material. */
+export interface KeySetDescription {
+  /**
+   * - `given`: the keys are configured.
+   * - `empty`: no fetch has succeeded yet.
+   * - `fresh`: no refresh is due.
+   * - `stale`: a refresh is due, and the keys are used until it succeeds.
+   * - `expired`: the last success is longer ago than `staleIfError` allows. Requests are answered 503.
+   */
+  readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
+  readonly keys: readonly {
+    readonly kid?: string | undefined
+    readonly algorithms: readonly Algorithm[]
+  }[]
+  /** Time since the last success. In seconds. */
+  readonly age?: Seconds | undefined
+  /** How long the keys may still be used without another success. In seconds. */
+  readonly usableFor?: Seconds
+  /** The number of attempts that have failed since the last success. */
+  readonly failures?: number
+}
+
+/** Configured keys, which never change. */
+export class FixedKeySet implements KeySet {
+  readonly callers: KnownCallers = new KnownCallers()
+  readonly tries: TryBudgets = tryBudgets()
+  readonly #keys: readonly VerificationKey[]
+
+  constructor(keys: readonly VerificationKey[]) {
+    this.#keys = keys
+  }
+
+  find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
+    return candidates(this.#keys, alg, kid)
+  }
+
+  async search(): Promise<readonly VerificationKey[]> {
+    return []
+  }
+
+  isStillPublished(key: VerificationKey): boolean {
+    return this.#keys.includes(key)
+  }
+
+  async ready(): Promise<void> {
+    for (const [index, key] of this.#keys.entries())
+      await importKey(key).catch((cause) => {
+        throw new UnavailableError(`"keys" has a key at ${index} that cannot be used`, { cause })
+      })
+  }
+
+  close(): void {}
+
+  describe(): KeySetDescription {
+    return { state: 'given', keys: describeKeys(this.#keys) }
+  }
+}
+
+/** Returns the keys that may have made a signature with this algorithm, the most recent success first. */
+export function candidates(
+  keys: readonly VerificationKey[],
+  alg: Algorithm,
+  kid: string | undefined,
+): readonly VerificationKey[] {
+  return byLastSuccess(
+    keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid)),
+  )
+}
+
+/** Describes keys for operators, without key material. */
+export function describeKeys(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
+  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
+}

@@ -1,0 +1,186 @@
+/** The response of an introspection endpoint: members without a value, and the kind of the token (RFC 7662 §2.2). */
+
+import { createGate, type Identity, introspection } from '@bearergate/core'
+import { describe, expect, it } from 'vitest'
+import { failureStatus } from '#core/verify/introspection/response.ts'
+import { AUDIENCE, ISSUER, NOW } from '../../../support/issuer.ts'
+
+const GOOD = {
+  active: true,
+  iss: ISSUER,
+  aud: AUDIENCE,
+  sub: 'emma',
+  client_id: 'web',
+  username: 'emma',
+  scope: 'read write',
+  token_type: 'Bearer',
+  exp: NOW + 600,
+  nbf: NOW - 10,
+  iat: NOW - 10,
+  jti: 'one',
+}
+
+async function decide(members: object, options: object = {}) {
+  const verifier = introspection({
+    endpoint: 'https://id.example.com/introspect',
+    issuer: ISSUER,
+    clientId: 'api',
+    clientSecret: 'secret',
+    audience: AUDIENCE,
+    now: () => NOW * 1000,
+    fetch: async () => Response.json({ ...GOOD, ...members }),
+    ...options,
+  } as never)
+  return createGate({ verifier }).authenticate({ header: () => 'Bearer opaque-token' })
+}
+
+async function outcome(members: object, options?: object): Promise<string> {
+  const decision = await decide(members, options)
+  return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
+}
+
+async function identityOf(members: object, options?: object): Promise<Identity> {
+  const decision = await decide(members, options)
+  if (!decision.ok) throw new Error(decision.reason)
+  return decision.identity
+}
+
+const UNSET = [null, '', []]
+const everyUnset = (names: readonly string[]) =>
+  names.flatMap((name) => UNSET.map((value) => [name, value] as const))
+
+describe('a member without a value', () => {
+  const optional = Object.keys(GOOD).filter((name) => name !== 'active' && name !== 'aud')
+  const marks = ['act', 'acr', 'auth_time', 'typ', 'token_use', 'nonce', 'at_hash', 'events', 'azp', 'scp']
+
+  it.each(everyUnset([...optional, ...marks]))('FIELD04 is accepted: %s %j', async (name, value) => {
+    expect(await outcome({ [name]: value })).toBe('ok')
+  })
+
+  it.each(UNSET)('FIELD04 is accepted in place of all optional ones: %j', async (value) => {
+    const members = Object.fromEntries([...optional, ...marks, 'aud'].map((name) => [name, value]))
+    expect(await identityOf(members, { audience: null })).toMatchObject({
+      subject: undefined,
+      issuer: ISSUER,
+      clientId: undefined,
+      audience: [],
+      scopes: [],
+      expiresAt: undefined,
+      issuedAt: undefined,
+      tokenId: undefined,
+      acr: undefined,
+      authenticatedAt: undefined,
+      actor: undefined,
+    })
+  })
+
+  it.each(UNSET)('FIELD04 lets the next name of the client count: client_id %j', async (value) => {
+    expect(await identityOf({ client_id: value, azp: 'web' })).toMatchObject({ clientId: 'web' })
+  })
+
+  it.each(['', []])('FIELD04 grants no scope, whatever other member lists some: scope %j', async (scope) => {
+    expect(await identityOf({ scope, permissions: ['admin'] })).toMatchObject({ scopes: [] })
+  })
+
+  it.each(UNSET)('FIELD04 is missing if "requiredClaims" names it: sub %j', async (sub) => {
+    expect(await outcome({ sub }, { requiredClaims: { sub: () => true } })).toBe('401 missing_claim')
+  })
+
+  it('FIELD04 stays in the claims if it belongs to the application', async () => {
+    const { claims } = await identityOf({ groups: [], username: '', note: '', roles: [] })
+    expect(claims).toMatchObject({ groups: [], username: '', note: '', roles: [] })
+  })
+})
+
+describe('a member that decides', () => {
+  it.each([null, '', [], 'true', 1, [true]])(
+    'FIELD04 rejects the token unless "active" is true: %j',
+    async (active) => {
+      expect(await outcome({ active })).toBe('401 unknown_token')
+    },
+  )
+
+  it.each([
+    [null, '401 missing_claim'],
+    [[], '401 invalid_claim'],
+    ['', '401 audience_mismatch'],
+  ])('FIELD04 rejects the token if an audience is configured and "aud" is %j', async (aud, expected) => {
+    expect(await outcome({ aud })).toBe(expected)
+  })
+
+  it.each(['', []])('FIELD04 rejects the token if its binding cannot be read: cnf %j', async (cnf) => {
+    expect(await outcome({ cnf })).toBe('401 invalid_claim')
+  })
+
+  it.each([
+    ['exp', [null]],
+    ['exp', {}],
+    ['exp', ' '],
+    ['sub', [[]]],
+    ['client_id', {}],
+    ['act', 0],
+    ['jti', false],
+    ['iss', ' '],
+  ])('FIELD04 rejects the token if its type is wrong: %s %j', async (name, value) => {
+    expect(await outcome({ [name]: value })).toMatch(/^401/)
+  })
+})
+
+describe('"token_type"', () => {
+  it.each(['access_token', 'Access_Token', 'access-token', 'Bearer', 'bearer', 'at+jwt'])(
+    'FIELD13 accepts an access token: %s',
+    async (type) => {
+      expect(await outcome({ token_type: type })).toBe('ok')
+    },
+  )
+
+  it.each(['refresh_token', 'id_token', 'refresh', 'ID', 'mac', 'N_A', 'access_tokens', ' access_token', 7])(
+    'FIELD13 rejects everything else: %s',
+    async (type) => {
+      expect(await outcome({ token_type: type })).toBe('401 not_an_access_token')
+    },
+  )
+
+  it.each([{ token_use: 'refresh_token' }, { typ: 'Refresh' }, { token_use: 'id' }, { nonce: 'n' }])(
+    'FIELD13 does not outweigh a mark of another kind: access_token and %j',
+    async (members) => {
+      expect(await outcome({ token_type: 'access_token', ...members })).toBe('401 not_an_access_token')
+    },
+  )
+
+  it('FIELD13 still needs a confirmation for DPoP in any case of letters (RFC 9449 §6.2)', async () => {
+    for (const type of ['DPoP', 'dpop', 'DPOP'])
+      expect(await outcome({ token_type: type })).toBe('401 not_an_access_token')
+    const bound = { token_type: 'DPoP', cnf: { jkt: 'x' } }
+    expect(await outcome(bound)).toBe('401 missing_proof')
+  })
+})
+
+describe('a status of "inactiveStatus"', () => {
+  it.each<[number, Record<string, unknown>, number | undefined]>([
+    [400, {}, undefined],
+    [400, { error: 'invalid_request' }, undefined],
+    [404, { error: 7 }, undefined],
+    [400, { error: 'invalid_client' }, 401],
+    [422, { error: 'unauthorized_client' }, 401],
+    [401, { error: 'invalid_client', active: false }, 401],
+    [401, {}, 401],
+    [403, { message: 'no' }, 403],
+    [403, { active: true }, 403],
+    [401, { active: false }, undefined],
+    [401, { error: 'request_unauthorized' }, undefined],
+    [403, { error: 'access_denied' }, undefined],
+  ])('FIELD23 %d with the body %j is the failure %s', (status, body, expected) => {
+    expect(failureStatus(status, body)).toBe(expected)
+  })
+
+  it('FIELD23 reads no error code from Object.prototype', () => {
+    const prototype = Object.prototype as unknown as Record<string, unknown>
+    prototype.error = 'access_denied'
+    try {
+      expect(failureStatus(401, {})).toBe(401)
+    } finally {
+      delete prototype.error
+    }
+  })
+})

@@ -1,0 +1,326 @@
+/** The twins of the signature check: the same outcome on every runtime (RFC 7515 §5.2, RFC 7518 §3, RFC 8037 §3.1). */
+
+import type { webcrypto } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { decodeJws, parseJws } from '#core/verify/jwt/jws.ts'
+import { ALGORITHMS, type Algorithm, type VerificationKey, verificationKey } from '#core/verify/keys/jwk.ts'
+import { candidates } from '#core/verify/keys/key-set.ts'
+import { outcomeOf, TWINS, type Twin } from '../../../support/twins.ts'
+
+type Jwk = Readonly<Record<string, unknown>>
+
+interface Signer {
+  readonly alg: Algorithm
+  readonly jwk: Jwk
+  readonly key: VerificationKey
+  /** The header and payload, which it signed. */
+  readonly signed: string
+  readonly signature: Uint8Array
+  /** Signs with the parameters of WebCrypto that are given, such as another hash. */
+  sign(signed: string, changed?: object): Promise<Uint8Array>
+}
+
+const base64url = (value: string | Uint8Array) => Buffer.from(value).toString('base64url')
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+const SIGNED = `${base64url('{"alg":"?"}')}.${base64url('{"sub":"emma"}'.repeat(30))}`
+
+const CURVES: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
+
+function parametersOf(alg: string): Record<string, unknown> {
+  const bits = Number(alg.slice(2))
+  const hash = `SHA-${bits}`
+  const rsa = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }
+  if (alg.startsWith('HS')) return { name: 'HMAC', hash, length: bits }
+  if (alg.startsWith('RS')) return { name: 'RSASSA-PKCS1-v1_5', hash, ...rsa }
+  if (alg.startsWith('PS')) return { name: 'RSA-PSS', hash, saltLength: bits / 8, ...rsa }
+  return alg.startsWith('ES') ? { name: 'ECDSA', hash, namedCurve: CURVES[alg] } : { name: 'Ed25519' }
+}
+
+async function createSigner(alg: Algorithm): Promise<Signer> {
+  const parameters = parametersOf(alg)
+  const made = await crypto.subtle.generateKey(parameters as never, true, ['sign', 'verify'])
+  const pair = made as unknown as webcrypto.CryptoKeyPair
+  const [secret, published] = alg.startsWith('HS') ? [made, made] : [pair.privateKey, pair.publicKey]
+  const exported = await crypto.subtle.exportKey('jwk', published as webcrypto.CryptoKey)
+  const { kty, crv, n, e, x, y, k } = exported as Jwk
+  const members = { kty, crv, n, e, x, y, k, alg, kid: 'one' }
+  const jwk = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+  const sign = async (signed: string, changed = {}) => {
+    const input = { ...parameters, ...changed } as never
+    return new Uint8Array(await crypto.subtle.sign(input, secret as webcrypto.CryptoKey, bytesOf(signed)))
+  }
+  return { alg, jwk, key: keyOf(jwk), signed: SIGNED, signature: await sign(SIGNED), sign }
+}
+
+function keyOf(jwk: Jwk): VerificationKey {
+  const key = verificationKey(jwk, ALGORITHMS, 'allow-secrets')
+  if (typeof key === 'string') throw new Error(key)
+  return key
+}
+
+const signers = await Promise.all(
+  ALGORITHMS.filter((alg) => !alg.startsWith('ML-DSA')).map((alg) => createSigner(alg)),
+)
+const others = await Promise.all(signers.map(({ alg }) => createSigner(alg)))
+const signerOf = (alg: Algorithm) => signers.find((signer) => signer.alg === alg) as Signer
+
+const tokenOf = (signed: string, signature: Uint8Array) => `${signed}.${base64url(signature)}`
+
+/** Curve orders (FIPS 186-4 D.1.2), and the order of the group of Ed25519 (RFC 8032 §5.1). */
+const ORDERS: Readonly<Record<string, bigint>> = {
+  ES256: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
+  ES384: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
+  ES512:
+    0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+  EdDSA: 2n ** 252n + 27742317777372353535851937790883648493n,
+}
+
+const numberOf = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`)
+const bytesFor = (value: bigint, length: number) =>
+  new Uint8Array(Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex'))
+const joined = (...parts: readonly (Uint8Array | readonly number[])[]) =>
+  new Uint8Array(parts.flatMap((part) => [...part]))
+
+/** R and S as ASN.1, the form of X.509 and TLS, which JWS does not use (RFC 7518 §3.4). */
+function der(signature: Uint8Array): Uint8Array {
+  const half = signature.length / 2
+  const integers = [signature.subarray(0, half), signature.subarray(half)].map((part) => {
+    const bytes = part.subarray(part.findIndex((byte) => byte !== 0))
+    const padded = (bytes[0] ?? 0) > 0x7f ? joined([0], bytes) : bytes
+    return joined([2, padded.length], padded)
+  })
+  const length = integers.reduce((sum, part) => sum + part.length, 0)
+  return joined(length > 0x7f ? [0x30, 0x81, length] : [0x30, length], ...integers)
+}
+
+/** Signatures that the key did not make, by what is wrong with them. */
+function forgeries({ alg, jwk, signature }: Signer): readonly (readonly [string, Uint8Array])[] {
+  const length = signature.length
+  const half = length / 2
+  const [r, s] = [signature.subarray(0, half), signature.subarray(half)]
+  const ofAll = [
+    ['empty', new Uint8Array()],
+    ['of one byte', signature.subarray(0, 1)],
+    ['without its first byte', signature.subarray(1)],
+    ['without its last byte', signature.subarray(0, -1)],
+    ['with a zero in front', joined([0], signature)],
+    ['with a zero behind', joined(signature, [0])],
+    ['twice', joined(signature, signature)],
+    ['of zeros', new Uint8Array(length)],
+    ['of ones', new Uint8Array(length).fill(0xff)],
+    ['with a bit changed', signature.with(length - 2, (signature.at(-2) ?? 0) ^ 1)],
+  ] as const
+  const order = ORDERS[alg === 'Ed25519' ? 'EdDSA' : alg]
+  if (jwk.kty === 'OKP' && order !== undefined) {
+    const plusOrder = bytesFor(numberOf(s.toReversed()) + order, half).toReversed()
+    return [...ofAll, ['with S plus the order of the group', joined(r, plusOrder)]]
+  }
+  if (jwk.kty === 'RSA') {
+    const sum = numberOf(signature) + numberOf(Buffer.from(String(jwk.n), 'base64url'))
+    return [
+      ...ofAll,
+      ['plus the modulus', bytesFor(sum, sum >> BigInt(length * 8) === 0n ? length : length + 1)],
+    ]
+  }
+  if (order === undefined) return ofAll
+  const zero = new Uint8Array(half)
+  const n = bytesFor(order, half)
+  const plusOrder = numberOf(r) + order
+  return [
+    ...ofAll,
+    ['in DER', der(signature)],
+    ['with R and S swapped', joined(s, r)],
+    ['with R = 0', joined(zero, s)],
+    ['with S = 0', joined(r, zero)],
+    ['with R = n', joined(n, s)],
+    ['with S = n', joined(r, n)],
+    ['with R = n + 1', joined(bytesFor(order + 1n, half), s)],
+    ['with S = n + 1', joined(r, bytesFor(order + 1n, half))],
+    ['with R = 1 and S = 1', joined(bytesFor(1n, half), bytesFor(1n, half))],
+    // Only the order of P-521 leaves room for it.
+    ...(plusOrder >> BigInt(half * 8) === 0n
+      ? ([['with R plus n', joined(bytesFor(plusOrder, half), s)]] as const)
+      : []),
+  ]
+}
+
+/** Members that cryptography of the runtime looks for in options and keys, with values that would change the outcome. */
+const POLLUTION: readonly (readonly [name: string, values: readonly unknown[]])[] = [
+  ['padding', [1, 3, 6]],
+  ['saltLength', [0, 20]],
+  ['dsaEncoding', ['der', 'ieee-p1363']],
+  ['context', [new Uint8Array([1])]],
+  ['hash', ['SHA-1', 'SHA-512']],
+  ['namedCurve', ['P-384']],
+  ['name', ['HMAC']],
+  ['format', ['pem', 'der']],
+  ['encoding', ['hex']],
+  ['passphrase', ['secret']],
+  ['key_ops', [[], ['sign']]],
+  ['use', ['enc']],
+  ['ext', [false]],
+  ['alg', ['none', 'HS256']],
+  ['length', [8]],
+  ...['k', 'd', 'p', 'oth', 'priv', 'crv', 'x', 'n', 'key', 'type'].map(
+    (name) => [name, ['AQAB', 'P-256']] as const,
+  ),
+]
+
+async function whilePolluted<T>(name: string, value: unknown, run: () => Promise<T>): Promise<T> {
+  const prototype = Object.prototype as Record<string, unknown>
+  prototype[name] = value
+  try {
+    return await run()
+  } finally {
+    delete prototype[name]
+  }
+}
+
+/** Whether a twin verifies a token by these keys, after the checks that come before the signature. */
+async function outcomeOfToken(
+  twin: Twin,
+  token: string,
+  jwks: readonly Jwk[],
+  allowed: readonly Algorithm[],
+) {
+  const decoded = decodeJws(token)
+  const jws = 'active' in decoded ? decoded : parseJws(decoded, allowed)
+  if ('active' in jws) return jws.reason
+  const keys: VerificationKey[] = []
+  for (const jwk of jwks) {
+    const key = verificationKey(jwk, allowed, 'allow-secrets')
+    if (typeof key === 'string') return key
+    keys.push(key)
+  }
+  const [key] = candidates(keys, jws.alg, jws.kid)
+  return key === undefined ? 'unknown_key' : outcomeOf(twin, key, token)
+}
+
+interface Changes {
+  readonly header?: Jwk
+  readonly jwk?: Jwk
+  readonly allowed?: readonly Algorithm[]
+}
+
+describe.each(TWINS)('the %s', (_, twin) => {
+  it.each(signers)('verifies what a key for $alg signed, and nothing else', async (signer) => {
+    const { alg, key, signed, signature } = signer
+    await twin.importKey(key)
+    expect(await outcomeOf(twin, key, tokenOf(signed, signature))).toBe(true)
+    expect(await outcomeOf(twin, key, tokenOf(`${signed}A`, signature))).toBe(false)
+    expect(await outcomeOf(twin, key, tokenOf('', signature))).toBe(false)
+    const other = others.find((one) => one.alg === alg) as Signer
+    expect(await outcomeOf(twin, other.key, tokenOf(signed, signature))).toBe(false)
+  })
+
+  it.each(signers)(
+    'rejects signatures for $alg that are zero, too large, in DER, or of another length',
+    async (signer) => {
+      const { key, signed } = signer
+      const outcomes = await Promise.all(
+        forgeries(signer).map(async ([name, forged]) => [
+          name,
+          await outcomeOf(twin, key, tokenOf(signed, forged)),
+        ]),
+      )
+      expect(outcomes).toEqual(forgeries(signer).map(([name]) => [name, false]))
+    },
+  )
+
+  it('takes hash, padding and length of the salt from the algorithm of the key (RFC 7518 §3.3 and §3.5)', async () => {
+    for (const alg of ['RS256', 'PS256', 'ES256'] as const) {
+      const { jwk, key, signed, sign } = signerOf(alg)
+      const token = tokenOf(signed, await sign(signed, {}))
+      expect(await outcomeOf(twin, key, token)).toBe(true)
+      if (alg === 'ES256') continue
+      for (const other of ['RS256', 'RS512', 'PS256', 'PS512'])
+        expect(await outcomeOf(twin, keyOf({ ...jwk, alg: other }), token)).toBe(other === alg)
+    }
+    const { key, signed, sign } = signerOf('PS256')
+    for (const saltLength of [0, 20, 31, 33, 222])
+      expect(await outcomeOf(twin, key, tokenOf(signed, await sign(signed, { saltLength })))).toBe(false)
+    const p256 = signerOf('ES256')
+    const withSha384 = await p256.sign(p256.signed, { hash: 'SHA-384' })
+    expect(await outcomeOf(twin, p256.key, tokenOf(p256.signed, withSha384))).toBe(false)
+  })
+
+  it('accepts no signature by a point off its curve (C16 E08)', async () => {
+    for (const alg of ['ES256', 'ES384', 'ES512'] as const) {
+      const { jwk, signed, signature } = signerOf(alg)
+      const zero = base64url(new Uint8Array(signature.length / 2))
+      for (const point of [{ x: jwk.y, y: jwk.x }, { y: jwk.x }, { x: zero, y: zero }])
+        expect(await outcomeOf(twin, keyOf({ ...jwk, ...point }), tokenOf(signed, signature))).not.toBe(true)
+    }
+  })
+
+  it('C16 E08 does not import a point off its curve', async () => {
+    const { jwk } = signerOf('ES256')
+    await expect(twin.importKey(keyOf({ ...jwk, x: jwk.y, y: jwk.x }))).rejects.toThrow()
+  })
+
+  it.each(POLLUTION)('takes no "%s" from Object.prototype', async (name, values) => {
+    for (const value of values)
+      for (const { jwk, signed, signature } of signers) {
+        const [good, forged] = [signature, signature.with(-2 + signature.length, (signature.at(-2) ?? 0) ^ 1)]
+        const key = keyOf(jwk)
+        const outcomes = await whilePolluted(name, value, async () => [
+          await outcomeOf(twin, key, tokenOf(signed, good)),
+          await outcomeOf(twin, key, tokenOf(signed, forged)),
+        ])
+        // Node copies a key into an object of its own, and finds a "d" there: then it accepts no key.
+        const isUnusable = name === 'd' && outcomes[0] === 'unusable'
+        expect([jwk.alg, ...outcomes]).toEqual([
+          jwk.alg,
+          ...(isUnusable ? ['unusable', 'unusable'] : [true, false]),
+        ])
+      }
+  })
+
+  describe('is reached only by tokens and keys that passed every check before', () => {
+    const signedBy = async ({ alg, sign }: Signer, header: object = {}) => {
+      const signed = `${base64url(JSON.stringify({ alg, ...header }))}.${base64url('{}')}`
+      return tokenOf(signed, await sign(signed))
+    }
+    const outcome = async (alg: Algorithm, { header = {}, jwk = {}, allowed = ALGORITHMS }: Changes) => {
+      const signer = signerOf(alg)
+      const key = { ...signer.jwk, ...jwk }
+      return outcomeOfToken(twin, await signedBy(signer, header), [key], allowed)
+    }
+
+    it.each(signers)('$alg, as it should be', async ({ alg }) => {
+      expect(await outcome(alg, {})).toBe(true)
+    })
+
+    it.each<[title: string, alg: Algorithm, changes: Changes, expected: string]>([
+      ['"alg" that is not allowed', 'RS256', { allowed: ['PS256'] }, 'algorithm_not_allowed'],
+      ['"alg" of none', 'RS256', { header: { alg: 'none' } }, 'algorithm_not_allowed'],
+      ['"alg" of HMAC with a public key', 'RS256', { header: { alg: 'HS256' } }, 'unknown_key'],
+      ['"alg" other than that of the key', 'RS256', { jwk: { alg: 'PS256' } }, 'unknown_key'],
+      ['"alg" of another type of key', 'RS256', { header: { alg: 'ES256' } }, 'unknown_key'],
+      ['"alg" of another curve', 'ES256', { jwk: { alg: 'ES384' } }, 'it fits no allowed algorithm'],
+      ['"alg" of another curve in the header', 'ES256', { header: { alg: 'ES384' } }, 'unknown_key'],
+      ['"crv" that is not allowed', 'ES256', { jwk: { crv: 'secp256k1' } }, 'it fits no allowed algorithm'],
+      ['"use" of encryption', 'RS256', { jwk: { use: 'enc' } }, 'its "use" is not "sig"'],
+      [
+        '"key_ops" without verify',
+        'RS256',
+        { jwk: { key_ops: ['sign'] } },
+        'its "key_ops" do not include "verify"',
+      ],
+      ['private key', 'RS256', { jwk: { d: 'AQ' } }, 'it is a private key'],
+      ['"crit"', 'ES256', { header: { crit: ['exp'] } }, 'unsupported_header'],
+      ['"b64"', 'ES256', { header: { b64: false, crit: ['b64'] } }, 'unsupported_header'],
+      ['"b64" without "crit"', 'ES256', { header: { b64: true } }, 'unsupported_header'],
+      ['secret that is too short', 'HS256', { jwk: { k: 'A'.repeat(42) } }, 'it is shorter than 32 bytes'],
+      ['secret that is too short', 'HS512', { jwk: { k: 'A'.repeat(80) } }, 'it is shorter than 64 bytes'],
+      [
+        'modulus of 2040 bits',
+        'RS256',
+        { jwk: { n: `_${'A'.repeat(339)}` } },
+        'its modulus is not of 2048 to 8192 bits',
+      ],
+    ])('not with a %s: %s', async (_title, alg, changes, expected) => {
+      expect(await outcome(alg, changes)).toBe(expected)
+    })
+  })
+})
