@@ -2,6 +2,7 @@
 
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import { isObject } from '../lib/json.ts'
 import { fetchOver } from './client.node.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
@@ -33,39 +34,38 @@ async function replaced(url: string, init: RequestInit): Promise<Response> {
 
 /** Where undici keeps the dispatcher of `fetch`, by its version. */
 const DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for('undici.globalDispatcher.2')]
-/** The module of `fetch` and its dispatcher within Node. */
-const BUILT_IN = 'internal/deps/undici'
 
 function isReplaced(): boolean {
   const dispatchers = DISPATCHERS.map((symbol) => (globalThis as Record<symbol, unknown>)[symbol])
-  return !isBuiltInFetch(globalThis.fetch) || !dispatchers.every(isDefault)
+  return !isBuiltIn(globalThis.fetch) || !dispatchers.every(isDefault)
 }
 
-const fetches = new WeakMap<object, boolean>()
-
-function isBuiltInFetch(fetch: unknown): boolean {
-  return typeof fetch === 'function' && remember(fetches, fetch, () => String(fetch).includes(BUILT_IN))
+/** Only its text tells that `fetch` is the one of Node. */
+function isBuiltIn(fetch: unknown): boolean {
+  return typeof fetch === 'function' && String(fetch).includes('internal/deps/undici')
 }
 
-const defaults = new WeakMap<object, boolean>()
-
-/** Whether a dispatcher is the one that Node makes itself. Node sets it when `fetch` is first used. */
+/** Whether a dispatcher is the one that undici makes itself when it is loaded: an agent without settings. */
 function isDefault(dispatcher: unknown): boolean {
   if (typeof dispatcher !== 'object' || dispatcher === null) return dispatcher === undefined
-  return remember(defaults, dispatcher, () => {
-    const { constructor: Kind } = dispatcher
-    if (Kind.name !== 'Agent' && Kind.name !== 'Dispatcher1Wrapper') return false
-    // Its class is the only sign of where it comes from, and only errors tell where a class was made.
-    try {
-      return new (Kind as new (options: object) => object)({ factory: null }) && false
-    } catch (error) {
-      return String((error as Error).stack).includes(BUILT_IN)
-    }
-  })
+  const { name } = dispatcher.constructor
+  // It passes everything on to the other dispatcher.
+  if (name === 'Dispatcher1Wrapper') return true
+  const { options, factory } = internals(dispatcher)
+  const isPlain = (setting: unknown) => setting === undefined || setting === Number.POSITIVE_INFINITY
+  return (
+    name === 'Agent' &&
+    typeof factory === 'function' &&
+    factory.name === 'defaultFactory' &&
+    isObject(options) &&
+    Object.values(options).every(isPlain)
+  )
 }
 
-function remember(known: WeakMap<object, boolean>, key: object, find: () => boolean): boolean {
-  const found = known.get(key) ?? find()
-  known.set(key, found)
-  return found
+/** The members that an object of undici keeps under symbols, by their descriptions. */
+function internals(object: object): Readonly<Record<string, unknown>> {
+  const symbols = Object.getOwnPropertySymbols(object)
+  return Object.fromEntries(
+    symbols.map((symbol) => [symbol.description, (object as Record<symbol, unknown>)[symbol]]),
+  )
 }
