@@ -3,7 +3,10 @@
 declare const secure: unique symbol
 declare const issuer: unique symbol
 
-/** An absolute https URL, or http on loopback, without user name and fragment. `fetch` reads it as it is written. */
+/**
+ * An absolute https URL, or http on loopback or to a host that is allowed, without user name and fragment. `fetch` reads it
+ * as it is written.
+ */
 export type SecureUrl = string & { readonly [secure]: true }
 
 /**
@@ -24,15 +27,39 @@ export function readUrl(text: unknown): URL | undefined {
   return typeof text === 'string' && SYNTAX.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }
 
+/** The hosts that plain http is allowed for, as `URL.host` has them: with the port unless it is 80. */
+export type HttpHosts = Pick<ReadonlySet<string>, 'has'>
+
+/**
+ * Checks the option `allowHttp`.
+ * @throws TypeError if it is not an array of hosts with or without a port
+ */
+export function httpHosts(value: unknown = []): ReadonlySet<string> {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const hosts = list.map(httpHost)
+  const bad = Array.isArray(value) ? hosts.indexOf(undefined) : 0
+  if (bad === -1) return new Set(hosts as string[])
+  throw new TypeError(
+    `"allowHttp" must be an array of hosts with their ports, without scheme, path and wildcard, such as ["keycloak:8080"]; received ${shown(list[bad])}`,
+  )
+}
+
+function httpHost(value: unknown): string | undefined {
+  const host = String(value).toLowerCase()
+  const url = typeof value === 'string' ? readUrl(`http://${host}`) : undefined
+  return url !== undefined && [url.host, `${url.host}:80`].includes(host) ? url.host : undefined
+}
+
 /**
  * Checks an option that is a URL to fetch from or to publish.
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `SecureUrl`
  */
-export function secureUrl(name: string, value: unknown): SecureUrl {
+export function secureUrl(name: string, value: unknown, allowed?: HttpHosts): SecureUrl {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url) || !String(value).startsWith('http'))
+  if (url === undefined || !isSecure(url, allowed) || !String(value).startsWith('http'))
     throw new TypeError(
-      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}`,
+      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}${httpHint(value, allowed)}`,
     )
   return (url.href === `${value}/` ? value : url.href) as SecureUrl
 }
@@ -40,23 +67,31 @@ export function secureUrl(name: string, value: unknown): SecureUrl {
 /**
  * Checks an option that is an issuer to fetch metadata from.
  * @param alternative another way to configure it, for the error message
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `Issuer`
  */
-export function parseIssuer(name: string, value: unknown, alternative?: string): Issuer {
-  if (isIssuer(value)) return value
+export function parseIssuer(name: string, value: unknown, alternative?: string, allowed?: HttpHosts): Issuer {
+  if (isIssuer(value, allowed)) return value
   const message = [
     `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
-  throw new TypeError(message.join(', '))
+  throw new TypeError(message.join(', ') + httpHint(value, allowed))
+}
+
+/** What to write if a URL is refused because of its scheme. */
+function httpHint(value: unknown, allowed: HttpHosts | undefined): string {
+  const url = readUrl(value)
+  if (allowed === undefined || url === undefined || isSecure(url, allowed)) return ''
+  return `. Within a private network that you trust, allow plain http in writing: allowHttp: [${JSON.stringify(url.host)}]`
 }
 
 /** Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. */
-export function isIssuer(value: unknown): value is Issuer {
+export function isIssuer(value: unknown, allowed?: HttpHosts): value is Issuer {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url)) return false
+  if (url === undefined || !isSecure(url, allowed)) return false
   const text = value as string
   return (url.href === text || url.href === `${text}/`) && !text.includes('?') && !WELL_KNOWN.test(text)
 }
@@ -79,13 +114,29 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host)
 }
 
-function isSecure({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || isLoopback(hostname)
+/** Whether a URL is https, or http on loopback or to an allowed host. */
+function isSecure({ protocol, host, hostname }: URL, allowed?: HttpHosts): boolean {
+  return protocol === 'https:' || isLoopback(hostname) || (allowed?.has(host) ?? false)
 }
 
 /** Returns a URL for logs, events and error messages, without its query: the query may hold a secret, such as an API key. */
 export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
+}
+
+/** How many errors that caused each other are described. */
+const MAX_CAUSES = 8
+
+/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+export function errorWithoutQuery(error: unknown, url: string): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** How many characters of a value an error message has at most. */

@@ -1,6 +1,6 @@
 /** Hedged requests: a request without a response is sent again on another connection. */
 
-import { timeout } from '../lib/clock.ts'
+import { pause } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
@@ -46,7 +46,10 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
     // Not AbortSignal.any, which some versions of Node may collect before it is due.
     const abort = new AbortController()
     const outcome: Promise<Outcome<T>> = send(abort.signal, at).then(
-      (value) => ({ answer: { value } }),
+      (value) => {
+        pending.delete(outcome)
+        return { answer: { value } }
+      },
       (cause: unknown) => {
         pending.delete(outcome)
         return { failed: { place: at, cause } }
@@ -61,7 +64,7 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
   try {
     start(place)
     for (;;) {
-      const silence = left > 0 ? [pause(HEDGE_DELAY)] : []
+      const silence = left > 0 ? [silent()] : []
       const { answer, failed } = await Promise.race([...pending.keys(), ...silence])
       if (answer !== undefined) return answer.value
       if (failed !== undefined) {
@@ -94,6 +97,7 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
   }
 }
 
-function pause(seconds: Seconds): Promise<Outcome<never>> {
-  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
+async function silent(): Promise<Outcome<never>> {
+  await pause(HEDGE_DELAY)
+  return {}
 }
