@@ -25,13 +25,6 @@ const BEARER: Readonly<Record<TokenText['syntax'], RegExp>> = {
   'visible-ascii': new RegExp(`^bearer +(${VISIBLE_TOKEN})$`, 'i'),
 }
 
-const SCHEME_ALONE = /^bearer[ \t]*$/i
-
-/** Whether there are no credentials in a text: templates such as `Bearer ${token}` leave the scheme if there is no token. */
-export function lacksCredentials(text: string): boolean {
-  return isBlank(text) || SCHEME_ALONE.test(text)
-}
-
 /** Returns the token after the scheme `Bearer`, if there is one of the right syntax. */
 export function afterScheme(text: string, { syntax }: TokenText): string | undefined {
   return BEARER[syntax].exec(text)?.[1]
@@ -45,9 +38,13 @@ export function tokenOf(value: string, source: TokenSource, text: TokenText): Fo
   return isToken(value) ? { token: value, source } : MALFORMED
 }
 
+const SCHEME_ALONE = /^bearer[ \t]*$/i
+
 /** Finds a token alone, or after `Bearer`: the places that no RFC defines have either. */
 export function tokenWithOrWithoutScheme(value: string, source: TokenSource, text: TokenText): Found {
-  return lacksCredentials(value) ? NONE : tokenOf(afterScheme(value, text) ?? value, source, text)
+  if (isBlank(value)) return NONE
+  // The scheme without a token is malformed, not a token.
+  return SCHEME_ALONE.test(value) ? MALFORMED : tokenOf(afterScheme(value, text) ?? value, source, text)
 }
 
 export function tooLong({ maxLength }: TokenText): Rejection {
