@@ -35,7 +35,7 @@ export type HttpHosts = Pick<ReadonlySet<string>, 'has'>
  * @throws TypeError if it is not an array of hosts with or without a port
  */
 export function httpHosts(value: unknown = []): ReadonlySet<string> {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const list: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
   const hosts = list.map(httpHost)
   const bad = Array.isArray(value) ? hosts.indexOf(undefined) : 0
   if (bad === -1) return new Set(hosts as string[])

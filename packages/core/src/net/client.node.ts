@@ -9,6 +9,7 @@ import {
 } from 'node:http'
 import { request as overHttps } from 'node:https'
 import { pipeline, Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic } from '../lib/clock.ts'
@@ -62,9 +63,15 @@ export function fetchOver(agents: Agents): Fetch {
     signal?.addEventListener('abort', distrust)
     sent.on('close', () => signal?.removeEventListener('abort', distrust))
     const response = responseTo(sent, content)
-    return toResponse(await (signal ? raceAbort(response, signal) : response))
+    const incoming = await (signal ? raceAbort(response, signal) : response)
+    const answer = toResponse(incoming, incoming.statusCode ?? 0, incoming.headersDistinct)
+    if ((incoming.socket as Partial<TLSSocket>).alpnProtocol === false) withoutProtocol.add(answer)
+    return answer
   }
 }
+
+/** The responses of servers that agreed on no protocol (RFC 7301 §3.2): maybe they do not speak HTTP/1.1. */
+export const withoutProtocol: WeakSet<Response> = new WeakSet()
 
 /** Closes the connections that no request uses: all of them, or those to one server. */
 function closeIdle({ freeSockets }: Agent, { hostname, port, protocol }: Partial<URL> = {}): void {
@@ -97,14 +104,20 @@ function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingM
 /** The statuses that a `Response` must not have a body with. */
 const WITHOUT_BODY: readonly number[] = [204, 205, 304]
 
-function toResponse(incoming: IncomingMessage): Response {
+/** A response as `fetch` gives it. Its body is without content codings. */
+function toResponse(
+  body: Readable,
+  status: number,
+  fields: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Response {
   const headers = new Headers()
-  for (const [name, values = []] of Object.entries(incoming.headersDistinct))
-    for (const value of values) headers.append(name, value)
-  const status = incoming.statusCode ?? 0
-  if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status))
-    return new Response(Readable.toWeb(decoded(incoming)) as ReadableStream, { status, headers })
-  incoming.destroy()
+  for (const [name, values] of Object.entries(fields))
+    for (const value of [values ?? []].flat()) if (!name.startsWith(':')) headers.append(name, value)
+  if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status)) {
+    const plain = decoded(body, headers.get('content-encoding') ?? '')
+    return new Response(Readable.toWeb(plain) as ReadableStream, { status, headers })
+  }
+  body.destroy()
   return new Response(null, { status, headers })
 }
 
@@ -112,16 +125,18 @@ function toResponse(incoming: IncomingMessage): Response {
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 
 /** The body without its content codings (RFC 9110 §8.4.1). One that is not known stays as it is. */
-function decoded(incoming: IncomingMessage): Readable {
-  const codings = (incoming.headers['content-encoding'] ?? '').toLowerCase().split(',')
-  return codings.reduceRight<Readable>((body, coding) => {
-    const decoder = {
-      gzip: () => createGunzip(LENIENT),
-      'x-gzip': () => createGunzip(LENIENT),
-      deflate: () => createInflate(LENIENT),
-      br: () => createBrotliDecompress(),
-    }[coding.trim()]
-    // An error of the body reaches the reader, and needs no other listener.
-    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
-  }, incoming)
+function decoded(encoded: Readable, codings: string): Readable {
+  return codings
+    .toLowerCase()
+    .split(',')
+    .reduceRight<Readable>((body, coding) => {
+      const decoder = {
+        gzip: () => createGunzip(LENIENT),
+        'x-gzip': () => createGunzip(LENIENT),
+        deflate: () => createInflate(LENIENT),
+        br: () => createBrotliDecompress(),
+      }[coding.trim()]
+      // An error of the body reaches the reader, and needs no other listener.
+      return decoder === undefined ? body : pipeline(body, decoder(), () => {})
+    }, encoded)
 }

@@ -3,7 +3,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { isObject } from '../lib/json.ts'
-import { fetchOver } from './client.node.ts'
+import { fetchOver, withoutProtocol } from './client.node.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
 
@@ -16,10 +16,24 @@ const own = fetchOver({
  * Sends a request over HTTP/1.1. `fetch` cannot be told to open a new connection, and over HTTP/2 it uses a connection
  * again that no answer came from.
  *
- * `globalThis.fetch` is used if the application replaced it, as tests do, or its dispatcher, as for a proxy or a private CA.
+ * `globalThis.fetch` is used if the application replaced it, as tests do, or its dispatcher, as for a proxy or a private CA, and if the
+ * server does not speak HTTP/1.1.
  */
-export const runtimeFetch: Fetch = (url, init) => (isReplaced() ? replaced(url, init) : own(url, init))
+export const runtimeFetch: Fetch = async (url, init) => {
+  if (isReplaced()) return replaced(url, init)
+  try {
+    const response = await own(url, init)
+    if (response.status !== 403 || !withoutProtocol.has(response)) return response
+    // A server of Node that speaks only HTTP/2 answers like this, and so may any old server.
+    return await replaced(url, init).catch(() => response)
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== NO_PROTOCOL) throw cause
+    return replaced(url, init)
+  }
+}
 
+/** The code of the error if the server does not speak HTTP/1.1 (RFC 7301 §3.2). */
+const NO_PROTOCOL = 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
 /** The codes of errors of a connection that was open, by undici and by Node. */
 const CLOSED: readonly unknown[] = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']
 

@@ -105,7 +105,10 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   onIntrospection?: IntrospectionListener | undefined
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** The function that sends requests. Default: the `fetch` of the runtime. */
+  /**
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
+   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   */
   fetch?: Fetch | undefined
 }
 

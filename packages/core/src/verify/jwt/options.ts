@@ -110,7 +110,10 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** What to fetch with. Default: the runtime's `fetch`. */
+  /**
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
+   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   */
   fetch?: Fetch | undefined
 }
 
