@@ -234,6 +234,6 @@ describe.for(PACKAGES)('the package %s', (name) => {
   })
 
   it('says of each file what it is for, in its first sentence', () => {
-    for (const { path, text } of sources) expect(text, path).toMatch(/^\/\*\* [A-Z].+[.:] ?/)
+    for (const { path, text } of sources) expect(text, path).toMatch(/^\/\*\*(?:\n \*)? [A-Z].+[.:] ?/)
   })
 })

@@ -16,15 +16,16 @@ import {
   tooLong,
 } from './found.ts'
 
-/** Credentials of another scheme, even if its name begins with `Bearer`. */
+/** Credentials of another scheme, such as `Basic`, or one whose name only begins with `Bearer`. */
 const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 /** Two field lines that a host has joined into one value: `Basic abc, Bearer xyz`. */
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
+/** The spelling that nearly all clients use. It needs no pattern. */
 const USUAL = 'Bearer '
 
 /**
- * Returns what follows `Bearer ` in `Authorization`, without a check of its syntax. Use it only to look up a cached result:
- * nothing is cached for a malformed token.
+ * Returns the text after `Bearer ` in `Authorization`, without a check of its syntax. Use it only to look up a cached result:
+ * nothing is cached for a malformed token. It exists because the patterns cost more than the lookup.
  */
 export function usualToken(request: RequestLike, maxLength: number): string | undefined {
   const value = request.header('authorization')
@@ -32,7 +33,10 @@ export function usualToken(request: RequestLike, maxLength: number): string | un
   return value.length <= USUAL.length + maxLength ? value.slice(USUAL.length) : undefined
 }
 
-/** Finds a token in `Authorization`. Another scheme counts as no credentials, and so does a blank value (RFC 6750 §3.1). */
+/**
+ * Finds a token in `Authorization`. Another scheme counts as no credentials, and so does a blank value: the answer is then 401
+ * with a challenge, which tells the client the scheme to use (RFC 6750 §3.1).
+ */
 export function inAuthorization(request: RequestLike, text: TokenText): Found {
   const value = singleValue(request.header('authorization'))
   if (typeof value !== 'string') return value
@@ -49,7 +53,7 @@ export function inField(request: RequestLike, name: string, text: TokenText): Fo
   return typeof value === 'string' ? tokenWithOrWithoutScheme(value, 'header', text) : value
 }
 
-/** Reads a field that may have only one line (RFC 9110 §5.3). */
+/** Reads a field that may have only one line, because its value is no list (RFC 9110 §5.3). Rejects several lines. */
 function singleValue(given: unknown): string | Rejection {
   if (given === undefined) return NONE
   const value: unknown = Array.isArray(given) && given.length === 1 ? given[0] : given
