@@ -93,7 +93,7 @@ export function parseIssuer(name: string, value: unknown, alternative?: string, 
   throw new TypeError(message.join(', ') + httpHint(value, allowed))
 }
 
-/** What to write if a URL is refused because of its scheme. */
+/** Says how to allow a URL that was rejected because of its scheme. */
 function httpHint(value: unknown, allowed: HttpHosts | undefined): string {
   const url = readUrl(value)
   if (allowed === undefined || url === undefined || isSecure(url, allowed)) return ''
