@@ -21,6 +21,8 @@ function exportedNames(code: string): string[] {
 }
 
 describe('what Node has and others have not', () => {
+  /** Bun and Deno check signatures faster by WebCrypto, and their `fetch` can be told about connections. */
+  const PORTABLE_THERE = ['bun', 'deno']
   /** Reached from `@bearergate/core/node`, or from a file with a twin. */
   const NODE_ONLY = ['net/client.node.ts', 'net/public-fetch.node.ts']
   const special = sources.filter(({ path }) => path.endsWith('.node.ts') && !NODE_ONLY.includes(path))
@@ -42,15 +44,15 @@ describe('what Node has and others have not', () => {
       const name = path.replace('.node.ts', '')
       const twin = sources.find((source) => source.path === `${name}.ts`)
       expect(exportedNames(twin?.code ?? '')).toEqual(exportedNames(code))
-      const inSource = { node: `./src/${name}.node.ts`, default: `./src/${name}.ts` }
-      const made = { node: `./dist/${name}.node.js`, default: `./dist/${name}.js` }
-      // Their `fetch` can be told about connections, and uses their proxies and certificates.
-      const others = name === 'net/runtime-fetch' ? ['bun', 'deno'] : []
-      const portable = (target: string) => Object.fromEntries(others.map((other) => [other, target]))
+      const chosenFrom = (path: string, ending: string) => ({
+        ...(!name.endsWith('digest') &&
+          Object.fromEntries(PORTABLE_THERE.map((runtime) => [runtime, `${path}${ending}`]))),
+        node: `${path}.node${ending}`,
+        default: `${path}${ending}`,
+      })
       chosen[`#${basename(name)}`] = {
-        '@bearergate/source': { ...portable(inSource.default), ...inSource },
-        ...portable(made.default),
-        ...made,
+        '@bearergate/source': chosenFrom(`./src/${name}`, '.ts'),
+        ...chosenFrom(`./dist/${name}`, '.js'),
       }
     }
     expect(imports).toEqual(chosen)

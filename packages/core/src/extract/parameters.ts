@@ -4,6 +4,7 @@ import { raceAbort } from '../lib/abort.ts'
 import { timeout } from '../lib/clock.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { isPromiseLike } from '../lib/promise.ts'
+import type { TokenText } from '../model/credentials.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 import { FORM_LATE, UnreadableForm } from '../request/form.ts'
@@ -16,30 +17,33 @@ const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
 
 /** Finds a token in the query. */
-export function inQuery(request: RequestLike): Found {
+export function inQuery(request: RequestLike, text: TokenText): Found {
   const [, query] = requestTarget(request)
-  return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query')
+  return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query', text)
 }
 
 /** Finds a token in a form body. Returns an `UnreadableForm` if the client has not sent all of it after `limit` seconds. */
-export function inForm(request: RequestLike, limit: Seconds): Found | Promise<Found> {
+export function inForm(request: RequestLike, limit: Seconds, text: TokenText): Found | Promise<Found> {
   const type = request.header('content-type')
   // A body parser used one of the two types, and it is unknown which one.
   if (Array.isArray(type) && type.length > 1) return MALFORMED
   if (!METHODS.includes(request.method) || typeof type !== 'string' || !FORM.test(type)) return NONE
   const fields = request.form?.()
-  if (!isPromiseLike(fields)) return inFields(fields)
+  if (!isPromiseLike(fields)) return inFields(fields, text)
   const signal = timeout(limit)
-  return raceAbort(Promise.resolve(fields), signal).then(inFields, (cause) => {
-    if (signal.aborted) return FORM_LATE
-    throw cause
-  })
+  return raceAbort(Promise.resolve(fields), signal).then(
+    (read) => inFields(read, text),
+    (cause) => {
+      if (signal.aborted) return FORM_LATE
+      throw cause
+    },
+  )
 }
 
-function inFields(fields: unknown): Found {
+function inFields(fields: unknown, text: TokenText): Found {
   if (fields instanceof UnreadableForm) return fields
   if (fields instanceof URLSearchParams) {
-    const found = inParameters(fields, 'form')
+    const found = inParameters(fields, 'form', text)
     return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED
   }
   if (!isObject(fields)) return UNPARSED
@@ -47,7 +51,8 @@ function inFields(fields: unknown): Found {
   if (value === undefined) return NONE
   if (Array.isArray(value)) return MULTIPLE
   if (typeof value !== 'string') return MALFORMED
-  return isAscii(JSON.stringify(fields)) ? tokenOf(value, 'form') : MALFORMED
+  const found = tokenOf(value, 'form', text)
+  return found === NONE || isAscii(JSON.stringify(fields)) ? found : MALFORMED
 }
 
 /** A form that contains a token is ASCII only (RFC 6750 §2.2). */
@@ -55,8 +60,8 @@ function isAscii(text: string): boolean {
   return /^\p{ASCII}*$/u.test(text)
 }
 
-function inParameters(parameters: URLSearchParams, source: 'query' | 'form'): Found {
+function inParameters(parameters: URLSearchParams, source: 'query' | 'form', text: TokenText): Found {
   const values = parameters.getAll(PARAMETER)
   if (values.length > 1) return MULTIPLE
-  return values[0] === undefined ? NONE : tokenOf(values[0], source)
+  return values[0] === undefined ? NONE : tokenOf(values[0], source, text)
 }

@@ -19,7 +19,7 @@ export function frozen<T>(value: T): T {
 /** Freezes parsed JSON in place. Only for a value that nothing else refers to, and whose depth was checked. */
 export function frozenJson<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
-  for (const member of Object.values(value)) frozenJson(member)
+  for (const member of Object.values(value)) if (typeof member === 'object') frozenJson(member)
   return Object.freeze(value)
 }
 

@@ -27,6 +27,21 @@ export function isB64Token(value: string): boolean {
   return TOKEN.test(value)
 }
 
+/** Visible ASCII without the comma, by which hosts join several field lines. As the source of a pattern. */
+export const VISIBLE_TOKEN = '[!-+\\--~]+'
+
+const VISIBLE = new RegExp(`^${VISIBLE_TOKEN}$`)
+
+/** Whether a string consists of visible ASCII characters other than the comma. */
+export function isVisibleToken(value: string): boolean {
+  return VISIBLE.test(value)
+}
+
+/** Whether a string is empty, or consists of SP and HTAB only (RFC 9110 §5.6.3). */
+export function isBlank(text: string): boolean {
+  return withoutSpace(text) === ''
+}
+
 /** Removes SP and HTAB at both ends (RFC 9110 §5.6.3). `trim` would also remove NBSP and others, which are part of a value. */
 export function withoutSpace(text: string): string {
   let [start, end] = [0, text.length]

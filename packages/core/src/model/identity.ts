@@ -131,6 +131,18 @@ export function withSource<I extends Identity<unknown>>(identity: I, given?: Ide
   return freezeIdentity({ ...copy, source } as Identity<unknown>) as I
 }
 
+/** Claims that identities leave out because of their form. Operators hear of them, applications do not need them. */
+const ignoredClaims = new WeakMap<object, readonly string[]>()
+
+export function setIgnoredClaims(identity: Identity<unknown>, names: readonly string[]): void {
+  if (names.length > 0) ignoredClaims.set(identity, Object.freeze(names))
+}
+
+/** Returns the names of the claims that an identity leaves out because of their form, if there are any. */
+export function ignoredClaimsOf(identity: Identity<unknown>): readonly string[] | undefined {
+  return ignoredClaims.get(identity)
+}
+
 /** An identity by the place of its token, other than a header. Each is created once, so that requests share it. */
 const located = new WeakMap<object, Map<TokenSource, Identity<unknown>>>()
 
@@ -141,6 +153,7 @@ export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: Tok
   located.set(identity, places)
   const known = places.get(tokenFrom) ?? withSource(identity, { ...identity.source, tokenFrom })
   places.set(tokenFrom, known)
+  setIgnoredClaims(known, ignoredClaimsOf(identity) ?? [])
   return known as I
 }
 

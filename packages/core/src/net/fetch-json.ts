@@ -8,6 +8,7 @@ import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { hedged } from './hedge.ts'
 import { LostConnectionError } from './lost-connection.ts'
+import { assertResponse, chunksOf, discard, isBytes, notStandard } from './response.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -167,12 +168,13 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
   const place = withoutQuery(url)
   try {
     const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
+    assertResponse(response)
     const { status } = response
     if (readable.includes(status))
       return { status, body: await readObject(response, signal, hold).catch(noObject), maxAge: undefined }
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (status !== 200 || !isOfType) {
-      void response.body?.cancel().catch(() => {})
+      discard(response)
       if (status === 200) throw new UnusableAnswer(`${place} did not answer with JSON`, { status })
       throw new UnusableAnswer(`${place} answered ${status}`, { status, ...retryAfter(response) })
     }
@@ -211,15 +213,16 @@ async function readObject(
 }
 
 async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
-  const reader = response.body?.getReader()
+  const { read, cancel } = chunksOf(response)
   const chunks: Uint8Array[] = []
   let length = 0
-  while (reader !== undefined) {
-    const { done, value } = await raceAbort(hold(reader.read()), signal)
-    if (done) break
+  while (true) {
+    const { done, value } = await raceAbort(hold(read()), signal)
+    if (done === true) break
+    if (!isBytes(value)) throw notStandard('a body of something else than bytes')
     length += value.byteLength
     if (length > MAX_BODY) {
-      void reader.cancel().catch(() => {})
+      cancel()
       throw new UnusableAnswer(`The issuer answered with more than ${MAX_BODY} bytes`)
     }
     chunks.push(value)

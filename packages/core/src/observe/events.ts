@@ -12,6 +12,12 @@ export interface DecisionEvent<I extends Identity<unknown> | undefined = Identit
   readonly stage: DecisionStage
   /** For a rejection: which claim or header parameter is wrong, and how. */
   readonly detail?: string | undefined
+  /**
+   * For an allowed request, with `stage: 'authenticate'`: the names of claims that the identity leaves out, because they do
+   * not have the form that the standards demand, such as an `auth_time` that is a text. At most thirteen. `undefined` if
+   * there are none.
+   */
+  readonly ignoredClaims?: readonly string[] | undefined
   /** For 503: why the token could not be checked. */
   readonly cause?: unknown
 }

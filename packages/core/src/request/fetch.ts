@@ -2,6 +2,10 @@
 
 import { FORM_ABORTED, FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from './form.ts'
 
+function hostOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host : undefined
+}
+
 /** The view of a fetch `Request`. */
 export class FetchRequestLike {
   readonly #request: Request
@@ -11,7 +15,9 @@ export class FetchRequestLike {
   }
 
   header(name: string): string | undefined {
-    return this.#request.headers.get(name) ?? undefined
+    const value = this.#request.headers.get(name) ?? undefined
+    // Over HTTP/2 there is no such field: runtimes have the host in the URL only (RFC 9113 §8.3.1).
+    return value === undefined && name === 'host' ? hostOf(this.#request.url) : value
   }
 
   get method(): string {

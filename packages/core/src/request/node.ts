@@ -63,6 +63,9 @@ class NodeRequestLike implements RequestLike {
 
   header(name: string): string | readonly string[] | undefined {
     const { headers, rawHeaders } = this.#request
+    // RFC 9113 §8.3.1: HTTP/2 has the host there, and `Host` says nothing beside it.
+    const authority = name === 'host' ? headers[':authority'] : undefined
+    if (authority !== undefined) return authority
     const value = headers[name]
     if (value === undefined || rawHeaders === undefined) return value
     let line: string | undefined

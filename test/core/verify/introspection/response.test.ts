@@ -116,10 +116,6 @@ describe('a member that decides', () => {
     ['exp', [null]],
     ['exp', {}],
     ['exp', ' '],
-    ['sub', [[]]],
-    ['client_id', {}],
-    ['act', 0],
-    ['jti', false],
     ['iss', ' '],
   ])('FIELD04 rejects the token if its type is wrong: %s %j', async (name, value) => {
     expect(await outcome({ [name]: value })).toMatch(/^401/)

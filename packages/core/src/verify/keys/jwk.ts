@@ -37,6 +37,8 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
+  /** Whether the key has no `alg`, and others of its type verify other algorithms. */
+  readonly isAssumed: boolean
   /** Its public members only. It has no prototype, because runtimes also read optional members such as `d`. */
   readonly jwk: JWK
   /**
@@ -88,7 +90,8 @@ export function verificationKey(
     // What is not base64 is rejected below, or by the runtime.
     material[name] = (isBase64(kty, name) ? canonicalBase64(value) : undefined) ?? value
   }
-  const algorithms = algorithmsOf(kty, material, getIfSet(jwk, 'alg'), allowed)
+  const alg = getIfSet(jwk, 'alg')
+  const algorithms = algorithmsOf(kty, material, alg, allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -96,6 +99,7 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
+    isAssumed: alg === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integerOf(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: Object.assign(Object.create(null), material, {
