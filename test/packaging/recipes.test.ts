@@ -32,7 +32,7 @@ vi.setConfig({ testTimeout: 600_000 })
 const FRAMEWORKS = join(ROOT, 'test/recipes')
 const areFrameworksInstalled = existsSync(join(FRAMEWORKS, 'node_modules'))
 if (!areFrameworksInstalled)
-  console.warn('The frameworks of the recipes are not installed: npm ci --prefix test/recipes')
+  process.stderr.write('The frameworks of the recipes are not installed: npm ci --prefix test/recipes\n')
 
 /** What the workspace has of them. */
 const INSTALLED = ['express', 'fastify', 'jose', 'lru-cache', 'vitest', '@types/express', '@types/node']
