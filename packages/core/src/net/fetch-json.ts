@@ -1,4 +1,9 @@
-/** Fetches JSON objects: https or loopback only, with one deadline and a size limit, without redirects. */
+/**
+ * Fetches JSON objects: https or loopback only, with one deadline and a size limit, without redirects.
+ *
+ * All outbound requests are made here. A redirect is not followed, because its target was not configured: it could lead to
+ * the gate's own network, or carry the credentials of this API to another server.
+ */
 
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic, now } from '../lib/clock.ts'
@@ -10,12 +15,23 @@ import { hedged } from './hedge.ts'
 import { assertResponse, chunksOf, discard, isBytes, notStandard } from './response.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
+/**
+ * Sends a request, like the `fetch` of the runtime. Pass your own to use a proxy, a client certificate or a private CA.
+ *
+ * It must return a `Response` of the Fetch standard, honor `redirect: 'manual'`, and should abort with `init.signal`. If it
+ * throws or rejects, the request counts as failed.
+ *
+ * @example
+ * // Node: a proxy, by the library behind its fetch
+ * const dispatcher = new ProxyAgent('http://proxy.example.com:3128')
+ * const fetch: Fetch = (url, init) => globalThis.fetch(url, { ...init, dispatcher } as RequestInit)
+ */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** Calls the `fetch` of the runtime, which is looked up each time. */
+/** Calls the `fetch` of the runtime. It is looked up for each call, because instrumentation may replace it later. */
 export const runtimeFetch: Fetch = (url, init) => globalThis.fetch(url, init)
 
-/** The largest body that is read, in bytes. */
+/** The largest body that is read, in bytes. A larger one is an error, and the rest of it is not read. */
 const MAX_BODY = 262_144
 /** The longest wait that a server can ask for with `Retry-After`. */
 const MAX_RETRY_AFTER: Seconds = 60
@@ -23,18 +39,23 @@ const MAX_RETRY_AFTER: Seconds = 60
 /** No keep-alive: an idle connection may be dead by the next refresh. */
 const ALONE = { accept: 'application/json', connection: 'close' }
 
+/** A JSON object from a server. */
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
   /** `Cache-Control: max-age` of the response. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
+/** The response to a form. */
 export interface Posted extends Fetched {
   /** 200, or another status whose body the caller reads. */
   readonly status: number
 }
 
-/** The server responded, but the status is not 200, or the body is not a JSON object. */
+/**
+ * The error for a response that cannot be used: the status is not 200, or the body is not a JSON object. A class of its own,
+ * because it proves that the server is reachable. Discovery then tries the other place of the metadata.
+ */
 export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
   /** The `Retry-After` of the response. In seconds, at most 60. 0 if it has none; then `retryAfter` is 1. */
@@ -70,6 +91,7 @@ const IDLE_LIMIT: Seconds = 60
 /** For how long requests are hedged after such a pause. As many connections may be dead as there were requests at once. */
 const IN_DOUBT_FOR: Seconds = 10
 
+/** The parts of a form request. */
 export interface Form {
   readonly headers: Headers
   readonly body: URLSearchParams
@@ -81,7 +103,13 @@ type Hold = Place['hold']
 const hold: Hold = (work) => work
 const UNLIMITED: ExtraPlace = { known: false, hold, beside: () => UNLIMITED, release: () => {} }
 
-/** Posts over keep-alive connections. After a pause, one of them may be dead. */
+/**
+ * Posts over keep-alive connections, and hedges requests after a pause.
+ *
+ * A new TLS connection for each introspection would double its time, so connections are kept. But a process that was frozen,
+ * or a load balancer with a short idle limit, leaves dead connections in the pool. A request on such a connection waits until
+ * its deadline. So for 10 s after a pause of 60 s, a request without a response is sent again on another connection.
+ */
 export class KeptConnections {
   readonly #fetch: Fetch
   /** By the monotonic clock, like `#doubtedUntil`. */
@@ -131,6 +159,7 @@ interface Exchange {
   readonly readable?: readonly number[]
 }
 
+/** Makes one request, and reads its response within the deadline of its signal. */
 async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promise<Posted> {
   const { fetch, signal, hold, type, readable = [] } = how
   const place = withoutQuery(url)
@@ -154,10 +183,13 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
   }
 }
 
-/** How many errors that caused each other are described. */
+/** The largest number of nested causes that are described. A cause can refer to itself. */
 const MAX_CAUSES = 8
 
-/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+/**
+ * Removes the query of a URL from an error. Some implementations of `fetch` put the URL into their errors, and its query may be
+ * an API key. If there is a query, only the messages of the error and its causes are kept.
+ */
 function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
   const query = url.slice(withoutQuery(url).length + 1)
   if (query === '') return error
@@ -169,7 +201,7 @@ function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
   return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
-/** A body that is no JSON object says nothing beyond its status. */
+/** Replaces a body that is not a JSON object by an empty one. The status of such a response is enough. */
 function noObject(cause: unknown): Record<string, unknown> {
   if (cause instanceof UnusableAnswer) return {}
   throw cause
@@ -178,6 +210,7 @@ function noObject(cause: unknown): Record<string, unknown> {
 /** Strict UTF-8. A byte order mark is not skipped, so that it is a syntax error of JSON. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Reads a body that must be a JSON object (RFC 8259). */
 async function readObject(
   response: Response,
   signal: AbortSignal,
@@ -194,6 +227,7 @@ async function readObject(
   return body
 }
 
+/** Reads a body up to the limit. `Content-Length` is not trusted, and says nothing about a compressed body. */
 async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
   const { read, cancel } = chunksOf(response)
   const chunks: Uint8Array[] = []
@@ -225,6 +259,10 @@ function retryAfter(response: Response): { retryAfter?: Seconds } {
   return seconds > 0 ? { retryAfter: Math.min(seconds, MAX_RETRY_AFTER) } : {}
 }
 
+/**
+ * Reads `Cache-Control: max-age`, also in quotes, as some servers write it (RFC 9111 §5.2). Returns `undefined` if there is
+ * none.
+ */
 function maxAge(response: Response): Seconds | undefined {
   const directive = /(?:^|[,\s])max-age="?(\d{1,9})\b/i.exec(response.headers.get('cache-control') ?? '')
   return directive?.[1] === undefined ? undefined : Number(directive[1])
