@@ -31,12 +31,8 @@ const BEGINNINGS = /\/\*\*\s+(?:\* )?(?:What(?:ever)?|Whoever|Where|Has|Told|Ask
 
 /** Folders of `packages/<package>/src` whose prose is still to be rewritten. Remove a folder when it is done. */
 const TODO: readonly string[] = [
-  'core',
-  'core/authorize',
   'core/gate',
   'core/hosts/lambda',
-  'core/net',
-  'core/state',
   'core/verify',
   'core/verify/introspection',
   'core/verify/jwt',
