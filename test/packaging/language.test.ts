@@ -33,11 +33,9 @@ const BEGINNINGS = /\/\*\*\s+(?:\* )?(?:What(?:ever)?|Whoever|Where|Has|Told|Ask
 const TODO: readonly string[] = [
   'core/gate',
   'core/hosts/lambda',
-  'core/verify',
   'core/verify/introspection',
   'core/verify/jwt',
   'core/verify/keys',
-  'core/verify/opaque',
   'express',
   'koa',
 ]
