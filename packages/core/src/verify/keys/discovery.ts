@@ -1,21 +1,22 @@
-/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
+/** Finds the key set and the endpoints of a trusted issuer by its metadata (RFC 8414, then OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
 import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
-/** Loads the key set document of an issuer. */
+/** Fetches the key set document of an issuer. Rejects with `UnavailableError` if that fails or the signal aborts. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>
 
-/** Loads a key set from a known place. */
+/** Returns a function that fetches the key set from a configured URL. */
 export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
   return (signal) => fetchJson(jwksUri, fetch, signal)
 }
 
 /**
- * Loads the key set of an issuer, whose metadata tells where it is.
- * The place is remembered while it answers; after a failure the metadata is read again.
+ * Returns a function that fetches the key set from the URL in the metadata of an issuer. The URL is kept while requests to it
+ * succeed, so that a refresh needs one request. After a failure the metadata is fetched again, because the issuer may have
+ * moved its keys.
  */
 export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
   let jwksUri: SecureUrl | undefined
@@ -28,7 +29,11 @@ export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
   }
 }
 
-/** The URL that the metadata of an issuer has under this name. */
+/**
+ * Fetches the metadata of an issuer, and returns the URL in one of its members. Tries the place of RFC 8414 first. If there is
+ * no usable document, tries that of OpenID Connect Discovery.
+ * @throws UnavailableError if neither has the URL, or the issuer cannot be reached
+ */
 export async function discover(
   issuer: Issuer,
   member: 'jwks_uri' | 'introspection_endpoint',
@@ -39,13 +44,16 @@ export async function discover(
   try {
     return await memberAt(oauth, issuer, member, fetch, signal)
   } catch (cause) {
-    // Only an answer says that the document is elsewhere: a server that cannot be reached is not asked twice.
+    // Only a response shows that the document is elsewhere. A server that cannot be reached is not asked twice.
     if (!(cause instanceof UnusableAnswer)) throw cause
     return await memberAt(openid, issuer, member, fetch, signal)
   }
 }
 
-/** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4 behind it. */
+/**
+ * Returns the two URLs at which an issuer may publish its metadata. RFC 8414 §3.1 puts the well-known part before the path of
+ * the issuer. OpenID Connect Discovery §4 appends it.
+ */
 export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid: SecureUrl] {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
@@ -55,6 +63,10 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
   ]
 }
 
+/**
+ * Reads one URL from one metadata document. The document must name the issuer (RFC 8414 §3.3). Otherwise a host with several
+ * issuers could give the keys of one to the tokens of another.
+ */
 async function memberAt(
   url: SecureUrl,
   issuer: Issuer,
@@ -77,8 +89,8 @@ async function memberAt(
 }
 
 /**
- * Reads a URL that the metadata of an issuer names. Whoever controls the metadata must not make us send requests to our own
- * network, so loopback and private addresses are allowed only to an issuer that is there itself.
+ * Reads a URL that the metadata of an issuer names. A server that controls the metadata must not be able to send the gate's
+ * requests into the gate's own network. So loopback and private addresses are allowed only if the issuer has one itself.
  */
 function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
   const url = readUrl(value)

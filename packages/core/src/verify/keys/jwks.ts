@@ -1,4 +1,9 @@
-/** Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5). */
+/**
+ * Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5).
+ *
+ * Tolerant, because one odd entry must not keep all users out: an entry that is not usable is skipped and reported. But a set
+ * without any usable key is an error, and the former keys stay in use.
+ */
 
 import { importKey } from '#signature'
 import { monotonic } from '../../lib/clock.ts'
@@ -10,7 +15,10 @@ import { type Algorithm, type VerificationKey, verificationKey } from './jwk.ts'
 const MAX_ENTRIES = 1_000
 /** The largest number of keys that are used. */
 const MAX_KEYS = 64
-/** How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond. */
+/**
+ * How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond, so
+ * 1,000 of them would block other requests for more than a second.
+ */
 const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
 /** The result of reading a set. */
