@@ -34,8 +34,6 @@ const TODO: readonly string[] = [
   'core/gate',
   'core/hosts/lambda',
   'core/verify/introspection',
-  'core/verify/jwt',
-  'core/verify/keys',
   'express',
   'koa',
 ]
