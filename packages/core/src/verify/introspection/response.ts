@@ -1,4 +1,6 @@
-/** Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3). */
+/**
+ * Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3).
+ */
 
 import { secondsOf } from '../../lib/clock.ts'
 import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
@@ -12,7 +14,7 @@ import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected, MARKS } from '../jwt/claims.ts'
 import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
 
-/** What a response must say, and how it becomes an identity. */
+/** The rules for a response, and how it becomes an identity. */
 export interface ResponsePolicy<Claims> {
   readonly issuer: string | undefined
   /** One of these must be in `aud`. `null` disables the check. */
@@ -63,7 +65,10 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   ...MARKS.flat(),
 ])
 
-/** Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an audience. */
+/**
+ * Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an
+ * audience.
+ */
 function withoutUnset(response: RawClaims, audience: readonly string[] | null): RawClaims {
   const isOptional = (name: string) => OPTIONAL.has(name) || (name === 'aud' && audience === null)
   const isUnset = ([name, value]: readonly [string, unknown]) =>
