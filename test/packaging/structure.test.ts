@@ -198,9 +198,11 @@ describe('the core', () => {
     expect(filesWith(/\bset(?:Timeout|Interval|Immediate)\b/g)).toEqual([])
   })
 
-  it('fetches in net/fetch-json.ts only', () => {
+  it('fetches in net/fetch-json.ts only, with the default of net/runtime-fetch', () => {
     // `this.#fetch()` and `fetchJson()` are not it; `globalThis.fetch()` is.
-    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(new Set(['net/fetch-json.ts']))
+    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(
+      new Set(['net/fetch-json.ts', 'net/runtime-fetch.node.ts', 'net/runtime-fetch.ts']),
+    )
   })
 
   it('writes WWW-Authenticate in answer/challenge.ts only', () => {

@@ -10,7 +10,10 @@ import { askedFor } from './challenge.ts'
 export interface ResourceMetadata {
   /** The identifier of the resource: a URL with https, or http on loopback, without query and fragment. */
   readonly resource: string
-  /** The issuers from which clients get tokens: https URLs (or http on loopback) without query. Default: those issuers of the gate that have this form. */
+  /**
+   * The issuers from which clients get tokens: https URLs (or http on loopback) without query. Default: those issuers of the
+   * gate that have this form.
+   */
   readonly authorization_servers?: readonly string[]
   /** Default: the scopes of the gate's `requirement`. `offline_access` is left out. */
   readonly scopes_supported?: readonly string[]
@@ -175,7 +178,7 @@ function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Def
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {
     // Clients fetch the metadata of each issuer, so an issuer that is only a name is left out.
-    authorization_servers: issuers.filter(isIssuer),
+    authorization_servers: issuers.filter((issuer) => isIssuer(issuer)),
     bearer_methods_supported: methods,
     ...metadata,
     scopes_supported: supported,

@@ -34,16 +34,6 @@ const BEARER: Readonly<Record<TokenText['syntax'], RegExp>> = {
   'visible-ascii': new RegExp(`^bearer +(${VISIBLE_TOKEN})$`, 'i'),
 }
 
-const SCHEME_ALONE = /^bearer[ \t]*$/i
-
-/**
- * Whether a text has no credentials. The scheme alone has none either: clients that send `Bearer ${token}` without a token
- * should get 401, which makes them sign in, and not 400.
- */
-export function lacksCredentials(text: string): boolean {
-  return isBlank(text) || SCHEME_ALONE.test(text)
-}
-
 /** Returns the token after the scheme `Bearer`, if there is one of the right syntax. */
 export function afterScheme(text: string, { syntax }: TokenText): string | undefined {
   return BEARER[syntax].exec(text)?.[1]
@@ -59,9 +49,14 @@ export function tokenOf(value: string, source: TokenSource, text: TokenText): Fo
   return isToken(value) ? { token: value, source } : MALFORMED
 }
 
+/** The scheme without a token, as templates such as `Bearer ${token}` leave it if there is none. */
+const SCHEME_ALONE = /^bearer[ \t]*$/i
+
 /** Finds a token alone, or after `Bearer`. Cookies and other header fields have either form, because no RFC defines one. */
 export function tokenWithOrWithoutScheme(value: string, source: TokenSource, text: TokenText): Found {
-  return lacksCredentials(value) ? NONE : tokenOf(afterScheme(value, text) ?? value, source, text)
+  if (isBlank(value)) return NONE
+  // The scheme without a token is malformed, not a token.
+  return SCHEME_ALONE.test(value) ? MALFORMED : tokenOf(afterScheme(value, text) ?? value, source, text)
 }
 
 /** Rejects a token above `maxTokenLength`. The detail names the option, because a legitimate token can outgrow the default. */

@@ -1,6 +1,6 @@
 /** Finds a token in `Authorization`, or in another header field (RFC 6750 §2.1, RFC 9110 §11). */
 
-import { B64TOKEN, TCHAR } from '../lib/syntax.ts'
+import { B64TOKEN, isBlank, TCHAR } from '../lib/syntax.ts'
 import type { TokenText } from '../model/credentials.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
@@ -8,7 +8,6 @@ import {
   afterScheme,
   FIELD_TOO_LONG,
   type Found,
-  lacksCredentials,
   MALFORMED,
   MAX_HEADER_LENGTH,
   MULTIPLE,
@@ -43,7 +42,7 @@ export function inAuthorization(request: RequestLike, text: TokenText): Found {
   if (typeof value !== 'string') return value
   const token = afterScheme(value, text)
   if (token !== undefined) return token.length > text.maxLength ? tooLong(text) : { token, source: 'header' }
-  if (lacksCredentials(value)) return NONE
+  if (isBlank(value)) return NONE
   if (JOINED.test(value)) return MULTIPLE
   return OTHER_SCHEME.test(value) ? NONE : MALFORMED
 }

@@ -42,6 +42,11 @@ export function timeout(seconds: number): AbortSignal {
   return current.timeout(seconds)
 }
 
+/** Resolves after this time. In seconds. */
+export function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve()))
+}
+
 /** Replaces the clock of this process, for tests. Without an argument it restores the system clock. */
 export function setClock(clock: Clock = system): void {
   current = clock

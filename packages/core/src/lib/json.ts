@@ -8,6 +8,15 @@ export function getOwn(object: object, name: string): unknown {
   return Object.hasOwn(object, name) ? (object as Readonly<Record<string, unknown>>)[name] : undefined
 }
 
+/**
+ * Returns an own member of an object that a server published, or `undefined` if the member is unset. Serializers write that
+ * as `null`, `''` or `[]` as well.
+ */
+export function getIfSet(object: object, name: string): unknown {
+  const value = getOwn(object, name)
+  return value === null || value === '' || (Array.isArray(value) && value.length === 0) ? undefined : value
+}
+
 /** Whether a value is an object and not an array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -9,7 +9,10 @@
 declare const secure: unique symbol
 declare const issuer: unique symbol
 
-/** An absolute https URL, or http on loopback, without user name and fragment. `fetch` does not change it. */
+/**
+ * An absolute https URL, or http on loopback or to a host that is allowed, without user name and fragment. `fetch`
+ * does not change it.
+ */
 export type SecureUrl = string & { readonly [secure]: true }
 
 /**
@@ -35,15 +38,40 @@ export function readUrl(text: unknown): URL | undefined {
   return typeof text === 'string' && SYNTAX.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }
 
+/** The hosts to which plain http is allowed, in the form of `URL.host`: with the port unless it is 80. */
+export type HttpHosts = Pick<ReadonlySet<string>, 'has'>
+
+/**
+ * Checks the option `allowHttp`.
+ * @throws TypeError if it is not an array of hosts with or without a port
+ */
+export function httpHosts(value: unknown = []): ReadonlySet<string> {
+  const list: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
+  const hosts = list.map(httpHost)
+  const bad = Array.isArray(value) ? hosts.indexOf(undefined) : 0
+  if (bad === -1) return new Set(hosts as string[])
+  throw new TypeError(
+    `"allowHttp" must be an array of hosts with their ports, without scheme, path and wildcard, such as ["keycloak:8080"]; received ${shown(list[bad])}`,
+  )
+}
+
+/** Reads one host of `allowHttp`. Returns `undefined` if it is not only a host with or without a port. */
+function httpHost(value: unknown): string | undefined {
+  const host = String(value).toLowerCase()
+  const url = typeof value === 'string' ? readUrl(`http://${host}`) : undefined
+  return url !== undefined && [url.host, `${url.host}:80`].includes(host) ? url.host : undefined
+}
+
 /**
  * Checks an option that is a URL to fetch from or to publish.
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `SecureUrl`
  */
-export function secureUrl(name: string, value: unknown): SecureUrl {
+export function secureUrl(name: string, value: unknown, allowed?: HttpHosts): SecureUrl {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url) || !String(value).startsWith('http'))
+  if (url === undefined || !isSecure(url, allowed) || !String(value).startsWith('http'))
     throw new TypeError(
-      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}`,
+      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}${httpHint(value, allowed)}`,
     )
   // `URL` adds a slash to a bare origin. It is left out, so that describe() shows the URL as it was configured.
   return (url.href === `${value}/` ? value : url.href) as SecureUrl
@@ -52,26 +80,34 @@ export function secureUrl(name: string, value: unknown): SecureUrl {
 /**
  * Checks an option that is an issuer to fetch metadata from.
  * @param alternative another way to configure it, for the error message
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `Issuer`
  */
-export function parseIssuer(name: string, value: unknown, alternative?: string): Issuer {
-  if (isIssuer(value)) return value
+export function parseIssuer(name: string, value: unknown, alternative?: string, allowed?: HttpHosts): Issuer {
+  if (isIssuer(value, allowed)) return value
   const message = [
     `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
-  throw new TypeError(message.join(', '))
+  throw new TypeError(message.join(', ') + httpHint(value, allowed))
+}
+
+/** Says how to allow a URL that was rejected because of its scheme. */
+function httpHint(value: unknown, allowed: HttpHosts | undefined): string {
+  const url = readUrl(value)
+  if (allowed === undefined || url === undefined || isSecure(url, allowed)) return ''
+  return `. Within a private network that you trust, allow plain http in writing: allowHttp: [${JSON.stringify(url.host)}]`
 }
 
 /**
  * Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. The form alone
  * does not make it trusted.
  */
-export function isIssuer(value: unknown): value is Issuer {
+export function isIssuer(value: unknown, allowed?: HttpHosts): value is Issuer {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url)) return false
+  if (url === undefined || !isSecure(url, allowed)) return false
   const text = value as string
   return (url.href === text || url.href === `${text}/`) && !text.includes('?') && !WELL_KNOWN.test(text)
 }
@@ -94,13 +130,32 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host)
 }
 
-function isSecure({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || isLoopback(hostname)
+/** Whether a URL is https, or http on loopback or to an allowed host. */
+function isSecure({ protocol, host, hostname }: URL, allowed?: HttpHosts): boolean {
+  return protocol === 'https:' || isLoopback(hostname) || (allowed?.has(host) ?? false)
 }
 
 /** Removes the query of a URL for logs, events and error messages, because it may contain a secret, such as an API key. */
 export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
+}
+
+/** The largest number of nested causes that are described. A cause can refer to itself. */
+const MAX_CAUSES = 8
+
+/**
+ * Removes the query of a URL from an error. Some implementations of `fetch` put the URL into their errors, and its query may be
+ * an API key. If there is a query, only the messages of the error and its causes are kept.
+ */
+export function errorWithoutQuery(error: unknown, url: string): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** The largest number of characters of a value in an error message. */

@@ -1,6 +1,6 @@
 /** Hedges requests: sends a request without a response again on another connection. */
 
-import { timeout } from '../lib/clock.ts'
+import { pause } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
@@ -10,13 +10,15 @@ const HEDGE_DELAY: Seconds = 0.5
 const MAX_REQUESTS = 4
 
 /** A request without a response. */
-interface Sent {
+interface Sent<T> {
   readonly place: Place
-  readonly abort: AbortController
+  readonly outcome: Promise<Outcome<T>>
 }
 
 /** The end of a request, or of a pause: with neither member set, the time for the next request has come. */
 interface Outcome<T> {
+  /** Identifies the request. */
+  readonly abort?: AbortController
   readonly answer?: { readonly value: T }
   readonly failed?: { readonly place: Place; readonly cause: unknown }
 }
@@ -43,7 +45,7 @@ export interface Hedged<T> {
  * even a bad one, ends everything: the server has been reached.
  */
 export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>): Promise<T> {
-  const pending = new Map<Promise<Outcome<T>>, Sent>()
+  const pending = new Map<AbortController, Sent<T>>()
   const places: ExtraPlace[] = []
   let left = MAX_REQUESTS
   let failures = 0
@@ -53,23 +55,23 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
     // Not AbortSignal.any, which some versions of Node may collect before it is due.
     const abort = new AbortController()
     const outcome: Promise<Outcome<T>> = send(abort.signal, at).then(
-      (value) => ({ answer: { value } }),
-      (cause: unknown) => {
-        pending.delete(outcome)
-        return { failed: { place: at, cause } }
-      },
+      (value) => ({ abort, answer: { value } }),
+      (cause: unknown) => ({ abort, failed: { place: at, cause } }),
     )
-    pending.set(outcome, { place: at, abort })
+    pending.set(abort, { place: at, outcome })
   }
   function cancelAll(): void {
-    for (const { abort } of pending.values()) abort.abort(signal.reason)
+    for (const abort of pending.keys()) abort.abort(signal.reason)
   }
   signal.addEventListener('abort', cancelAll)
   try {
     start(place)
     for (;;) {
-      const silence = left > 0 ? [pause(HEDGE_DELAY)] : []
-      const { answer, failed } = await Promise.race([...pending.keys(), ...silence])
+      const silence = left > 0 ? [silent()] : []
+      const outcomes = [...pending.values()].map(({ outcome }) => outcome)
+      const { abort, answer, failed } = await Promise.race([...outcomes, ...silence])
+      // Only now, because two outcomes can come together. The race returns the first, and the next turn must find the second.
+      if (abort !== undefined) pending.delete(abort)
       if (answer !== undefined) return answer.value
       if (failed !== undefined) {
         if (signal.aborted || isResponse(failed.cause)) throw failed.cause
@@ -88,9 +90,9 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
         mayReplace = false
         const [first] = pending
         if (first === undefined) continue
-        const [outcome, sent] = first
-        pending.delete(outcome)
-        sent.abort.abort()
+        const [lost, sent] = first
+        pending.delete(lost)
+        lost.abort()
         start(sent.place)
       }
     }
@@ -101,7 +103,8 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
   }
 }
 
-/** Resolves after this time. */
-function pause(seconds: Seconds): Promise<Outcome<never>> {
-  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
+/** Resolves when it is time to send the request again. */
+async function silent(): Promise<Outcome<never>> {
+  await pause(HEDGE_DELAY)
+  return {}
 }

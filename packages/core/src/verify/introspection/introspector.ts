@@ -1,4 +1,6 @@
-/** Asks the authorization server about tokens, with a deadline, a limit on open requests and a circuit breaker (RFC 7662 §2.1). */
+/**
+ * Asks the authorization server about tokens, with a deadline, a limit on open requests and a circuit breaker (RFC 7662 §2.1).
+ */
 
 import { raceAbort } from '../../lib/abort.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -117,6 +119,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       endpoint: this.#endpoint.shown,
       issuer: server.issuer,
       audience: policy.audience,
+      allowHttp: [...server.allowHttp],
       inactiveStatus,
       circuit: known.state === 'closed' ? unknown.state : known.state,
       circuits: { known: known.state, unknown: unknown.state },
@@ -187,6 +190,8 @@ export interface IntrospectionDescription {
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   /** The statuses of the endpoint that mean an inactive token. */
   readonly inactiveStatus: readonly number[]
   /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */

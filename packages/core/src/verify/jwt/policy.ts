@@ -48,7 +48,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
   if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  if (isDiscovered(options)) return discoveredIssuer(issuer)
+  if (isDiscovered(options)) return discoveredIssuer(options)
   if (issuer !== null) return uriText('issuer', issuer)
   if (jwksUri === undefined && profile !== 'rfc9068') return null
   throw new TypeError(

@@ -1,16 +1,20 @@
-/** Finds the key set and the endpoints of a trusted issuer by its metadata (RFC 8414, then OpenID Connect Discovery). */
+/** Finds the key set and the endpoints of a trusted issuer by its metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
-import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
+import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
 /** Fetches the key set document of an issuer. Rejects with `UnavailableError` if that fails or the signal aborts. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>
 
+/** The media types of a key set (RFC 7517 §8.5). Most servers use the first one, and some answer 406 without the second one. */
+const JWKS_TYPES = 'application/json, application/jwk-set+json'
+
 /** Returns a function that fetches the key set from a configured URL. */
 export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
-  return (signal) => fetchJson(jwksUri, fetch, signal)
+  return (signal) => fetchJson(jwksUri, fetch, signal, JWKS_TYPES)
 }
 
 /**
@@ -18,36 +22,45 @@ export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
  * succeed, so that a refresh needs one request. After a failure the metadata is fetched again, because the issuer may have
  * moved its keys.
  */
-export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
+export function discoveredKeys(issuer: Issuer, allowed: HttpHosts, fetch: Fetch): LoadKeys {
   let jwksUri: SecureUrl | undefined
   return async (signal) => {
-    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', fetch, signal))
+    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', allowed, fetch, signal))
     jwksUri = undefined
-    const keys = await fetchJson(known, fetch, signal)
+    const keys = await fetchJson(known, fetch, signal, JWKS_TYPES)
     jwksUri = known
     return keys
   }
 }
 
 /**
- * Fetches the metadata of an issuer, and returns the URL in one of its members. Tries the place of RFC 8414 first. If there is
- * no usable document, tries that of OpenID Connect Discovery.
+ * Fetches the metadata of an issuer, and returns the URL in one of its members. Metadata is at one of two places, or at both.
+ * If one of them fails or does not answer, the other one is asked within the same deadline.
  * @throws UnavailableError if neither has the URL, or the issuer cannot be reached
  */
 export async function discover(
   issuer: Issuer,
   member: 'jwks_uri' | 'introspection_endpoint',
+  allowed: HttpHosts,
   fetch: Fetch,
   signal: AbortSignal,
 ): Promise<SecureUrl> {
   const [oauth, openid] = metadataUrls(issuer)
-  try {
-    return await memberAt(oauth, issuer, member, fetch, signal)
-  } catch (cause) {
-    // Only a response shows that the document is elsewhere. A server that cannot be reached is not asked twice.
-    if (!(cause instanceof UnusableAnswer)) throw cause
-    return await memberAt(openid, issuer, member, fetch, signal)
+  const memberOf = (url: SecureUrl) => async (limit: AbortSignal) => {
+    const { body } = await fetchJson(url, fetch, limit)
+    return memberAt(url, body, issuer, member, allowed)
   }
+  try {
+    return await either(memberOf(oauth), memberOf(openid), signal)
+  } catch (cause) {
+    throw cause instanceof AggregateError ? reasonOf(cause.errors) : cause
+  }
+}
+
+/** Chooses the failure to report. Most issuers have one place only, so a 404 of the other one explains nothing. */
+function reasonOf(failures: readonly unknown[]): unknown {
+  const isMissing = (failure: unknown) => failure instanceof UnusableAnswer && failure.status === 404
+  return failures.findLast((failure) => !isMissing(failure)) ?? failures.at(-1)
 }
 
 /**
@@ -64,23 +77,22 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
 }
 
 /**
- * Reads one URL from one metadata document. The document must name the issuer (RFC 8414 §3.3). Otherwise a host with several
+ * Reads one URL from a metadata document. The document must name the issuer (RFC 8414 §3.3). Otherwise a host with several
  * issuers could give the keys of one to the tokens of another.
  */
-async function memberAt(
+function memberAt(
   url: SecureUrl,
+  body: Fetched['body'],
   issuer: Issuer,
   member: string,
-  fetch: Fetch,
-  signal: AbortSignal,
-): Promise<SecureUrl> {
-  const { body } = await fetchJson(url, fetch, signal)
+  allowed: HttpHosts,
+): SecureUrl {
   const named = getOwn(body, 'issuer')
   if (named !== issuer)
     throw new UnusableAnswer(
       `The metadata at ${url} must name the issuer ${shown(issuer)}, but names ${shown(named)} (RFC 8414 §3.3)`,
     )
-  const place = publishedUrl(getOwn(body, member), issuer)
+  const place = publishedUrl(getOwn(body, member), issuer, allowed)
   if (place === undefined)
     throw new UnusableAnswer(
       `Refusing to use the "${member}" in the metadata at ${url}: it must be an https URL of a public host, but is ${shown(getOwn(body, member))}`,
@@ -90,13 +102,15 @@ async function memberAt(
 
 /**
  * Reads a URL that the metadata of an issuer names. A server that controls the metadata must not be able to send the gate's
- * requests into the gate's own network. So loopback and private addresses are allowed only if the issuer has one itself.
+ * requests into the gate's own network. So loopback and private addresses are allowed only if the issuer has one itself, and
+ * http only to the hosts in `allowHttp`.
  */
-function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
+function publishedUrl(value: unknown, issuer: Issuer, allowed: HttpHosts): SecureUrl | undefined {
   const url = readUrl(value)
   if (url === undefined) return undefined
   const home = new URL(issuer).hostname
   if (!isPublicHost(url.hostname) && isPublicHost(home)) return undefined
-  if (url.protocol === 'http:' && !(isLoopback(url.hostname) && isLoopback(home))) return undefined
+  const isLocal = isLoopback(url.hostname) && isLoopback(home)
+  if (url.protocol === 'http:' && !isLocal && !allowed.has(url.host)) return undefined
   return url.href as SecureUrl
 }
