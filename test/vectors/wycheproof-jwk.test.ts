@@ -91,7 +91,7 @@ const cases = groups.flatMap((group) =>
   }),
 )
 
-describe.skipIf(!hasVectors)('BI05 Wycheproof JWK', () => {
+describe.skipIf(!hasVectors)('Wycheproof JWK (BI05)', () => {
   let other: TestKey
   beforeAll(async () => {
     other = await createKey('ES256', 'other')

@@ -54,7 +54,7 @@ const exceptions = cases.flatMap((test) => {
   return exception === undefined ? [] : [{ ...test, ...exception }]
 })
 
-describe.skipIf(!hasVectors)('BI05 Wycheproof JWS', () => {
+describe.skipIf(!hasVectors)('Wycheproof JWS (BI05)', () => {
   it('has 401 cases, 393 to follow and 8 exceptions', () => {
     expect(new Set(cases.map(({ tcId }) => tcId)).size).toBe(401)
     expect(regular).toHaveLength(393)

@@ -19,7 +19,7 @@ describe('a simple requirement', () => {
     expect(judge(required)).toBe(expected)
   })
 
-  it('tells the operator which role or claim it was, and the client not', () => {
+  it('names the missing role or claim to the operator, and not to the client', () => {
     const details: unknown[] = []
     const gate = gateOf({ onDecision: ({ detail }: { detail?: string }) => details.push(detail) })
     expect(JSON.stringify(gate.authorize(emma, role('admin')))).not.toContain('admin')
