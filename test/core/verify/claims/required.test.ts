@@ -38,7 +38,7 @@ describe('a required claim', () => {
     ['each of several', { a: 1, b: 2 }, { a: 1 }, 'missing_claim: b'],
     ['each of several', { a: 1, b: 2 }, { a: 2, b: 2 }, 'invalid_claim: a'],
     ['nothing', {}, {}, 'active'],
-  ])('that is %s, %j, judges %j: %s', async (_what, required, claims, result) => {
+  ])('is checked if it is %s, %j, with the value %j: %s', async (_what, required, claims, result) => {
     expect(await judged(required, claims)).toBe(result)
   })
 
