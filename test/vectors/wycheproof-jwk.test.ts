@@ -37,7 +37,7 @@ function unusable(wrong: string, because: string): Decided {
 }
 
 const TOO_SHORT = 'C15: a secret is as long as the hash, at least'
-const NOT_FOR_THIS = 'it fits no allowed algorithm'
+const NOT_FOR_THIS = 'it is for no allowed algorithm'
 
 const DECIDED: Readonly<Record<number, Decided>> = {
   1: secret(

@@ -33,9 +33,9 @@ const ILLEGAL = 'RFC 7515 §2: "?" is no character of base64url'
 /** Where what is right differs from what the file says. */
 const EXCEPTIONS: Readonly<Record<number, Exception>> = {
   346: { says: 'valid', decided: 'unknown_key', because: OTHER_ALG },
-  347: { says: 'valid', decided: 'unusable key: it fits no allowed algorithm', because: NO_ALG },
+  347: { says: 'valid', decided: 'unusable key: it is for no allowed algorithm', because: NO_ALG },
   350: { says: 'valid', decided: 'unknown_key', because: OTHER_ALG },
-  351: { says: 'valid', decided: 'unusable key: it fits no allowed algorithm', because: NO_ALG },
+  351: { says: 'valid', decided: 'unusable key: it is for no allowed algorithm', because: NO_ALG },
   367: { says: 'invalid', decided: 'verified', because: PADDING_ABSENT },
   370: { says: 'invalid', decided: 'verified', because: PADDING_ABSENT },
   372: { says: 'valid', decided: 'malformed_token', because: ILLEGAL },

@@ -24,7 +24,7 @@ describe('a simple requirement', () => {
     const gate = gateOf({ onDecision: ({ detail }: { detail?: string }) => details.push(detail) })
     expect(JSON.stringify(gate.authorize(emma, role('admin')))).not.toContain('admin')
     gate.authorize(emma, claim('plan', 'free'))
-    expect(details).toEqual(['the role admin is needed', 'the claim plan is not what is needed'])
+    expect(details).toEqual(['the role admin is needed', 'the claim plan does not have a required value'])
   })
 })
 

@@ -200,14 +200,14 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
     assertResponse(response)
     const { status } = response
     if (readable.includes(status))
-      return { status, body: await readObject(response, signal, hold).catch(noObject), maxAge: undefined }
+      return { status, body: await readObject(response, place, how).catch(noObject), maxAge: undefined }
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (status !== 200 || !isOfType) {
       discard(response)
       if (status === 200) throw new UnusableAnswer(`${place} did not answer with JSON`, { status })
       throw new UnusableAnswer(`${place} answered ${status}`, { status, ...retryAfter(response) })
     }
-    return { status, body: await readObject(response, signal, hold), maxAge: maxAge(response) }
+    return { status, body: await readObject(response, place, how), maxAge: maxAge(response) }
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
@@ -228,22 +228,22 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Reads a body that must be a JSON object (RFC 8259). */
 async function readObject(
   response: Response,
-  signal: AbortSignal,
-  hold: Hold,
+  place: string,
+  how: Exchange,
 ): Promise<Record<string, unknown>> {
-  const bytes = await readBytes(response, signal, hold)
+  const bytes = await readBytes(response, place, how)
   let body: unknown
   try {
     body = JSON.parse(utf8.decode(bytes))
   } catch {
-    throw new UnusableAnswer('The issuer did not answer with JSON')
+    throw new UnusableAnswer(`${place} did not answer with JSON`)
   }
-  if (!isObject(body)) throw new UnusableAnswer('The issuer did not answer with a JSON object')
+  if (!isObject(body)) throw new UnusableAnswer(`${place} did not answer with a JSON object`)
   return body
 }
 
 /** Reads a body up to the limit. `Content-Length` is not trusted, and says nothing about a compressed body. */
-async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
+async function readBytes(response: Response, place: string, { signal, hold }: Exchange): Promise<Uint8Array> {
   const { read, cancel } = chunksOf(response)
   const chunks: Uint8Array[] = []
   let length = 0
@@ -254,7 +254,7 @@ async function readBytes(response: Response, signal: AbortSignal, hold: Hold): P
     length += value.byteLength
     if (length > MAX_BODY) {
       cancel()
-      throw new UnusableAnswer(`The issuer answered with more than ${MAX_BODY} bytes`)
+      throw new UnusableAnswer(`${place} answered with more than ${MAX_BODY} bytes`)
     }
     chunks.push(value)
   }

@@ -32,7 +32,9 @@ export function chain<Identities extends readonly [Identity<unknown>, ...Identit
   const made = chainOf(verifiers)
   const twice = claimedTwice(made.members)
   if (twice !== undefined)
-    throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
+    throw new TypeError(
+      `"chain" has two verifiers for the JWTs of ${twice}: the second one would never verify a token`,
+    )
   return made as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
 }
 

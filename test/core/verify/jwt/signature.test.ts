@@ -309,9 +309,9 @@ describe.each(TWINS)('the %s', (_, twin) => {
       ['"alg" of HMAC with a public key', 'RS256', { header: { alg: 'HS256' } }, 'unknown_key'],
       ['"alg" other than that of the key', 'RS256', { jwk: { alg: 'PS256' } }, 'unknown_key'],
       ['"alg" of another type of key', 'RS256', { header: { alg: 'ES256' } }, 'unknown_key'],
-      ['"alg" of another curve', 'ES256', { jwk: { alg: 'ES384' } }, 'it fits no allowed algorithm'],
+      ['"alg" of another curve', 'ES256', { jwk: { alg: 'ES384' } }, 'it is for no allowed algorithm'],
       ['"alg" of another curve in the header', 'ES256', { header: { alg: 'ES384' } }, 'unknown_key'],
-      ['"crv" that is not allowed', 'ES256', { jwk: { crv: 'secp256k1' } }, 'it fits no allowed algorithm'],
+      ['"crv" that is not allowed', 'ES256', { jwk: { crv: 'secp256k1' } }, 'it is for no allowed algorithm'],
       ['"use" of encryption', 'RS256', { jwk: { use: 'enc' } }, 'its "use" is not "sig"'],
       [
         '"key_ops" without verify',

@@ -75,11 +75,11 @@ describe('verificationKey', () => {
       expect(verificationKey({ ...ed25519, alg }, DEFAULT_ALGORITHMS, 'refuse-secrets')).toMatchObject({
         jwk: { alg: 'EdDSA' },
       })
-    expect(judge({ ...p256, crv: 'P-384', alg: 'ES256' })).toBe('it fits no allowed algorithm')
+    expect(judge({ ...p256, crv: 'P-384', alg: 'ES256' })).toBe('it is for no allowed algorithm')
     for (const crv of ['secp256k1', 'Ed448', 'X25519', 'p-256', '__proto__'])
-      expect(judge({ ...p256, crv })).toBe('it fits no allowed algorithm')
-    expect(judge({ ...ed25519, kty: 'EC', y: 'AA' })).toBe('it fits no allowed algorithm')
-    expect(judge({ ...p256, kty: 'OKP' })).toBe('it fits no allowed algorithm')
+      expect(judge({ ...p256, crv })).toBe('it is for no allowed algorithm')
+    expect(judge({ ...ed25519, kty: 'EC', y: 'AA' })).toBe('it is for no allowed algorithm')
+    expect(judge({ ...p256, kty: 'OKP' })).toBe('it is for no allowed algorithm')
   })
 
   it('rejects a use other than sig, and key_ops without verify (C17)', () => {
@@ -94,8 +94,8 @@ describe('verificationKey', () => {
     expect(judge({ ...ed25519, alg: 'EdDSA' })).toEqual(['EdDSA'])
     expect(judge({ ...ed25519, alg: 'Ed25519' })).toEqual(['Ed25519'])
     for (const alg of ['HS256', 'ES256', 'RSA-OAEP', 'none', 'rs256', 7])
-      expect(judge({ ...rsa, alg })).toBe('it fits no allowed algorithm')
-    expect(judge({ ...rsa, alg: 'RS256' }, ['ES256'])).toBe('it fits no allowed algorithm')
+      expect(judge({ ...rsa, alg })).toBe('it is for no allowed algorithm')
+    expect(judge({ ...rsa, alg: 'RS256' }, ['ES256'])).toBe('it is for no allowed algorithm')
   })
 
   it('rejects secrets and private keys (C19)', () => {

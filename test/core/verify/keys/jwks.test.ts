@@ -53,7 +53,7 @@ describe('a published set', () => {
   it('has a key that is in it twice used once (ATK18)', async () => {
     const { keys, problems } = await usableKeys([key.jwk, { ...key.jwk }], DEFAULT_ALGORITHMS, [])
     expect(keys).toHaveLength(1)
-    expect(problems).toEqual(['keys[1]: it is there twice'])
+    expect(problems).toEqual(['keys[1]: it is in the set twice'])
   })
 
   it('has the keys of the set before stay the same objects (ATK18)', async () => {

@@ -133,7 +133,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const { known } = place
     const circuit = this.#circuits[known ? 'known' : 'unknown']
     if (!known && !this.#throttle.tryAcquire())
-      throw new UnavailableError('The authorization server limits our requests: it answered 429', {
+      throw new UnavailableError('The authorization server answered 429: its rate limit is reached', {
         retryAfter: this.#throttle.wait,
       })
     const probe = () => this.#calls.run((limit) => this.#post(crypto.randomUUID(), limit, place))

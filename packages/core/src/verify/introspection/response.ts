@@ -36,12 +36,11 @@ export async function readResponse<Claims>(
 ): Promise<Verification<Identity<Claims>>> {
   const active = getOwn(response, 'active')
   if (active === undefined)
-    throw new UnavailableError(
-      'The response has no "active": it is no introspection response (RFC 7662 §2.2)',
-    )
+    throw new UnavailableError('The introspection response has no "active" (RFC 7662 §2.2)')
   if (active === false) return inactive('unknown_token')
   if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
-  if (isNestedTooDeeply(response)) throw new UnavailableError('The response is nested too deeply')
+  if (isNestedTooDeeply(response))
+    throw new UnavailableError('The introspection response is nested deeper than 32 levels')
   const { audience, clockTolerance, now } = policy
   const claims = withoutUnset(response, audience)
   const rejection = checkIntrospected(claims, policy, secondsOf(now))

@@ -117,7 +117,7 @@ function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | und
   if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
     return inactive('not_an_access_token', 'several values of "aud", and neither "client_id" nor "azp"')
   return client !== undefined && ours.includes(client)
-    ? inactive('not_an_access_token', 'its audience is its client, as in an ID token')
+    ? inactive('not_an_access_token', 'its client is also its audience, as in an ID token')
     : undefined
 }
 

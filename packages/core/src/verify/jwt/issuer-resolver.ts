@@ -91,7 +91,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     concurrency: CONCURRENCY,
     queue: QUEUE,
     timeout: DEADLINE,
-    full: 'Too many issuers wait for the function of "multiIssuerJwt"',
+    full: 'Failed to find an issuer: too many others wait for the function of "multiIssuerJwt"',
   })
   readonly #budget: IssuerBudget
   #closed = false
@@ -147,7 +147,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     if (!isPromiseLike(found)) return found
     const inTime = found.catch((cause) => {
       throw signal.aborted
-        ? new UnavailableError('The function of "multiIssuerJwt" timed out', { cause })
+        ? new UnavailableError('The function of "multiIssuerJwt" did not return within 10 s', { cause })
         : cause
     })
     return this.#asking.add(issuer, inTime)

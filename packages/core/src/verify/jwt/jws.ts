@@ -155,7 +155,9 @@ export async function signingKey(
     }
   })
   if (key === undefined && failure !== undefined)
-    throw new UnavailableError('A key cannot be used', { cause: failure })
+    throw new UnavailableError('Failed to verify the signature: the runtime rejects a key of the issuer', {
+      cause: failure,
+    })
   return key
 }
 

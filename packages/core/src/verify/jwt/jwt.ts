@@ -78,7 +78,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #afterWait = new Turns({
     concurrency: 64,
     queue: 50_000,
-    full: 'Too many tokens have waited for keys',
+    full: 'Failed to verify a token: too many others that waited for keys are verified now',
   })
 
   /**

@@ -73,7 +73,7 @@ export function multiIssuerJwt<Claims>(
     return withCache(new MultiIssuerVerifier(source), read.cache, now)
   }
   if (read.max !== undefined || read.ttl !== undefined)
-    throw new TypeError('"max" and "ttl" go with a function only')
+    throw new TypeError('"max" and "ttl" can only be combined with a function as the first argument')
   return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }
 

@@ -108,7 +108,7 @@ export function verificationKey(
   }
   const alg = getIfSet(jwk, 'alg')
   const algorithms = algorithmsOf(kty, material, alg, allowed)
-  if (algorithms.length === 0) return 'it fits no allowed algorithm'
+  if (algorithms.length === 0) return 'it is for no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
   return {
@@ -197,7 +197,7 @@ function weaknessOf(
   if (kty === 'OKP') {
     const point = bytesOf(material.x)
     if (point?.length !== ED25519_BYTES) return `its "x" is not of ${ED25519_BYTES} bytes`
-    if (isOfSmallOrder(point)) return 'it is a point of small order, for which everybody can sign'
+    if (isOfSmallOrder(point)) return 'it is a point of small order, for which anyone can forge signatures'
   }
   if (kty === 'oct') {
     const bytes = Number(alg?.slice(2)) / 8

@@ -38,7 +38,7 @@ export async function usableKeys(
   allowed: readonly Algorithm[],
   known: readonly VerificationKey[],
 ): Promise<UsableKeys> {
-  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
+  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no array "keys"')
   if (jwks.length > MAX_ENTRIES)
     throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
   const knownById = new Map(known.map((key) => [key.id, key]))
@@ -74,7 +74,7 @@ async function addUsable(
   if (usable.size === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
   const key = verificationKey(jwk, allowed, 'refuse-secrets')
   if (typeof key === 'string') return key
-  if (usable.has(key.id)) return 'it is there twice'
+  if (usable.has(key.id)) return 'it is in the set twice'
   const kept = known.get(key.id) ?? key
   return importKey(kept).then(
     () => void usable.set(key.id, kept),

@@ -191,7 +191,7 @@ export class RemoteKeySet implements KeySet {
   #mustWait(allowance: RefreshAllowance): UnavailableError {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
     return new UnavailableError(
-      `Failed to find a key in the JWKS of ${this.#issuer}: it may not be fetched again yet`,
+      `Failed to find a key in the JWKS of ${this.#issuer}: no further fetch is allowed yet ("cooldown", or the wait after a failure)`,
       { cause: this.#policy.failure, retryAfter: Math.max(this.#policy.wait, allowance.wait) },
     )
   }
