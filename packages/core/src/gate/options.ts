@@ -28,9 +28,9 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate asks the socket, and Express and Koa
-   * if they trust a proxy. It never asks `Host` or the URL, which the client writes: for a fetch `Request`, say by
-   * `isSecure` what you know. Default `false`.
+   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate uses the socket, and Express and Koa if they
+   * trust a proxy. It never uses `Host` or the URL, because the client writes them. For a fetch `Request`, set `isSecure` as
+   * well. Default `false`.
    */
   requireTls?: boolean | undefined
   /**
@@ -192,7 +192,7 @@ export function verifierOf<V extends Identity<unknown>>(
 }
 
 /**
- * Reads which texts the gate takes for tokens.
+ * Reads which texts count as tokens.
  * @throws TypeError if an option is out of bounds, or allows characters that no JWT has without a verifier for them
  */
 export function tokenTextOf(options: {

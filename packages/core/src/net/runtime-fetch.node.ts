@@ -65,7 +65,7 @@ function isBuiltIn(fetch: unknown): boolean {
 function isDefault(dispatcher: unknown): boolean {
   if (typeof dispatcher !== 'object' || dispatcher === null) return dispatcher === undefined
   const { name } = dispatcher.constructor
-  // It passes everything on to the other dispatcher.
+  // This wrapper forwards everything to the other dispatcher.
   if (name === 'Dispatcher1Wrapper') return true
   const { options, factory } = internals(dispatcher)
   const isPlain = (setting: unknown) => setting === undefined || setting === Number.POSITIVE_INFINITY

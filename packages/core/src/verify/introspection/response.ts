@@ -137,7 +137,10 @@ export function mayHaveMoved(cause: unknown): boolean {
   return status === undefined || status === 404 || status === 410
 }
 
-/** A 4xx caused by one token proves that the server is up. 401 is about our credentials, 408 and 429 about the server. */
+/**
+ * Whether a 4xx was caused by one token, which proves that the server is up. 401 is about this API, 408 and 429 about the
+ * server.
+ */
 export function verdictOf(cause: unknown): Verdict {
   const status = statusOf(cause)
   if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'

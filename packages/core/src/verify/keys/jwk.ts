@@ -117,7 +117,7 @@ export function verificationKey(
     algorithms,
     isAssumed: alg === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integerOf(material.n)?.length : undefined,
-    // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
+    // EdDSA with Ed25519 has two names. Every runtime accepts the older one in a key (RFC 8037 §3.1).
     jwk: Object.assign(Object.create(null), material, {
       alg: kty === 'OKP' ? 'EdDSA' : algorithms[0],
       use: 'sig',
