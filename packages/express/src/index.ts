@@ -124,17 +124,20 @@ export function bearer<I extends Identity<unknown> | undefined>(
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
     /**
-     * Lets the CORS middleware answer. Only an error is passed on: `next(null)` or `next('route')` would let a preflight into
-     * the app.
+     * Lets the CORS middleware answer. Calls `next` only with an error, and only if `onDenied` is `next`: a host that ignores
+     * the argument of `next` would let a preflight into the app.
      */
     function answerBy(cors: Middleware, decision: Preflight): void {
-      const answered = (cause?: unknown) => {
-        if (cause instanceof Error) next(cause)
+      let isDone = false
+      const finish = (cause?: unknown) => {
+        if (isDone || response.headersSent) return
+        isDone = true
+        if (gate.onDenied === 'next' && cause instanceof Error) next(cause)
         else sendAnswer(response, answerOf(decision))
       }
       // A middleware that is an async function may reject, with any value.
-      new Promise((resolve) => resolve(cors(request, response, answered))).catch((cause) =>
-        next(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
+      new Promise((resolve) => resolve(cors(request, response, finish))).catch((cause) =>
+        finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
       )
     }
     const view = fromNodeRequest(request)

@@ -131,19 +131,27 @@ function toResponse(
 /** Accepts a compressed body without its end. Some servers send one, and `fetch` accepts it, too. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 
-/** Removes the content codings of a body (RFC 9110 §8.4.1). A body with an unknown one stays as it is. */
-function decoded(encoded: Readable, codings: string): Readable {
-  return codings
-    .toLowerCase()
-    .split(',')
-    .reduceRight<Readable>((body, coding) => {
-      const decoder = {
-        gzip: () => createGunzip(LENIENT),
-        'x-gzip': () => createGunzip(LENIENT),
-        deflate: () => createInflate(LENIENT),
-        br: () => createBrotliDecompress(),
-      }[coding.trim()]
-      // An error of the body reaches the reader, and needs no other listener.
-      return decoder === undefined ? body : pipeline(body, decoder(), () => {})
-    }, encoded)
+/** The largest number of content codings. Each needs a decoder, and a field line has room for thousands. */
+const MAX_CODINGS = 5
+
+/**
+ * Removes the content codings of a body (RFC 9110 §8.4.1). A body with an unknown one stays as it is.
+ * @throws Error if there are more than five
+ */
+function decoded(encoded: Readable, field: string): Readable {
+  const codings = field.toLowerCase().split(',', MAX_CODINGS + 1)
+  if (codings.length > MAX_CODINGS) {
+    encoded.destroy()
+    throw new Error(`The response has more than ${MAX_CODINGS} content codings`)
+  }
+  return codings.reduceRight<Readable>((body, coding) => {
+    const decoder = {
+      gzip: () => createGunzip(LENIENT),
+      'x-gzip': () => createGunzip(LENIENT),
+      deflate: () => createInflate(LENIENT),
+      br: () => createBrotliDecompress(),
+    }[coding.trim()]
+    // An error of the body reaches the reader, and needs no other listener.
+    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
+  }, encoded)
 }

@@ -20,8 +20,8 @@ import type { VerificationKey } from '../keys/jwk.ts'
 
 /** The hash, and a secret for HMAC, or a public key with the parameters of its algorithm. EdDSA and ML-DSA have no hash. */
 type Imported =
-  | { readonly hash: string; readonly secret: KeyObject }
-  | { readonly hash: string | null; readonly input: VerifyKeyObjectInput }
+  | { readonly hash: string; readonly secret: KeyObject; readonly input?: undefined }
+  | { readonly hash: string | null; readonly secret: undefined; readonly input: VerifyKeyObjectInput }
 
 /** The imported keys. A `WeakMap`, so that the key of a replaced set is released with it. */
 const imported = new WeakMap<VerificationKey, Imported>()
@@ -46,7 +46,7 @@ export function verifySignature(
   const data = Buffer.from(signed, 'latin1')
   const made = Buffer.from(signature, 'base64url')
   // HMAC is faster than a turn of the thread pool. The comparison takes the same time for every wrong signature.
-  if ('secret' in known) {
+  if (known.secret !== undefined) {
     const expected = createHmac(known.hash, known.secret).update(data).digest()
     return expected.length === made.length && timingSafeEqual(expected, made)
   }
@@ -62,7 +62,8 @@ function importNow(key: VerificationKey): Imported {
   const { alg = '', k } = key.jwk
   const made: Imported =
     k === undefined
-      ? { hash: hashOf(alg), input: inputOf(alg, publicKeyOf(key)) }
+      ? // Its own member, so that one on `Object.prototype` cannot make a public key a secret.
+        { hash: hashOf(alg), secret: undefined, input: inputOf(alg, publicKeyOf(key)) }
       : { hash: `sha${alg.slice(2)}`, secret: createSecretKey(Buffer.from(k, 'base64url')) }
   imported.set(key, made)
   return made

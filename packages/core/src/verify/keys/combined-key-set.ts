@@ -1,5 +1,6 @@
 /** Combines configured keys with those that the issuer publishes, such as a shared secret during a migration (RFC 7517 §5). */
 
+import { ignoreRejection } from '../../lib/promise.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import type { KeySet, KeySetDescription } from './key-set.ts'
 import type { TryBudgets } from './key-tries.ts'
@@ -31,9 +32,12 @@ export class CombinedKeySet implements KeySet {
     if (isSecret(alg) || (kid !== undefined && given.length > 0)) return given
     const published = this.#published.find(alg, kid)
     if (given.length === 0) return published
-    // Without a `kid`, the token may have any key. If the issuer is down, the configured ones are tried all the same.
     const both = (keys: readonly VerificationKey[]) => [...given, ...keys]
-    return published instanceof Promise ? published.then(both, () => given) : both(published)
+    if (!(published instanceof Promise)) return both(published)
+    // Without a `kid`, the token may have any key. The issuer may be slow or down, so the configured keys are tried first.
+    // `search` waits for the issuer if none of them made the signature.
+    ignoreRejection(published)
+    return given
   }
 
   async search(
@@ -42,7 +46,9 @@ export class CombinedKeySet implements KeySet {
     tried: readonly VerificationKey[],
     caller: KnownCaller | undefined,
   ): Promise<readonly VerificationKey[]> {
-    return isSecret(alg) ? [] : this.#published.search(alg, kid, tried, caller)
+    if (isSecret(alg)) return []
+    const untried = (await this.#published.find(alg, kid)).filter((key) => !tried.includes(key))
+    return untried.length > 0 ? untried : this.#published.search(alg, kid, tried, caller)
   }
 
   isStillPublished(key: VerificationKey): boolean {
