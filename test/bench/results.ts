@@ -62,7 +62,7 @@ export function resultsPage(results: Results): string {
       `- Cores: ${isPinned ? 'the server on core 0, load generator and authorization server on core 1' : 'not pinned'}`,
       `- Rounds: ${plan.rounds} of ${plan.seconds} s, peers up to 3, the servers in turn within each round (A B C, A B C); bearergate, bare and no-op in a new process each round; medians`,
       '- Ratios: the median of the ratios within each round. Spread: from the slowest to the fastest round, as a share of the median',
-      '- Many tokens are sent in turn. An LRU with fewer entries than tokens never has the next one. bearergate’s default is 10,000',
+      '- Many tokens are sent in turn. An LRU with fewer entries than tokens never has the next one. bearergate’s default has room for about 40,000',
       `- Versions: ${packages}`,
     ].join('\n'),
     '## Goals',

@@ -80,7 +80,7 @@ export interface GateDescription {
   readonly metadataUrl?: string | undefined
   /** How many revocations count now. */
   readonly revocations: number
-  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
+  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache`, a `CacheDescription`. */
   readonly verifier: object
 }
 

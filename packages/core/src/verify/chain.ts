@@ -156,7 +156,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #unknown(presented: PresentedToken): Inactive {
     const iss = presented.unverifiedIssuer
     if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
-    return inactive('unknown_token', () => foreignIssuer(iss, this.issuers).detail)
+    const foreign = foreignIssuer(iss, this.issuers)
+    return inactive('unknown_token', () => foreign.detail)
   }
 
   #ask(member: Member, presented: PresentedToken): Verified | PromiseLike<Verified> {

@@ -9,7 +9,7 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import { type Inactive, isInactive } from '../verification.ts'
 import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
-import { audienceOf, dateOf, listOf, member, namesOf, type RawClaims, stringOf } from './values.ts'
+import { audienceOf, dateOf, listOf, member, NONE, namesOf, type RawClaims, stringOf } from './values.ts'
 
 /** How the claims of a valid token become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
@@ -56,8 +56,8 @@ export function claimsReader<Claims = RawClaims>(
   issuer?: string,
 ): ReadClaims<Claims> {
   const checks = requiredChecks(options.requiredClaims)
-  const scopesOf = assertFunction('scopes', options.scopes, scopes)
-  const rolesOf = assertFunction('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
+  const scopesOf = listReader('scopes', options.scopes, scopes)
+  const rolesOf = listReader('roles', options.roles, (claims) => roles(claims, audience ?? NONE))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
@@ -66,8 +66,8 @@ export function claimsReader<Claims = RawClaims>(
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
-      scopes: listFrom('scopes', scopesOf(raw)),
-      roles: listFrom('roles', rolesOf(raw)),
+      scopes: scopesOf(raw),
+      roles: rolesOf(raw),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
       tokenId: stringOf(raw, 'jti'),
@@ -105,25 +105,37 @@ function clientOf(claims: RawClaims): string | undefined {
 /** Only the first claim that exists: a second one may list rights that were not granted to this token. */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
-  return name === undefined ? [] : listOf(claims[name])
+  return name === undefined ? NONE : listOf(claims[name])
 }
 
 const ROLES = ['roles', 'realm_access', 'resource_access']
 
+/** Returns the claim itself if it is the only list and names no role twice, so that an identity takes less memory. */
 function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
-  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
+  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return NONE
   const resources = member(claims, 'resource_access')
-  const all = [
+  const lists = [
     getOwn(claims, 'roles'),
     getOwn(member(claims, 'realm_access'), 'roles'),
     ...audience.map((name) => getOwn(member(resources, name), 'roles')),
   ]
-  return [...new Set(all.flatMap(namesOf))]
+    .map(namesOf)
+    .filter((list) => list.length > 0)
+  const [first] = lists
+  const all = new Set(lists.flat())
+  return lists.length === 1 && first?.length === all.size ? first : [...all]
 }
 
-/** Copies the result of the function in an option. */
-function listFrom(name: string, given: unknown): readonly string[] {
-  if (isStrings(given)) return [...given]
-  ignoreRejection(given)
-  throw new UnavailableError(`"${name}" must return an array of strings`)
+type ListReader = (claims: RawClaims) => readonly string[]
+
+/** Copies what the function in an option returns. */
+function listReader(name: string, given: ListReader | undefined, preset: ListReader): ListReader {
+  if (given === undefined) return preset
+  const read = assertFunction<ListReader, ListReader>(name, given, preset)
+  return (claims) => {
+    const list: unknown = read(claims)
+    if (isStrings(list)) return [...list]
+    ignoreRejection(list)
+    throw new UnavailableError(`"${name}" must return an array of strings`)
+  }
 }

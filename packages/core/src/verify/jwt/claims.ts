@@ -137,17 +137,23 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
 /** The refusal of an `iss` that is none of ours. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
-  return inactive('issuer_mismatch', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
+  const compared = comparable([iss])
+  return inactive('issuer_mismatch', () => `iss ${nearestMiss(compared, ours) ?? 'is another issuer'}`)
 }
 
 /** How many values of a token, and of the configuration, are compared for a diagnosis, and how long they may be. */
 const MAX_COMPARED = 8
 const MAX_COMPARED_LENGTH = 256
 
+/** The values that a diagnosis compares. A rejection that is cached keeps only these. */
+function comparable(values: readonly string[]): readonly string[] {
+  return values.slice(0, MAX_COMPARED).filter((value) => value.length <= MAX_COMPARED_LENGTH)
+}
+
 function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual.slice(0, MAX_COMPARED))
+  for (const value of actual)
     for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
+      const miss = nearMiss(value, ours)
       if (miss !== undefined) return miss
     }
   return undefined
@@ -178,11 +184,12 @@ function checkAudience(
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
+  const [compared, count] = [comparable(named), all.length]
   return inactive('audience_mismatch', () => {
-    const near = nearestMiss(named, audience)
+    const near = nearestMiss(compared, audience)
     if (near !== undefined) return `aud ${near}`
-    return all.length > MAX_AUDIENCES
-      ? `aud has ${all.length} entries, and only the first ${MAX_AUDIENCES} are compared`
+    return count > MAX_AUDIENCES
+      ? `aud has ${count} entries, and only the first ${MAX_AUDIENCES} are compared`
       : undefined
   })
 }

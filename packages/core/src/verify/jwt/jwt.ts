@@ -41,7 +41,9 @@ export function withCache<I extends Identity<unknown>>(
   now: () => number,
 ): TokenVerifier<I> {
   if (cache === false) return markBuiltIn(verifier)
-  const limits = cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl']))
+  const limits = cacheLimits(
+    readOptions('cache', cache === undefined ? {} : cache, ['maxBytes', 'max', 'ttl']),
+  )
   return markBuiltIn(new Cache(verifier, limits, now))
 }
 
@@ -163,7 +165,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(name, key)
-    return activeUntil({ identity, expiresAt: this.#expiry(identity), key, policy: this.#policy }, this.#now)
+    const [expiresAt, policy] = [this.#expiry(identity), this.#policy]
+    return activeUntil({ active: true, identity, expiresAt, key, policy }, this.#now)
   }
 
   /** Limits how many tokens are verified at once after a wait. Many may have waited, and a check takes more memory than a wait. */

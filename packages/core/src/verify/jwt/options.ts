@@ -79,8 +79,11 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   clockTolerance?: Seconds | undefined
   /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
   maxTokenAge?: Seconds | undefined
-  /** The cache of good results, never used past `exp`: its size `max` (default 10,000) and a `ttl` in seconds, or `false` for none. */
-  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
+  /**
+   * The cache of verified tokens, or `false` for none. `maxBytes`: how much memory it may take, by default 64 MiB. `max`: how
+   * many tokens, by default 100,000. `ttl`: for how many seconds a result is used, by default until `exp`, and never longer.
+   */
+  cache?: false | Partial<Pick<CacheOptions, 'maxBytes' | 'max' | 'ttl'>> | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /** What to fetch with. Default: the runtime's `fetch`. */
