@@ -124,12 +124,13 @@ const ADAPTER_AUTHORS = [
   'getIdentity',
   'metadataHandler',
   'scopesRequirement',
+  'sendAnswer',
   'setDecision',
   'toGate',
   'toRequirement',
 ]
 
-const ADAPTER_AUTHORS_TYPES = ['Answer', 'MetadataResponse', 'NodeResponse', 'Scopes']
+const ADAPTER_AUTHORS_TYPES = ['Answer', 'MetadataResponse', 'NodeHandler', 'NodeResponse', 'Scopes']
 
 const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']
 

@@ -9,6 +9,7 @@ export {
   scopesRequirement,
   setDecision,
 } from './gate/attach.ts'
-export { forceHeaders, type NodeResponse } from './gate/force-headers.ts'
+export { forceHeaders } from './gate/force-headers.ts'
 export { toGate } from './gate/gate.ts'
+export { type NodeHandler, type NodeResponse, sendAnswer } from './gate/node-response.ts'
 export { type Answer, answerOf } from './model/decision.ts'

@@ -1,4 +1,4 @@
-/** Express: translate in, call the core, translate out. */
+/** Express, and whatever else has requests of `node:http`: translate in, call the core, translate out. */
 
 import {
   type AllowedIdentity,
@@ -8,26 +8,30 @@ import {
   type Gate,
   type Identity,
   type IssuerGateOptions,
+  type NodeRequest,
   type OnDenied,
+  type Passed,
   type Preflight,
   type Requirement,
   type ResourceMetadata,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
-  type Answer,
   answerOf,
   authorizeRequest,
   forceHeaders,
   getIdentity,
   metadataHandler,
+  type NodeHandler,
+  type NodeResponse,
   type Scopes,
   scopesRequirement,
+  sendAnswer,
   setDecision,
   toGate,
   toRequirement,
 } from '@bearergate/core/adapter'
-import type { NextFunction, RequestHandler, Response } from 'express'
+import type { RequestHandler } from 'express'
 
 declare global {
   namespace Express {
@@ -38,25 +42,27 @@ declare global {
   }
 }
 
-/** The middleware that `bearer` makes. */
-export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends RequestHandler {
+/** The middleware that `bearer` makes: for Express, and for any host that calls it with a request and a response of Node. */
+export interface Bearer<I extends Identity<unknown> | undefined = Identity>
+  extends RequestHandler,
+    NodeHandler {
   readonly gate: Gate<I>
   /**
    * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
    * @throws TypeError if this middleware did not run for the request
    */
-  identity(request: Express.Request): I
+  identity(request: Express.Request | NodeRequest): I
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>>): RequestHandler
+  authorize(required: Requirement<NonNullable<I>>): RequestHandler & NodeHandler
   /**
    * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
    */
-  requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler
+  requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler
 }
 
 /**
@@ -76,38 +82,48 @@ export function bearer<I extends Identity<unknown> | undefined>(
   ...more: readonly never[]
 ): Bearer<I> {
   const gate = toGate<I>(options, more)
-  const middleware: RequestHandler = (request, response, next) => {
+  const middleware = (request: AnyRequest, response: NodeResponse, next: Next) => {
     function settle(decision: Decision<I>): void {
-      if (decision.ok) {
-        setDecision(request, gate, decision)
-        request.identity = decision.identity
-        if (decision.headers !== undefined) forceHeaders(response, decision.headers)
+      try {
+        if (decision.ok) attach(decision)
+      } catch (cause) {
+        next(cause as Error)
+        return
       }
       if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
         proceed(decision, gate.onDenied, response, next)
-      else answerBy(gate.cors as RequestHandler, decision)
+      else answerBy(gate.cors as unknown as Middleware, decision)
     }
-    /** Nothing but an error goes on: `next(null)` and `next('route')` would let a preflight into the app. */
-    function answerBy(cors: RequestHandler, decision: Preflight): void {
-      const answered: NextFunction = (cause?: unknown) => {
-        if (cause instanceof Error) next(cause)
-        else if (!response.headersSent) send(response, answerOf(decision))
+    function attach(decision: Passed<I>): void {
+      setDecision(request, gate, decision)
+      request.identity = decision.identity
+      if (decision.headers !== undefined) forceHeaders(response, decision.headers)
+    }
+    /** `next` is called only with an error, and only if `onDenied` asks for it: the host may ignore its argument. */
+    function answerBy(cors: Middleware, decision: Preflight): void {
+      let isDone = false
+      const finish = (cause?: unknown) => {
+        if (isDone || response.headersSent) return
+        isDone = true
+        if (gate.onDenied === 'next' && cause instanceof Error) next(cause)
+        else sendAnswer(response, answerOf(decision))
       }
-      // A middleware that is an async function may reject, with anything.
-      new Promise((resolve) => resolve(cors(request, response, answered))).catch((cause) =>
-        next(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
+      // An async middleware may reject, with anything.
+      new Promise((resolve) => resolve(cors(request, response, finish))).catch((cause) =>
+        finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
       )
     }
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
-    if (answer !== undefined) return void send(response, answer)
+    if (answer !== undefined) return void sendAnswer(response, answer)
     const decision = gate.authenticate(view)
-    if (decision instanceof Promise) decision.then(settle).catch(next)
+    // What `next` throws is not caught: called again, a plain `next` would run its handler a second time.
+    if (decision instanceof Promise) void decision.then(settle)
     else settle(decision)
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: Express.Request) => getIdentity(request, gate),
+    identity: (request: object) => getIdentity(request, gate),
     authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -117,7 +133,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
  * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement): RequestHandler {
+export function authorize(required: Requirement): RequestHandler & NodeHandler {
   return guard(required)
 }
 
@@ -125,7 +141,7 @@ export function authorize(required: Requirement): RequestHandler {
  * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
-export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler {
+export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler {
   return authorize(scopesRequirement([first, ...rest]))
 }
 
@@ -137,18 +153,28 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Request
  */
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
-): RequestHandler {
+): RequestHandler & NodeHandler {
   const answerOf = metadataHandler(source)
-  return (request, response, next) => {
+  return (request: NodeRequest, response: NodeResponse, next: Next) => {
     const answer = answerOf(fromNodeRequest(request))
     if (answer === undefined) next()
-    else send(response, answer)
+    else sendAnswer(response, answer)
   }
 }
 
-function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): RequestHandler {
+type Next = Parameters<NodeHandler>[2]
+
+/** Any request of Node. It is not `Express.Request`, which other packages extend with members of their own. */
+type AnyRequest = NodeRequest & { identity?: Identity<unknown> | undefined }
+
+type Middleware = (request: NodeRequest, response: NodeResponse, next: (cause?: unknown) => void) => unknown
+
+function guard(
+  required: Requirement,
+  gate?: Gate<Identity<unknown> | undefined>,
+): RequestHandler & NodeHandler {
   const rule = toRequirement('authorize', required)
-  return (request, response, next) => {
+  return (request: NodeRequest, response: NodeResponse, next: Next) => {
     proceed(...authorizeRequest(request, rule, gate), response, next)
   }
 }
@@ -156,17 +182,10 @@ function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>
 function proceed(
   decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,
-  response: Response,
-  next: NextFunction,
+  response: NodeResponse,
+  next: Next,
 ): void {
   if (decision.ok) next()
   else if (onDenied === 'next' && decision.reason !== 'preflight') next(new BearerAuthError(decision))
-  else if (!response.headersSent) send(response, answerOf(decision))
-}
-
-/** What another middleware exposes to scripts stays exposed. */
-function send(response: Response, { status, headers, body }: Answer): void {
-  const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
-  if (exposed !== undefined) response.append('Access-Control-Expose-Headers', exposed as string)
-  response.status(status).set(fields).end(body)
+  else sendAnswer(response, answerOf(decision))
 }

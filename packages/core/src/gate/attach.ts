@@ -11,7 +11,7 @@ import type { OnDenied } from './options.ts'
 interface Attachment<I extends Identity<unknown> | undefined = Identity<unknown> | undefined> {
   readonly gate: Gate<I>
   readonly identity: I
-  /** What another gate attached before. */
+  /** The decision that another gate stored before. */
   readonly before: Attachment | undefined
 }
 
@@ -20,7 +20,7 @@ const ATTACHMENTS = Symbol.for('bearergate.attachments')
 
 type Attachments = WeakMap<object, Attachment>
 
-/** By the request itself: what hangs on it may be shared, copied or replaced. */
+/** Keyed by the request itself, because its properties can be shared, copied or replaced. */
 function attachments(): Attachments {
   const registry = globalThis as { [ATTACHMENTS]?: Attachments }
   registry[ATTACHMENTS] ??= new WeakMap()
@@ -29,7 +29,7 @@ function attachments(): Attachments {
 
 const all = attachments()
 
-/** Stores whom a gate let pass for a request, or for whatever lives as long. */
+/** Stores the decision of a gate for a request, or for an object with the same lifetime. */
 export function setDecision<I extends Identity<unknown> | undefined>(
   carrier: object,
   gate: Gate<I>,
@@ -80,7 +80,7 @@ function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
 export type Scopes = string | readonly string[]
 
 /**
- * Makes a requirement of scopes, all of which are needed.
+ * Creates a requirement that needs all of these scopes.
  * @throws TypeError if none is given, or one is not a scope-token
  */
 export function scopesRequirement(scopes: readonly Scopes[]): Rule {

@@ -1,10 +1,10 @@
-/** Nobody waits for a decision without end: what was asked may never answer. */
+/** Limits how long a request waits for its decision, because a verifier may never answer. */
 
 import { monotonic, timeout } from '../lib/clock.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** Requests that begin together share a timer, for so long a part of the deadline; but on Workers a timer ends with its request. */
+/** The part of the deadline in which requests share a timer. None on Workers, because a timer there ends with its request. */
 const SHARE = globalThis.navigator?.userAgent === 'Cloudflare-Workers' ? 0 : 0.1
 
 export class Deadline {
@@ -16,11 +16,12 @@ export class Deadline {
     this.#seconds = seconds
   }
 
-  /** The same as the promise, or `UnavailableError` where it does not settle in time, at nine tenths of the deadline or later. */
+  /** Settles like the promise. Rejects with `UnavailableError` if it takes too long: between 90 % and 100 % of the deadline. */
   within<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = this.#together()
-      const expire = () => reject(new UnavailableError(`There was no verification within ${this.#seconds} s`))
+      const expire = () =>
+        reject(new UnavailableError(`Token verification timed out after ${this.#seconds} s`))
       waiting.add(expire)
       Promise.resolve(promise)
         .finally(() => waiting.delete(expire))

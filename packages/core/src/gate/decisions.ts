@@ -1,8 +1,8 @@
-/** Makes a decision of what the steps found out, and tells `onDecision`. */
+/** Turns the outcome of the stages into a decision, and calls `onDecision`. */
 
 import type { Challenger } from '../answer/challenge.ts'
 import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
-import type { Identity } from '../model/identity.ts'
+import { type Identity, ignoredClaimsOf } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
@@ -22,7 +22,8 @@ export class Decisions<I extends Identity<unknown> | undefined> {
 
   of(outcome: Outcome<I>, stage: DecisionStage): Decision<I> {
     if (!isRejection(outcome)) {
-      if (this.#onDecision !== undefined) notify(this.#onDecision, { decision: outcome, stage })
+      if (this.#onDecision !== undefined)
+        notify(this.#onDecision, { decision: outcome, stage, ...noteOf(outcome, stage) })
       return outcome
     }
     const decision = this.#challenger.refuse(outcome)
@@ -31,7 +32,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
     return decision
   }
 
-  /** The answer 503, since something kept the gate from deciding. */
+  /** Returns the answer 503 for an error that kept the gate from deciding. */
   unavailable(cause: unknown, stage: DecisionStage): Denied {
     const decision = this.#challenger.unavailable(retryAfterOf(cause))
     notify(this.#onDecision, { decision, stage, cause })
@@ -39,7 +40,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
   }
 }
 
-/** Every member is its own: nothing on `Object.prototype` adds to it. */
+/** Creates the decision for an allowed request. All members are own, so a polluted `Object.prototype` adds nothing. */
 export function passed<I extends Identity<unknown> | undefined>(
   identity: I,
   headers?: RequiredHeaders,
@@ -47,7 +48,16 @@ export function passed<I extends Identity<unknown> | undefined>(
   return Object.freeze({ ok: true, identity, headers }) as Passed<I>
 }
 
-/** Reads the detail of a rejection, which may be a getter of the user's that throws. */
+function noteOf<I extends Identity<unknown> | undefined>(
+  outcome: Passed<I> | Preflight,
+  stage: DecisionStage,
+): { readonly ignoredClaims?: readonly string[] } {
+  if (!outcome.ok || outcome.identity === undefined || stage === 'authorize') return {}
+  const ignoredClaims = ignoredClaimsOf(outcome.identity)
+  return ignoredClaims === undefined ? {} : { ignoredClaims }
+}
+
+/** Reads the detail of a rejection, which may be a getter of the application that throws. */
 function detailOf(rejection: Rejection): string | undefined {
   try {
     return rejection.detail
@@ -56,7 +66,7 @@ function detailOf(rejection: Rejection): string | undefined {
   }
 }
 
-/** What was thrown may be anything, even something that cannot be looked at. */
+/** Reads `retryAfter` of an error, which may be any value, even a revoked Proxy. */
 function retryAfterOf(cause: unknown): Seconds {
   try {
     return cause instanceof UnavailableError && typeof cause.retryAfter === 'number' ? cause.retryAfter : 1

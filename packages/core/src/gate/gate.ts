@@ -91,7 +91,7 @@ export interface GateDescription {
  *
  * @example
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
- * @throws TypeError if an option is unknown, missing or impossible
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
   options: VerifierGateOptions<V, Anonymous>,
@@ -230,7 +230,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 /**
  * Returns a gate unchanged, or creates one from options.
  * @param more further arguments, which a caller would lose silently
- * @throws TypeError if there are any, or an option is unknown, missing or impossible
+ * @throws TypeError if there are any, or an option is unknown, missing or invalid
  */
 export function toGate<I extends Identity<unknown> | undefined>(
   options: object | Gate<I>,

@@ -1,9 +1,10 @@
-/** What a gate is told, and the verifier that it describes. */
+/** Defines the options of a gate, and creates the verifier that they describe. */
 
 import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
-import type { TokenSources } from '../model/credentials.ts'
+import { assertInteger, assertOneOf } from '../lib/assert.ts'
+import { TOKEN_LENGTH, type TokenSources, type TokenSyntax, type TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { DecisionListener } from '../observe/events.ts'
@@ -15,16 +16,16 @@ import { jwt } from '../verify/jwt/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../verify/jwt/options.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
-/** What every gate can be told. */
+/** The options that every gate has. */
 export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
    * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
-   * answer requests for it, and it is the audience where no other is given. Default: none.
+   * answer requests for it, and it is the audience if no other is given. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
-  /** Whether a request without credentials passes, without an identity. Bad credentials never do. Default `false`. */
+  /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
    * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate asks the socket, and Express and Koa
@@ -44,27 +45,33 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    * for development. Default `false`.
    */
   allowLoopback?: boolean | undefined
-  /** Where a token may stand. Default: in the `Authorization` field only. */
+  /** Where to look for the token. Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
-  /** What every request needs, beyond a good token. Default: nothing. */
+  /**
+   * The longest token that is read, in characters, 256 to 15,000. Default 8,192. A longer one is answered 400, before any
+   * work. Raise it if an issuer writes long lists into its tokens, such as the ids of 200 groups. The host limits header
+   * fields, too: Node to 16 KiB together.
+   */
+  maxTokenLength?: number | undefined
+  /** What every request needs in addition to a valid token. Default: nothing. */
   requirement?: Requirement<V> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /**
-   * Where `gate.revoke` keeps revocations. Give several gates the same store, and what one of them revokes is rejected
-   * by all. Default: a store of this gate's own, in memory.
+   * Where `gate.revoke` keeps revocations. Gates that share a store reject what any of them revokes. Default: a store in
+   * memory for this gate only.
    */
   revocations?: RevocationStore | undefined
-  /** Asked of every request, whatever is cached: whether what the identity stands for was revoked. What it throws is answered 503. */
+  /** Called on every request, including cache hits. Return `true` to reject the token as revoked. If it throws, the answer is 503. */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
-   * Told of each decision, once: of each request with `stage: 'authenticate'`, and of what a route needs with
-   * `stage: 'authorize'`. It cannot change a decision, and what it throws is ignored.
+   * Called once for each decision: for a request with `stage: 'authenticate'`, for the requirement of a route with
+   * `stage: 'authorize'`. It cannot change a decision, and its errors are ignored.
    */
   onDecision?: DecisionListener<AllowedIdentity<V, Anonymous>> | undefined
-  /** The longest that a request waits for its decision, in seconds, up to 120; then 503. Default 10. */
+  /** How long a request waits for its decision. In seconds, 0.01–120. Default 10. After that the answer is 503. */
   deadline?: Seconds | undefined
-  /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
+  /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
    * Answers CORS preflights, which never carry a token: 204 with these methods and headers, or by the CORS middleware
@@ -72,10 +79,10 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    * request without credentials, so answer it before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
-  /** Whether scripts of other origins may read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
+  /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
-   * Who answers a refused request in Express and Koa: the middleware (`answer`, the default), or the framework's own
+   * Who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `BearerAuthError` (`next`).
    */
   onDenied?: OnDenied | undefined
@@ -91,12 +98,18 @@ export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = fa
   verifier?: undefined
 } & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
 
-/** A gate for whatever tokens the verifier knows. */
+/** A gate for the tokens of a verifier. */
 export type VerifierGateOptions<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
 > = GateSettings<V, Anonymous> & {
   verifier: TokenVerifier<V>
+  /**
+   * Which characters a token may have. `b64token`, the default, is the syntax of RFC 6750 §2.1, and the answer to any other
+   * text is 400. With `visible-ascii` the `verifier` also gets tokens with any other visible ASCII character except the
+   * comma, such as `12|x7:Ab$9`. White space, control characters and commas are always answered 400.
+   */
+  tokenSyntax?: TokenSyntax | undefined
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
 /** The identity type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
@@ -114,6 +127,8 @@ const SETTINGS = [
   'isSecure',
   'allowLoopback',
   'tokenFrom',
+  'maxTokenLength',
+  'tokenSyntax',
   'requirement',
   'scopeImplies',
   'isRevoked',
@@ -133,8 +148,10 @@ export const GATE_OPTIONS: readonly [...typeof SETTINGS, 'verifier', ...typeof J
 ]
 
 /**
- * Returns the verifier that is given, or one for the issuer that is described.
- * @returns whether the gate made it, and closes it
+ * Returns the verifier of the options, or creates one for the issuer that they describe.
+ * @param now the clock for the results of a verifier of the application. In milliseconds since the epoch
+ * @returns also whether the gate created the verifier, and closes it
+ * @throws TypeError if both are given, or the issuer's options are invalid
  */
 export function verifierOf<V extends Identity<unknown>>(
   options: {
@@ -157,8 +174,26 @@ export function verifierOf<V extends Identity<unknown>>(
   }
   delete described.now
   const surplus = Object.keys(described).find((name) => described[name] !== undefined)
-  if (surplus !== undefined) throw new TypeError(`"${surplus}" and "verifier" exclude each other`)
+  if (surplus !== undefined)
+    throw new TypeError(
+      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer`,
+    )
   return { verifier: checked('verifier', verifier, now), isOwn: false }
+}
+
+/**
+ * Reads which texts the gate takes for tokens.
+ * @throws TypeError if an option is out of bounds, or allows characters that no JWT has without a verifier for them
+ */
+export function tokenTextOf(options: {
+  maxTokenLength?: number | undefined
+  tokenSyntax?: TokenSyntax | undefined
+  verifier?: unknown
+}): TokenText {
+  const syntax = assertOneOf<TokenSyntax>('tokenSyntax', options.tokenSyntax, ['b64token', 'visible-ascii'])
+  if (syntax !== 'b64token' && options.verifier === undefined)
+    throw new TypeError('"tokenSyntax" needs a "verifier" of yours: a JWT always has the syntax b64token')
+  return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
 }
 
 function isSetting(name: string): boolean {

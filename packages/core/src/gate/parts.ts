@@ -5,6 +5,7 @@ import { createChallenger } from '../answer/challenge.ts'
 import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type Context, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
@@ -19,7 +20,7 @@ import type { DecisionListener } from '../observe/events.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import { Decisions } from './decisions.ts'
-import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions, verifierOf } from './options.ts'
+import { GATE_OPTIONS, type OnDenied, tokenTextOf, type VerifierGateOptions, verifierOf } from './options.ts'
 import { RevocationCheck } from './revocation-check.ts'
 import { TokenFinder } from './token-finder.ts'
 import { Unauthenticated } from './unauthenticated.ts'
@@ -51,6 +52,8 @@ export function gateParts<V extends Identity<unknown>>(
   const now = assertFunction('now', read.now, systemNow)
   const { verifier, isOwn } = verifierOf<V>(read, now)
   const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+  const tokenText = tokenTextOf(read)
+  const extract = createExtract(read.tokenFrom, deadline, tokenText)
   const { header, cookie } = read.tokenFrom ?? {}
   const caching = cacheHeaders(
     header === false ? '' : header === true ? undefined : header,
@@ -70,7 +73,12 @@ export function gateParts<V extends Identity<unknown>>(
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
-    tokens: new TokenFinder(read, unauthenticated, verifier, deadline),
+    tokens: new TokenFinder(
+      { ...read, maxTokenLength: tokenText.maxLength },
+      extract,
+      unauthenticated,
+      verifier,
+    ),
     cors: unauthenticated.cors,
     verifier,
     isOwn,

@@ -14,7 +14,7 @@ export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest exten
   ...rest: Rest
 ) => Response | Promise<Response>
 
-/** What is used of a gate. */
+/** The members of a gate that are used. */
 interface Authenticating<I extends Identity<unknown> | undefined> {
   readonly cors: CorsMiddleware | undefined
   authenticate(request: Request, background?: Background): Decision<I> | Promise<Decision<I>>
@@ -41,7 +41,7 @@ export function protect<I extends Identity<unknown> | undefined, Rest extends un
   }
 }
 
-/** A CORS middleware that answers nothing leaves the answer to the gate. */
+/** Answers a preflight by the CORS middleware, or by the gate if the middleware returns no response. */
 async function answerPreflight(
   cors: CorsMiddleware | undefined,
   decision: Preflight,
@@ -52,12 +52,12 @@ async function answerPreflight(
   return answer instanceof Response ? answer : decision.toResponse()
 }
 
-/** The `ctx` of a Worker, or what stands for it elsewhere. */
+/** Whether an argument is the `ctx` of a Worker, or the equivalent of another runtime. */
 function isBackground(value: unknown): value is Background {
   return isObject(value) && typeof value.waitUntil === 'function'
 }
 
-/** A copy, for the headers of a response may be immutable. */
+/** Returns a copy, because the headers of a response can be immutable. */
 function withHeaders(response: Response, headers: RequiredHeaders): Response {
   const copy = new Response(response.body, response)
   for (const name of [...copy.headers.keys()]) if (isTargetedCacheControl(name)) copy.headers.delete(name)

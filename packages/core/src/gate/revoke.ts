@@ -1,16 +1,17 @@
-/** Turns what `gate.revoke` is given into the entry that a store keeps. */
+/** Turns the argument of `gate.revoke` into the entry that a store keeps. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { isToken } from '../model/credentials.ts'
+import { isVisibleToken } from '../lib/syntax.ts'
+import { TOKEN_LENGTH } from '../model/credentials.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verification.ts'
 
 /**
- * What to revoke: one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or all tokens of a
+ * A revocation: of one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or of all tokens of a
  * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
  *
  * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
@@ -77,8 +78,8 @@ function readRevocation(revocation: Revocation): Flat {
 }
 
 function tokenText(value: unknown): void {
-  if (typeof value !== 'string' || !isToken(value))
-    throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
+  if (typeof value !== 'string' || value.length > TOKEN_LENGTH.max || !isVisibleToken(value))
+    throw new TypeError('"revoke" needs the token itself, in visible ASCII characters, without a scheme')
 }
 
 /** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */

@@ -1,13 +1,12 @@
 /** Stage 1 of a gate: finds the token of a request, or decides about a request that has none. */
 
 import { isImmediate, sha256 } from '#digest'
-import { createExtract, type Extract } from '../extract/extract.ts'
+import type { Extract } from '../extract/extract.ts'
 import { usualToken } from '../extract/header.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import type { TokenSource } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import { isRejection } from '../model/rejection.ts'
-import type { Seconds } from '../model/units.ts'
 import type { RequestLike } from '../request/request.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import type { Verification } from '../verify/verification.ts'
@@ -53,21 +52,22 @@ export class TokenFinder<I extends Identity<unknown>> {
   readonly #verifier: TokenVerifier<I>
   /** Whether to look for a cached result before the syntax is checked. Needs a synchronous hash and the default place. */
   readonly #looksUp: boolean
+  readonly #maxTokenLength: number
 
-  /**
-   * @param deadline how long a request may wait for its decision. In seconds
-   * @throws TypeError if an option is invalid
-   */
+  /** @throws TypeError if an option is invalid */
   constructor(
-    options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'>,
+    options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'> & {
+      readonly maxTokenLength: number
+    },
+    extract: Extract,
     unauthenticated: Unauthenticated,
     verifier: TokenVerifier<I>,
-    deadline: Seconds,
   ) {
-    this.#extract = createExtract(options.tokenFrom, deadline)
+    this.#extract = extract
     this.#transport = new Transport(options)
     this.#unauthenticated = unauthenticated
     this.#verifier = verifier
+    this.#maxTokenLength = options.maxTokenLength
     this.#looksUp = isImmediate && options.tokenFrom === undefined && verifier.getCached !== undefined
   }
 
@@ -85,7 +85,7 @@ export class TokenFinder<I extends Identity<unknown>> {
 
   /** Returns the text after `Bearer `, which may not have the syntax of a token. */
   #usual(request: RequestLike): FoundToken<I> | undefined {
-    const text = usualToken(request)
+    const text = usualToken(request, this.#maxTokenLength)
     if (text === undefined) return undefined
     const hash = sha256(text) as string
     const cached = this.#verifier.getCached?.(hash)

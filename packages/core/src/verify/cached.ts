@@ -88,7 +88,7 @@ const MEBIBYTE = 1_048_576
 const MAX_IN_FLIGHT = 20_000
 
 /** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
-export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
+function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   return {
     ttl:
       options.ttl === undefined
@@ -102,6 +102,13 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
     }),
     max: assertInteger('max', options.max, { preset: 100_000, min: 1, max: 10_000_000 }),
   }
+}
+
+/** Checks an option `cache` that needs no member. */
+export function presetLimits(
+  cache: Partial<Pick<CacheOptions, 'ttl' | 'maxBytes' | 'max'>> = {},
+): CacheLimits {
+  return cacheLimits(readOptions('cache', cache, ['ttl', 'maxBytes', 'max']))
 }
 
 /** Checks an option `cache` that must have a `ttl`. */

@@ -81,7 +81,7 @@ describe('the wait after a failure', () => {
     ['a response with Retry-After: 1', new UnusableAnswer('busy', { retryAfter: 1 }), 1],
     ['a response without Retry-After', new UnusableAnswer('busy'), 0.75],
     [
-      'an error of the application, with its default wait',
+      'an error of the application by its default wait only',
       new UnavailableError('busy', { retryAfter: 20 }),
       0.75,
     ],

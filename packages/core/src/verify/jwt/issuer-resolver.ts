@@ -15,7 +15,8 @@ import type { RawClaims } from '../claims/values.ts'
 import { IssuerBudget } from './issuer-budget.ts'
 import type { Found, IssuerSource } from './issuer-source.ts'
 import { JwtVerifier } from './jwt.ts'
-import { type IssuerOptions, keySetOf } from './options.ts'
+import { keySetOf } from './key-source.ts'
+import type { IssuerOptions } from './options.ts'
 import { copyOptions, haveSameKeys, isSame } from './resolved-options.ts'
 import { type Tenant, TenantCache } from './tenant-cache.ts'
 
@@ -57,6 +58,10 @@ export interface IssuerResolverCacheOptions<Claims> {
   readonly now: () => number
 }
 
+/**
+ * Calls the resolver once for concurrent requests of an issuer, and uses its answer for `ttl`. Calls for proven tenants go
+ * first, so that tokens with made-up issuers cannot delay them.
+ */
 export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
   readonly names: readonly string[] = []
   readonly #resolve: IssuerResolver<Claims>
@@ -115,6 +120,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     for (const verifier of this.all()) verifier.close()
   }
 
+  /** Calls the resolver when its turn comes. Other requests of the issuer share the call. */
   #ask(issuer: string): Found<Claims> | Promise<Found<Claims>> {
     const signal = timeout(DEADLINE)
     const found = this.#calls.run(() => this.#call(issuer, signal), {

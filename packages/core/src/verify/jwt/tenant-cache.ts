@@ -18,6 +18,7 @@ export interface Tenant<Claims> {
   readonly paidBy: TokenBucket | undefined
 }
 
+/** Two bounded caches: of proven tenants, and of others. An evicted tenant fetches nothing any more. */
 export class TenantCache<Claims> {
   readonly #max: number
   readonly #proven

@@ -28,7 +28,7 @@ export interface LoadRequest {
 }
 
 export interface LoadedKeys extends UsableKeys, Aged {
-  /** Where the set comes from. */
+  /** The origin of the set. */
   readonly source: 'issuer' | 'store'
   /** All entries of the set as they were published. */
   readonly published: readonly unknown[]

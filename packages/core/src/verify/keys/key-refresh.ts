@@ -27,11 +27,22 @@ export interface KeyRefreshOptions {
   readonly onJwks: JwksListener | undefined
 }
 
+/**
+ * Holds the keys, and replaces them with those that its loader returns.
+ *
+ * Three things can happen to an attempt besides success and failure:
+ * - The runtime drops it with the request that started it, so it never ends. 1 s after its deadline the next request starts
+ *   another one. Should the first still end, its sequence number shows that it is superseded, and its result is dropped.
+ * - The process stands still, as a frozen function does. The deadline then says nothing about the issuer, so the attempt is
+ *   repeated once before it counts as a failure.
+ * - It loads a set that is due for a refresh, such as one of a store. That set is used at once, and the attempt goes on.
+ */
 export class KeyRefresh {
   readonly #options: KeyRefreshOptions
   #state: KeySetState = EMPTY
   /** The sequence number of the latest attempt. The result of an earlier one is dropped. */
   #latest = 0
+  /** The latest attempt. It stays here after its end. */
   #attempt: RefreshAttempt | undefined
   #pending: Promise<void> | undefined
   #closed: UnavailableError | undefined
@@ -40,6 +51,7 @@ export class KeyRefresh {
     this.#options = options
   }
 
+  /** The keys that are used now. */
   get state(): KeySetState {
     return this.#state
   }
@@ -125,6 +137,7 @@ export class KeyRefresh {
     await this.#loadOnce(attempt, allowance)
   }
 
+  /** Loads a set and uses it, unless a newer attempt has begun meanwhile. */
   async #loadOnce(attempt: RefreshAttempt, allowance: RefreshAllowance | undefined): Promise<void> {
     const { loader, budget } = this.#options
     const loaded = await loader.load({ signal: attempt.signal, known: this.#state.keys })
@@ -172,6 +185,7 @@ export class KeyRefresh {
     return this.#unavailable()
   }
 
+  /** Creates the error for requests that need the keys. It says when to try again. */
   #unavailable(): UnavailableError {
     const { policy } = this.#options
     return new UnavailableError(this.#message, { cause: policy.failure, retryAfter: policy.wait })

@@ -4,9 +4,9 @@ import { monotonic, timeout } from '../../lib/clock.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 
-/** How long after its deadline an attempt may take to end. After that the runtime has dropped it. */
+/** How long after its deadline an attempt may take to end. After that the runtime has dropped it. In seconds. */
 const GRACE: Seconds = 1
-/** An attempt that ends so long after its deadline was late because the process stood still. */
+/** An attempt that ends later than this after its deadline did so because the process stood still. In seconds. */
 const LATE: Seconds = 0.25
 
 export interface RefreshAttemptOptions {
@@ -17,6 +17,10 @@ export interface RefreshAttemptOptions {
   readonly timeout: Seconds
 }
 
+/**
+ * Measures the attempt by the monotonic clock as well, because its signal is not enough. A frozen process receives the abort
+ * late, and a runtime that drops a request, such as Workers, drops the timer of its deadline with it.
+ */
 export class RefreshAttempt {
   readonly number: number
   readonly #issuer: string
@@ -53,6 +57,7 @@ export class RefreshAttempt {
     return deadline
   }
 
+  /** Aborts the attempt now, for this reason. */
   cancel(reason: UnavailableError): void {
     this.#abort.abort(reason)
   }

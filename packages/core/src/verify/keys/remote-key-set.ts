@@ -28,6 +28,7 @@ const MAX_WAIT: Seconds = 1.5
 const MAX_WAITING = { cold: 20_000, known: 20_000, unknown: 1_000 } as const
 
 export interface RemoteKeySetOptions {
+  /** Names the issuer in events and errors. */
   readonly issuer: string
   /** Fetches the document with the keys. */
   readonly fetchKeys: LoadKeys
@@ -51,6 +52,7 @@ export class RemoteKeySet implements KeySet {
   readonly #policy: RefreshPolicy
   readonly #budget: RefreshBudget
   readonly #refresh: KeyRefresh
+  /** The number of requests that wait for a refresh. */
   #waiting = 0
 
   constructor(options: RemoteKeySetOptions) {
@@ -69,6 +71,7 @@ export class RemoteKeySet implements KeySet {
     })
   }
 
+  /** Synchronous while the keys are usable, also if they are stale: a request with a known key never waits for a refresh. */
   find(
     alg: Algorithm,
     kid: string | undefined,
@@ -77,6 +80,10 @@ export class RemoteKeySet implements KeySet {
     return this.#load().then(() => candidates(this.#keys, alg, kid))
   }
 
+  /**
+   * Waits for the pending refresh. If it does not bring the key, starts one more that the budget of the caller pays for.
+   * Without a budget it throws, because the issuer may have the key. A key that the issuer has withdrawn is the exception.
+   */
   async search(
     alg: Algorithm,
     kid: string | undefined,
@@ -140,6 +147,7 @@ export class RemoteKeySet implements KeySet {
     })
   }
 
+  /** @param until by the monotonic clock: when the request gives up. Default: it waits as long as the refresh takes */
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
     if (this.#waiting >= MAX_WAITING[why])
       throw new UnavailableError(
@@ -164,6 +172,7 @@ export class RemoteKeySet implements KeySet {
     return this.#refresh.mayStart && allowance.tryAcquire() ? this.#refresh.start(allowance) : undefined
   }
 
+  /** Creates the error for a token whose key may exist, but must not be looked for yet. It says when it may be. */
   #mustWait(allowance: RefreshAllowance): UnavailableError {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
     return new UnavailableError(

@@ -12,7 +12,7 @@ import { usableKeys } from './jwks.ts'
 import type { KeyLoader, LoadedKeys, LoadRequest } from './key-loader.ts'
 import type { RefreshPolicy } from './refresh-policy.ts'
 
-/** The longest wait for a stored set. After that the issuer is asked. */
+/** The longest wait for a stored set. In seconds. After that the issuer is asked. */
 const MAX_WAIT: Seconds = 1
 
 export interface StoredKeyLoaderOptions {
@@ -29,9 +29,16 @@ export interface StoredKeyLoaderOptions {
   readonly onJwks: JwksListener | undefined
 }
 
-/** Loads the first set from a store if it can, and saves each set that it fetched. */
+/**
+ * Loads the first set from a store if it can, and saves each set that was fetched and used.
+ *
+ * The store saves a new process its first fetch, and nothing else: it is never read again once there are keys, because only
+ * the issuer knows of new and withdrawn keys. A store that fails or hangs costs at most 1 s. It is never a reason for a 503.
+ * Its entries are checked like those of an issuer.
+ */
 export class StoredKeyLoader implements KeyLoader {
   readonly #options: StoredKeyLoaderOptions
+  /** The last save, while it is pending. */
   #saving: Promise<void> | undefined
 
   constructor(options: StoredKeyLoaderOptions) {
@@ -81,12 +88,14 @@ export class StoredKeyLoader implements KeyLoader {
     }
   }
 
+  /** Gives up after the deadline of a refresh, so that `ready()` and `waitUntil` end. */
   async #save({ published, maxAge }: LoadedKeys): Promise<void> {
     const { store, name } = this.#options
     const saved = store.set(name, { keys: published, fetchedAt: now(), maxAge })
     await raceAbort(Promise.resolve(saved), timeout(this.#options.timeout))
   }
 
+  /** Reports a failure of the store to `onJwks`. */
   #failed(operation: 'get' | 'set', cause: unknown): void {
     const { issuer, onJwks } = this.#options
     notify(onJwks, { type: 'store_failed', issuer, operation, cause })
