@@ -36,6 +36,8 @@ interface Kept<V> {
   readonly verification: V
   /** When the entry expires, by the monotonic clock. In seconds. `undefined` without `ttl`. */
   readonly until: Seconds | undefined
+  /** When the token expires, by the wall clock. In seconds since the epoch. */
+  readonly expiresAt?: Seconds | undefined
 }
 
 /** How the cache of a verifier is used, for operators. */
@@ -122,7 +124,7 @@ export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
  * What an entry takes besides its identity, in bytes: the key, the result, and its places in the tables of the map. Measured,
  * less what is counted of each identity although all of them share it.
  */
-const ENTRY = 216
+const ENTRY = 224
 /** What the detail of a rejection takes, in bytes. It is not measured, because it may be an expensive getter. */
 const DETAIL = 256
 
@@ -197,9 +199,8 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     return rejected.verification
   }
 
-  #isUsable({ verification, until }: Kept<Active<I>>): boolean {
+  #isUsable({ verification, until, expiresAt }: Kept<Active<I>>): boolean {
     if (isOver(until)) return false
-    const expiresAt = earlier(verification)
     if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
     return this.isStillValid(verification)
   }
@@ -210,7 +211,11 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     if (kept === 0) return verification
     const until = kept === Number.POSITIVE_INFINITY ? undefined : began + kept
     const isKept = verification.active
-      ? this.#active.set(key, { verification, until }, ENTRY + sizeOf(verification.identity))
+      ? this.#active.set(
+          key,
+          { verification, until, expiresAt: earlier(verification) },
+          ENTRY + sizeOf(verification.identity),
+        )
       : this.#inactive.set(key, { verification, until }, sizeOfRejection(verification))
     if (!isKept) this.#counts.tooLarge += 1
     return verification
