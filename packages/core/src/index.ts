@@ -69,7 +69,7 @@ export {
   type RevocationEntry,
   type RevocationStore,
 } from './state/revocations.ts'
-export { type CacheOptions, cached } from './verify/cached.ts'
+export { type CacheDescription, type CacheOptions, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
 export type { ClaimsOptions } from './verify/claims/mapping.ts'
 export type { StandardSchema } from './verify/claims/schema.ts'

@@ -82,7 +82,7 @@ export interface GateDescription {
   readonly metadataUrl?: string | undefined
   /** The number of revocations in the store of the gate. */
   readonly revocations: number
-  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache: { max, entries }`. */
+  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache`, a `CacheDescription`. */
   readonly verifier: object
 }
 

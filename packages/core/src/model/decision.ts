@@ -81,7 +81,16 @@ export interface Answer {
   readonly body: string
 }
 
+/** The responses of decisions that requests share. A flood of bad tokens should not serialize the same body again and again. */
+const answers = new WeakMap<Denied | Preflight, Answer>()
+
 /** Returns the response of a decision, with its body as a string. For adapters of frameworks without a fetch `Response`. */
-export function answerOf({ status, headers, body }: Denied | Preflight): Answer {
-  return { status, headers, body: status === 204 ? '' : JSON.stringify(body) }
+export function answerOf(decision: Denied | Preflight): Answer {
+  const known = answers.get(decision)
+  if (known !== undefined) return known
+  const { status, headers, body } = decision
+  const answer = Object.freeze({ status, headers, body: status === 204 ? '' : JSON.stringify(body) })
+  // Not of a copy that an adapter made: its members may change.
+  if (Object.isFrozen(decision)) answers.set(decision, answer)
+  return answer
 }

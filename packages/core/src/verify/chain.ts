@@ -181,7 +181,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #unknown(presented: PresentedToken): Inactive {
     const iss = presented.unverifiedIssuer
     if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
-    return inactive('unknown_token', () => foreignIssuer(iss, this.issuers).detail)
+    const foreign = foreignIssuer(iss, this.issuers)
+    return inactive('unknown_token', () => foreign.detail)
   }
 
   /** Lets a member verify a token, and remembers for a valid result which member returned it. */

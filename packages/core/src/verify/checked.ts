@@ -13,7 +13,7 @@ import { isKnownReason, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { isNumericDate } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
-import { type Active, activeUntil, type Inactive, type Verification } from './verification.ts'
+import { type Active, activeUntil, type Inactive, inactive, type Verification } from './verification.ts'
 import type { CanVerify, TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
@@ -117,22 +117,24 @@ function checkedResult<I extends Identity<unknown>>(
   if (wrong !== undefined)
     throw invalid(`an identity with a "${wrong}" that is missing, or of the wrong type`)
   const end = expiresAt ?? (getOwn(copy, 'expiresAt') as Active['expiresAt'])
-  return activeUntil({ ...result, identity: copy, expiresAt: end }, now)
+  return activeUntil({ active: true, identity: copy, expiresAt: end }, now)
 }
 
 /** Returns a frozen rejection of a result, without members that a rejection does not have. */
 function rejectionOf(given: Rejection): Inactive {
   const { reason, scopes, acrValues, maxAge } = given
   if (!isKnownReason(reason)) throw invalid('a "reason" that is not in the list')
+  // The detail may be expensive, and is read only if `onDecision` is set.
+  const detail = () => given.detail
+  if (scopes === undefined && acrValues === undefined && maxAge === undefined) return inactive(reason, detail)
   return Object.freeze({
     active: false,
     reason,
     ...(scopes !== undefined && { scopes }),
     ...(acrValues !== undefined && { acrValues }),
     ...(maxAge !== undefined && { maxAge }),
-    /** May be expensive, and is read only if `onDecision` is set. */
     get detail() {
-      return given.detail
+      return detail()
     },
   })
 }

@@ -15,6 +15,7 @@ import {
   dateOf,
   listOf,
   member,
+  NONE,
   nameOf,
   namesOf,
   oddClaims,
@@ -75,8 +76,8 @@ export function claimsReader<Claims = RawClaims>(
   issuer?: string,
 ): ReadClaims<Claims> {
   const checks = requiredChecks(options.requiredClaims)
-  const scopesOf = assertFunction('scopes', options.scopes, scopes)
-  const rolesOf = assertFunction('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
+  const scopesOf = listReader('scopes', options.scopes, scopes)
+  const rolesOf = listReader('roles', options.roles, (claims) => roles(claims, audience ?? NONE))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
@@ -86,8 +87,8 @@ export function claimsReader<Claims = RawClaims>(
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
-      scopes: listFrom('scopes', scopesOf(raw)),
-      roles: listFrom('roles', rolesOf(raw)),
+      scopes: scopesOf(raw),
+      roles: rolesOf(raw),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
       tokenId: nameOf(raw, 'jti'),
@@ -121,7 +122,7 @@ export function claimsReader<Claims = RawClaims>(
  */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
-  return name === undefined ? [] : listOf(claims[name])
+  return name === undefined ? NONE : listOf(claims[name])
 }
 
 /** The claims that may contain roles. Most tokens have none of them, and are then done. */
@@ -129,25 +130,36 @@ const ROLES = ['roles', 'realm_access', 'resource_access']
 
 /**
  * Returns the roles for this API. Those of other APIs in `resource_access` do not count, although they may have the same
- * names.
+ * names. Returns the claim itself if it is the only list and names no role twice, so that an identity takes less memory.
  */
 function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
-  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
+  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return NONE
   const resources = member(claims, 'resource_access')
-  const all = [
+  const lists = [
     getOwn(claims, 'roles'),
     getOwn(member(claims, 'realm_access'), 'roles'),
     ...audience.map((name) => getOwn(member(resources, name), 'roles')),
   ]
-  return [...new Set(all.flatMap(namesOf))]
+    .map(namesOf)
+    .filter((list) => list.length > 0)
+  const [first] = lists
+  const all = new Set(lists.flat())
+  return lists.length === 1 && first?.length === all.size ? first : [...all]
 }
 
+type ListReader = (claims: RawClaims) => readonly string[]
+
 /**
- * Copies the list that the function in an option returned.
- * @throws UnavailableError if it is not an array of strings
+ * Creates the function that copies the list which the function in an option returns. It throws an `UnavailableError` if that
+ * is not an array of strings.
  */
-function listFrom(name: string, given: unknown): readonly string[] {
-  if (isStrings(given)) return [...given]
-  ignoreRejection(given)
-  throw new UnavailableError(`"${name}" must return an array of strings`)
+function listReader(name: string, given: ListReader | undefined, preset: ListReader): ListReader {
+  if (given === undefined) return preset
+  const read = assertFunction<ListReader, ListReader>(name, given, preset)
+  return (claims) => {
+    const list: unknown = read(claims)
+    if (isStrings(list)) return [...list]
+    ignoreRejection(list)
+    throw new UnavailableError(`"${name}" must return an array of strings`)
+  }
 }

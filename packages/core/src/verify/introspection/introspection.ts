@@ -8,7 +8,7 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
-import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { Cache, type CacheOptions, givenLimits, UNCACHED } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -141,7 +141,7 @@ export function introspection<Claims = RawClaims>(
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('introspection', options, OPTIONS)
   const now = assertFunction('now', read.now, systemNow)
-  const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
+  const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
   return markBuiltIn(new Cache(new Introspector(settingsOf(read, now)), limits, now))
 }
 

@@ -48,7 +48,7 @@ export async function readResponse<Claims>(
   const identity = await policy.read(withoutToken(claims, token))
   if (isInactive(identity)) return identity
   const expiresAt = identity.expiresAt === undefined ? undefined : identity.expiresAt + clockTolerance
-  return activeUntil({ identity, expiresAt }, now)
+  return activeUntil({ active: true, identity, expiresAt }, now)
 }
 
 /**

@@ -197,20 +197,26 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
 /** Rejects an `iss` that is not one of the configured issuers. The detail tells operators if they hardly differ. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
-  return inactive('issuer_mismatch', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
+  const compared = comparable([iss])
+  return inactive('issuer_mismatch', () => `iss ${nearestMiss(compared, ours) ?? 'is another issuer'}`)
 }
 
 /** The number of values of a token and of the configuration that are compared for a diagnosis, and their longest length. */
 const MAX_COMPARED = 8
 const MAX_COMPARED_LENGTH = 256
 
+/** Picks the values that a diagnosis compares. A rejection that is cached keeps only these. */
+function comparable(values: readonly string[]): readonly string[] {
+  return values.slice(0, MAX_COMPARED).filter((value) => value.length <= MAX_COMPARED_LENGTH)
+}
+
 /**
  * Describes the first value of a token that is nearly one of the expected values. Bounded, because clients choose the values.
  */
 function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual.slice(0, MAX_COMPARED))
+  for (const value of actual)
     for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
+      const miss = nearMiss(value, ours)
       if (miss !== undefined) return miss
     }
   return undefined
@@ -245,11 +251,12 @@ function checkAudience(
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
+  const [compared, count] = [comparable(named), all.length]
   return inactive('audience_mismatch', () => {
-    const near = nearestMiss(named, audience)
+    const near = nearestMiss(compared, audience)
     if (near !== undefined) return `aud ${near}`
-    return all.length > MAX_AUDIENCES
-      ? `aud has ${all.length} entries, and only the first ${MAX_AUDIENCES} are compared`
+    return count > MAX_AUDIENCES
+      ? `aud has ${count} entries, and only the first ${MAX_AUDIENCES} are compared`
       : undefined
   })
 }

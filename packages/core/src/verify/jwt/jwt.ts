@@ -11,7 +11,7 @@ import { isPromiseLike } from '../../lib/promise.ts'
 import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
-import { Cache, cacheLimits } from '../cached.ts'
+import { Cache, presetLimits } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -55,9 +55,8 @@ export function withCache<I extends Identity<unknown>>(
   cache: JwtOptions['cache'],
   now: () => number,
 ): TokenVerifier<I> {
-  if (cache === false) return markBuiltIn(verifier)
-  const limits = cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl']))
-  return markBuiltIn(new Cache(verifier, limits, now))
+  const isCached = cache !== false
+  return markBuiltIn(isCached ? new Cache(verifier, presetLimits(cache), now) : verifier)
 }
 
 /** A verified token. It records its key and its policy, so that a cached result ends when either is replaced. */
@@ -192,7 +191,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(name, key)
-    return activeUntil({ identity, expiresAt: this.#expiry(identity), key, policy: this.#policy }, this.#now)
+    const [expiresAt, policy] = [this.#expiry(identity), this.#policy]
+    return activeUntil({ active: true, identity, expiresAt, key, policy }, this.#now)
   }
 
   /**

@@ -135,11 +135,12 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   maxTokenAge?: Seconds | undefined
   /**
-   * Caches verified tokens until their `exp`, while their key is published. `max`: the number of tokens, 1–1,000,000, default
-   * 10,000. `ttl`: the longest time, in seconds, 0.001–86,400, default until `exp`. With `false`, the signature of every
-   * request is checked.
+   * Caches verified tokens until their `exp`, while their key is published. With `false`, the signature of every request is
+   * checked. `maxBytes`: how much memory the results may take, in bytes, 65,536–17,179,869,184, default 67,108,864 (64 MiB).
+   * `max`: the number of tokens, 1–10,000,000, default 100,000. `ttl`: the longest time, in seconds, 0.001–86,400, default
+   * until `exp`.
    */
-  cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
+  cache?: false | Partial<Pick<CacheOptions, 'maxBytes' | 'max' | 'ttl'>> | undefined
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**

@@ -137,7 +137,7 @@ function verificationOf<Claims>(
   const identity = createIdentity('opaque', { ...members, claims })
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new UnavailableError(`"lookup" returned a "${wrong}" of the wrong type`)
-  return activeUntil({ identity, expiresAt: identity.expiresAt }, now)
+  return activeUntil({ active: true, identity, expiresAt: identity.expiresAt }, now)
 }
 
 /**
