@@ -1,6 +1,7 @@
 /** Publishes the metadata of a protected resource, from which clients learn who issues tokens for it (RFC 9728). */
 
 import { assertString, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
 import type { TokenSources } from '../model/credentials.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
@@ -103,7 +104,10 @@ export function metadataHandler(
 ): (request: RequestLike) => MetadataResponse | undefined {
   if (typeof source === 'object' && source !== null && 'metadata' in source) {
     if (source.describe().metadataUrl === undefined)
-      throw new TypeError('the gate has no "resource": create it with resource: "https://api.example.com"')
+      throw configurationError(
+        'INVALID_OPTION',
+        'the gate has no "resource": create it with resource: "https://api.example.com"',
+      )
     return (request) => source.metadata(request)
   }
   return protectedResource(source, { issuers: [], scopes: [], places: {} }).answer
@@ -140,14 +144,15 @@ function metadataOf(given: ResourceMetadata): ResourceMetadata {
     ...languages,
   ])
   secureUrl('resource', read.resource)
-  if (String(read.resource).includes('?')) throw new TypeError('"resource" must be a URL without query')
+  if (String(read.resource).includes('?'))
+    throw configurationError('INVALID_OPTION', '"resource" must be a URL without query')
   for (const [name, value] of Object.entries(read)) {
     if (TEXTS.includes(name) || name.includes('#')) assertString(name, value)
     else if (URLS.includes(name)) secureUrl(name, value)
     else if (FLAGS.includes(name) && typeof value !== 'boolean')
-      throw new TypeError(`"${name}" must be true or false`)
+      throw configurationError('INVALID_OPTION', `"${name}" must be true or false`)
     else if (LISTS.includes(name) && !isList(value))
-      throw new TypeError(`"${name}" must be a non-empty array of strings`)
+      throw configurationError('INVALID_OPTION', `"${name}" must be a non-empty array of strings`)
   }
   for (const server of (read.authorization_servers as readonly string[] | undefined) ?? [])
     parseIssuer('authorization_servers', server)

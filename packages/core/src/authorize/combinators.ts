@@ -1,5 +1,6 @@
 /** Combines requirements, and what a challenge asks for (RFC 6750 §3, RFC 9470 §3). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import { type Context, type Needs, type Requirement, type Rule, toRequirement } from './requirement.ts'
@@ -66,7 +67,8 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
 }
 
 function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
-  if (requirements.length === 0) throw new TypeError(`"${name}" needs at least one requirement`)
+  if (requirements.length === 0)
+    throw configurationError('INVALID_REQUIREMENT', `"${name}" needs at least one requirement`)
   return requirements.map((item) => toRequirement(name, item))
 }
 

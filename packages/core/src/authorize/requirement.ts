@@ -1,5 +1,6 @@
 /** Stage 4: what an identity must be allowed to do, and what to tell a client that is not (RFC 6750 §3.1, RFC 9470 §3). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { isKnownRejection, type Rejection } from '../model/rejection.ts'
@@ -43,7 +44,10 @@ export interface Context {
 export function toRequirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
   if (typeof value === 'function') return predicate(value as (identity: Identity<unknown>) => boolean)
   if (typeof (value as Rule | null)?.check !== 'function')
-    throw new TypeError(`"${name}" must be a requirement, such as scope('read'), or a function`)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" must be a requirement, such as scope('read'), or a function`,
+    )
   return value
 }
 
@@ -93,5 +97,8 @@ export function toBoolean(answer: unknown, name: string): boolean {
 /** Rejects further arguments, which would otherwise be ignored. */
 export function assertSingle(name: string, more: readonly unknown[]): void {
   if (more.length > 0)
-    throw new TypeError(`"${name}" takes one argument. For several, use allOf(${name}(…), ${name}(…))`)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" takes one argument. For several, use allOf(${name}(…), ${name}(…))`,
+    )
 }

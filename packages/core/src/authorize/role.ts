@@ -1,5 +1,6 @@
 /** Requires a role (RFC 9068 §2.2.3.1). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { assertSingle, type Rule, simpleRule } from './requirement.ts'
 
 /**
@@ -8,7 +9,8 @@ import { assertSingle, type Rule, simpleRule } from './requirement.ts'
  * @throws TypeError if it is not a non-empty string
  */
 export function role(name: string, ...more: readonly never[]): Rule {
-  if (typeof name !== 'string' || name === '') throw new TypeError('"role" must be a non-empty string')
+  if (typeof name !== 'string' || name === '')
+    throw configurationError('INVALID_REQUIREMENT', '"role" must be a non-empty string')
   assertSingle('role', more)
   return simpleRule(({ roles }) => roles.includes(name), {
     reason: 'insufficient_scope',

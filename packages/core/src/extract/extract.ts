@@ -1,6 +1,7 @@
 /** Stage 1: finds exactly one token in a request (RFC 6750 §2). */
 
 import { assertBoolean, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import type { TokenSources, TokenText } from '../model/credentials.ts'
@@ -51,13 +52,19 @@ export function createExtract(
       )
     }
   if (first === undefined)
-    throw new TypeError('"tokenFrom" must leave a place for a token, such as { header: true }')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"tokenFrom" must leave a place for a token, such as { header: true }',
+    )
   return others.length === 0 ? first : (request) => onlyOne(places.map((look) => look(request)))
 }
 
 function fieldName(option: string, name: string): string {
   if (typeof name === 'string' && isFieldName(name)) return name
-  throw new TypeError(`"${option}" must be a name of token characters (RFC 9110 §5.6.2)`)
+  throw configurationError(
+    'INVALID_OPTION',
+    `"${option}" must be a name of token characters (RFC 9110 §5.6.2)`,
+  )
 }
 
 /**

@@ -3,6 +3,7 @@
 import { allOf } from '../authorize/combinators.ts'
 import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import type { Decision, Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Gate } from './gate.ts'
@@ -46,7 +47,10 @@ export function setDecision<I extends Identity<unknown> | undefined>(
 export function getIdentity<I extends Identity<unknown> | undefined>(carrier: object, gate: Gate<I>): I {
   for (let found = all.get(carrier); found !== undefined; found = found.before)
     if (found.gate === (gate as unknown)) return found.identity as I
-  throw new TypeError('this bearer() did not run for this request: mount it before this handler')
+  throw configurationError(
+    'INVALID_OPTION',
+    'this bearer() did not run for this request: mount it before this handler',
+  )
 }
 
 /**
@@ -65,12 +69,14 @@ export function authorizeRequest(
 function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
   const first = all.get(carrier)
   if (first === undefined)
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       'bearer() did not run for this request: mount it before authorize() and requireScope()',
     )
   for (let other = first.before; other !== undefined; other = other.before)
     if (other.gate !== first.gate)
-      throw new TypeError(
+      throw configurationError(
+        'INVALID_OPTION',
         'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
       )
   return first.gate
@@ -86,6 +92,9 @@ export type Scopes = string | readonly string[]
 export function scopesRequirement(scopes: readonly Scopes[]): Rule {
   const [first, ...others] = scopes.flatMap((given) => given ?? []).map((name) => scope(name))
   if (first === undefined)
-    throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"requireScope" needs at least one scope, such as requireScope(\'read:messages\')',
+    )
   return toRequirement('requireScope', allOf(first, ...others))
 }

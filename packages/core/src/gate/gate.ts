@@ -3,6 +3,7 @@
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { authorize, type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
@@ -237,7 +238,10 @@ export function toGate<I extends Identity<unknown> | undefined>(
   more: readonly unknown[] = [],
 ): Gate<I> {
   if (more.length > 0)
-    throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
+    throw configurationError(
+      'INVALID_OPTION',
+      'bearer() takes one argument: options, or a gate with its own options',
+    )
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
   return createGate(options as VerifierGateOptions) as Gate<Identity<unknown> | undefined> as Gate<I>

@@ -3,6 +3,7 @@
 import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
 import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
@@ -25,7 +26,8 @@ export function protect<I extends Identity<unknown> | undefined, Rest extends un
   gate: Authenticating<I>,
   handler: ProtectedHandler<I, Rest>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
-  if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
+  if (typeof handler !== 'function')
+    throw configurationError('INVALID_ARGUMENT', '"handler" must be a function')
   return async (request, ...rest) => {
     const answer = gate.metadata(request)
     if (answer !== undefined) return answer.toResponse()

@@ -1,6 +1,7 @@
 /** Checks on every request whether a token is revoked, by `isRevoked` and by the store that `gate.revoke` fills. */
 
 import { assertFunction } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import { UnavailableError } from '../model/unavailable.ts'
@@ -63,7 +64,7 @@ export class RevocationCheck<V extends Identity<unknown>> {
 
 function storeOf(value: RevocationStore): RevocationStore {
   if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
-  throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
+  throw configurationError('INVALID_OPTION', '"revocations" must be a store, such as memoryRevocations()')
 }
 
 /** Checks what `isRevoked` returned, at once or later. */

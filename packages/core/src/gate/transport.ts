@@ -1,6 +1,7 @@
 /** Rejects tokens that were sent without TLS, if the gate requires TLS (RFC 6750 §5.3). */
 
 import { assertBoolean, assertFunction } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection } from '../lib/promise.ts'
 import type { Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
@@ -23,7 +24,8 @@ export class Transport {
     this.#isSecure = assertFunction('isSecure', options.isSecure, undefined)
     this.#allowLoopback = assertBoolean('allowLoopback', options.allowLoopback)
     if (!this.#requireTls && (this.#isSecure !== undefined || this.#allowLoopback))
-      throw new TypeError(
+      throw configurationError(
+        'CONFLICTING_OPTIONS',
         '"isSecure" and "allowLoopback" need "requireTls: true": without it plain http is allowed',
       )
   }

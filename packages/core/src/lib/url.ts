@@ -1,5 +1,9 @@
 /** URLs of the configuration and of tokens, each read once into the text that is compared and fetched (RFC 3986, RFC 8414 §2). */
 
+import { missingOr, unsetHint } from './assert.ts'
+import { configurationError } from './configuration-error.ts'
+import { shown } from './received.ts'
+
 declare const secure: unique symbol
 declare const issuer: unique symbol
 
@@ -31,7 +35,8 @@ export function readUrl(text: unknown): URL | undefined {
 export function secureUrl(name: string, value: unknown): SecureUrl {
   const url = readUrl(value)
   if (url === undefined || !isSecure(url) || !String(value).startsWith('http'))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_URL',
       `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}`,
     )
   return (url.href === `${value}/` ? value : url.href) as SecureUrl
@@ -44,13 +49,14 @@ export function secureUrl(name: string, value: unknown): SecureUrl {
  */
 export function parseIssuer(name: string, value: unknown, alternative?: string): Issuer {
   if (isIssuer(value)) return value
+  if (value === undefined) throw missingIssuer(name)
   const message = [
     `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
-  throw new TypeError(message.join(', '))
+  throw configurationError('INVALID_ISSUER', message.join(', '))
 }
 
 /** Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. */
@@ -67,8 +73,39 @@ export function isIssuer(value: unknown): value is Issuer {
  */
 export function uriText(name: string, value: unknown): string {
   if (typeof value === 'string' && NAME.test(value)) return value
-  throw new TypeError(
-    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}`,
+  throw configurationError(
+    missingOr('INVALID_OPTION', value),
+    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}${meantText(value)}`,
+  )
+}
+
+/** Suggests a text without the white space around it. */
+function meantText(value: unknown): string {
+  const meant = typeof value === 'string' ? value.trim() : ''
+  return meant !== value && meant.length <= MAX_SUGGESTED && NAME.test(meant) && !/[@?]/.test(meant)
+    ? `, write ${JSON.stringify(meant)}`
+    : ''
+}
+
+/**
+ * Checks an issuer that is compared with `iss` and never fetched.
+ * @throws TypeError if it is not the text of a URI, or the URL of the issuer's metadata
+ */
+export function issuerText(value: unknown): string {
+  if (value === undefined) throw missingIssuer('issuer')
+  const text = uriText('issuer', value)
+  const meant = WELL_KNOWN.test(text) ? canonicalIssuer(text) : undefined
+  if (meant === undefined) return text
+  throw configurationError(
+    'INVALID_ISSUER',
+    `"issuer" must be the issuer itself, not the URL of its metadata; received ${shown(text)}, write ${JSON.stringify(meant)}`,
+  )
+}
+
+function missingIssuer(name: string): TypeError {
+  return configurationError(
+    'MISSING_OPTION',
+    `"${name}" must be given, such as "https://id.example.com", but is undefined${unsetHint(undefined)}`,
   )
 }
 
@@ -88,8 +125,8 @@ export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
 }
 
-/** How many characters of a value an error message has at most. */
-const MAX_SHOWN = 200
+/** The longest issuer that an error message suggests, in characters. */
+const MAX_SUGGESTED = 200
 
 /** The issuer that was probably meant, if there is one. */
 function canonicalIssuer(text: string): Issuer | undefined {
@@ -99,15 +136,5 @@ function canonicalIssuer(text: string): Issuer | undefined {
   const { origin, pathname } = new URL(absolute)
   const path = pathname.replace(WELL_KNOWN, '')
   const meant = origin + (path === '/' && !/\/(?:[?#]|$)/.test(bare) ? '' : path)
-  return meant.length <= MAX_SHOWN && isIssuer(meant) ? meant : undefined
-}
-
-/** A value for an error message. What stands before an `@` or in a query may be a secret; a character that looks like another one is escaped. */
-export function shown(value: unknown): string {
-  if (typeof value !== 'string') return value === null ? 'null' : typeof value
-  const text = value.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
-  return JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text).replace(
-    /[^ -~…]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return meant.length <= MAX_SUGGESTED && isIssuer(meant) ? meant : undefined
 }

@@ -2,6 +2,7 @@
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { type Lru, lru } from '../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
@@ -52,7 +53,7 @@ export function cached<I extends Identity<unknown> = Identity>(
   options: CacheOptions,
 ): TokenVerifier<I> {
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
-  if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
+  if (read.ttl === undefined) throw configurationError('MISSING_OPTION', '"ttl" must be given')
   const now = assertFunction('now', read.now, systemNow)
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
@@ -81,7 +82,7 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
 /** Checks an option `cache` that must have a `ttl`. */
 export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
-  if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
+  if (read.ttl === undefined) throw configurationError('MISSING_OPTION', '"cache" must have a "ttl"')
   return cacheLimits(read)
 }
 

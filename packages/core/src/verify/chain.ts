@@ -1,5 +1,6 @@
 /** Verifies several kinds of tokens. The text of a token selects its verifier (RFC 8725 §3.8). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
@@ -22,11 +23,15 @@ import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
 ): TokenVerifier<Identities[number]> {
-  if (verifiers.length === 0) throw new TypeError('"chain" needs at least one verifier')
+  if (verifiers.length === 0)
+    throw configurationError('INVALID_OPTION', '"chain" needs at least one verifier')
   const made = chainOf(verifiers)
   const twice = claimedTwice(made.members)
   if (twice !== undefined)
-    throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`,
+    )
   return made as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
 }
 

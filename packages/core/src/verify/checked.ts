@@ -1,6 +1,7 @@
 /** Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them. */
 
 import { now as systemNow } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import { type Identity, withSource, wrongMember } from '../model/identity.ts'
@@ -37,7 +38,8 @@ export function checked<I extends Identity<unknown>>(
   verifier: TokenVerifier<I>,
   now: () => number = systemNow,
 ): TokenVerifier<I> {
-  if (typeof verifier?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
+  if (typeof verifier?.verify !== 'function')
+    throw configurationError('INVALID_OPTION', `"${name}" must have a method "verify"`)
   const withClock = builtIn.get(verifier)
   return withClock === undefined ? new CheckedVerifier(verifier, now) : (withClock(now) as typeof verifier)
 }

@@ -1,5 +1,6 @@
 /** Checks claims with any library that implements Standard Schema, such as zod, valibot or arktype. */
 
+import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
@@ -28,7 +29,10 @@ interface SchemaIssue {
 export function schema<Output>(name: string, value: StandardSchema<Output>): StandardSchema<Output> {
   const standard = (value as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function')
-    throw new TypeError(`"${name}" must be a Standard Schema, such as one of zod or valibot`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${name}" must be a Standard Schema, such as one of zod or valibot`,
+    )
   return value
 }
 

@@ -23,6 +23,8 @@ export interface ClaimsPolicy {
   readonly idTokenClaims: readonly IdTokenClaim[]
   readonly clockTolerance: Seconds
   readonly maxTokenAge: Seconds | undefined
+  /** Whether tokens without `exp` are rejected. If not, there is a `maxTokenAge`. */
+  readonly needsExp: boolean
 }
 
 /** RFC 9068 §2.2. */
@@ -112,14 +114,18 @@ function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | und
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
-    if (!Object.hasOwn(claims, name) && !(name === 'iss' && policy.issuer === null))
-      return inactive('missing_claim', name)
+    if (!Object.hasOwn(claims, name) && isNeeded(name, policy)) return inactive('missing_claim', name)
   return (
     checkForm(claims, policy.profile) ??
     checkIssuer(claims, policy) ??
     checkAudience(claims, policy) ??
     checkDates(claims, policy, now)
   )
+}
+
+function isNeeded(name: string, { issuer, needsExp }: ClaimsPolicy): boolean {
+  if (name === 'iss') return issuer !== null
+  return name !== 'exp' || needsExp
 }
 
 /** Checks an introspection response beyond `active`. The server has checked what the response does not contain (RFC 7662 §2.2, §4). */

@@ -127,13 +127,14 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): JwtDescription {
-    const { issuer, audience, profile, idTokenClaims } = this.#policy
+    const { issuer, audience, profile, idTokenClaims, needsExp, maxTokenAge } = this.#policy
     return {
       kind: 'jwt',
       issuer,
       audience,
       profile,
       ...(idTokenClaims.length > 0 && { allowIdTokenClaims: idTokenClaims }),
+      ...(!needsExp && { allowMissingExp: true as const, maxTokenAge }),
       algorithms: this.#algorithms,
       keySet: this.#keys.describe(),
     }
@@ -209,9 +210,9 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */
   #expiry({ expiresAt, issuedAt }: Identity<unknown>): Seconds | undefined {
     const { maxTokenAge, clockTolerance } = this.#policy
-    if (expiresAt === undefined) return undefined
-    if (maxTokenAge === undefined || issuedAt === undefined) return expiresAt + clockTolerance
-    return Math.min(expiresAt, issuedAt + maxTokenAge) + clockTolerance
+    const oldest = maxTokenAge === undefined || issuedAt === undefined ? undefined : issuedAt + maxTokenAge
+    const ends = [expiresAt, oldest].filter((end) => end !== undefined)
+    return ends.length === 0 ? undefined : Math.min(...ends) + clockTolerance
   }
 }
 
@@ -225,6 +226,9 @@ export interface JwtDescription {
   readonly profile: Profile
   /** The claims of ID tokens that are allowed, if any are. */
   readonly allowIdTokenClaims?: readonly string[]
+  /** Set if tokens without `exp` are accepted until `maxTokenAge`, in seconds. */
+  readonly allowMissingExp?: true
+  readonly maxTokenAge?: Seconds | undefined
   readonly algorithms: readonly Algorithm[]
   readonly keySet: KeySetDescription
 }

@@ -42,17 +42,25 @@ interface NamedIssuer {
   issuer: string
 }
 
-interface FetchedKeys extends NamedIssuer {
+/** No keys are in the options. */
+interface NoKeys {
+  keys?: undefined
+  secret?: undefined
+  publicKey?: undefined
+}
+
+interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
    * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
    * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
    */
   jwksUri?: string | undefined
-  keys?: undefined
   discovery?: true | undefined
 }
 
-interface GivenKeys {
+type GivenKeys = NullableIssuer & KeyOption & { jwksUri?: undefined; discovery?: false | undefined }
+
+interface NullableIssuer {
   /**
    * The issuer, compared with `iss` character by character: any URI or name in the characters of RFC 3986.
    *
@@ -61,14 +69,45 @@ interface GivenKeys {
    * of another service with the same key passes if its `aud` fits. So use keys that nobody else uses. `describe()` shows it.
    */
   issuer: string | null
+}
+
+type KeyOption = KeysOption | SecretOption | PublicKeyOption
+
+interface KeysOption {
   /** The issuer's key set itself: nothing is ever fetched, unless `jwksUri` or `discovery` is given as well. */
   keys: JsonWebKeySet
-  jwksUri?: undefined
-  discovery?: false | undefined
+  secret?: undefined
+  publicKey?: undefined
+}
+
+interface SecretOption {
+  /**
+   * The secret that this API shares with the issuer, as text (its UTF-8 bytes are used) or as bytes. At least 32 bytes for
+   * HS256, 48 for HS384 and 64 for HS512 (RFC 7518 §3.2). `algorithms` is `['HS256']` unless you set it, and the `kid` of a token
+   * is ignored. Decode a secret in base64 yourself: `Buffer.from(text, 'base64')`.
+   *
+   * Risk: every holder of the secret can sign tokens for any subject.
+   */
+  secret: string | Uint8Array
+  keys?: undefined
+  publicKey?: undefined
+}
+
+interface PublicKeyOption {
+  /**
+   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`, of which only the key
+   * is used, and not its dates. An RSA key is used for the first RSA algorithm in `algorithms`, which is RS256 by default. The `kid` of a token is
+   * ignored, unless keys are fetched as well.
+   */
+  publicKey: string
+  keys?: undefined
+  secret?: undefined
 }
 
 /** Such as a shared secret, and the public keys that an issuer migrates to. Each key verifies one algorithm only. */
-type GivenAndFetchedKeys = NamedIssuer & { keys: JsonWebKeySet } & (
+type GivenAndFetchedKeys = NamedIssuer &
+  KeyOption &
+  (
     | { jwksUri: string; discovery?: undefined }
     | {
         jwksUri?: undefined
@@ -95,6 +134,13 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * kind, if its client is one of your audiences, or if it has several audiences and names no client.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
+  /**
+   * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`, so both are required. A token with
+   * `exp` still expires then. Cannot be combined with the profile `rfc9068`. `describe()` shows it. Default `false`.
+   *
+   * Risk: a stolen token works until the end of `maxTokenAge`, whatever its issuer intended. Choose hours rather than months.
+   */
+  allowMissingExp?: boolean | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
   clockTolerance?: Seconds | undefined
   /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
@@ -116,9 +162,12 @@ const OWN_OPTIONS = [
   'jwksUri',
   'discovery',
   'keys',
+  'secret',
+  'publicKey',
   'algorithms',
   'profile',
   'allowIdTokenClaims',
+  'allowMissingExp',
   'clockTolerance',
   'maxTokenAge',
   'cacheMaxAge',

@@ -23,6 +23,8 @@ const KEY_SETTINGS = [
   'jwksUri',
   'discovery',
   'keys',
+  'secret',
+  'publicKey',
   'algorithms',
   'cacheMaxAge',
   'staleIfError',

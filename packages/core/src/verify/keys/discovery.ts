@@ -1,7 +1,8 @@
 /** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
-import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { shown } from '../../lib/received.ts'
+import { type Issuer, isLoopback, readUrl, type SecureUrl } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 

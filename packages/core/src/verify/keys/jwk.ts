@@ -2,6 +2,7 @@
 
 import { base64url, type JWK } from 'jose'
 import { getOwn, isObject } from '../../lib/json.ts'
+import { quoted } from '../../lib/received.ts'
 
 /** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
 export const ALGORITHMS = [
@@ -90,7 +91,7 @@ export function verificationKey(
   }
   const alg = getOwn(jwk, 'alg')
   const algorithms = algorithmsOf(kty, material, alg, allowed)
-  if (algorithms.length === 0) return 'it fits no allowed algorithm'
+  if (algorithms.length === 0) return misfit(kty, alg, allowed)
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
   return {
@@ -107,6 +108,13 @@ export function verificationKey(
       ext: true,
     }),
   }
+}
+
+/** Says why a key fits no allowed algorithm. */
+function misfit(kty: string, alg: unknown, allowed: readonly Algorithm[]): string {
+  const own = typeof alg === 'string' ? `its "alg" is ${quoted(alg, 32)}` : `its "kty" is ${kty}`
+  const needed = kty === 'oct' && typeof alg !== 'string' ? ', which needs HS256, HS384 or HS512' : ''
+  return `it fits no allowed algorithm: ${own}${needed}, and "algorithms" allows ${allowed.join(', ')}`
 }
 
 /** What tells that a key is for something else, such as encryption (RFC 7517 §4.2 and §4.3). */

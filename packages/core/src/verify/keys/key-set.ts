@@ -82,13 +82,16 @@ export class FixedKeySet implements KeySet {
   readonly callers: KnownCallers = new KnownCallers()
   readonly tries: TryBudgets = tryBudgets()
   readonly #keys: readonly VerificationKey[]
+  readonly #isNameless: boolean
 
-  constructor(keys: readonly VerificationKey[]) {
+  /** @param isNameless whether the keys have no `kid`, and that of a token is ignored */
+  constructor(keys: readonly VerificationKey[], isNameless = false) {
     this.#keys = keys
+    this.#isNameless = isNameless
   }
 
   find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
-    return candidates(this.#keys, alg, kid)
+    return candidates(this.#keys, alg, this.#isNameless ? undefined : kid)
   }
 
   async search(): Promise<readonly VerificationKey[]> {

@@ -2,6 +2,7 @@
 
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn, isObject } from '../../lib/json.ts'
 import { mapMaybe } from '../../lib/promise.ts'
@@ -58,7 +59,8 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   options: OpaqueOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('opaque', options, ['lookup', 'prefix', 'cache', 'now'])
-  if (typeof read.lookup !== 'function') throw new TypeError('"lookup" must be a function')
+  if (typeof read.lookup !== 'function')
+    throw configurationError('INVALID_OPTION', '"lookup" must be a function')
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
   const now = assertFunction('now', read.now, systemNow)
   const bare = new LookupVerifier(read.lookup, prefix, now)
