@@ -47,11 +47,8 @@ describe.each(hosts)('$name', (host) => {
       await expectRefusal(await get(), 401, REALM)
     })
 
-    it.each([
-      ['the scheme alone', 'Bearer'],
-      ['a blank value', ''],
-    ])('FIELD14 A10 answers 401 without an error code to %s', async (_, value) => {
-      await expectRefusal(await get(value), 401, REALM)
+    it('FIELD14 A10 answers 401 without an error code to a blank value', async () => {
+      await expectRefusal(await get(''), 401, REALM)
     })
 
     it('A10 answers 401 without an error code to another scheme', async () => {
@@ -59,6 +56,7 @@ describe.each(hosts)('$name', (host) => {
     })
 
     it.each([
+      ['the scheme alone', 'Bearer'],
       ['two tokens', 'Bearer a b'],
       ['illegal characters', 'Bearer a"b'],
     ])('A02 A11 B02 answers 400 invalid_request to %s', async (_, value) => {

@@ -245,11 +245,11 @@ describe('fromWebSocketRequest', () => {
       ).toMatchObject({ status: 401, reason: 'no_credentials' })
   })
 
-  it('FIELD14 takes a subprotocol that is the marker alone for no credentials', async () => {
+  it('A02 answers 400 to a subprotocol that is the marker alone', async () => {
     const handshake = fromWebSocketRequest(
       request({ upgrade: 'WebSocket', 'sec-websocket-protocol': 'bearer.' }),
     )
-    expect(await gate.authenticate(handshake)).toMatchObject({ status: 401, reason: 'no_credentials' })
+    expect(await gate.authenticate(handshake)).toMatchObject({ status: 400, reason: 'malformed_credentials' })
   })
 
   it.each([

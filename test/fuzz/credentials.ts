@@ -9,7 +9,7 @@ const B64TOKEN = new Set(`${LETTERS}0123456789-._~+/`)
 const TCHAR = new Set(`${LETTERS}0123456789!#$%&'*+-.^_\`|~`)
 
 /**
- * `bearer` with its token, `blank` without one, `other` for another scheme, whose parameters are not read, `joined` if a
+ * `bearer` with its token, `blank` if there is nothing, `other` for another scheme, whose parameters are not read, `joined` if a
  * comma follows the first credentials, or `malformed`.
  */
 export type Credentials =
@@ -28,7 +28,6 @@ export function readCredentials(value: string): Credentials {
   let end = 0
   while (TCHAR.has(value.charAt(end))) end += 1
   const scheme = value.slice(0, end)
-  if (isBearer(scheme) && isBlankFrom(value, end)) return BLANK
   if (scheme === '' || (end < value.length && value.charAt(end) !== ' ')) return MALFORMED
   while (value.charAt(end) === ' ') end += 1
   if (!isBearer(scheme)) return { kind: isFollowedByComma(value.slice(end)) ? 'joined' : 'other' }

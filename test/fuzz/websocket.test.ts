@@ -50,7 +50,6 @@ function expectedOutcome(lines: readonly string[]): Outcome {
   if (tokens.length !== 1) return tokens.length === 0 ? 'no_credentials' : 'multiple_credentials'
   const credentials = readCredentials(`Bearer ${tokens[0]}`)
   if (tokens[0]?.startsWith(' ')) return 'malformed_credentials'
-  if (credentials.kind === 'blank') return 'no_credentials'
   if (credentials.kind !== 'bearer') return 'malformed_credentials'
   return credentials.token === GOOD ? 'ok' : 'unknown_token'
 }

@@ -173,6 +173,10 @@ const LIST_OPTIONS: readonly Row[] = [
   ...rowsOf(JWT, 'algorithms', { ...LISTS, none: ['none'], HMAC: ['HS256'], 'wrong case': ['es256'] }, [
     'undefined',
   ]),
+  ...rowsOf(JWT, 'allowHttp', { ...LISTS, 'a URL': ['http://keycloak:8080'], wildcard: ['*:8080'] }, [
+    'empty',
+    'undefined',
+  ]),
   ...rowsOf(
     JWT,
     'keys',

@@ -22,7 +22,7 @@ describe('in a cookie', () => {
     ['token=""', 'no_credentials'],
     ['token=" "', 'no_credentials'],
     ['token=%20', 'no_credentials'],
-    ['token=Bearer', 'no_credentials'],
+    ['token=Bearer', 'malformed_credentials'],
     ['token=; token=abc', 'multiple_credentials'],
     // FIELD15: alone, or after its scheme.
     ['token="Bearer abc"', 'abc in cookie'],

@@ -133,15 +133,12 @@ describe('extract', () => {
 })
 
 describe('FIELD14 a blank value', () => {
-  it.each(['', ' ', '\t', ' \t ', 'Bearer', 'bearer', 'Bearer ', 'BEARER   ', 'Bearer\t', 'Bearer \t '])(
-    '%j in Authorization counts as no credentials',
-    (value) => {
-      expect(reasonFor(value)).toBe('no_credentials')
-      expect(reasonFor([value])).toBe('no_credentials')
-    },
-  )
+  it.each(['', ' ', '\t', ' \t '])('%j in Authorization counts as no credentials', (value) => {
+    expect(reasonFor(value)).toBe('no_credentials')
+    expect(reasonFor([value])).toBe('no_credentials')
+  })
 
-  it.each(['', ' ', 'Bearer', 'Bearer '])('%j beside a good cookie leaves the cookie', async (value) => {
+  it.each(['', ' '])('%j beside a good cookie leaves the cookie', async (value) => {
     const places = { cookie: 'token' }
     expect(await found({ authorization: value, cookie: 'token=abc' }, places)).toBe('abc in cookie')
   })
@@ -158,6 +155,8 @@ describe('FIELD14 a blank value', () => {
     ['two blank lines', ['', ''], 'multiple_credentials'],
     ['such lines joined', ', Bearer abc', 'malformed_credentials'],
     ['a no-break space', '\u00a0', 'malformed_credentials'],
+    ['the scheme alone', 'Bearer', 'malformed_credentials'],
+    ['the scheme and a space', 'Bearer ', 'malformed_credentials'],
     ['a line break', 'Bearer\r\n', 'malformed_credentials'],
     ['NUL', 'Bearer \0', 'malformed_credentials'],
     ['a comma', 'Bearer ,', 'malformed_credentials'],
@@ -180,11 +179,12 @@ describe('in another header', () => {
   })
 
   it('FIELD14 counts as absent if it is blank', async () => {
-    for (const value of ['', ' ', '\t', 'Bearer', 'Bearer ', 'bearer\t'])
-      expect(await inOther(value)).toBe('no_credentials')
+    for (const value of ['', ' ', '\t']) expect(await inOther(value)).toBe('no_credentials')
   })
 
   it.each([
+    ['Bearer', 'malformed_credentials'],
+    ['bearer\t', 'malformed_credentials'],
     [['a', 'b'], 'multiple_credentials'],
     [['Bearer a', 'Bearer a'], 'multiple_credentials'],
     ['Bearer a, Bearer a', 'malformed_credentials'],

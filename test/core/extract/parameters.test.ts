@@ -70,7 +70,7 @@ describe('in a form', () => {
     ['not ASCII, without a token', { name: 'é' }, 'no_credentials'],
     ['twice', new URLSearchParams('access_token=a&access_token=a'), 'multiple_credentials'],
     ['not ASCII, in parameters', new URLSearchParams('access_token=a&b=é'), 'malformed_credentials'],
-    ['a body that nobody parsed', undefined, 'no_credentials'],
+    ['a body that was not parsed', undefined, 'no_credentials'],
     ['a text', 'access_token=abc', 'no_credentials'],
     ['a list of fields', [['access_token', 'abc']], 'no_credentials'],
     ['an inherited one', Object.create({ access_token: 'abc' }), 'no_credentials'],
@@ -86,7 +86,7 @@ describe('in a form', () => {
       onDecision: ({ detail }) => details.push(detail),
     })
     await gate.authenticate(view({ 'content-type': FORM, body: undefined }))
-    expect(details).toEqual(['nobody parsed the form'])
+    expect(details).toEqual(['the form was not parsed: mount a body parser before the gate'])
   })
 
   it('FIELD14 leaves a good token in the header if the parameter is blank', async () => {

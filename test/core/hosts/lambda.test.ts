@@ -151,7 +151,7 @@ describe.each(SHAPES)('an event of %s', (name, make) => {
     ['no credentials', [], 401, 'Bearer realm="api"'],
     ['another scheme', [['Authorization', 'Basic abc']], 401, 'Bearer realm="api"'],
     ['an invalid token', [['Authorization', 'Bearer bad']], 401, 'error="invalid_token"'],
-    ['a scheme without a token', [['Authorization', 'Bearer']], 401, 'Bearer realm="api"'],
+    ['a scheme without a token', [['Authorization', 'Bearer']], 400, 'error="invalid_request"'],
     ['a malformed token', [['Authorization', 'Bearer a b']], 400, 'error="invalid_request"'],
   ] as const)(
     'with %s is answered with a challenge (A10, A11, A12)',

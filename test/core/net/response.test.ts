@@ -1,6 +1,7 @@
 /** Key sets and introspection by a `fetch` that is not the runtime's own. */
 
 import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import { createGate, introspection, jwt } from '@bearergate/core'
 import nodeFetch3 from 'node-fetch'
 import nodeFetch2 from 'node-fetch2'
@@ -211,5 +212,16 @@ describe('FIELD20 a response of another kind', () => {
     expect(
       await outcome(async () => ({ ...ok, body: stream }), { jwksUri: `${server.origin}/jwks` }),
     ).toEqual(['200', ''])
+  })
+
+  it.each([
+    ['of a response that is not used', 500, ''],
+    ['that is too long', 200, ' '.repeat(262_145)],
+  ])('may have a stream of Node %s, whose late error ends no process', async (_, status, text) => {
+    const stream = Readable.from(Buffer.from(text), { objectMode: false })
+    const [answered] = await outcome(async () => ({ ...ok, status, body: stream }))
+    expect(answered).toBe('503 unavailable')
+    expect(stream.destroyed).toBe(true)
+    expect(() => stream.emit('error', new Error('aborted'))).not.toThrow()
   })
 })

@@ -13,8 +13,12 @@ import {
   tokenWithOrWithoutScheme,
 } from './found.ts'
 
-/** Finds a token in the cookie of this name. Rejects two of them, because a neighbouring host may have set the other one. */
+/**
+ * Finds a token in the cookie of this name. Rejects two cookies of the name: a neighbouring host of the same domain may have
+ * set one of them, and nothing tells which one comes first (RFC 6265 §5.4). A cookie with a `__Host-` prefix prevents that.
+ */
 export function inCookie(request: RequestLike, name: string, rules: TokenText): Found {
+  // HTTP/2 clients may split `Cookie` into several field lines (RFC 9113 §8.2.3).
   const given: unknown = request.header('cookie')
   const text = Array.isArray(given) ? given.join(';') : given
   if (text === undefined) return NONE
@@ -31,11 +35,12 @@ export function inCookie(request: RequestLike, name: string, rules: TokenText): 
   return tokenWithOrWithoutScheme(decoded(values[0] ?? ''), 'cookie', rules)
 }
 
+/** Removes the quotes that a cookie value may have (RFC 6265 §4.1.1). */
 function unquoted(value: string): string {
   return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
-/** Some libraries percent-encode cookies. A token contains no `%`. */
+/** Decodes percent-encoding, which some libraries apply to cookies. It changes no token, because tokens contain no `%`. */
 function decoded(value: string): string {
   try {
     return decodeURIComponent(value)

@@ -1,4 +1,9 @@
-/** Stage 1: finds exactly one token in a request (RFC 6750 §2). */
+/**
+ * Stage 1: finds exactly one token in a request (RFC 6750 §2).
+ *
+ * A request with two tokens is rejected, even if both are equal. If the gate chose one of them, another part of the system,
+ * such as a proxy or a log, could choose the other one.
+ */
 
 import { assertBoolean, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
@@ -14,16 +19,16 @@ import { DEFAULT_TEXT, type Found, MULTIPLE, NONE } from './found.ts'
 import { inAuthorization, inField } from './header.ts'
 import { inForm, inQuery } from './parameters.ts'
 
-/** Finds the token of a request. A promise only if a form has to be read. */
+/** Finds the token of a request. Returns a promise only if a form has to be read. */
 export type Extract = (request: RequestLike) => Found | Promise<Found>
 
-/** The part of the deadline in which a client must send its form. The rest is left for the verification. */
+/** The part of the deadline within which a client must send its form. The rest remains for the verification. */
 const FORM_SHARE = 0.8
 
 /**
  * Creates the function that looks for a token in the configured places.
  * @param deadline how long a request may wait for its decision. In seconds
- * @param text which texts are read as tokens
+ * @param text the texts that are read as tokens
  * @throws TypeError if a place is invalid, or none is left
  */
 export function createExtract(
@@ -59,6 +64,7 @@ export function createExtract(
   return others.length === 0 ? first : (request) => onlyOne(places.map((look) => look(request)))
 }
 
+/** Checks an option that is the name of a header field or a cookie. */
 function fieldName(option: string, name: string): string {
   if (typeof name === 'string' && isFieldName(name)) return name
   throw configurationError(
@@ -79,6 +85,7 @@ function onlyOne(found: readonly Found[]): Found {
   return first ?? present[0] ?? found.at(-1) ?? NONE
 }
 
+/** Whether one place had an overlong text. That reason is the more useful one, because it names the limit. */
 function isTooLong(item: Found): boolean {
   return isRejection(item) && item.reason === 'credentials_too_long'
 }

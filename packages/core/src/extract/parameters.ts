@@ -13,16 +13,26 @@ import { type Found, MALFORMED, MULTIPLE, NONE, tokenOf } from './found.ts'
 
 const PARAMETER = 'access_token'
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
+/** The methods whose body has a meaning, as RFC 6750 §2.2 demands. */
 const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
-const UNPARSED: Rejection = { reason: 'no_credentials', detail: 'nobody parsed the form' }
+const UNPARSED: Rejection = {
+  reason: 'no_credentials',
+  detail: 'the form was not parsed: mount a body parser before the gate',
+}
 
-/** Finds a token in the query. */
+/**
+ * Finds a token in the query. Only a parameter that is there twice is rejected. Clients and proxies add other parameters,
+ * which are no concern of the gate.
+ */
 export function inQuery(request: RequestLike, text: TokenText): Found {
   const [, query] = requestTarget(request)
   return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query', text)
 }
 
-/** Finds a token in a form body. Returns an `UnreadableForm` if the client has not sent all of it after `limit` seconds. */
+/**
+ * Finds a token in a form body (RFC 6750 §2.2). Returns an `UnreadableForm` if the client has not sent all of it after
+ * `limit` seconds, so that slow clients cannot hold the gate's deadline: that would be a 503, and the fault is theirs.
+ */
 export function inForm(request: RequestLike, limit: Seconds, text: TokenText): Found | Promise<Found> {
   const type = request.header('content-type')
   // A body parser used one of the two types, and it is unknown which one.
@@ -40,6 +50,7 @@ export function inForm(request: RequestLike, limit: Seconds, text: TokenText): F
   )
 }
 
+/** Finds a token in the fields that a host or a body parser returns, which are `URLSearchParams` or a plain object. */
 function inFields(fields: unknown, text: TokenText): Found {
   if (fields instanceof UnreadableForm) return fields
   if (fields instanceof URLSearchParams) {
@@ -55,7 +66,7 @@ function inFields(fields: unknown, text: TokenText): Found {
   return found === NONE || isAscii(JSON.stringify(fields)) ? found : MALFORMED
 }
 
-/** A form that contains a token is ASCII only (RFC 6750 §2.2). */
+/** Whether a text is ASCII. A form that contains a token must have no other characters (RFC 6750 §2.2). */
 function isAscii(text: string): boolean {
   return /^\p{ASCII}*$/u.test(text)
 }

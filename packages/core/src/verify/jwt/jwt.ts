@@ -3,6 +3,7 @@
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
+import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
@@ -56,6 +57,7 @@ interface Signed<I extends Identity<unknown>> extends Active<I> {
 export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #policy: ClaimsPolicy
   readonly #algorithms: readonly Algorithm[]
+  readonly #allowHttp: ReadonlySet<string>
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
@@ -72,15 +74,14 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   constructor(options: JwtOptions<Claims>, now: () => number, keys: KeySet = keySetOf(options)) {
     this.#policy = policyOf(options)
     this.#algorithms = algorithmsOf(options)
+    this.#allowHttp = httpHosts(options.allowHttp)
     this.#keys = keys
     this.#read = claimsReader('jwt', options, this.#policy.audience)
     this.#now = now
   }
 
   canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
-    const { issuer } = this.#policy
-    if (issuer !== null) return presented.unverifiedIssuer === issuer
-    return presented.claims !== undefined && !Object.hasOwn(presented.claims, 'iss')
+    return presented.claims !== undefined && (presented.unverifiedIssuer ?? null) === this.#policy.issuer
   }
 
   get clockTolerance(): Seconds {
@@ -136,6 +137,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       ...(idTokenClaims.length > 0 && { allowIdTokenClaims: idTokenClaims }),
       ...(!needsExp && { allowMissingExp: true as const, maxTokenAge }),
       algorithms: this.#algorithms,
+      allowHttp: [...this.#allowHttp],
       keySet: this.#keys.describe(),
     }
   }
@@ -197,9 +199,8 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     tries: KeyTries,
     caller: KnownCaller | undefined,
   ): Promise<VerificationKey | Inactive> {
-    const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
-      if (isNamed) return []
+      if (jws.kid !== undefined && known.length > 0) return []
       throw cause
     })
     const key = await this.#keyAfterWait(jws, unseen, tries, caller)
@@ -230,5 +231,7 @@ export interface JwtDescription {
   readonly allowMissingExp?: true
   readonly maxTokenAge?: Seconds | undefined
   readonly algorithms: readonly Algorithm[]
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   readonly keySet: KeySetDescription
 }

@@ -1,10 +1,11 @@
 /** Creates the key set of an issuer from its options: configured keys, fetched keys, or both. */
 
+import { runtimeFetch } from '#runtime-fetch'
 import { assertBoolean, assertFunction, assertStrings } from '../../lib/assert.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { quoted, received } from '../../lib/received.ts'
-import { type Issuer, parseIssuer, secureUrl } from '../../lib/url.ts'
-import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
+import { httpHosts, type Issuer, parseIssuer, secureUrl } from '../../lib/url.ts'
+import type { Fetch } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
 import { CombinedKeySet } from '../keys/combined-key-set.ts'
@@ -35,8 +36,9 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
 }
 
 /** @throws TypeError if the metadata of the issuer cannot be fetched */
-export function discoveredIssuer(issuer: unknown): Issuer {
-  return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
+export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
+  const alternative = 'give "jwksUri" or "keys", so that nothing is fetched from it'
+  return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
 /** @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys */
@@ -73,6 +75,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { jwksUri } = options
   const algorithms = algorithmsOf(options)
   const limits = keySetLimits(options)
+  const hosts = httpHosts(options.allowHttp)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   const isFetched = jwksUri !== undefined || isDiscovered(options)
@@ -90,10 +93,10 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   }
   const issuer = String(options.issuer)
   const common = { issuer, algorithms, limits, onJwks, jwksStore: storeOf(options.jwksStore) }
-  const url = jwksUri === undefined ? undefined : secureUrl('jwksUri', jwksUri)
+  const url = jwksUri === undefined ? undefined : secureUrl('jwksUri', jwksUri, hosts)
   const published = new RemoteKeySet(
     url === undefined
-      ? { ...common, fetchKeys: discoveredKeys(discoveredIssuer(options.issuer), fetch) }
+      ? { ...common, fetchKeys: discoveredKeys(discoveredIssuer(options), hosts, fetch) }
       : { ...common, fetchKeys: keysAt(url, fetch), storedAs: url },
   )
   return given === undefined ? published : new CombinedKeySet(given, published)

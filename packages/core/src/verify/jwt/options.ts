@@ -35,7 +35,7 @@ interface ForAudience {
 interface NamedIssuer {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
-   * OpenID Connect Discovery). For that it must be an https URL (http on loopback only) in canonical form, without user
+   * OpenID Connect Discovery). For that it must be an https URL (http on loopback or by `allowHttp` only) in canonical form, without user
    * name, query and fragment. If `jwksUri` or `keys` is given, nothing is fetched from it, and it may be any URI or name in
    * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
    */
@@ -51,7 +51,7 @@ interface NoKeys {
 
 interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
-   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
+   * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default: the `jwks_uri`
    * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
    */
   jwksUri?: string | undefined
@@ -117,6 +117,13 @@ type GivenAndFetchedKeys = NamedIssuer &
   )
 
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
+  /**
+   * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
+   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of
+   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. Has no
+   * effect on what is only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   */
+  allowHttp?: readonly string[] | undefined
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[] | undefined
   /**
@@ -149,7 +156,10 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** What to fetch with. Default: the runtime's `fetch`. */
+  /**
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
+   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   */
   fetch?: Fetch | undefined
 }
 
@@ -164,6 +174,7 @@ const OWN_OPTIONS = [
   'keys',
   'secret',
   'publicKey',
+  'allowHttp',
   'algorithms',
   'profile',
   'allowIdTokenClaims',

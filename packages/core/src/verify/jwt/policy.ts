@@ -71,7 +71,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
 /** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
-  if (isDiscovered(options)) return discoveredIssuer(issuer)
+  if (isDiscovered(options)) return discoveredIssuer(options)
   if (issuer !== null) return issuerText(issuer)
   if (jwksUri === undefined && profile !== 'rfc9068') return null
   throw configurationError(

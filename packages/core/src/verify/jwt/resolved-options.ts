@@ -22,6 +22,7 @@ export function copyOptions<Claims>(given: IssuerOptions<Claims>): IssuerOptions
 const KEY_SETTINGS = [
   'jwksUri',
   'discovery',
+  'allowHttp',
   'keys',
   'secret',
   'publicKey',
