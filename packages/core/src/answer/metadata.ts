@@ -1,6 +1,7 @@
 /** Publishes the metadata of a protected resource, from which clients learn who issues tokens for it (RFC 9728). */
 
 import { assertString, readOptions } from '../lib/assert.ts'
+import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
 import type { TokenSources } from '../model/credentials.ts'
@@ -102,10 +103,11 @@ export function metadataHandler(
         describe(): { metadataUrl?: string | undefined }
       },
 ): (request: RequestLike) => MetadataResponse | undefined {
+  assertCalled('protectedResource', source, 'app.use(protectedResource(gate))')
   if (typeof source === 'object' && source !== null && 'metadata' in source) {
     if (source.describe().metadataUrl === undefined)
       throw configurationError(
-        'INVALID_OPTION',
+        'MISSING_OPTION',
         'the gate has no "resource": create it with resource: "https://api.example.com"',
       )
     return (request) => source.metadata(request)
@@ -171,11 +173,16 @@ function canonical(resource: string): string {
   return origin + pathname.replace(/\/$/, '')
 }
 
+/** Only `Authorization` is a method of RFC 6750. */
+function readsAuthorization(header: TokenSources['header'] = true): boolean {
+  return Array.isArray(header) ? header.some((name) => /^authorization$/i.test(name)) : header === true
+}
+
 function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Defaults): ResourceMetadata {
   const methods = [
-    (places.header ?? true) === true && 'header',
+    readsAuthorization(places.header) && 'header',
     places.form === true && 'body',
-    places.query === true && 'query',
+    (places.query === true || places.query === 'access_token') && 'query',
   ].filter((name) => typeof name === 'string')
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {

@@ -2,6 +2,7 @@
 
 import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
+import { received } from '../lib/received.ts'
 import { type Rule, simpleRule } from './requirement.ts'
 
 type ClaimValue = string | number | boolean
@@ -12,11 +13,14 @@ type ClaimValue = string | number | boolean
  */
 export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimValue[]]): Rule {
   if (typeof name !== 'string' || name === '')
-    throw configurationError('INVALID_REQUIREMENT', '"claim" must have a name')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"claim" must have a name, such as claim('tenant', 'acme'), but received ${received(name)}`,
+    )
   if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
     throw configurationError(
       'INVALID_REQUIREMENT',
-      '"claim" must have one value or several, each a string, number or boolean',
+      "\"claim\" must have one value or several, each a string, number or boolean, such as claim('tenant', 'acme')",
     )
   const wanted: readonly unknown[] = values
   return simpleRule(

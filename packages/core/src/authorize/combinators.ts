@@ -68,7 +68,10 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
 
 function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
   if (requirements.length === 0)
-    throw configurationError('INVALID_REQUIREMENT', `"${name}" needs at least one requirement`)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" needs at least one requirement, such as ${name}(scope('read'), role('admin'))`,
+    )
   return requirements.map((item) => toRequirement(name, item))
 }
 

@@ -34,7 +34,10 @@ const MAX_SKEW: Seconds = 300
  */
 export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
   if (seconds === undefined)
-    throw configurationError('INVALID_REQUIREMENT', '"maxAge" must be a whole number of seconds')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      '"maxAge" must be a whole number of seconds, such as maxAge(300), but is undefined',
+    )
   const age = assertInteger('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
   assertSingle('maxAge', more)
   return simpleRule(

@@ -178,7 +178,7 @@ export function verifierOf<V extends Identity<unknown>>(
   if (surplus !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer`,
+      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer. Write it into the verifier, such as jwt({ ${surplus}: … }), or remove "verifier"`,
     )
   return { verifier: checked('verifier', verifier, now), isOwn: false }
 }

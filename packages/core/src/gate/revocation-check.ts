@@ -4,7 +4,7 @@ import { assertFunction } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
 import type { GateSettings } from './options.ts'
@@ -72,6 +72,6 @@ function booleanOf(given: unknown): boolean | PromiseLike<boolean> {
   return mapMaybe<unknown, boolean>(given, (answer) => {
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new UnavailableError('"isRevoked" must return true or false')
+    throw new MistakeError('"isRevoked" must return true or false')
   })
 }

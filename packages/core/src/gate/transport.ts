@@ -4,7 +4,7 @@ import { assertBoolean, assertFunction } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection } from '../lib/promise.ts'
 import type { Rejection } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { GateSettings } from './options.ts'
 
@@ -42,6 +42,6 @@ export class Transport {
     const answer = isSecure(request)
     if (typeof answer === 'boolean') return answer ? undefined : INSECURE
     ignoreRejection(answer)
-    throw new UnavailableError('"isSecure" must return true or false')
+    throw new MistakeError('"isSecure" must return true or false')
   }
 }

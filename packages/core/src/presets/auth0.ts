@@ -44,7 +44,7 @@ export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenV
   const read = readPreset('auth0', options, ['domain', 'audience', 'permissions'])
   const { permissions = false } = read
   if (typeof permissions !== 'boolean')
-    throw configurationError('CONFLICTING_OPTIONS', '"permissions" must be true or false')
+    throw configurationError('INVALID_OPTION', '"permissions" must be true or false')
   if (permissions && read.scopes !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',

@@ -53,7 +53,11 @@ export function cached<I extends Identity<unknown> = Identity>(
   options: CacheOptions,
 ): TokenVerifier<I> {
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
-  if (read.ttl === undefined) throw configurationError('MISSING_OPTION', '"ttl" must be given')
+  if (read.ttl === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"ttl" must be given in seconds, such as cached(verifier, { ttl: 60 })',
+    )
   const now = assertFunction('now', read.now, systemNow)
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
@@ -82,7 +86,11 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
 /** Checks an option `cache` that must have a `ttl`. */
 export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
-  if (read.ttl === undefined) throw configurationError('MISSING_OPTION', '"cache" must have a "ttl"')
+  if (read.ttl === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"cache" must have a "ttl" in seconds, such as cache: { ttl: 60 }',
+    )
   return cacheLimits(read)
 }
 

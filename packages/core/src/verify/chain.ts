@@ -23,6 +23,11 @@ import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
 ): TokenVerifier<Identities[number]> {
+  if (Array.isArray(verifiers[0]))
+    throw configurationError(
+      'INVALID_VERIFIER',
+      '"chain" takes verifiers as arguments, but received an array: write chain(one, two), or chain(...verifiers)',
+    )
   if (verifiers.length === 0)
     throw configurationError('INVALID_OPTION', '"chain" needs at least one verifier')
   const made = chainOf(verifiers)

@@ -35,7 +35,9 @@ export function activeUntil<R extends Omit<Active<Identity<unknown>>, 'active'>>
   now: () => number,
 ): Readonly<R & { active: true }> | Inactive {
   const { expiresAt } = result
-  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
+  const time = expiresAt === undefined ? undefined : secondsOf(now)
+  if (expiresAt !== undefined && time !== undefined && time >= expiresAt)
+    return inactive('expired', () => `expired ${Math.round(time - expiresAt)} s ago`)
   return Object.freeze({ ...result, active: true as const })
 }
 

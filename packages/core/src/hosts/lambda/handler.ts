@@ -6,6 +6,7 @@ import type { CorsMiddleware } from '../../answer/preflight.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
+import { received } from '../../lib/received.ts'
 import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
 import type { Identity } from '../../model/identity.ts'
 import { lambdaBackground } from './background.ts'
@@ -41,7 +42,10 @@ export function lambda<
   if (typeof gate?.authenticate !== 'function')
     throw configurationError('INVALID_ARGUMENT', '"gate" must be a gate: lambda(createGate({ … }), handler)')
   if (typeof handler !== 'function')
-    throw configurationError('INVALID_ARGUMENT', '"handler" must be a function')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"handler" must be a function, such as lambda(gate, async (event, identity) => …), but is ${received(handler)}`,
+    )
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
     const view = fromLambdaEvent(event)

@@ -5,7 +5,7 @@ import { frozen, frozenJson } from '../../lib/freeze.ts'
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike } from '../../lib/promise.ts'
 import { createWholeIdentity, type Identity, setIgnoredClaims } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, isInactive } from '../verification.ts'
 import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
@@ -130,5 +130,5 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
 function listFrom(name: string, given: unknown): readonly string[] {
   if (isStrings(given)) return [...given]
   ignoreRejection(given)
-  throw new UnavailableError(`"${name}" must return an array of strings`)
+  throw new MistakeError(`"${name}" must return an array of strings`)
 }

@@ -3,7 +3,7 @@
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { ignoreRejection } from '../../lib/promise.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import type { RawClaims } from './values.ts'
 
@@ -39,7 +39,7 @@ function asked(name: string, predicate: (value: unknown) => boolean): (value: un
     const answer: unknown = predicate(value)
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new UnavailableError(`The function for "${name}" in "requiredClaims" must return true or false`)
+    throw new MistakeError(`The function for "${name}" in "requiredClaims" must return true or false`)
   }
 }
 

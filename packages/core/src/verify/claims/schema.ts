@@ -3,7 +3,7 @@
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verification.ts'
 
 /** The part of a Standard Schema (version 1) that is used. See https://standardschema.dev. */
@@ -53,7 +53,7 @@ function outputOf<Output>(result: SchemaResult<Output>): { value: Output } | Ina
   const { issues } = Object(result) as Partial<SchemaResult<Output>>
   if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
   if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
-  throw new UnavailableError('The schema of "claims" must return a value or issues')
+  throw new MistakeError('The schema of "claims" must return a value or issues')
 }
 
 /** Names the wrong claim. The message of the schema is not used, because it may quote a value. */

@@ -4,6 +4,7 @@ import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, clientOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
+import { distance, mismatch } from './details.ts'
 import { mediaType } from './jws.ts'
 
 export type Profile = 'generic' | 'rfc9068'
@@ -179,30 +180,7 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
 /** The refusal of an `iss` that is none of ours. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
-  return inactive('issuer_mismatch', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
-}
-
-/** How many values of a token, and of the configuration, are compared for a diagnosis, and how long they may be. */
-const MAX_COMPARED = 8
-const MAX_COMPARED_LENGTH = 256
-
-function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual.slice(0, MAX_COMPARED))
-    for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
-      if (miss !== undefined) return miss
-    }
-  return undefined
-}
-
-/** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */
-function nearMiss(actual: string, expected: string): string | undefined {
-  const bare = (value: string) => value.replace(/\/$/, '')
-  if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
-  if (actual.toLowerCase() === expected.toLowerCase()) return 'differs in upper and lower case only'
-  if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
-    return 'differs in http and https only'
-  return undefined
+  return inactive('issuer_mismatch', () => mismatch('iss', [iss], ours))
 }
 
 /** The number of entries of `aud` that are compared, so that a token is cheap to reject before its signature is checked. */
@@ -220,12 +198,13 @@ function checkAudience(
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
+  const { length } = all
   return inactive('audience_mismatch', () => {
-    const near = nearestMiss(named, audience)
-    if (near !== undefined) return `aud ${near}`
-    return all.length > MAX_AUDIENCES
-      ? `aud has ${all.length} entries, and only the first ${MAX_AUDIENCES} are compared`
-      : undefined
+    const rest =
+      length > MAX_AUDIENCES
+        ? `, and only the first ${MAX_AUDIENCES} of its ${length} entries are compared`
+        : ''
+    return mismatch('aud', named, audience) + rest
   })
 }
 
@@ -236,10 +215,19 @@ function checkDates(
 ): Inactive | undefined {
   const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => getOwn(claims, name) as Seconds | undefined)
   const { clockTolerance, maxTokenAge } = policy
-  if (exp !== undefined && now >= exp + clockTolerance) return inactive('expired')
-  if (nbf !== undefined && now < nbf - clockTolerance) return inactive('not_yet_valid')
-  if (iat !== undefined && iat > now + clockTolerance) return inactive('issued_in_future')
+  if (exp !== undefined && now >= exp + clockTolerance)
+    return inactive('expired', () => distance('expired', now - exp, 'ago', clockTolerance))
+  if (nbf !== undefined && now < nbf - clockTolerance)
+    return inactive('not_yet_valid', () => distance('valid in', nbf - now, 'from now', clockTolerance))
+  if (iat !== undefined && iat > now + clockTolerance)
+    return inactive('issued_in_future', () =>
+      distance('issued', iat - now, 'ahead of this clock', clockTolerance),
+    )
   if (maxTokenAge === undefined) return undefined
   if (iat === undefined) return inactive('missing_claim', 'iat')
-  return now >= iat + maxTokenAge + clockTolerance ? inactive('max_age_exceeded') : undefined
+  return now >= iat + maxTokenAge + clockTolerance
+    ? inactive('max_age_exceeded', () =>
+        distance('issued', now - iat, `ago, "maxTokenAge" is ${maxTokenAge} s`, clockTolerance),
+      )
+    : undefined
 }

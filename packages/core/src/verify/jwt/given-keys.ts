@@ -3,8 +3,8 @@
 import { base64url } from 'jose'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
-import { received } from '../../lib/received.ts'
-import { type Algorithm, otherUse, type VerificationKey, verificationKey } from '../keys/jwk.ts'
+import { quoted, received } from '../../lib/received.ts'
+import { type Algorithm, MISFIT, otherUse, type VerificationKey, verificationKey } from '../keys/jwk.ts'
 import { jwkFromPem } from '../keys/pem.ts'
 import type { JsonWebKeySet, JwtOptions } from './options.ts'
 
@@ -94,7 +94,15 @@ function fromPem(pem: unknown, allowed: readonly Algorithm[]): VerificationKey {
 function usable(option: string, jwk: object, allowed: readonly Algorithm[]): VerificationKey {
   const key = verificationKey(jwk, allowed, 'allow-secrets')
   if (typeof key !== 'string') return key
-  throw configurationError('INVALID_KEY', `"${option}" is unusable: ${key}`)
+  throw configurationError('INVALID_KEY', `"${option}" is unusable: ${key}${misfit(key, jwk, allowed)}`)
+}
+
+/** Says which algorithms a key is for, and which ones are allowed. */
+function misfit(problem: string, jwk: unknown, allowed: readonly Algorithm[]): string {
+  if (problem !== MISFIT || !isObject(jwk)) return ''
+  const own = typeof jwk.alg === 'string' ? `its "alg" is ${quoted(jwk.alg, 32)}` : `its "kty" is ${jwk.kty}`
+  const hint = jwk.kty === 'oct' ? ". For a shared secret, write algorithms: ['HS256']" : ''
+  return `. ${own}, and "algorithms" allows ${allowed.join(', ')}${hint}`
 }
 
 function fromJwks(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
@@ -108,7 +116,10 @@ function fromJwks(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly 
     if (isObject(jwk) && otherUse(jwk) !== undefined) return undefined
     const key = verificationKey(jwk, allowed, 'allow-secrets')
     if (typeof key === 'string')
-      throw configurationError('INVALID_KEY', `"keys" has an unusable key at ${index}: ${key}`)
+      throw configurationError(
+        'INVALID_KEY',
+        `"keys" has an unusable key at ${index}: ${key}${misfit(key, jwk, allowed)}`,
+      )
     return key
   })
   const fit = all.filter((key) => key !== undefined)

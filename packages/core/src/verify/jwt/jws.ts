@@ -7,6 +7,7 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
 import { type Inactive, inactive } from '../verification.ts'
+import { algorithmDetail } from './details.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
@@ -106,7 +107,8 @@ export interface CompactJws {
 export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorithm[]): CompactJws | Inactive {
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
   const alg = getOwn(header, 'alg')
-  if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
+  if (!allowed.includes(alg as Algorithm))
+    return inactive('algorithm_not_allowed', () => algorithmDetail(alg, allowed))
   // RFC 7515 §4.1.11, RFC 7797 §7: no extension is understood; RFC 7519 §5.2: nor is a token in a token.
   for (const name of ['crit', 'b64', 'zip'])
     if (Object.hasOwn(header, name)) return inactive('unsupported_header', name)

@@ -11,7 +11,7 @@ import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
-import { algorithmMismatch, type KeySet, type KeySetDescription } from '../keys/key-set.ts'
+import type { KeySet, KeySetDescription } from '../keys/key-set.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
@@ -19,6 +19,7 @@ import { PresentedToken } from '../presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
+import { signatureDetail, unknownKeyDetail } from './details.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, keySetOf } from './key-source.ts'
 import { JWT_OPTIONS, type JwtOptions } from './options.ts'
@@ -204,8 +205,12 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       throw cause
     })
     const key = await this.#keyAfterWait(jws, unseen, tries, caller)
-    if (key !== undefined || known.length + unseen.length > 0) return key ?? inactive('invalid_signature')
-    return inactive('unknown_key', () => algorithmMismatch(this.#keys.describe(), jws.alg, jws.kid))
+    if (key !== undefined) return key
+    const { alg, kid } = jws
+    const tried = known.length + unseen.length
+    return tried > 0
+      ? inactive('invalid_signature', () => signatureDetail(tried, alg, kid))
+      : inactive('unknown_key', () => unknownKeyDetail(this.#keys.describe(), alg, kid))
   }
 
   /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */

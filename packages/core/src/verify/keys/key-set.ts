@@ -75,6 +75,8 @@ export interface KeySetDescription {
   readonly usableFor?: Seconds
   /** The number of attempts that have failed since the last success. */
   readonly failures?: number
+  /** Time until a token with an unknown key may have the set fetched again. In seconds. 0 if it may now. */
+  readonly refetchIn?: Seconds
 }
 
 /** Configured keys, which never change. */
