@@ -9,7 +9,7 @@ import { run } from './run.ts'
 import { PACKAGES, ROOT } from './sources.ts'
 
 // The tests start compilers and test runners, on a machine that may be busy.
-vi.setConfig({ testTimeout: 300_000 })
+vi.setConfig({ testTimeout: 600_000 })
 
 const ENTRIES = [...PACKAGES, 'core/adapter', 'core/lambda', 'core/node', 'core/presets'].map(
   (name) => `@bearergate/${name}`,
@@ -31,7 +31,7 @@ beforeAll(async () => {
   if (!areToolsInstalled) return
   const { dependencies } = JSON.parse(await readFile(join(TOOLS, 'package.json'), 'utf8'))
   await link(project, Object.keys(dependencies), TOOLS)
-}, 120_000)
+}, 600_000)
 
 afterAll(() => rm(project, { recursive: true, force: true }))
 

@@ -42,7 +42,7 @@ const unpacked = (name: PackageName) => join(project, 'node_modules/@bearergate'
 beforeAll(async () => {
   ;({ project, tarballs } = await createProject())
   await link(project, INSTALLED)
-}, 120_000)
+}, 600_000)
 
 afterAll(() => rm(project, { recursive: true, force: true }))
 
@@ -53,7 +53,7 @@ describe.for(PACKAGES)('the tarball of %s', (name) => {
 
   it('has types that resolve for CommonJS, ES modules, bundlers and node10', async () => {
     await run(bin('attw'), [tarballs[name], '--profile', 'strict', '--no-definitely-typed'])
-  }, 60_000)
+  }, 600_000)
 
   it('contains a licence, a README, the documentation, source, output and entry points for CommonJS, and nothing else', async () => {
     const sources = filesBelow(join(ROOT, 'packages', name, 'src'))
@@ -242,5 +242,5 @@ describe('a project that installed the tarballs', () => {
           )
         }
       expect(await run(bin('tsc'), ['-p', directory])).toBe('')
-    }, 60_000)
+    }, 600_000)
 })
