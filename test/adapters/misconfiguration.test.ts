@@ -101,7 +101,7 @@ const AT_CREATION: readonly Row[] = [
     'HS256 without a secret',
     create({ ...described, algorithms: ['HS256'] }),
     'INVALID_ALGORITHM',
-    /contains HS256, which needs a shared secret: add secret: process\.env\.JWT_SECRET/,
+    /contains HS256, which needs a shared secret: add it as secret: '…'/,
   ],
   [
     'an unknown algorithm',

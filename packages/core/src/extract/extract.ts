@@ -50,7 +50,7 @@ export function createExtract(
   return (request) => choose(lookAt(request))
 }
 
-/** What one place of a request holds. */
+/** The result of searching one place of a request. */
 interface Located {
   readonly source: TokenSource
   readonly found: Found

@@ -11,14 +11,15 @@ import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
-import type { KeySet, KeySetDescription } from '../keys/key-set.ts'
+import type { KeySet } from '../keys/key-set.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
-import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
+import { type ClaimsPolicy, checkClaims, checkType } from './claims.ts'
+import { describeJwt, type JwtDescription } from './description.ts'
 import { signatureDetail, unknownKeyDetail } from './details.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, keySetOf } from './key-source.ts'
@@ -129,18 +130,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): JwtDescription {
-    const { issuer, audience, profile, idTokenClaims, needsExp, maxTokenAge } = this.#policy
-    return {
-      kind: 'jwt',
-      issuer,
-      audience,
-      profile,
-      ...(idTokenClaims.length > 0 && { allowIdTokenClaims: idTokenClaims }),
-      ...(!needsExp && { allowMissingExp: true as const, maxTokenAge }),
-      algorithms: this.#algorithms,
-      allowHttp: [...this.#allowHttp],
-      keySet: this.#keys.describe(),
-    }
+    return describeJwt(this.#policy, this.#algorithms, this.#allowHttp, this.#keys.describe())
   }
 
   /**
@@ -220,23 +210,4 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const ends = [expiresAt, oldest].filter((end) => end !== undefined)
     return ends.length === 0 ? undefined : Math.min(...ends) + clockTolerance
   }
-}
-
-/** How a `jwt` verifier is set up and what its key set holds, for operators. */
-export interface JwtDescription {
-  readonly kind: 'jwt'
-  /** `null` if tokens without `iss` are accepted, and no others. */
-  readonly issuer: string | null
-  /** `null` if tokens for any audience are accepted. */
-  readonly audience: readonly string[] | null
-  readonly profile: Profile
-  /** The claims of ID tokens that are allowed, if any are. */
-  readonly allowIdTokenClaims?: readonly string[]
-  /** Set if tokens without `exp` are accepted until `maxTokenAge`, in seconds. */
-  readonly allowMissingExp?: true
-  readonly maxTokenAge?: Seconds | undefined
-  readonly algorithms: readonly Algorithm[]
-  /** The hosts that plain http is allowed for. */
-  readonly allowHttp: readonly string[]
-  readonly keySet: KeySetDescription
 }

@@ -60,7 +60,7 @@ export function algorithmsOf(options: JwtOptions<unknown>): readonly Algorithm[]
   if (hmac !== undefined && !maySign(options))
     throw configurationError(
       'INVALID_ALGORITHM',
-      `"algorithms" contains ${hmac}, which needs a shared secret: add secret: process.env.JWT_SECRET, or "keys". If the issuer publishes its keys, write algorithms: ['RS256'], or leave "algorithms" out`,
+      `"algorithms" contains ${hmac}, which needs a shared secret: add it as secret: '…', or "keys". If the issuer publishes its keys, write algorithms: ['RS256'], or leave "algorithms" out`,
     )
   return names as readonly Algorithm[]
 }
