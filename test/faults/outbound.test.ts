@@ -173,6 +173,20 @@ describe('by default, requests on Node', () => {
     expect(await ask(byKeys({ jwksUri: `${server.origin}/keys` }))).toBe(503)
   })
 
+  it('reject a body with more than five content codings (FX18)', async () => {
+    for (const [count, expected] of [
+      [5, 200],
+      [6, 503],
+      [4_000, 503],
+    ] as const) {
+      reply = (_question, _request, response) =>
+        response
+          .writeHead(200, { 'content-encoding': Array(count).fill('identity').join() })
+          .end(JSON.stringify(documents()['/keys']))
+      expect([count, await ask(byKeys({ jwksUri: `${server.origin}/keys` }))]).toEqual([count, expected])
+    }
+  })
+
   it('follow no redirect (FX09)', async () => {
     reply = (question, request, response) =>
       question.path === '/moved'

@@ -99,15 +99,18 @@ export function bearer<I extends Identity<unknown> | undefined>(
       request.identity = decision.identity
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
-    /** Nothing but an error goes on: `next(null)` and `next('route')` would let a preflight into the app. */
+    /** `next` is called only with an error, and only if `onDenied` asks for it: the host may ignore its argument. */
     function answerBy(cors: Middleware, decision: Preflight): void {
-      const answered = (cause?: unknown) => {
-        if (cause instanceof Error) next(cause)
+      let isDone = false
+      const finish = (cause?: unknown) => {
+        if (isDone || response.headersSent) return
+        isDone = true
+        if (gate.onDenied === 'next' && cause instanceof Error) next(cause)
         else sendAnswer(response, answerOf(decision))
       }
-      // A middleware that is an async function may reject, with anything.
-      new Promise((resolve) => resolve(cors(request, response, answered))).catch((cause) =>
-        next(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
+      // An async middleware may reject, with anything.
+      new Promise((resolve) => resolve(cors(request, response, finish))).catch((cause) =>
+        finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
       )
     }
     const view = fromNodeRequest(request)

@@ -181,3 +181,19 @@ function freezeIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
   Object.freeze(identity.source)
   return markFrozen(identity)
 }
+
+const CLAIM_OF = { tokenId: 'jti', subject: 'sub' } as const
+
+/**
+ * Returns the name by which a token id or subject is revoked. A claim that is a number is left out of the identity, which
+ * takes only strings (RFC 7519 §4.1.2), but a revocation must match it all the same.
+ */
+export function revocableName(
+  identity: Identity<unknown>,
+  member: 'tokenId' | 'subject',
+): string | undefined {
+  const { [member]: name, claims } = identity
+  if (name !== undefined || !isObject(claims)) return name
+  const claim = getOwn(claims, CLAIM_OF[member])
+  return typeof claim === 'number' ? String(claim) : undefined
+}

@@ -124,19 +124,24 @@ function toResponse(
 /** Some servers leave the end of a compressed body away. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 
+/** The largest number of content codings. Each needs a decoder, and a field line has room for thousands. */
+const MAX_CODINGS = 5
+
 /** The body without its content codings (RFC 9110 §8.4.1). One that is not known stays as it is. */
-function decoded(encoded: Readable, codings: string): Readable {
-  return codings
-    .toLowerCase()
-    .split(',')
-    .reduceRight<Readable>((body, coding) => {
-      const decoder = {
-        gzip: () => createGunzip(LENIENT),
-        'x-gzip': () => createGunzip(LENIENT),
-        deflate: () => createInflate(LENIENT),
-        br: () => createBrotliDecompress(),
-      }[coding.trim()]
-      // An error of the body reaches the reader, and needs no other listener.
-      return decoder === undefined ? body : pipeline(body, decoder(), () => {})
-    }, encoded)
+function decoded(encoded: Readable, field: string): Readable {
+  const codings = field.toLowerCase().split(',', MAX_CODINGS + 1)
+  if (codings.length > MAX_CODINGS) {
+    encoded.destroy()
+    throw new Error(`The response has more than ${MAX_CODINGS} content codings`)
+  }
+  return codings.reduceRight<Readable>((body, coding) => {
+    const decoder = {
+      gzip: () => createGunzip(LENIENT),
+      'x-gzip': () => createGunzip(LENIENT),
+      deflate: () => createInflate(LENIENT),
+      br: () => createBrotliDecompress(),
+    }[coding.trim()]
+    // An error of the body reaches the reader, and needs no other listener.
+    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
+  }, encoded)
 }

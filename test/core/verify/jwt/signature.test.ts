@@ -1,6 +1,6 @@
 /** The twins of the signature check: the same outcome on every runtime (RFC 7515 §5.2, RFC 7518 §3, RFC 8037 §3.1). */
 
-import type { webcrypto } from 'node:crypto'
+import { createHmac, type webcrypto } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { decodeJws, parseJws } from '#core/verify/jwt/jws.ts'
 import { ALGORITHMS, type Algorithm, type VerificationKey, verificationKey } from '#core/verify/keys/jwk.ts'
@@ -150,6 +150,8 @@ const POLLUTION: readonly (readonly [name: string, values: readonly unknown[]])[
   ['dsaEncoding', ['der', 'ieee-p1363']],
   ['context', [new Uint8Array([1])]],
   ['hash', ['SHA-1', 'SHA-512']],
+  ['secret', ['x']],
+  ['input', ['x']],
   ['namedCurve', ['P-384']],
   ['name', ['HMAC']],
   ['format', ['pem', 'der']],
@@ -285,6 +287,17 @@ describe.each(TWINS)('the %s', (_, twin) => {
           jwk.alg,
           ...(isUnusable ? ['unusable', 'unusable'] : [true, false]),
         ])
+      }
+  })
+
+  it('rejects an HMAC with a secret from Object.prototype in place of a signature', async () => {
+    for (const { jwk, signed } of signers.filter((signer) => !signer.alg.startsWith('HS')))
+      for (const hash of ['sha256', 'sha384', 'sha512']) {
+        const forged = createHmac(hash, 'x').update(signed).digest()
+        const outcome = await whilePolluted('secret', 'x', () =>
+          outcomeOf(twin, keyOf(jwk), tokenOf(signed, forged)),
+        )
+        expect([jwk.alg, outcome]).toEqual([jwk.alg, false])
       }
   })
 

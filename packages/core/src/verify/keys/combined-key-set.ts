@@ -1,5 +1,6 @@
 /** Combines configured keys with those that the issuer publishes, such as a shared secret during a migration (RFC 7517 §5). */
 
+import { ignoreRejection } from '../../lib/promise.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
 import type { KeySet, KeySetDescription } from './key-set.ts'
 import type { TryBudgets } from './key-tries.ts'
@@ -28,8 +29,10 @@ export class CombinedKeySet implements KeySet {
     if (isSecret(alg) || (kid !== undefined && given.length > 0)) return given
     const published = this.#published.find(alg, kid)
     if (given.length === 0) return published
-    const both = (keys: readonly VerificationKey[]) => [...given, ...keys]
-    return published instanceof Promise ? published.then(both, () => given) : both(published)
+    if (!(published instanceof Promise)) return [...given, ...published]
+    // The issuer may be slow or down. `search` waits for it, if none of the given keys made the signature.
+    ignoreRejection(published)
+    return given
   }
 
   async search(
@@ -38,7 +41,9 @@ export class CombinedKeySet implements KeySet {
     tried: readonly VerificationKey[],
     caller: KnownCaller | undefined,
   ): Promise<readonly VerificationKey[]> {
-    return isSecret(alg) ? [] : this.#published.search(alg, kid, tried, caller)
+    if (isSecret(alg)) return []
+    const untried = (await this.#published.find(alg, kid)).filter((key) => !tried.includes(key))
+    return untried.length > 0 ? untried : this.#published.search(alg, kid, tried, caller)
   }
 
   isStillPublished(key: VerificationKey): boolean {
