@@ -10,13 +10,19 @@ interface Warning {
 }
 
 let warnings: Warning[]
+const { emitWarning } = process
 beforeEach(() => {
   warnings = []
-  vi.spyOn(process, 'emitWarning').mockImplementation(((message: string, options: Warning['options']) => {
-    warnings.push({ message, options })
-  }) as never)
+  setEmitWarning((message: string, options: Warning['options']) => void warnings.push({ message, options }))
 })
-afterEach(() => void vi.restoreAllMocks())
+afterEach(() => {
+  setEmitWarning(emitWarning)
+  vi.restoreAllMocks()
+})
+
+function setEmitWarning(value: unknown): void {
+  Object.defineProperty(process, 'emitWarning', { value, configurable: true, writable: true })
+}
 
 const TOKEN = 'mF_9.B5f-4.1JqM'
 
@@ -81,11 +87,9 @@ it('stops after sixteen different warnings', async () => {
 })
 
 it('writes to the console on a runtime without process.emitWarning', async () => {
-  vi.spyOn(process, 'emitWarning').mockRestore()
-  vi.stubGlobal('process', { ...process, emitWarning: undefined })
+  setEmitWarning(undefined)
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
   const gate = createGate({ verifier: opaque({ lookup: () => 7 as never }) })
   expect(await outcome(gate, TOKEN)).toBe('503 unavailable')
-  vi.unstubAllGlobals()
   expect(warn).toHaveBeenCalledWith(expect.stringContaining('BEARERGATE_MISTAKE'))
 })
