@@ -33,3 +33,8 @@ export function configurationError(
 ): TypeError & { readonly code: string } {
   return Object.assign(new TypeError(message), { code: `ERR_BEARERGATE_${code}` })
 }
+
+/** Whether a value of unknown origin is such an error. Its message contains no secret. */
+export function isConfigurationError(cause: unknown): cause is TypeError {
+  return cause instanceof TypeError && /^ERR_BEARERGATE_/.test(String((cause as { code?: unknown }).code))
+}

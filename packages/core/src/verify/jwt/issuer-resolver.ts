@@ -2,6 +2,7 @@
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
+import { isConfigurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
@@ -183,7 +184,8 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt, paidBy }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
-      throw new MistakeError('The function of "multiIssuerJwt" returned invalid options', { cause })
+      const why = isConfigurationError(cause) ? `: ${cause.message}` : ''
+      throw new MistakeError(`The function of "multiIssuerJwt" returned invalid options${why}`, { cause })
     }
   }
 
