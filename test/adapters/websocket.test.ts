@@ -245,6 +245,13 @@ describe('fromWebSocketRequest', () => {
       ).toMatchObject({ status: 401, reason: 'no_credentials' })
   })
 
+  it('FIELD14 ignores a blank Authorization beside the token of a subprotocol', async () => {
+    const handshake = fromWebSocketRequest(
+      request({ upgrade: 'WebSocket', authorization: ' ', 'sec-websocket-protocol': 'bearer.good' }),
+    )
+    expect(handshake.header('authorization')).toEqual(['Bearer good'])
+  })
+
   it('A02 answers 400 to a subprotocol that is the marker alone', async () => {
     const handshake = fromWebSocketRequest(
       request({ upgrade: 'WebSocket', 'sec-websocket-protocol': 'bearer.' }),

@@ -8,7 +8,7 @@ import {
   request as overHttp,
 } from 'node:http'
 import { request as overHttps } from 'node:https'
-import { pipeline, Readable } from 'node:stream'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { raceAbort } from '../lib/abort.ts'
@@ -93,7 +93,16 @@ function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingM
     sent.on('socket', (socket) => {
       before = socket.bytesRead
     })
-    sent.on('response', resolve)
+    // Such as "100 Continue", which is not the response.
+    sent.on('information', () => {
+      before = sent.socket?.bytesRead ?? before
+    })
+    sent.on('response', (incoming) => {
+      // The server gave up the idle connection before the request came (RFC 9110 §15.5.9).
+      if (incoming.statusCode !== 408 || !sent.reusedSocket) return resolve(incoming)
+      incoming.destroy()
+      reject(new LostConnectionError(new Error('The server answered 408 on a kept connection')))
+    })
     sent.on('error', fail)
     // Such as a switch of protocols, which is neither a response nor an error.
     sent.on('close', () => fail(new Error('The connection was closed before there was a response')))
@@ -124,24 +133,23 @@ function toResponse(
 /** Some servers leave the end of a compressed body away. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 
-/** The largest number of content codings. Each needs a decoder, and a field line has room for thousands. */
-const MAX_CODINGS = 5
+const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', () => createGunzip(LENIENT)],
+  ['x-gzip', () => createGunzip(LENIENT)],
+  ['deflate', () => createInflate(LENIENT)],
+  ['br', () => createBrotliDecompress()],
+])
 
-/** The body without its content codings (RFC 9110 §8.4.1). One that is not known stays as it is. */
-function decoded(encoded: Readable, field: string): Readable {
-  const codings = field.toLowerCase().split(',', MAX_CODINGS + 1)
-  if (codings.length > MAX_CODINGS) {
+/**
+ * Removes the content coding of a body (RFC 9110 §8.4.1). An unknown one stays as it is. Servers use one coding. More of them
+ * are rejected: each needs a decoder, and only the output of the last one is limited.
+ */
+function decoded(encoded: Readable, coding: string): Readable {
+  if (coding.includes(',')) {
     encoded.destroy()
-    throw new Error(`The response has more than ${MAX_CODINGS} content codings`)
+    throw new Error('The response has more than one content coding')
   }
-  return codings.reduceRight<Readable>((body, coding) => {
-    const decoder = {
-      gzip: () => createGunzip(LENIENT),
-      'x-gzip': () => createGunzip(LENIENT),
-      deflate: () => createInflate(LENIENT),
-      br: () => createBrotliDecompress(),
-    }[coding.trim()]
-    // An error of the body reaches the reader, and needs no other listener.
-    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
-  }, encoded)
+  const decoder = DECODERS.get(coding.trim().toLowerCase())
+  // An error of the body reaches the reader, and needs no other listener.
+  return decoder === undefined ? encoded : pipeline(encoded, decoder(), () => {})
 }

@@ -69,7 +69,7 @@ export function fetchJson(
   signal: AbortSignal,
   accept = 'application/json',
 ): Promise<Fetched> {
-  const init = { headers: { accept, ...NEW_CONNECTION }, signal }
+  const init = { headers: { accept, ...NEW_CONNECTION } }
   return repeatOnce(() => exchange(url, init, { fetch, signal, hold }))
 }
 
@@ -137,7 +137,7 @@ export class KeptConnections {
     const send = async (limit: AbortSignal, { hold }: Place, connection: Connection) => {
       const { headers, body } = await form()
       if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
-      const init = { method: 'POST', headers, body, signal: limit }
+      const init = { method: 'POST', headers, body }
       return exchange(url, init, { fetch: this.#fetch, signal: limit, hold, type: JSON_TYPE, readable })
     }
     if (now >= this.#doubtedUntil) return repeatOnce((connection) => send(signal, place, connection))
@@ -166,8 +166,15 @@ interface Exchange {
 async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promise<Posted> {
   const { fetch, signal, hold, type, readable = [] } = how
   const place = withoutQuery(url)
+  // Its own controller, which is never aborted after `fetch` has rejected: undici 6 then throws an error that nothing catches.
+  const abort = new AbortController()
+  let response: Response | undefined
+  const cancel = () => abort.abort(signal.reason)
+  signal.addEventListener('abort', cancel)
   try {
-    const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
+    signal.throwIfAborted()
+    const sent = fetch(url, { ...init, redirect: 'manual', signal: abort.signal })
+    response = await raceAbort(hold(sent), signal)
     assertResponse(response)
     const { status } = response
     if (readable.includes(status))
@@ -180,10 +187,14 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
     }
     return { status, body: await readObject(response, signal, hold), maxAge: maxAge(response) }
   } catch (cause) {
+    // Its body may still be open.
+    if (response !== undefined) abort.abort()
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
     const Failure = cause instanceof LostConnectionError ? NoAnswer : UnavailableError
     throw new Failure(`Failed to reach ${place}`, { cause: errorWithoutQuery(cause, url) })
+  } finally {
+    signal.removeEventListener('abort', cancel)
   }
 }
 
