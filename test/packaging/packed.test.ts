@@ -75,7 +75,7 @@ describe.for(PACKAGES)('the tarball of %s', (name) => {
       expect((await readFile(join(unpacked(name), file), 'utf8')).trim(), file).not.toBe('')
   })
 
-  it('asks for versions, not for a workspace', async () => {
+  it('depends on versions, not on a workspace', async () => {
     const text = await readFile(join(unpacked(name), 'package.json'), 'utf8')
     expect(text).not.toContain('workspace:')
     const { dependencies, peerDependencies, engines, version, scripts } = JSON.parse(text)

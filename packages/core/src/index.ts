@@ -1,4 +1,12 @@
-/** The public surface: explicit named exports, nothing else. */
+/**
+ * Exports the API for applications, as `@bearergate/core`.
+ *
+ * Start with `createGate`, which checks requests by a `TokenVerifier`. Verifiers come from `jwt`, `multiIssuerJwt`,
+ * `introspection`, `opaque` and `staticTokens`, alone, combined by `chain`, or with a cache by `cached`. Requirements of single
+ * routes come from `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and `anyOf`.
+ *
+ * Only named exports, each listed here: nothing becomes public by accident.
+ */
 
 export { BearerAuthError } from './answer/error.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'

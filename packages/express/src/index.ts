@@ -1,4 +1,7 @@
-/** Express, and whatever else has requests of `node:http`: translate in, call the core, translate out. */
+/**
+ * Adapts gates to Express, and to any framework with requests of `node:http`: it translates the request, calls the core, and
+ * translates the decision.
+ */
 
 import {
   type AllowedIdentity,
@@ -36,39 +39,60 @@ import type { RequestHandler } from 'express'
 declare global {
   namespace Express {
     interface Request {
-      /** Who sent the request; `undefined` where `bearer()` did not run. `auth.identity(req)` knows it for sure. */
+      /**
+       * The caller's identity. `undefined` if `bearer()` did not run. Other middleware can change it, so `auth.identity(req)`
+       * is safer, and has the exact type.
+       */
       identity?: Identity<unknown> | undefined
     }
   }
 }
 
-/** The middleware that `bearer` makes: for Express, and for any host that calls it with a request and a response of Node. */
+/** The middleware that `bearer` creates: for Express, and for any host that calls it with a request and a response of Node. */
 export interface Bearer<I extends Identity<unknown> | undefined = Identity>
   extends RequestHandler,
     NodeHandler {
+  /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
   readonly gate: Gate<I>
   /**
-   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
-   * @throws TypeError if this middleware did not run for the request
+   * Returns the caller's identity. `undefined` if `optional` allowed the request without one. Its type is that of the gate, so
+   * a schema in `claims` needs no cast.
+   *
+   * @example
+   * app.get('/me', auth, (req, res) => res.json({ subject: auth.identity(req).subject }))
+   * @throws TypeError if this middleware did not run for the request. It never returns the identity of another gate
    */
   identity(request: Express.Request | NodeRequest): I
   /**
-   * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
-   * step-up otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
+   * step-up challenge (RFC 9470 §3). Mount it after this middleware.
+   *
+   * @example
+   * app.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
    * @throws TypeError if it is not a requirement
    */
   authorize(required: Requirement<NonNullable<I>>): RequestHandler & NodeHandler
   /**
-   * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
+   * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
+   *
+   * @example
+   * app.get('/orders', auth.requireScope('orders:read'), list)
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
    */
   requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler
 }
 
 /**
- * Lets a request pass whose bearer token is good, as `req.identity`; answers 400, 401, 403 or 503 to any other.
- * @param options those of `createGate`, or a gate
- * @throws TypeError where an option is unknown, missing or impossible
+ * Creates middleware that allows requests with a valid bearer token. It sets `req.identity`, and adds the headers that the
+ * response must carry. It answers any other request with 400, 401, 403 or 503, or passes a `BearerAuthError` to `next` if
+ * `onDenied` is `next`. It never throws because of a request.
+ *
+ * @example
+ * const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+ * app.use('/api', auth)
+ * @param options the options of `createGate`, or a gate, which may serve several middlewares
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
 export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
@@ -99,7 +123,10 @@ export function bearer<I extends Identity<unknown> | undefined>(
       request.identity = decision.identity
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
-    /** `next` is called only with an error, and only if `onDenied` asks for it: the host may ignore its argument. */
+    /**
+     * Lets the CORS middleware answer. Calls `next` only with an error, and only if `onDenied` is `next`: a host that ignores
+     * the argument of `next` would let a preflight into the app.
+     */
     function answerBy(cors: Middleware, decision: Preflight): void {
       let isDone = false
       const finish = (cause?: unknown) => {
@@ -108,7 +135,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
         if (gate.onDenied === 'next' && cause instanceof Error) next(cause)
         else sendAnswer(response, answerOf(decision))
       }
-      // An async middleware may reject, with anything.
+      // A middleware that is an async function may reject, with any value.
       new Promise((resolve) => resolve(cors(request, response, finish))).catch((cause) =>
         finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
       )
@@ -117,7 +144,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
     const answer = gate.metadata(view)
     if (answer !== undefined) return void sendAnswer(response, answer)
     const decision = gate.authenticate(view)
-    // What `next` throws is not caught: called again, a plain `next` would run its handler a second time.
+    // Errors that `next` throws are not caught: passed to `next`, they would make a plain host run its handler a second time.
     if (decision instanceof Promise) void decision.then(settle)
     else settle(decision)
   }
@@ -130,7 +157,8 @@ export function bearer<I extends Identity<unknown> | undefined>(
 }
 
 /**
- * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.authorize`, for the only `bearer()` that ran for the request. Use it in modules that do not
+ * know `auth`. If none or more than one ran, the middleware throws a `TypeError`, which is a mistake in the app.
  * @throws TypeError if it is not a requirement
  */
 export function authorize(required: Requirement): RequestHandler & NodeHandler {
@@ -138,7 +166,8 @@ export function authorize(required: Requirement): RequestHandler & NodeHandler {
 }
 
 /**
- * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.requireScope`, for the only `bearer()` that ran for the request. If none or more than one ran,
+ * the middleware throws a `TypeError`.
  * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
 export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler {
@@ -146,10 +175,14 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Request
 }
 
 /**
- * Answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3); any other passes. Stands at
- * the root of the app; `bearer()` with a `resource` does the same where it is mounted.
+ * Creates middleware that answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3). It
+ * calls `next` for any other request. Mount it at the root of the app, because the path of the metadata begins with
+ * `/.well-known`. `bearer()` with a `resource` answers the same requests, but only below the path where it is mounted.
+ *
+ * @example
+ * app.use(protectedResource(auth.gate))
  * @param source a gate with a `resource`, or the metadata itself
- * @throws TypeError where there is no resource, or a member is unknown or impossible
+ * @throws TypeError if there is no resource, or a member is unknown or invalid
  */
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
@@ -167,8 +200,10 @@ type Next = Parameters<NodeHandler>[2]
 /** Any request of Node. It is not `Express.Request`, which other packages extend with members of their own. */
 type AnyRequest = NodeRequest & { identity?: Identity<unknown> | undefined }
 
+/** A CORS middleware, for any of the hosts. */
 type Middleware = (request: NodeRequest, response: NodeResponse, next: (cause?: unknown) => void) => unknown
 
+/** Creates the middleware of `authorize`. Checks the requirement at creation, not at the first request. */
 function guard(
   required: Requirement,
   gate?: Gate<Identity<unknown> | undefined>,
@@ -179,6 +214,7 @@ function guard(
   }
 }
 
+/** Calls the next handler, or answers as `onDenied` says. */
 function proceed(
   decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,

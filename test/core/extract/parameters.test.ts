@@ -91,7 +91,7 @@ describe('in a form', () => {
     ])
   })
 
-  it('FIELD14 leaves a good token in the header if the parameter is blank', async () => {
+  it('leaves a good token in the header if the parameter is blank (FIELD14)', async () => {
     expect(await form({ access_token: '' }, { authorization: 'Bearer abc' })).toBe('abc in header')
     expect(await found({ url: '/?access_token=', authorization: 'Bearer abc' })).toBe('abc in header')
   })

@@ -235,7 +235,7 @@ describe('the cache of jwt', () => {
   })
 })
 
-describe('a verification that takes long', () => {
+describe('a long verification', () => {
   function pendingVerifier() {
     const answers: ((result: Verification) => void)[] = []
     const verifier: TokenVerifier = {
@@ -244,7 +244,7 @@ describe('a verification that takes long', () => {
     return { answers, cache: cached(verifier, { ttl: 60 }) }
   }
 
-  it('is shared by requests that come within 5 s, and by none later', async () => {
+  it('a pending verification is shared by requests within 5 s, and not by later ones', async () => {
     const { answers, cache } = pendingVerifier()
     const first = cache.verify('a')
     await eventually(() => answers.length === 1)
@@ -262,18 +262,21 @@ describe('a verification that takes long', () => {
   it.each([
     [4.75, true],
     [5, false],
-  ])('for %d s is kept: %s, because a newer answer may have come since (FX53)', async (seconds, isKept) => {
-    const { answers, cache } = pendingVerifier()
-    const first = cache.verify('a')
-    await eventually(() => answers.length === 1)
-    pass(seconds)
-    answers[0]?.(active('emma'))
-    expect(await first).toMatchObject({ active: true })
-    const again = cache.verify('a')
-    if (isKept) expect(await again).toMatchObject({ active: true })
-    else await eventually(() => answers.length === 2)
-    expect(answers).toHaveLength(isKept ? 1 : 2)
-  })
+  ])(
+    'the result of a verification of %d s is cached: %s, because a newer one may exist (FX53)',
+    async (seconds, isKept) => {
+      const { answers, cache } = pendingVerifier()
+      const first = cache.verify('a')
+      await eventually(() => answers.length === 1)
+      pass(seconds)
+      answers[0]?.(active('emma'))
+      expect(await first).toMatchObject({ active: true })
+      const again = cache.verify('a')
+      if (isKept) expect(await again).toMatchObject({ active: true })
+      else await eventually(() => answers.length === 2)
+      expect(answers).toHaveLength(isKept ? 1 : 2)
+    },
+  )
 
   it('does not replace the result of a newer one (FX53)', async () => {
     const { answers, cache } = pendingVerifier()

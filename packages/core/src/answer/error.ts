@@ -1,17 +1,31 @@
-/** The denial of a request as an error, for the error handling of a framework. */
+/** Defines the denial of a request as an error, for the error handling of a framework. */
 
 import type { Denied } from '../model/decision.ts'
 
-/** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
+/**
+ * Reports a denied request to frameworks that handle all errors in one place (`onDenied: 'next'`). Its members have the names
+ * that Express and Koa read, so their default error handling already sends the right status and headers. Send `headers` if you
+ * write the response yourself: a 401 needs its challenge (RFC 9110 §15.5.2).
+ *
+ * @example
+ * app.use((error, req, res, next) => {
+ *   if (!(error instanceof BearerAuthError)) return next(error)
+ *   res.status(error.status).set(error.headers).json({ message: error.message, reason: error.reason })
+ * })
+ */
 export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */
   readonly expose = true
+  /** 400, 401 or 403 if the client is at fault. 503 if the token could not be checked. */
   readonly status: Denied['status']
   /** Express: the same as `status`. */
   readonly statusCode: Denied['status']
+  /** The header fields of the response, such as `WWW-Authenticate` and `Cache-Control`. */
   readonly headers: Denied['headers']
+  /** The reason from the closed list, or `unavailable`. For operators. */
   readonly reason: Denied['reason']
+  /** The JSON body: `error` and `error_description`. */
   readonly body: Denied['body']
 
   constructor(denied: Denied) {

@@ -1,4 +1,10 @@
-/** Combines requirements, and what a challenge asks for (RFC 6750 §3, RFC 9470 §3). */
+/**
+ * Combines requirements, and computes what the challenge asks for (RFC 6750 §3, RFC 9470 §3).
+ *
+ * A client reads the challenge to ask for a better token. If the challenge named only the first missing scope, the client
+ * would return with a token that lacks the second one. If it named only missing scopes, the new token could lack those that
+ * the old one had. So a challenge names everything that the operation needs.
+ */
 
 import { configurationError } from '../lib/configuration-error.ts'
 import type { Identity } from '../model/identity.ts'
@@ -10,6 +16,9 @@ type Requirements<I extends Identity<unknown>> = readonly [Requirement<I>, ...Re
 /**
  * Requires all of the requirements. The challenge names what all of them need. Missing scopes and rights come before a
  * stronger authentication, which would not help without them.
+ *
+ * @example
+ * auth.authorize(allOf(scope('payments'), acr('urn:example:mfa'), maxAge(300)))
  * @throws TypeError if there is none, or one is not a requirement
  */
 export function allOf<I extends Identity<unknown> = Identity<unknown>>(
@@ -41,6 +50,9 @@ export function allOf<I extends Identity<unknown> = Identity<unknown>>(
 /**
  * Requires one of the requirements. If none is met, the challenge asks for the first one that a new token could meet, so
  * list first what a client is likely to get.
+ *
+ * @example
+ * auth.authorize(anyOf(scope('orders:read'), role('support')))
  * @throws TypeError if there is none, or one is not a requirement
  */
 export function anyOf<I extends Identity<unknown> = Identity<unknown>>(

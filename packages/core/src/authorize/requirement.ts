@@ -1,4 +1,4 @@
-/** Stage 4: what an identity must be allowed to do, and what to tell a client that is not (RFC 6750 §3.1, RFC 9470 §3). */
+/** Stage 4: checks what an identity is allowed to do, and says what a client lacks (RFC 6750 §3.1, RFC 9470 §3). */
 
 import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
@@ -10,12 +10,16 @@ import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
 /**
- * What an operation requires of an identity: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
- * a function that returns `true` or `false`. If the function throws, or returns anything else, the answer is 503.
+ * A condition for an operation: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
+ * a function that returns `true` or `false`. If the function throws, or returns anything else, the answer is 503. A function
+ * that returns `false` leads to 403 without a scope in the challenge.
+ *
+ * @example
+ * auth.authorize(({ claims }) => claims.tenant === 'acme')
  */
 export type Requirement<I extends Identity<unknown> = Identity<unknown>> = Rule | ((identity: I) => boolean)
 
-/** A requirement that also knows what to tell the client. */
+/** A requirement that also says what a client lacks, for the challenge of the response. */
 export interface Rule {
   /** The scopes that a token needs. A challenge names them before there is a token. */
   readonly scopes: readonly string[]
@@ -28,10 +32,10 @@ export interface Rule {
   check(identity: Identity<unknown>, context: Context): Rejection | undefined
 }
 
-/** What a client can ask its authorization server for. */
+/** The values that a client can ask its authorization server for: scopes, `acr_values` and `max_age`. */
 export type Needs = Pick<Rejection, 'scopes' | 'acrValues' | 'maxAge'>
 
-/** What the checks of a gate have in common. */
+/** The settings of a gate that its checks use. */
 export interface Context {
   /** Returns the time. In seconds since the epoch. */
   now(): Seconds
@@ -72,7 +76,7 @@ export function authorize(
   )
 }
 
-/** Creates a rule that always asks for the same, whatever the identity lacks. */
+/** Creates a rule with one fixed rejection, which is created once, because any client can cause it. */
 export function simpleRule(
   isMet: (identity: Identity<unknown>, context: Context) => boolean,
   given: Rejection,
@@ -87,6 +91,7 @@ export function simpleRule(
   })
 }
 
+/** Creates a rule of a function. Nothing is known about its reason, so the challenge names no scope. */
 function predicate(isMet: (identity: Identity<unknown>) => boolean): Rule {
   const name = /^[\w$]{1,64}$/.test(isMet.name) ? ` ${isMet.name}` : ''
   return simpleRule((identity) => toBoolean(isMet(identity), 'A requirement'), {

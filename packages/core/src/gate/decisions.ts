@@ -10,8 +10,10 @@ import type { DecisionListener, DecisionStage } from '../observe/events.ts'
 import { Mistakes } from '../observe/mistakes.ts'
 import { notify } from '../observe/notify.ts'
 
+/** The outcome of the stages: the first rejection, or an allowed request. */
 export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
 
+/** Creates the decisions of a gate. Each decision is reported exactly once, here. */
 export class Decisions<I extends Identity<unknown> | undefined> {
   readonly #challenger: Challenger
   readonly #onDecision: DecisionListener<I> | undefined
@@ -22,6 +24,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
     this.#onDecision = onDecision
   }
 
+  /** Returns the decision for an outcome, and reports it to `onDecision` with the detail that clients do not see. */
   of(outcome: Outcome<I>, stage: DecisionStage): Decision<I> {
     if (!isRejection(outcome)) {
       if (this.#onDecision !== undefined)

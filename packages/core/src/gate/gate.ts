@@ -24,15 +24,17 @@ import { type ProtectedHandler, protect } from './protect.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
 
-/** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
+/**
+ * Decides which requests are allowed. Create one per set of rules: a gate serves any number of requests, hosts and frameworks.
+ */
 export interface Gate<I extends Identity<unknown> | undefined = Identity> {
-  /** Who answers a rejected request in Express and Koa. */
+  /** The option `onDenied`, for adapters of frameworks. */
   readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
   readonly cors: CorsMiddleware | undefined
   /**
-   * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
-   * has the result at hand.
+   * Decides whether a request is allowed. Never throws or rejects. Returns the decision itself, not a promise, if the result
+   * for the token is cached.
    * @param request a fetch `Request`, or a `RequestLike` made of any other request
    * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
    */
@@ -80,9 +82,9 @@ export interface GateDescription {
   readonly realm: string
   /** The URL of the metadata, if the gate has a `resource`. */
   readonly metadataUrl?: string | undefined
-  /** How many revocations count now. */
+  /** The number of revocations in the store of the gate. */
   readonly revocations: number
-  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
+  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache: { max, entries }`. */
   readonly verifier: object
 }
 
@@ -110,7 +112,7 @@ const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url witho
 
 type Maybe<T> = T | PromiseLike<T>
 
-/** Public members are fields, so that they can be taken from the gate. */
+/** Implements the gate. Public methods are fields, so that they work without the gate as their receiver. */
 class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly onDenied: OnDenied
   readonly cors: CorsMiddleware | undefined

@@ -10,7 +10,10 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`, or with `keys` only). */
+  /**
+   * The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`,
+   * or with `keys` only).
+   */
   url: string
   /** The name of the realm. */
   realm: string

@@ -14,32 +14,43 @@ import type { Active, Inactive, Verification } from './verification.ts'
 import type { TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
+/** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
   /**
-   * How long a result is used. In seconds, 0.001–86,400. A token that is revoked elsewhere is accepted until its entry expires.
+   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until its
+   * entry expires. A longer time saves calls of the verifier, and bridges longer outages of what it depends on.
    */
   ttl: Seconds
-  /** How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. */
+  /**
+   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
+   * repeat a bad token cost less, but a token that becomes valid later is rejected until then.
+   */
   negativeTtl?: Seconds | undefined
-  /** The maximum number of results, 1–1,000,000. Default 10,000. Rejections have a cache of their own, a tenth as large. */
+  /**
+   * The maximum number of results, 1–1,000,000. Default 10,000. The least recently used one is evicted. Rejections have a cache
+   * of their own, a tenth as large, so that made-up tokens evict no valid one.
+   */
   max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
+/** A cached result. */
 interface Kept<V> {
   readonly verification: V
   /** When the entry expires, by the monotonic clock. In seconds. */
   readonly until: Seconds
 }
 
+/** A cached result for a valid token. It has two ends, because the wall clock can be set and `expiresAt` depends on it. */
 interface KeptActive<I extends Identity<unknown>> extends Kept<Active<I>> {
   /** When the token expires, by the wall clock. In seconds since the epoch. */
   readonly expiresAt: Seconds | undefined
 }
 
 /**
- * Caches the results of a verifier, but never beyond the `expiresAt` of a result or of its identity. Failures of the verifier are not cached.
+ * Caches the results of a verifier, but never beyond the `expiresAt` of a result or of its identity. Failures of the verifier
+ * are not cached.
  *
  * The key is the SHA-256 of the token. Identities are frozen, because requests share them. Concurrent requests with the same
  * token wait for one verification.
@@ -62,13 +73,16 @@ export function cached<I extends Identity<unknown> = Identity>(
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
 
+/** The numbers of `CacheOptions`, checked and with defaults. */
 export interface CacheLimits {
+  /** In seconds. Infinite for a cache whose results only their `expiresAt` ends. */
   readonly ttl: number
   readonly negativeTtl: number
   readonly max: number
 }
 
 const DAY = 86_400
+/** How many pending verifications other requests can join. Beyond that, requests with the same token verify it again. */
 const MAX_IN_FLIGHT = 20_000
 
 /** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
@@ -83,7 +97,10 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   }
 }
 
-/** Checks an option `cache` that must have a `ttl`. */
+/**
+ * Checks an option `cache` that must have a `ttl`: no default can say how long a revocation elsewhere may go unnoticed.
+ * @throws TypeError if an option is unknown, missing or invalid
+ */
 export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
   if (read.ttl === undefined)
@@ -94,7 +111,14 @@ export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
   return cacheLimits(read)
 }
 
-/** A verifier with a cache in front of it. The results of the verifier must be checked. */
+/**
+ * Puts a cache in front of a verifier. The results of the verifier must be checked.
+ *
+ * A request takes the first of these that there is: a cached result, a pending verification of the same token, a new
+ * verification. A cached result is checked again each time: its `ttl`, its `expiresAt`, and whether the verifier still vouches
+ * for it, for example because its key is still published. Its lifetime begins when the verification began, because a token
+ * may have been revoked while the verification ran.
+ */
 export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
   readonly #now: () => number
@@ -130,6 +154,7 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     return { ...super.describe(), cache }
   }
 
+  /** Verifies a token by its hash, through the cache. */
   #verify(key: string, presented: PresentedToken): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key) ?? this.#inFlight.get(key)
     if (kept !== undefined) return kept
@@ -166,7 +191,10 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   }
 }
 
-/** The `expiresAt` of a result can include the clock tolerance of its verifier, and that of its identity does not. */
+/**
+ * Returns the earlier end of a result. Its own `expiresAt` can include the clock tolerance of its verifier, and that of its
+ * identity does not. Between the two, each request verifies the token again.
+ */
 function earlier({ expiresAt, identity }: Active<Identity<unknown>>): Seconds | undefined {
   if (expiresAt === undefined || identity.expiresAt === undefined) return expiresAt
   return Math.min(expiresAt, identity.expiresAt)

@@ -1,4 +1,9 @@
-/** Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them. */
+/**
+ * Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them.
+ *
+ * A result with a mistake must not become an identity with rights. For example, `{ active: 'false' }` is truthy, and a string
+ * as `scopes` matches by its parts. Such a result says nothing about the token, so the answer is 503 and not 401.
+ */
 
 import { now as systemNow } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
@@ -121,6 +126,7 @@ function checkedResult<I extends Identity<unknown>>(
   return activeUntil({ ...result, identity: copy, expiresAt: end }, now)
 }
 
+/** Returns a frozen rejection of a result, without members that a rejection does not have. */
 function rejectionOf(given: Rejection): Inactive {
   const { reason, scopes, acrValues, maxAge } = given
   if (!isKnownReason(reason)) throw invalid('a "reason" that is not in the list')
@@ -137,6 +143,7 @@ function rejectionOf(given: Rejection): Inactive {
   })
 }
 
+/** Creates the error for a result that cannot be used. It says what is wrong, never a value, which could be a secret. */
 function invalid(problem: string): UnavailableError {
   return new MistakeError(`The verifier returned ${problem}`)
 }

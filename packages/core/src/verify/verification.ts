@@ -1,16 +1,20 @@
-/** The result of verifying a token (RFC 6750 §3.1, RFC 7662 §2.2). */
+/** Defines the result of verifying a token (RFC 6750 §3.1, RFC 7662 §2.2). */
 
 import { secondsOf } from '../lib/clock.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** A token is valid, or it is not. A verifier that cannot tell throws instead. */
+/**
+ * The result of a verifier: the token is valid, or it is not. A verifier that could not check the token throws instead. That
+ * difference decides between 401, which signs a user out, and 503, after which the client tries again.
+ */
 export type Verification<I extends Identity<unknown> = Identity> = Active<I> | Inactive
 
-/** The token is valid. */
+/** The result for a valid token. */
 export interface Active<I extends Identity<unknown> = Identity> {
   readonly active: true
+  /** The caller. It is copied and frozen, unless it is an instance of a class. */
   readonly identity: I
   /**
    * When the result stops being valid. In seconds since the epoch. A verifier that tolerates clock differences includes the
@@ -19,7 +23,7 @@ export interface Active<I extends Identity<unknown> = Identity> {
   readonly expiresAt?: Seconds | undefined
 }
 
-/** The token is not valid, and a second attempt would not change that. */
+/** The result for a token that is not valid. A second attempt would not change that, so it may be cached. */
 export interface Inactive extends Rejection {
   readonly active: false
 }

@@ -87,7 +87,7 @@ describe('a token that is rejected before its signature', () => {
     expect(String(details[0]).length).toBeLessThan(2_000)
   })
 
-  it('is told to a listener with what is nearly right in it', async () => {
+  it('onDecision receives in which way the claim is nearly right', async () => {
     const details: unknown[] = []
     const settings = {
       issuer: ISSUER,

@@ -1,4 +1,4 @@
-/** Maps claims to an identity, with the same names for what issuers call differently (RFC 9068 §2.2). */
+/** Maps claims to an identity, with one name for claims that issuers name differently (RFC 9068 §2.2). */
 
 import { assertFunction } from '../../lib/assert.ts'
 import { frozen, frozenJson } from '../../lib/freeze.ts'
@@ -22,17 +22,24 @@ import {
   stringOf,
 } from './values.ts'
 
-/** How the claims of a valid token become an identity. */
+/** The options for the claims of a valid token: which are required, and how they become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
   /**
    * A Standard Schema for the claims. Its output becomes the `claims` of the identity, with its type. If it rejects them,
    * the answer is 401 `invalid_claim`. If it throws, the answer is 503. Default: all claims, unchanged.
+   *
+   * @example
+   * const verifier = jwt({ issuer, audience, claims: z.object({ tenant: z.string() }).passthrough() })
+   * // with it, `auth.identity(req).claims.tenant` is a string
    */
   claims?: StandardSchema<Claims> | undefined
   /**
    * Claims that a token must have: with this value, with one of these values, or with a value for which the function
    * returns `true`. A claim that is an array must contain one of the values. Otherwise the answer is 401 `missing_claim` or
-   * `invalid_claim`. Default: none.
+   * `invalid_claim`. Default: none. For the rights of a route, use `claim` instead, which answers 403.
+   *
+   * @example
+   * requiredClaims: { tenant: ['acme', 'globex'], email_verified: true, level: (value) => Number(value) >= 2 }
    */
   requiredClaims?: RequiredClaims | undefined
   /**
@@ -47,6 +54,7 @@ export interface ClaimsOptions<Claims = RawClaims> {
   roles?: ((claims: RawClaims) => readonly string[]) | undefined
 }
 
+/** The names of `ClaimsOptions`, for the check of unknown options. */
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
 
 /** Makes an identity of checked claims, or rejects them. The claims must belong to nothing else: they are frozen in place. */
@@ -107,14 +115,22 @@ export function claimsReader<Claims = RawClaims>(
   }
 }
 
-/** Only the first claim that exists: a second one may list rights that were not granted to this token. */
+/**
+ * Returns the scopes of the first claim that exists. A second one may list rights that this token does not have: Auth0, for
+ * example, puts the permissions of the user beside the scopes of the client.
+ */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
   return name === undefined ? [] : listOf(claims[name])
 }
 
+/** The claims that may contain roles. Most tokens have none of them, and are then done. */
 const ROLES = ['roles', 'realm_access', 'resource_access']
 
+/**
+ * Returns the roles for this API. Those of other APIs in `resource_access` do not count, although they may have the same
+ * names.
+ */
 function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
   if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
   const resources = member(claims, 'resource_access')
@@ -126,7 +142,10 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
   return [...new Set(all.flatMap(namesOf))]
 }
 
-/** Copies the result of the function in an option. */
+/**
+ * Copies the list that the function in an option returned.
+ * @throws UnavailableError if it is not an array of strings
+ */
 function listFrom(name: string, given: unknown): readonly string[] {
   if (isStrings(given)) return [...given]
   ignoreRejection(given)

@@ -1,4 +1,9 @@
-/** Reads values of claims whose types differ between issuers (RFC 7519 §4.1, RFC 8693 §4.2). */
+/**
+ * Reads values of claims whose types differ between issuers (RFC 7519 §4.1, RFC 8693 §4.2).
+ *
+ * A claim of the wrong type is left out instead of rejecting the token, if nothing depends on it. Otherwise one `null` in a
+ * claim that the application never reads would keep all users of an issuer out.
+ */
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
@@ -12,12 +17,12 @@ export function stringOf(claims: RawClaims, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** Returns a claim if it is a string that is not empty. */
+/** Returns a claim if it is a string that is not empty. An empty name would make all callers without a name the same one. */
 export function nameOf(claims: RawClaims, name: string): string | undefined {
   return stringOf(claims, name) || undefined
 }
 
-/** Returns the client that a token was issued to. */
+/** Returns the client that a token was issued to: `client_id` (RFC 9068 §2.2), or the names of other issuers for it. */
 export function clientOf(claims: RawClaims): string | undefined {
   return (
     nameOf(claims, 'client_id') ?? nameOf(claims, 'azp') ?? nameOf(claims, 'appid') ?? nameOf(claims, 'cid')
@@ -52,11 +57,14 @@ export function listOf(value: unknown): readonly string[] {
   return isStrings(value) ? value : []
 }
 
+// The forms of claims, for the lists below.
 const isName = (value: unknown) => typeof value === 'string' && value !== ''
 const isText = (value: unknown) => typeof value === 'string'
 const isList = (value: unknown) => typeof value === 'string' || isStrings(value)
 
-/** The forms of the claims that an identity is made of, and that decide nothing by themselves (RFC 7519 §4.1, RFC 9068 §2.2). */
+/**
+ * The forms of the claims that an identity is made of, and that decide nothing by themselves (RFC 7519 §4.1, RFC 9068 §2.2).
+ */
 const FORMS: readonly (readonly [name: string, hasForm: (value: unknown) => boolean])[] = [
   ['auth_time', isNumericDate],
   ...['sub', 'client_id', 'jti'].map((name) => [name, isName] as const),
@@ -64,13 +72,14 @@ const FORMS: readonly (readonly [name: string, hasForm: (value: unknown) => bool
   ...['scope', 'scp'].map((name) => [name, isList] as const),
 ]
 
-/** The same for claims of single issuers. No profile asks anything of them. */
+/** The same for claims of single issuers. No profile requires a form of them. */
 const OTHER_FORMS: typeof FORMS = [
   ['acr', isText],
   ...['azp', 'appid', 'cid'].map((name) => [name, isName] as const),
   ...['permissions', 'roles'].map((name) => [name, isList] as const),
 ]
 
+/** Whether a claim is there, but not in its form. */
 const isOdd =
   (claims: RawClaims) =>
   ([name, hasForm]: (typeof FORMS)[number]) =>
@@ -81,7 +90,10 @@ export function oddClaim(claims: RawClaims): string | undefined {
   return FORMS.find(isOdd(claims))?.[0]
 }
 
-/** Returns the names of all claims that an identity leaves out because of their form. `null` is how some issuers write nothing. */
+/**
+ * Returns the names of all claims that an identity leaves out because of their form, for `onDecision`. `null` is not reported,
+ * because some issuers write it for a claim that they do not have.
+ */
 export function oddClaims(claims: RawClaims): readonly string[] {
   return [...FORMS, ...OTHER_FORMS]
     .filter(isOdd(claims))

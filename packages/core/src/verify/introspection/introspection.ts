@@ -24,16 +24,22 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 
 type Server =
   | {
-      /** The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and fragment. */
+      /**
+       * The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and
+       * fragment.
+       */
       endpoint: string
-      /** The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default: not checked. */
+      /**
+       * The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default:
+       * not checked.
+       */
       issuer?: string | undefined
     }
   | {
       /**
        * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that `iss` must name if a
-       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. The
-       * endpoint must not be a private or loopback address unless the issuer is one.
+       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query
+       * and fragment. The endpoint must not be a private or loopback address unless the issuer is one.
        */
       issuer: string
       endpoint?: undefined
@@ -107,8 +113,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
-   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch`
+   * or its dispatcher was replaced; on other runtimes, their `fetch`.
    */
   fetch?: Fetch | undefined
 }
@@ -197,7 +203,9 @@ function locationOf(options: Server & { allowHttp?: readonly string[] | undefine
   }
 }
 
-/** The statuses of a proxy (407), of a slow request (408) and of a limit (429): none of them is about a token (RFC 9110 §15.5). */
+/**
+ * The statuses of a proxy (407), of a slow request (408) and of a limit (429): none of them is about a token (RFC 9110 §15.5).
+ */
 const NOT_ABOUT_TOKENS: readonly unknown[] = [407, 408, 429]
 
 /** @param isFunction whether a function authenticates this API */

@@ -35,13 +35,19 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
   return isWanted
 }
 
-/** @throws TypeError if the metadata of the issuer cannot be fetched */
+/**
+ * Checks the option `issuer` for discovery.
+ * @throws TypeError if it is not a URL from which metadata can be fetched
+ */
 export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
   const alternative = 'give "jwksUri" or "keys", so that nothing is fetched from it'
   return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
-/** @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys */
+/**
+ * Reads the option `algorithms`. HMAC needs configured keys, because no issuer publishes its secrets.
+ * @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys
+ */
 export function algorithmsOf(options: JwtOptions<unknown>): readonly Algorithm[] {
   const { algorithms, secret } = options
   if (algorithms === undefined) {
@@ -70,7 +76,11 @@ function unknownName(names: readonly string[]): string {
   return unknown === undefined ? '' : ` with ${quoted(unknown, 32)}`
 }
 
-/** @throws TypeError if an option is impossible, or a configured key is unusable */
+/**
+ * Creates the key set of an issuer. `keys` alone is never refreshed. `jwksUri` or `discovery` fetch keys. With both, configured
+ * keys come first.
+ * @throws TypeError if an option is impossible, or a configured key is unusable
+ */
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { jwksUri } = options
   const algorithms = algorithmsOf(options)
@@ -102,6 +112,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   return given === undefined ? published : new CombinedKeySet(given, published)
 }
 
+/** Checks the option `jwksStore`. */
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {
   if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
     return store

@@ -9,7 +9,10 @@ import type { JwtOptions } from './options.ts'
 
 const YEAR = 31_536_000
 
-/** @throws TypeError if an option is missing or impossible */
+/**
+ * Creates the policy of an issuer from its options.
+ * @throws TypeError if an option is missing or impossible
+ */
 export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   const { audience, profile, clockTolerance, maxTokenAge } = options
   const issuer = issuerOf(options)
@@ -35,6 +38,7 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   }
 }
 
+/** Reads the option `allowMissingExp`. */
 function allowsMissingExp({ allowMissingExp, maxTokenAge, profile }: JwtOptions<unknown>): boolean {
   const isAllowed = assertBoolean('allowMissingExp', allowMissingExp)
   if (isAllowed && maxTokenAge === undefined)
@@ -50,10 +54,11 @@ function allowsMissingExp({ allowMissingExp, maxTokenAge, profile }: JwtOptions<
   return isAllowed
 }
 
+/** Reads the option `allowIdTokenClaims`. */
 function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] {
   const { allowIdTokenClaims: allowed, audience, profile } = options
   if (allowed === undefined) return []
-  // A copy, since `every` passes over holes.
+  // A copy, because `every` skips the holes of an array.
   const names = Array.isArray(allowed) ? [...allowed] : undefined
   if (names === undefined || !names.every((name) => ID_TOKEN_CLAIMS.includes(name)))
     throw configurationError(
@@ -68,7 +73,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   return names
 }
 
-/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
+/** Reads the option `issuer`. It must be an `Issuer` if its metadata is fetched. Otherwise it may be any URI or name. */
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
   if (isDiscovered(options)) return discoveredIssuer(options)

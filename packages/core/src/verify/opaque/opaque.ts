@@ -40,6 +40,7 @@ type Nullable<Members> = { readonly [Name in keyof Members]: Members[Name] | nul
 /** What a lookup returns: the record of a token, or nothing. */
 type Looked<Claims> = OpaqueToken<Claims> | null | undefined
 
+/** The options of `opaque`. */
 export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
   /**
    * Finds a token in your store. Return `null` or `undefined` if it is unknown or revoked: the answer is 401. If it throws, or
@@ -47,7 +48,8 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    * database can be spread: `{ ...row, claims: row }`. Otherwise an unknown member is answered 503, because it may be a
    * misspelt `expiresAt`.
    * @param token a string of the syntax `b64token`, at most 8,192 characters
-   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token
+   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token, so that a
+   *   leaked store contains no token to use
    */
   lookup: (token: string, hash: string) => Looked<Claims> | Promise<Looked<Claims>>
   /** Accepts only tokens of `generateToken(prefix)`, and rejects others without a lookup. Default: every token is looked up. */
@@ -84,6 +86,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))
 }
 
+/** Verifies tokens by the function `lookup`. */
 class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #lookup: OpaqueOptions<Claims>['lookup']
   readonly #prefix: string | undefined
@@ -128,6 +131,10 @@ class PrefixVerifier<Claims> extends WrappingVerifier<Identity<Claims>> {
 
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
 
+/**
+ * Turns the result of a lookup into a verification.
+ * @throws MistakeError if the result is not a record of members of an identity
+ */
 function verificationOf<Claims>(
   found: OpaqueToken<Claims>,
   now: () => number,
