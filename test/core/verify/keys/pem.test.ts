@@ -61,11 +61,11 @@ describe('a PEM', () => {
     ['no content', '-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----', /not the DER encoding/],
     ['a point in compressed form', ITS_KEY.replace('QgAEdyGi', 'QgACdyGi'), /its point is compressed/],
     ['a key for key agreement', spkiOf('302a300506032b656e032100', 32), /its type is not supported/],
-  ])('with %s is told apart', (_what, pem, message) => {
+  ])('with %s is rejected with the reason', (_what, pem, message) => {
     expect(jwkFromPem(pem)).toMatch(message)
   })
 
-  it('of a private key is refused', async () => {
+  it('of a private key is rejected', async () => {
     const { privateKey } = await generateKeyPair('ES256', { extractable: true })
     expect(jwkFromPem(await exportPKCS8(privateKey))).toMatch(/private key: extract the public one/)
   })

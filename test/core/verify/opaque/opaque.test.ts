@@ -39,7 +39,7 @@ describe('opaque', () => {
     expect(await outcome({ subject: 'emma' })).toBe('active')
   })
 
-  it('takes undefined for a token that is not found', async () => {
+  it('answers 401 unknown_token if the lookup returns undefined', async () => {
     expect(await outcome(undefined)).toBe('unknown_token')
     expect(await outcome(Promise.resolve(undefined))).toBe('unknown_token')
   })

@@ -163,7 +163,7 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`, so both are required. A token with
    * `exp` still expires then. Cannot be combined with the profile `rfc9068`. `describe()` shows it. Default `false`.
    *
-   * Risk: a stolen token works until the end of `maxTokenAge`, whatever its issuer intended. Choose hours rather than months.
+   * Risk: a stolen token works until the end of `maxTokenAge`, even if its issuer intended less. Choose hours rather than months.
    */
   allowMissingExp?: boolean | undefined
   /**

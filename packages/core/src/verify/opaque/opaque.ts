@@ -19,7 +19,7 @@ import { WrappingVerifier } from '../wrapping.ts'
 import { readRecord } from './record.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
-/** What a lookup returns for a valid token: the members of its identity. */
+/** The result of a lookup for a valid token: the members of its identity. */
 export type OpaqueToken<Claims = Readonly<Record<string, unknown>>> = Nullable<
   Omit<IdentityMembers<Claims>, 'expiresAt' | 'issuedAt' | 'authenticatedAt'>
 > & {
@@ -37,7 +37,7 @@ export type OpaqueToken<Claims = Readonly<Record<string, unknown>>> = Nullable<
 /** `null`, which databases return for an empty column, counts as absent. */
 type Nullable<Members> = { readonly [Name in keyof Members]: Members[Name] | null }
 
-/** What a lookup returns: the record of a token, or nothing. */
+/** The result of a lookup: the record of a token, or nothing. */
 type Looked<Claims> = OpaqueToken<Claims> | null | undefined
 
 /** The options of `opaque`. */
