@@ -30,6 +30,8 @@ export default defineConfig({
   test: {
     // Output of a test is shown only if it fails: one line per file otherwise.
     silent: 'passed-only',
+    // Many tests make the mistakes that the gate warns about.
+    execArgv: ['--disable-warning=BEARERGATE_MISTAKE'],
     slowTestThreshold: Number.POSITIVE_INFINITY,
     // Vitest leaves a core unused by default. The tests wait for events and never for each other, so all cores may work.
     maxWorkers: '100%',

@@ -240,7 +240,11 @@ describe.each([
       /takes one argument/,
     ],
     ['requireScope without a scope', () => (adapter.requireScope as () => unknown)(), /"requireScope"/],
-    ['requireScope of two scopes in one string', () => adapter.requireScope('a b'), /"scope"/],
+    [
+      'requireScope of two scopes in one string',
+      () => adapter.requireScope('a b'),
+      /write requireScope\("a", "b"\)/,
+    ],
     ['requireScope with something else than a scope', () => adapter.requireScope('a', 7 as never), /"scope"/],
     ['authorize without a requirement', () => (adapter.authorize as () => unknown)(), /"authorize"/],
     ['authorize with a string', () => adapter.authorize('read' as never), /"authorize"/],

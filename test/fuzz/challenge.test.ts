@@ -77,8 +77,15 @@ function faultOf(decision: Decision, scopes: readonly string[]): string | undefi
   return undefined
 }
 
+/** A realm that cannot be sent is refused at creation. Its scopes are then tried with another one. */
+function sendable(realm: string): string {
+  if (/^[ -~]+$/.test(realm)) return realm
+  expect(() => refusals(realm, [])).toThrow(/"realm" must be printable ASCII/)
+  return 'api'
+}
+
 function faults(realm: string, scopes: readonly string[]): readonly string[] {
-  return refusals(realm, scopes)
+  return refusals(sendable(realm), scopes)
     .map((decision) => faultOf(decision, scopes))
     .filter((fault) => fault !== undefined)
 }

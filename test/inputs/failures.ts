@@ -194,7 +194,7 @@ const TOKENS: readonly (readonly [
   ['an expired opaque token', '401 expired', lookedUp(() => ({ expiresAt: 1 })), opaqueToken],
   ['a lookup that throws', '503 unavailable', lookedUp(throwing), opaqueToken],
   ['a lookup that rejects', '503 unavailable', lookedUp(async () => throwing()), opaqueToken],
-  ['a lookup that gives nothing', '503 unavailable', lookedUp(() => undefined), opaqueToken],
+  ['a lookup that gives nothing', '401 unknown_token', lookedUp(() => undefined), opaqueToken],
   ['a lookup that gives nonsense', '503 unavailable', lookedUp(() => ({ subject: 7 })), opaqueToken],
   [
     'a lookup that gives what cannot be copied',

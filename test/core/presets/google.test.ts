@@ -72,17 +72,9 @@ describe('google', () => {
     ['a verification in words', { ...SERVICE, email_verified: 'true' }, 'invalid_claim: email_verified'],
     ['no verification', { ...SERVICE, email_verified: undefined }, 'missing_claim: email_verified'],
     ['another service', { ...SERVICE, aud: 'https://other-abc-ew.a.run.app' }, 'audience_mismatch'],
-    [
-      'an issuer without scheme',
-      { ...SERVICE, iss: 'accounts.google.com' },
-      'issuer_mismatch: iss is another issuer',
-    ],
-    ['what an account signed itself', { ...SERVICE, iss: CALLER }, 'issuer_mismatch: iss is another issuer'],
-    [
-      'a token of Firebase',
-      { ...SERVICE, iss: 'https://securetoken.google.com/acme' },
-      'issuer_mismatch: iss is another issuer',
-    ],
+    ['an issuer without scheme', { ...SERVICE, iss: 'accounts.google.com' }, 'issuer_mismatch'],
+    ['what an account signed itself', { ...SERVICE, iss: CALLER }, 'issuer_mismatch'],
+    ['a token of Firebase', { ...SERVICE, iss: 'https://securetoken.google.com/acme' }, 'issuer_mismatch'],
     ['the ID token of a sign-in', { ...SERVICE, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
   ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)

@@ -79,7 +79,7 @@ describe('okta', () => {
     const other = verifier({ authorizationServer: 'aus9s3ami4MXPMEyi0h7' })
     expect(await outcome(other, await sign(key, { ...ACCESS, iss: OTHER }))).toBe('active')
     expect(provider.asked.at(-1)).toBe(`${OTHER}/v1/keys`)
-    expect(await outcome(other, await sign(key, ACCESS))).toBe('issuer_mismatch: iss is another issuer')
+    expect(await outcome(other, await sign(key, ACCESS))).toBe('issuer_mismatch')
   })
 
   it('accepts only the tokens of the configured clients, if there are any', async () => {
@@ -93,17 +93,9 @@ describe('okta', () => {
     ['an ID token with a nonce', { ...ID, nonce: 'n' }, 'not_an_access_token: the claim "nonce"'],
     ['an ID token with a hash', { ...ID, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
     ['a client without a name', { ...ACCESS, cid: '' }, 'invalid_claim: cid'],
-    ['another server', { ...ACCESS, iss: OTHER }, 'issuer_mismatch: iss is another issuer'],
-    [
-      'the organization’s server',
-      { ...ACCESS, iss: `https://${DOMAIN}` },
-      'issuer_mismatch: iss is another issuer',
-    ],
-    [
-      'another organization',
-      { ...ACCESS, iss: 'https://evil.okta.com/oauth2/default' },
-      'issuer_mismatch: iss is another issuer',
-    ],
+    ['another server', { ...ACCESS, iss: OTHER }, 'issuer_mismatch'],
+    ['the organization’s server', { ...ACCESS, iss: `https://${DOMAIN}` }, 'issuer_mismatch'],
+    ['another organization', { ...ACCESS, iss: 'https://evil.okta.com/oauth2/default' }, 'issuer_mismatch'],
     ['another audience', { ...ACCESS, aud: 'api://other' }, 'audience_mismatch'],
   ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)

@@ -43,13 +43,12 @@ export function sign(key: TestKey, claims: Claims, header: Claims = {}): Promise
   return key.sign({ ...NONE, iat: NOW - 10, exp: NOW + 600, ...claims }, { typ: 'JWT', ...header })
 }
 
-/** `active`, or the reason of the refusal, and its detail. */
+/** `active`, or the reason of the refusal, with its detail if that names a claim. */
 export async function outcome(verifier: TokenVerifier<Identity<unknown>>, token: string): Promise<string> {
   const verification = await verifier.verify(token)
   if (verification.active) return 'active'
-  return verification.detail === undefined
-    ? verification.reason
-    : `${verification.reason}: ${verification.detail}`
+  const { reason, detail } = verification
+  return /_claim$|^not_an/.test(reason) && detail !== undefined ? `${reason}: ${detail}` : reason
 }
 
 export async function identityOf<C>(

@@ -330,12 +330,11 @@ describe('a chain', () => {
       return details[0]
     }
     const session = opaque({ prefix: 'acme', lookup: () => null })
-    expect(await detailOf(chain(ofIssuer(), session))).toBe('iss differs by a trailing slash only')
-    expect(await detailOf(chain(ofIssuer(), opaque({ lookup: () => null })))).toBe(
-      'iss differs by a trailing slash only',
-    )
+    const detail = `iss differs by a trailing slash only: it is "${ISSUER}/", expected "${ISSUER}"`
+    expect(await detailOf(chain(ofIssuer(), session))).toBe(detail)
+    expect(await detailOf(chain(ofIssuer(), opaque({ lookup: () => null })))).toBe(detail)
     expect(await detailOf(multiIssuerJwt([{ ...options(), keys: { keys: [key.jwk as never] } }]))).toBe(
-      'iss differs by a trailing slash only',
+      detail,
     )
   })
 

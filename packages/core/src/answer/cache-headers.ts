@@ -16,13 +16,18 @@ export interface CacheHeaders {
 
 /**
  * Prepares the cache headers of a gate.
- * @param header the field that may contain a token: `undefined` for `Authorization`, `''` for none
+ * @param header the fields that may contain a token: `undefined` for `Authorization`, `''` for none
  * @param cookie whether a cookie may contain it
  * @param optional whether a request without a token is allowed
  */
-export function cacheHeaders(header: string | undefined, cookie: boolean, optional = false): CacheHeaders {
-  const isUsual = header === undefined || header.toLowerCase() === 'authorization'
-  const fields = [...(header === '' ? [] : [header ?? 'Authorization']), ...(cookie ? ['Cookie'] : [])]
+export function cacheHeaders(
+  header: string | readonly string[] | undefined,
+  cookie: boolean,
+  optional = false,
+): CacheHeaders {
+  const headers = header === '' ? [] : [header ?? 'Authorization'].flat()
+  const isUsual = headers.length > 0 && headers.every((name) => name.toLowerCase() === 'authorization')
+  const fields = [...headers, ...(cookie ? ['Cookie'] : [])]
   // The answer depends on every field that may contain a token: the next caller may use another one, or none.
   const Vary = fields.join(', ')
   const inAuthorization = optional || fields.length > 1 ? Object.freeze({ Vary }) : undefined

@@ -1,6 +1,8 @@
 /** Publishes the metadata of a protected resource, from which clients learn who issues tokens for it (RFC 9728). */
 
 import { assertString, readOptions } from '../lib/assert.ts'
+import { assertCalled } from '../lib/called.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isIssuer, parseIssuer, secureUrl } from '../lib/url.ts'
 import type { TokenSources } from '../model/credentials.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
@@ -107,9 +109,13 @@ export function metadataHandler(
         describe(): { metadataUrl?: string | undefined }
       },
 ): (request: RequestLike) => MetadataResponse | undefined {
+  assertCalled('protectedResource', source, 'app.use(protectedResource(gate))')
   if (typeof source === 'object' && source !== null && 'metadata' in source) {
     if (source.describe().metadataUrl === undefined)
-      throw new TypeError('the gate has no "resource": create it with resource: "https://api.example.com"')
+      throw configurationError(
+        'MISSING_OPTION',
+        'the gate has no "resource": create it with resource: "https://api.example.com"',
+      )
     return (request) => source.metadata(request)
   }
   return protectedResource(source, { issuers: [], scopes: [], places: {} }).answer
@@ -148,14 +154,15 @@ function metadataOf(given: ResourceMetadata): ResourceMetadata {
     ...languages,
   ])
   secureUrl('resource', read.resource)
-  if (String(read.resource).includes('?')) throw new TypeError('"resource" must be a URL without query')
+  if (String(read.resource).includes('?'))
+    throw configurationError('INVALID_OPTION', '"resource" must be a URL without query')
   for (const [name, value] of Object.entries(read)) {
     if (TEXTS.includes(name) || name.includes('#')) assertString(name, value)
     else if (URLS.includes(name)) secureUrl(name, value)
     else if (FLAGS.includes(name) && typeof value !== 'boolean')
-      throw new TypeError(`"${name}" must be true or false`)
+      throw configurationError('INVALID_OPTION', `"${name}" must be true or false`)
     else if (LISTS.includes(name) && !isList(value))
-      throw new TypeError(`"${name}" must be a non-empty array of strings`)
+      throw configurationError('INVALID_OPTION', `"${name}" must be a non-empty array of strings`)
   }
   for (const server of (read.authorization_servers as readonly string[] | undefined) ?? [])
     parseIssuer('authorization_servers', server)
@@ -174,15 +181,20 @@ function canonical(resource: string): string {
   return origin + pathname.replace(/\/$/, '')
 }
 
+/** Only `Authorization` is a method of RFC 6750. */
+function readsAuthorization(header: TokenSources['header'] = true): boolean {
+  return Array.isArray(header) ? header.some((name) => /^authorization$/i.test(name)) : header === true
+}
+
 /**
  * Creates the published document: the configured members, and defaults for the others. Empty lists are left out (RFC 9728
  * §3.2).
  */
 function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Defaults): ResourceMetadata {
   const methods = [
-    (places.header ?? true) === true && 'header',
+    readsAuthorization(places.header) && 'header',
     places.form === true && 'body',
-    places.query === true && 'query',
+    (places.query === true || places.query === 'access_token') && 'query',
   ].filter((name) => typeof name === 'string')
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {

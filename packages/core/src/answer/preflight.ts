@@ -1,6 +1,7 @@
 /** Answers CORS preflights, in which a browser asks without credentials if it may send the real request (Fetch §4.8). */
 
 import { assertInteger, assertStrings, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import type { Preflight } from '../model/decision.ts'
 import type { Seconds } from '../model/units.ts'
@@ -81,7 +82,10 @@ function preflight(fields: Readonly<Record<string, string>>): Preflight {
 function names(option: string, value: unknown): string {
   const list = assertStrings(option, value)
   if (!list.every(isFieldName))
-    throw new TypeError(`"${option}" must be an array of names, such as ['GET', 'POST'] (RFC 9110 §5.6.2)`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${option}" must be an array of names, such as ['GET', 'POST'] (RFC 9110 §5.6.2)`,
+    )
   return list.join(', ')
 }
 
@@ -90,7 +94,8 @@ function originsOf(value: unknown): readonly string[] {
   const list = assertStrings('allowPreflight.origins', value)
   for (const origin of list)
     if (origin.includes('*') || !URL.canParse(origin) || new URL(origin).origin !== origin)
-      throw new TypeError(
+      throw configurationError(
+        'INVALID_OPTION',
         `"allowPreflight.origins" must be "*" or an array of origins, such as "https://app.example.com", not ${JSON.stringify(origin)}`,
       )
   return list

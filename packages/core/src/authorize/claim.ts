@@ -1,6 +1,8 @@
 /** Requires the value of a claim (RFC 7519 §4). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
+import { received } from '../lib/received.ts'
 import { type Rule, simpleRule } from './requirement.ts'
 
 type ClaimValue = string | number | boolean
@@ -14,9 +16,16 @@ type ClaimValue = string | number | boolean
  * @throws TypeError if there is no name or no value, or a value is not a string, number or boolean
  */
 export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimValue[]]): Rule {
-  if (typeof name !== 'string' || name === '') throw new TypeError('"claim" must have a name')
+  if (typeof name !== 'string' || name === '')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"claim" must have a name, such as claim('tenant', 'acme'), but received ${received(name)}`,
+    )
   if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
-    throw new TypeError('"claim" must have one value or several, each a string, number or boolean')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      "\"claim\" must have one value or several, each a string, number or boolean, such as claim('tenant', 'acme')",
+    )
   const wanted: readonly unknown[] = values
   return simpleRule(
     ({ claims }) => {

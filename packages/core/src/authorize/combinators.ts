@@ -6,6 +6,7 @@
  * the old one had. So a challenge names everything that the operation needs.
  */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import { type Context, type Needs, type Requirement, type Rule, toRequirement } from './requirement.ts'
@@ -78,7 +79,11 @@ export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
 }
 
 function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
-  if (requirements.length === 0) throw new TypeError(`"${name}" needs at least one requirement`)
+  if (requirements.length === 0)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" needs at least one requirement, such as ${name}(scope('read'), role('admin'))`,
+    )
   return requirements.map((item) => toRequirement(name, item))
 }
 

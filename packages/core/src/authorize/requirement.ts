@@ -1,9 +1,12 @@
 /** Stage 4: checks what an identity is allowed to do, and says what a client lacks (RFC 6750 §3.1, RFC 9470 §3). */
 
-import { ignoreRejection } from '../lib/promise.ts'
+import { assertCalled } from '../lib/called.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { ignoreRejection, isPromiseLike } from '../lib/promise.ts'
+import { received } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
 import { isKnownRejection, type Rejection } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
 /**
@@ -46,8 +49,13 @@ export interface Context {
  */
 export function toRequirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
   if (typeof value === 'function') return predicate(value as (identity: Identity<unknown>) => boolean)
-  if (typeof (value as Rule | null)?.check !== 'function')
-    throw new TypeError(`"${name}" must be a requirement, such as scope('read'), or a function`)
+  if (typeof (value as Rule | null)?.check !== 'function') {
+    assertCalled(name, value, `app.use('/messages', ${name}(scope('read')))`)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" must be a requirement, such as scope('read'), or a function, but is ${received(value)}${typeof value === 'string' ? ": write scope('…') or role('…')" : ''}`,
+    )
+  }
   return value
 }
 
@@ -63,7 +71,9 @@ export function authorize(
   const rejection: unknown = required?.check(identity, context)
   if (rejection === undefined || isKnownRejection(rejection)) return rejection
   ignoreRejection(rejection)
-  throw new UnavailableError('Requirement returned an invalid result: expected `undefined` or a rejection')
+  throw new MistakeError(
+    `Requirement returned an invalid result: expected \`undefined\` or a rejection, received ${received(rejection)}`,
+  )
 }
 
 /** Creates a rule with one fixed rejection, which is created once, because any client can cause it. */
@@ -83,8 +93,10 @@ export function simpleRule(
 
 /** Creates a rule of a function. Nothing is known about its reason, so the challenge names no scope. */
 function predicate(isMet: (identity: Identity<unknown>) => boolean): Rule {
+  const name = /^[\w$]{1,64}$/.test(isMet.name) ? ` ${isMet.name}` : ''
   return simpleRule((identity) => toBoolean(isMet(identity), 'A requirement'), {
     reason: 'insufficient_scope',
+    detail: `the function${name} of the requirement returned false`,
   })
 }
 
@@ -92,11 +104,16 @@ function predicate(isMet: (identity: Identity<unknown>) => boolean): Rule {
 export function toBoolean(answer: unknown, name: string): boolean {
   if (typeof answer === 'boolean') return answer
   ignoreRejection(answer)
-  throw new UnavailableError(`${name} must return true or false`)
+  throw new MistakeError(
+    `${name} must return true or false, but returned ${isPromiseLike(answer) ? 'a promise: it must not be async' : received(answer)}`,
+  )
 }
 
 /** Rejects further arguments, which would otherwise be ignored. */
 export function assertSingle(name: string, more: readonly unknown[]): void {
   if (more.length > 0)
-    throw new TypeError(`"${name}" takes one argument. For several, use allOf(${name}(…), ${name}(…))`)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" takes one argument. For several, use allOf(${name}(…), ${name}(…))`,
+    )
 }

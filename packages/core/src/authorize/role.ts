@@ -1,5 +1,7 @@
 /** Requires a role (RFC 9068 §2.2.3.1). */
 
+import { configurationError } from '../lib/configuration-error.ts'
+import { received } from '../lib/received.ts'
 import { assertSingle, type Rule, simpleRule } from './requirement.ts'
 
 /**
@@ -11,7 +13,11 @@ import { assertSingle, type Rule, simpleRule } from './requirement.ts'
  * @throws TypeError if it is not a non-empty string
  */
 export function role(name: string, ...more: readonly never[]): Rule {
-  if (typeof name !== 'string' || name === '') throw new TypeError('"role" must be a non-empty string')
+  if (typeof name !== 'string' || name === '')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"role" must be a non-empty string, such as role('admin'), but is ${received(name)}`,
+    )
   assertSingle('role', more)
   return simpleRule(({ roles }) => roles.includes(name), {
     reason: 'insufficient_scope',

@@ -1,5 +1,7 @@
 /** Requires a scope (RFC 6749 §3.3). */
 
+import { configurationError } from '../lib/configuration-error.ts'
+import { quoted, received } from '../lib/received.ts'
 import { isScopeToken } from '../lib/syntax.ts'
 import { assertSingle, type Rule, simpleRule, toBoolean } from './requirement.ts'
 
@@ -12,7 +14,10 @@ import { assertSingle, type Rule, simpleRule, toBoolean } from './requirement.ts
  */
 export function scope(name: string, ...more: readonly never[]): Rule {
   if (!isScopeToken(name))
-    throw new TypeError('"scope" must be one scope-token (RFC 6749 §3.3). Pass several as separate arguments')
+    throw configurationError(
+      'INVALID_SCOPE',
+      `"scope" must be one scope-token (RFC 6749 §3.3), such as scope('read'), but is ${typeof name === 'string' ? quoted(name, 64) : received(name)}. For several, write allOf(scope('a'), scope('b'))`,
+    )
   assertSingle('scope', more)
   return simpleRule(
     ({ scopes }, { implies }) =>

@@ -1,6 +1,7 @@
 /** Requires a stronger or more recent authentication of the user (RFC 9470). */
 
 import { assertInteger } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isScopeToken } from '../lib/syntax.ts'
 import type { Seconds } from '../model/units.ts'
 import { assertSingle, type Rule, simpleRule } from './requirement.ts'
@@ -16,7 +17,10 @@ import { assertSingle, type Rule, simpleRule } from './requirement.ts'
  */
 export function acr(...values: readonly [string, ...string[]]): Rule {
   if (values.length === 0 || !values.every(isScopeToken))
-    throw new TypeError('"acr" must have one value or several, each without spaces and quotes')
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      '"acr" must have one value or several, each without spaces and quotes',
+    )
   return simpleRule((identity) => identity.acr !== undefined && values.includes(identity.acr), {
     reason: 'insufficient_user_authentication',
     acrValues: [...values],
@@ -36,7 +40,11 @@ const MAX_SKEW: Seconds = 300
  * @throws TypeError if it is not
  */
 export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
-  if (seconds === undefined) throw new TypeError('"maxAge" must be a whole number of seconds')
+  if (seconds === undefined)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      '"maxAge" must be a whole number of seconds, such as maxAge(300), but is undefined',
+    )
   const age = assertInteger('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
   assertSingle('maxAge', more)
   return simpleRule(

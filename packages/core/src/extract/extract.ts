@@ -1,22 +1,19 @@
 /**
  * Stage 1: finds exactly one token in a request (RFC 6750 §2).
  *
- * A request with two tokens is rejected, even if both are equal. If the gate chose one of them, another part of the system,
+ * A request with two tokens is rejected, even if both are equal, unless `tokenFrom.first` says which one counts. If the gate chose one of them, another part of the system,
  * such as a proxy or a log, could choose the other one.
  */
 
-import { assertBoolean, readOptions } from '../lib/assert.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { isFieldName } from '../lib/syntax.ts'
-import type { TokenSources, TokenText } from '../model/credentials.ts'
+import type { TokenSource, TokenSources, TokenText } from '../model/credentials.ts'
 import { isRejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 import { UnreadableForm } from '../request/form.ts'
 import type { RequestLike } from '../request/request.ts'
-import { inCookie } from './cookie.ts'
 import { DEFAULT_TEXT, type Found, MULTIPLE, NONE } from './found.ts'
-import { inAuthorization, inField } from './header.ts'
-import { inForm, inQuery } from './parameters.ts'
+import { inForm } from './parameters.ts'
+import { placesOf } from './places.ts'
 
 /** Finds the token of a request. Returns a promise only if a form has to be read. */
 export type Extract = (request: RequestLike) => Found | Promise<Found>
@@ -35,43 +32,51 @@ export function createExtract(
   deadline: Seconds = 10,
   text: TokenText = DEFAULT_TEXT,
 ): Extract {
-  const read = readOptions('tokenFrom', sources, ['header', 'form', 'query', 'cookie'])
-  const places: ((request: RequestLike) => Found)[] = []
-  if (typeof read.header === 'string') {
-    const field = fieldName('header', read.header).toLowerCase()
-    places.push((request) => inField(request, field, text))
-  } else if (assertBoolean('header', read.header, true))
-    places.push((request) => inAuthorization(request, text))
-  if (assertBoolean('query', read.query)) places.push((request) => inQuery(request, text))
-  if (read.cookie !== undefined) {
-    const cookie = fieldName('cookie', read.cookie)
-    places.push((request) => inCookie(request, cookie, text))
-  }
-  const [first, ...others] = places
-  if (assertBoolean('form', read.form))
+  const { places, readsForm, order } = placesOf(sources, text)
+  const choose = (found: readonly Located[]) => onlyOne(withoutLater(found, order))
+  const lookAt = (request: RequestLike) =>
+    places.map(({ source, look }): Located => ({ source, found: look(request) }))
+  if (readsForm)
     return (request) => {
-      const found = places.map((look) => look(request))
-      return mapMaybe<Found, Found>(inForm(request, deadline * FORM_SHARE, text), (form) =>
-        onlyOne([...found, form]),
+      const others = lookAt(request)
+      // A form that would be ignored is not read.
+      if (withoutLater([...others, ANY_FORM], order).at(-1) !== ANY_FORM) return choose(others)
+      return mapMaybe<Found, Found>(inForm(request, deadline * FORM_SHARE, text), (found) =>
+        choose([...others, { source: 'form', found }]),
       )
     }
-  if (first === undefined)
-    throw new TypeError('"tokenFrom" must leave a place for a token, such as { header: true }')
-  return others.length === 0 ? first : (request) => onlyOne(places.map((look) => look(request)))
+  const [only, ...others] = places
+  if (only !== undefined && others.length === 0) return (request) => only.look(request)
+  return (request) => choose(lookAt(request))
 }
 
-/** Checks an option that is the name of a header field or a cookie. */
-function fieldName(option: string, name: string): string {
-  if (typeof name === 'string' && isFieldName(name)) return name
-  throw new TypeError(`"${option}" must be a name of token characters (RFC 9110 §5.6.2)`)
+/** The result of searching one place of a request. */
+interface Located {
+  readonly source: TokenSource
+  readonly found: Found
+}
+
+const ANY_FORM: Located = { source: 'form', found: NONE }
+
+/** Leaves out the places that come later in the order than one with credentials, even if those are malformed. */
+function withoutLater(all: readonly Located[], order: readonly TokenSource[]): readonly Located[] {
+  const first = order.find((source) => all.some((item) => item.source === source && !isNone(item.found)))
+  if (first === undefined) return all
+  const later = order.slice(order.indexOf(first) + 1)
+  return all.filter(({ source }) => !later.includes(source))
+}
+
+function isNone(found: Found): boolean {
+  return isRejection(found) && found.reason === 'no_credentials'
 }
 
 /**
  * Rejects a request with credentials in two places, even if they are malformed (RFC 6750 §2). A form that could not be read
  * counts only if no other place has credentials: a long upload with a good token in its header must pass.
  */
-function onlyOne(found: readonly Found[]): Found {
-  const present = found.filter((item) => !(isRejection(item) && item.reason === 'no_credentials'))
+function onlyOne(located: readonly Located[]): Found {
+  const found = located.map((item) => item.found)
+  const present = found.filter((item) => !isNone(item))
   const certain = present.filter((item) => !(item instanceof UnreadableForm))
   const [first, ...others] = certain
   if (others.length > 0) return certain.find(isTooLong) ?? MULTIPLE

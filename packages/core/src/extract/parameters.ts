@@ -11,22 +11,23 @@ import { FORM_LATE, UnreadableForm } from '../request/form.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
 import { type Found, MALFORMED, MULTIPLE, NONE, tokenOf } from './found.ts'
 
-const PARAMETER = 'access_token'
+/** The name of the parameter in RFC 6750. */
+export const PARAMETER = 'access_token'
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
 /** The methods whose body has a meaning, as RFC 6750 §2.2 demands. */
 const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 const UNPARSED: Rejection = {
   reason: 'no_credentials',
-  detail: 'the form was not parsed: mount a body parser before the gate',
+  detail: 'no body parser ran: mount one before the gate, such as express.urlencoded() or that of Koa',
 }
 
 /**
  * Finds a token in the query. Only a parameter that is there twice is rejected. Clients and proxies add other parameters,
  * which are no concern of the gate.
  */
-export function inQuery(request: RequestLike, text: TokenText): Found {
+export function inQuery(request: RequestLike, text: TokenText, parameter: string = PARAMETER): Found {
   const [, query] = requestTarget(request)
-  return query === '' ? NONE : inParameters(new URLSearchParams(query), 'query', text)
+  return query === '' ? NONE : inParameters(new URLSearchParams(query), parameter, 'query', text)
 }
 
 /**
@@ -54,7 +55,7 @@ export function inForm(request: RequestLike, limit: Seconds, text: TokenText): F
 function inFields(fields: unknown, text: TokenText): Found {
   if (fields instanceof UnreadableForm) return fields
   if (fields instanceof URLSearchParams) {
-    const found = inParameters(fields, 'form', text)
+    const found = inParameters(fields, PARAMETER, 'form', text)
     return found === NONE || [...fields].flat().every(isAscii) ? found : MALFORMED
   }
   if (!isObject(fields)) return UNPARSED
@@ -71,8 +72,13 @@ function isAscii(text: string): boolean {
   return /^\p{ASCII}*$/u.test(text)
 }
 
-function inParameters(parameters: URLSearchParams, source: 'query' | 'form', text: TokenText): Found {
-  const values = parameters.getAll(PARAMETER)
+function inParameters(
+  parameters: URLSearchParams,
+  name: string,
+  source: 'query' | 'form',
+  text: TokenText,
+): Found {
+  const values = parameters.getAll(name)
   if (values.length > 1) return MULTIPLE
   return values[0] === undefined ? NONE : tokenOf(values[0], source, text)
 }

@@ -3,6 +3,9 @@
 import { allOf } from '../authorize/combinators.ts'
 import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
+import { assertCalled } from '../lib/called.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { quoted, quotedList } from '../lib/received.ts'
 import type { Decision, Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Gate } from './gate.ts'
@@ -46,7 +49,12 @@ export function setDecision<I extends Identity<unknown> | undefined>(
 export function getIdentity<I extends Identity<unknown> | undefined>(carrier: object, gate: Gate<I>): I {
   for (let found = all.get(carrier); found !== undefined; found = found.before)
     if (found.gate === (gate as unknown)) return found.identity as I
-  throw new TypeError('this bearer() did not run for this request: mount it before this handler')
+  throw configurationError(
+    'NOT_MOUNTED',
+    all.has(carrier)
+      ? 'this bearer() did not run for this request, but another one did: mount this bearer() before this handler as well, or use identity(), authorize() and requireScope() of the other one'
+      : 'this bearer() did not run for this request: mount it before this handler, such as app.use(auth)',
+  )
 }
 
 /**
@@ -65,12 +73,14 @@ export function authorizeRequest(
 function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
   const first = all.get(carrier)
   if (first === undefined)
-    throw new TypeError(
-      'bearer() did not run for this request: mount it before authorize() and requireScope()',
+    throw configurationError(
+      'NOT_MOUNTED',
+      'bearer() did not run for this request: mount it before authorize() and requireScope(), such as app.use(bearer(options))',
     )
   for (let other = first.before; other !== undefined; other = other.before)
     if (other.gate !== first.gate)
-      throw new TypeError(
+      throw configurationError(
+        'AMBIGUOUS_GATE',
         'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
       )
   return first.gate
@@ -84,8 +94,19 @@ export type Scopes = string | readonly string[]
  * @throws TypeError if none is given, or one is not a scope-token
  */
 export function scopesRequirement(scopes: readonly Scopes[]): Rule {
-  const [first, ...others] = scopes.flatMap((given) => given ?? []).map((name) => scope(name))
+  assertCalled('requireScope', scopes[0], "app.use('/messages', requireScope('read:messages'))")
+  const names = scopes.flatMap((given) => given ?? [])
+  const spaced = names.find((name) => typeof name === 'string' && / /.test(name.trim()))
+  if (spaced !== undefined)
+    throw configurationError(
+      'INVALID_SCOPE',
+      `"requireScope" needs each scope as an argument of its own, but received ${quoted(spaced)}: write requireScope(${quotedList(spaced.trim().split(/ +/))})`,
+    )
+  const [first, ...others] = names.map((name) => scope(name))
   if (first === undefined)
-    throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
+    throw configurationError(
+      'INVALID_SCOPE',
+      '"requireScope" needs at least one scope, but received none: write requireScope(\'read:messages\')',
+    )
   return toRequirement('requireScope', allOf(first, ...others))
 }

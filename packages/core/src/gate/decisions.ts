@@ -7,6 +7,7 @@ import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import type { DecisionListener, DecisionStage } from '../observe/events.ts'
+import { Mistakes } from '../observe/mistakes.ts'
 import { notify } from '../observe/notify.ts'
 
 /** The outcome of the stages: the first rejection, or an allowed request. */
@@ -16,6 +17,7 @@ export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Prefl
 export class Decisions<I extends Identity<unknown> | undefined> {
   readonly #challenger: Challenger
   readonly #onDecision: DecisionListener<I> | undefined
+  readonly #mistakes = new Mistakes()
 
   constructor(challenger: Challenger, onDecision: DecisionListener<I> | undefined) {
     this.#challenger = challenger
@@ -38,7 +40,8 @@ export class Decisions<I extends Identity<unknown> | undefined> {
   /** Returns the answer 503 for an error that kept the gate from deciding. */
   unavailable(cause: unknown, stage: DecisionStage): Denied {
     const decision = this.#challenger.unavailable(retryAfterOf(cause))
-    notify(this.#onDecision, { decision, stage, cause })
+    if (this.#onDecision === undefined) this.#mistakes.warn(cause)
+    else notify(this.#onDecision, { decision, stage, cause })
     return decision
   }
 }

@@ -3,6 +3,8 @@
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { authorize, type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { assertCalled } from '../lib/called.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
@@ -238,8 +240,16 @@ export function toGate<I extends Identity<unknown> | undefined>(
   options: object | Gate<I>,
   more: readonly unknown[] = [],
 ): Gate<I> {
+  assertCalled(
+    'bearer',
+    options,
+    "app.use(bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' }))",
+  )
   if (more.length > 0)
-    throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      'bearer() takes one argument: options, or a gate with its own options. Put all options into one object',
+    )
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
   return createGate(options as VerifierGateOptions) as Gate<Identity<unknown> | undefined> as Gate<I>

@@ -4,6 +4,7 @@ import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
 import { assertInteger, assertOneOf } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { TOKEN_LENGTH, type TokenSources, type TokenSyntax, type TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
@@ -185,8 +186,9 @@ export function verifierOf<V extends Identity<unknown>>(
   delete described.now
   const surplus = Object.keys(described).find((name) => described[name] !== undefined)
   if (surplus !== undefined)
-    throw new TypeError(
-      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer`,
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer. Write it into the verifier, such as jwt({ ${surplus}: … }), or remove "verifier"`,
     )
   return { verifier: checked('verifier', verifier, now), isOwn: false }
 }
@@ -202,7 +204,10 @@ export function tokenTextOf(options: {
 }): TokenText {
   const syntax = assertOneOf<TokenSyntax>('tokenSyntax', options.tokenSyntax, ['b64token', 'visible-ascii'])
   if (syntax !== 'b64token' && options.verifier === undefined)
-    throw new TypeError('"tokenSyntax" needs a "verifier" of yours: a JWT always has the syntax b64token')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"tokenSyntax" needs a "verifier" of yours: a JWT always has the syntax b64token',
+    )
   return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
 }
 

@@ -15,6 +15,8 @@ import {
   readOptions,
 } from '../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { quoted } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
@@ -44,6 +46,15 @@ export interface GateParts<V extends Identity<unknown>> {
   readonly cors: CorsMiddleware | undefined
 }
 
+/** Characters outside ASCII cannot be sent in a challenge (RFC 9110 §5.6.4). */
+function realmOf(realm: string = 'api'): string {
+  if (/^[ -~]*$/.test(assertString('realm', realm))) return realm
+  throw configurationError(
+    'INVALID_OPTION',
+    `"realm" must be printable ASCII, because a challenge cannot contain anything else; received ${quoted(realm)}`,
+  )
+}
+
 /** @throws TypeError if an option is unknown, missing or invalid */
 export function gateParts<V extends Identity<unknown>>(
   options: Partial<VerifierGateOptions<V, boolean>>,
@@ -61,7 +72,7 @@ export function gateParts<V extends Identity<unknown>>(
     assertBoolean('optional', read.optional),
   )
   const required = read.requirement === undefined ? undefined : toRequirement('requirement', read.requirement)
-  const realm = assertString('realm', read.realm === undefined ? 'api' : read.realm)
+  const realm = realmOf(read.realm)
   const scopes = required?.scopes ?? []
   const places = read.tokenFrom ?? {}
   const resource =

@@ -3,7 +3,9 @@
 import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
+import { received } from '../lib/received.ts'
 import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Background } from './keep-alive.ts'
@@ -25,7 +27,11 @@ export function protect<I extends Identity<unknown> | undefined, Rest extends un
   gate: Authenticating<I>,
   handler: ProtectedHandler<I, Rest>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
-  if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
+  if (typeof handler !== 'function')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"handler" must be a function, such as protect((request, identity) => Response.json({})), but is ${received(handler)}`,
+    )
   return async (request, ...rest) => {
     const answer = gate.metadata(request)
     if (answer !== undefined) return answer.toResponse()

@@ -1,9 +1,10 @@
 /** Checks on every request whether a token is revoked, by `isRevoked` and by the store that `gate.revoke` fills. */
 
 import { assertFunction } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { memoryRevocations, type RevocationStore } from '../state/revocations.ts'
 import type { GateSettings } from './options.ts'
@@ -64,7 +65,7 @@ export class RevocationCheck<V extends Identity<unknown>> {
 
 function storeOf(value: RevocationStore): RevocationStore {
   if (typeof value?.revoke === 'function' && typeof value.isRevoked === 'function') return value
-  throw new TypeError('"revocations" must be a store, such as memoryRevocations()')
+  throw configurationError('INVALID_OPTION', '"revocations" must be a store, such as memoryRevocations()')
 }
 
 /** Checks what `isRevoked` returned, at once or later. */
@@ -72,6 +73,6 @@ function booleanOf(given: unknown): boolean | PromiseLike<boolean> {
   return mapMaybe<unknown, boolean>(given, (answer) => {
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new UnavailableError('"isRevoked" must return true or false')
+    throw new MistakeError('"isRevoked" must return true or false')
   })
 }

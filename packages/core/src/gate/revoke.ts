@@ -1,6 +1,7 @@
 /** Turns the argument of `gate.revoke` into the entry that a store keeps. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import { isVisibleToken } from '../lib/syntax.ts'
@@ -61,25 +62,32 @@ function readRevocation(revocation: Revocation): Flat {
     (name) => read[name] !== undefined,
   )
   if (named === undefined || others.length > 0)
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_ARGUMENT',
       '"revoke" needs the text of a token, or an object with one of "token", "tokenId" and "subject"',
     )
   if (read.issuedBefore !== undefined && named !== 'subject')
-    throw new TypeError('"issuedBefore" can only be combined with "subject"')
+    throw configurationError('CONFLICTING_OPTIONS', '"issuedBefore" can only be combined with "subject"')
   if (read.issuer !== undefined && named === 'token')
-    throw new TypeError('"issuer" cannot be combined with "token": the text of a token is enough')
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      '"issuer" cannot be combined with "token": the text of a token is enough',
+    )
   if (named === 'token') tokenText(read.token)
   else assertString(named, read[named])
   if (read.issuer !== undefined) assertString('issuer', read.issuer)
   for (const name of ['issuedBefore', 'expiresAt'] as const)
     if (read[name] !== undefined && !isNumericDate(read[name]))
-      throw new TypeError(`"${name}" must be a date in seconds since the epoch`)
+      throw configurationError('INVALID_OPTION', `"${name}" must be a date in seconds since the epoch`)
   return read
 }
 
 function tokenText(value: unknown): void {
   if (typeof value !== 'string' || value.length > TOKEN_LENGTH.max || !isVisibleToken(value))
-    throw new TypeError('"revoke" needs the token itself, in visible ASCII characters, without a scheme')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      '"revoke" needs the token itself, in visible ASCII characters, without a scheme',
+    )
 }
 
 /** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */

@@ -1,9 +1,10 @@
 /** Rejects tokens that were sent without TLS, if the gate requires TLS (RFC 6750 §5.3). */
 
 import { assertBoolean, assertFunction } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection } from '../lib/promise.ts'
 import type { Rejection } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { GateSettings } from './options.ts'
 
@@ -23,7 +24,8 @@ export class Transport {
     this.#isSecure = assertFunction('isSecure', options.isSecure, undefined)
     this.#allowLoopback = assertBoolean('allowLoopback', options.allowLoopback)
     if (!this.#requireTls && (this.#isSecure !== undefined || this.#allowLoopback))
-      throw new TypeError(
+      throw configurationError(
+        'CONFLICTING_OPTIONS',
         '"isSecure" and "allowLoopback" need "requireTls: true": without it plain http is allowed',
       )
   }
@@ -40,6 +42,6 @@ export class Transport {
     const answer = isSecure(request)
     if (typeof answer === 'boolean') return answer ? undefined : INSECURE
     ignoreRejection(answer)
-    throw new UnavailableError('"isSecure" must return true or false')
+    throw new MistakeError('"isSecure" must return true or false')
   }
 }

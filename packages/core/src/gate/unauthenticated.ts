@@ -7,6 +7,7 @@ import {
   preflightAnswer,
 } from '../answer/preflight.ts'
 import { assertBoolean } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import type { Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
@@ -32,7 +33,8 @@ export class Unauthenticated {
     this.#anonymous = assertBoolean('optional', options.optional) ? passed(undefined, headers) : undefined
     for (const name of ['optional', 'allowPreflight'] as const)
       if (requirement !== undefined && options[name] !== undefined && options[name] !== false)
-        throw new TypeError(
+        throw configurationError(
+          'CONFLICTING_OPTIONS',
           `"${name}" cannot be combined with "requirement": a request without an identity cannot meet it. Put the requirement on the routes, with auth.authorize(…)`,
         )
   }

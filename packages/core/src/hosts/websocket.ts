@@ -2,6 +2,7 @@
 
 import type { Gate } from '../gate/gate.ts'
 import { readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isBlank, isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
@@ -41,7 +42,8 @@ export function fromWebSocketRequest(
     'subprotocolPrefix',
   ])
   if (typeof marker !== 'string' || !isFieldName(marker))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       '"subprotocolPrefix" must contain only token characters (RFC 9110 §5.6.2), such as "bearer."',
     )
   const view = toRequestLike(request)

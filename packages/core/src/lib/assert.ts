@@ -5,41 +5,80 @@
  * starts, and not at its first request. No check trusts the types, because applications may be written in JavaScript.
  */
 
+import { type ConfigurationCode, configurationError } from './configuration-error.ts'
+import { didYouMean } from './did-you-mean.ts'
+import { quoted, received } from './received.ts'
+
 /**
  * Reads the own properties of options once. The result has no prototype, so a polluted `Object.prototype` sets no option.
  * @throws TypeError if the options are not an object, or contain an unknown name
  */
 export function readOptions<T extends object>(factory: string, options: T, known: readonly string[]): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`the options of "${factory}" must be an object`)
+    throw configurationError(
+      options === undefined ? 'MISSING_OPTION' : 'INVALID_OPTION',
+      `the options of "${factory}" must be an object, but it received ${received(options)}`,
+    )
   const read: T = Object.assign(Object.create(null), options)
   for (const name of Object.keys(read))
     if (!known.includes(name))
-      throw new TypeError(`"${factory}" has no option "${name}"; it has ${known.join(', ')}`)
+      throw configurationError(
+        'UNKNOWN_OPTION',
+        `"${factory}" has no option ${quoted(name, 64)}${didYouMean(name, known)}`,
+      )
   return read
 }
 
 /** Checks a non-empty string. */
 export function assertString(name: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '') throw new TypeError(`"${name}" must be a non-empty string`)
-  return value
+  if (typeof value === 'string' && value !== '') return value
+  throw configurationError(
+    missingOr('INVALID_OPTION', value),
+    `"${name}" must be a non-empty string, but is ${received(value)}${unsetHint(value)}`,
+  )
 }
 
 /**
  * Checks a non-empty string or a non-empty array of them, and returns an array. Rejects white space at either end, such
  * as the line break of a file: such a string could never match a claim.
+ * @param alternative the end of the message, such as another value that is allowed
  */
-export function assertStrings(name: string, value: unknown): readonly string[] {
-  const list: readonly unknown[] =
-    typeof value === 'string' ? [assertString(name, value)] : Array.isArray(value) ? [...value] : []
+export function assertStrings(
+  name: string,
+  value: unknown,
+  code: ConfigurationCode = 'INVALID_OPTION',
+  alternative = '',
+): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
   if (list.length === 0 || !list.every((item) => typeof item === 'string' && item !== ''))
-    throw new TypeError(`"${name}" must be a non-empty string or a non-empty array of them`)
+    throw configurationError(
+      missingOr(code, value),
+      `"${name}" must be a non-empty string or a non-empty array of them${alternative}, but is ${describeList(value, list)}${unsetHint(value)}`,
+    )
   const padded = list.find((item) => item !== String(item).trim())
   if (padded !== undefined)
-    throw new TypeError(
-      `"${name}" must not begin or end with white space; received ${JSON.stringify(padded)}`,
+    throw configurationError(
+      code,
+      `"${name}" must not begin or end with white space; received ${quoted(String(padded))}, write ${quoted(String(padded).trim())}`,
     )
   return list as readonly string[]
+}
+
+function describeList(value: unknown, list: readonly unknown[]): string {
+  const wrong = list.findIndex((item) => typeof item !== 'string' || item === '')
+  return Array.isArray(value) && wrong !== -1
+    ? `an array with ${received(list[wrong])} at ${wrong}`
+    : received(value)
+}
+
+/** A variable that is not set is the usual reason for an option that is `undefined`. */
+export function unsetHint(value: unknown): string {
+  return value === undefined ? '. Is it a variable that is not set?' : ''
+}
+
+/** The code for an option that must be given. */
+export function missingOr(code: ConfigurationCode, value: unknown): ConfigurationCode {
+  return value === undefined ? 'MISSING_OPTION' : code
 }
 
 /** Checks a number within bounds. Returns `preset` if there is none. */
@@ -51,7 +90,10 @@ export function assertNumber(
   const { preset, min, max } = bounds
   if (value === undefined) return preset
   if (typeof value !== 'number' || !(value >= min && value <= max))
-    throw new TypeError(`"${name}" must be a number from ${min} to ${max}`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${name}" must be a number from ${min} to ${max}, but is ${received(value)}`,
+    )
   return value
 }
 
@@ -62,7 +104,10 @@ export function assertInteger(
   bounds: { preset: number; min: number; max: number },
 ): number {
   if (value !== undefined && !Number.isSafeInteger(value))
-    throw new TypeError(`"${name}" must be a whole number`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${name}" must be a whole number from ${bounds.min} to ${bounds.max}, but is ${received(value)}`,
+    )
   return assertNumber(name, value, bounds)
 }
 
@@ -74,14 +119,16 @@ export function assertFunction<F extends Function, P extends F | undefined>(
   preset: P,
 ): F | P {
   if (value === undefined) return preset
-  if (typeof value !== 'function') throw new TypeError(`"${name}" must be a function`)
+  if (typeof value !== 'function')
+    throw configurationError('INVALID_OPTION', `"${name}" must be a function, but is ${received(value)}`)
   return value
 }
 
 /** Checks `true` or `false`. Returns `preset` if there is none. */
 export function assertBoolean(name: string, value: boolean | undefined, preset = false): boolean {
   if (value === undefined) return preset
-  if (typeof value !== 'boolean') throw new TypeError(`"${name}" must be true or false`)
+  if (typeof value !== 'boolean')
+    throw configurationError('INVALID_OPTION', `"${name}" must be true or false, but is ${received(value)}`)
   return value
 }
 
@@ -93,6 +140,9 @@ export function assertOneOf<T extends string>(
 ): T {
   if (value === undefined) return choices[0]
   if (!choices.includes(value as T))
-    throw new TypeError(`"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${name}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}, but is ${received(value)}`,
+    )
   return value as T
 }

@@ -6,6 +6,10 @@
  * accepted only if it is already in the form in which `URL` writes it.
  */
 
+import { missingOr, unsetHint } from './assert.ts'
+import { configurationError } from './configuration-error.ts'
+import { shown } from './received.ts'
+
 declare const secure: unique symbol
 declare const issuer: unique symbol
 
@@ -50,7 +54,8 @@ export function httpHosts(value: unknown = []): ReadonlySet<string> {
   const hosts = list.map(httpHost)
   const bad = Array.isArray(value) ? hosts.indexOf(undefined) : 0
   if (bad === -1) return new Set(hosts as string[])
-  throw new TypeError(
+  throw configurationError(
+    'INVALID_OPTION',
     `"allowHttp" must be an array of hosts with their ports, without scheme, path and wildcard, such as ["keycloak:8080"]; received ${shown(list[bad])}`,
   )
 }
@@ -70,7 +75,8 @@ function httpHost(value: unknown): string | undefined {
 export function secureUrl(name: string, value: unknown, allowed?: HttpHosts): SecureUrl {
   const url = readUrl(value)
   if (url === undefined || !isSecure(url, allowed) || !String(value).startsWith('http'))
-    throw new TypeError(
+    throw configurationError(
+      missingOr('INVALID_URL', value),
       `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}${httpHint(value, allowed)}`,
     )
   // `URL` adds a slash to a bare origin. It is left out, so that describe() shows the URL as it was configured.
@@ -85,13 +91,14 @@ export function secureUrl(name: string, value: unknown, allowed?: HttpHosts): Se
  */
 export function parseIssuer(name: string, value: unknown, alternative?: string, allowed?: HttpHosts): Issuer {
   if (isIssuer(value, allowed)) return value
+  if (value === undefined) throw missingIssuer(name)
   const message = [
     `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
-  throw new TypeError(message.join(', ') + httpHint(value, allowed))
+  throw configurationError('INVALID_ISSUER', message.join(', ') + httpHint(value, allowed))
 }
 
 /** Says how to allow a URL that was rejected because of its scheme. */
@@ -118,8 +125,39 @@ export function isIssuer(value: unknown, allowed?: HttpHosts): value is Issuer {
  */
 export function uriText(name: string, value: unknown): string {
   if (typeof value === 'string' && NAME.test(value)) return value
-  throw new TypeError(
-    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}`,
+  throw configurationError(
+    missingOr('INVALID_OPTION', value),
+    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}${meantText(value)}`,
+  )
+}
+
+/** Suggests a text without the white space around it. */
+function meantText(value: unknown): string {
+  const meant = typeof value === 'string' ? value.trim() : ''
+  return meant !== value && meant.length <= MAX_SUGGESTED && NAME.test(meant) && !/[@?]/.test(meant)
+    ? `, write ${JSON.stringify(meant)}`
+    : ''
+}
+
+/**
+ * Checks an issuer that is compared with `iss` and never fetched.
+ * @throws TypeError if it is not the text of a URI, or the URL of the issuer's metadata
+ */
+export function issuerText(value: unknown): string {
+  if (value === undefined) throw missingIssuer('issuer')
+  const text = uriText('issuer', value)
+  const meant = WELL_KNOWN.test(text) ? canonicalIssuer(text) : undefined
+  if (meant === undefined) return text
+  throw configurationError(
+    'INVALID_ISSUER',
+    `"issuer" must be the issuer itself, not the URL of its metadata; received ${shown(text)}, write ${JSON.stringify(meant)}`,
+  )
+}
+
+function missingIssuer(name: string): TypeError {
+  return configurationError(
+    'MISSING_OPTION',
+    `"${name}" must be given, such as "https://id.example.com", but is undefined${unsetHint(undefined)}`,
   )
 }
 
@@ -158,8 +196,8 @@ export function errorWithoutQuery(error: unknown, url: string): unknown {
   return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
-/** The largest number of characters of a value in an error message. */
-const MAX_SHOWN = 200
+/** The longest issuer that an error message suggests, in characters. */
+const MAX_SUGGESTED = 200
 
 /** Returns the issuer that was probably meant, for an error message: with a scheme, or without the path of the metadata. */
 function canonicalIssuer(text: string): Issuer | undefined {
@@ -169,18 +207,5 @@ function canonicalIssuer(text: string): Issuer | undefined {
   const { origin, pathname } = new URL(absolute)
   const path = pathname.replace(WELL_KNOWN, '')
   const meant = origin + (path === '/' && !/\/(?:[?#]|$)/.test(bare) ? '' : path)
-  return meant.length <= MAX_SHOWN && isIssuer(meant) ? meant : undefined
-}
-
-/**
- * Formats a value for an error message. Leaves out the part before an `@` and the query, because either may be a secret.
- * Escapes characters outside ASCII, because some look like another one, and line breaks could forge a log line.
- */
-export function shown(value: unknown): string {
-  if (typeof value !== 'string') return value === null ? 'null' : typeof value
-  const text = value.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
-  return JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text).replace(
-    /[^ -~…]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return meant.length <= MAX_SUGGESTED && isIssuer(meant) ? meant : undefined
 }

@@ -25,24 +25,31 @@ export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 export interface TokenSources {
   /**
    * `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field, such as `X-Forwarded-Authorization`. Another field
-   * contains the token alone, or after `Bearer`. Default `true`. With `false` no header is read.
+   * contains the token alone, or after `Bearer`. An array names several fields, such as `['Authorization', 'X-Api-Key']`; a
+   * request with tokens in two of them is rejected. Default `true`. With `false` no header is read.
    */
-  header?: boolean | string | undefined
+  header?: boolean | string | readonly string[] | undefined
   /**
    * The parameter `access_token` of a form body in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2), at most 262,144 bytes long on
    * Lambda and in a fetch `Request`. On Express and Koa, mount a body parser before the gate. Default `false`.
    */
   form?: boolean | undefined
   /**
-   * The parameter `access_token` of the query (RFC 6750 §2.3). Use it only if clients can send nothing else, because URLs
-   * are logged. Default `false`.
+   * The parameter `access_token` of the query (RFC 6750 §2.3), or the name of another one. Use it only if clients can send
+   * nothing else, because URLs are logged. Default `false`.
    */
-  query?: boolean | undefined
+  query?: boolean | string | undefined
   /**
    * The name of a cookie, which contains the token alone, or after `Bearer`. Browsers send cookies with requests that other
    * sites trigger: set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is read.
    */
   cookie?: string | undefined
+  /**
+   * Which places come first, if a request has credentials in several of them: `['header', 'cookie']` answers by the header,
+   * and ignores the cookie. A malformed token in an earlier place is still rejected. Each place must be read; places that
+   * are not listed still reject the request. Default: credentials in two places are rejected with 400.
+   */
+  first?: readonly TokenSource[] | undefined
 }
 
 /** A token and the place where it was found. Its text is as `tokenSyntax` and `maxTokenLength` allow. */

@@ -31,3 +31,9 @@ export class UnavailableError extends Error {
     this.retryAfter = options.retryAfter ?? 1
   }
 }
+
+/**
+ * Means that a function or a verifier of the application returned something invalid: a mistake in its code, which no later
+ * request corrects. To applications it is an `UnavailableError`. Its message never contains a token.
+ */
+export class MistakeError extends UnavailableError {}

@@ -1,6 +1,7 @@
 /** Verifies access tokens of Auth0, in its own profile or in that of RFC 9068. */
 
 import { assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
 import { type StandardSchema, schema } from '../verify/claims/schema.ts'
@@ -42,9 +43,13 @@ export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scop
 export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readPreset('auth0', options, ['domain', 'audience', 'permissions'])
   const { permissions = false } = read
-  if (typeof permissions !== 'boolean') throw new TypeError('"permissions" must be true or false')
+  if (typeof permissions !== 'boolean')
+    throw configurationError('INVALID_OPTION', '"permissions" must be true or false')
   if (permissions && read.scopes !== undefined)
-    throw new TypeError('"permissions" cannot be combined with "scopes": both say where the scopes come from')
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      '"permissions" cannot be combined with "scopes": both say where the scopes come from',
+    )
   const issuer = `https://${domainName('domain', read.domain)}/`
   return preset<Claims>(read as PresetOptions<Claims>, {
     issuer,

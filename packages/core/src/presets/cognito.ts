@@ -1,6 +1,7 @@
 /** Verifies access tokens of Amazon Cognito user pools. */
 
 import { assertFunction, assertOneOf, assertString, assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
 import { namesOf, type RawClaims } from '../verify/claims/values.ts'
@@ -41,7 +42,10 @@ export function cognito<Claims = RawClaims>(
   const userPoolId = assertString('userPoolId', read.userPoolId)
   const [, region] = USER_POOL_ID.exec(userPoolId) ?? []
   if (region === undefined)
-    throw new TypeError('"userPoolId" must be the id of a user pool, such as "eu-central-1_AbCdEf123"')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"userPoolId" must be the id of a user pool, such as "eu-central-1_AbCdEf123"',
+    )
   const issuerType = assertOneOf('issuerType', read.issuerType, ['original', 'updated'])
   const host = issuerType === 'original' ? 'cognito-idp' : 'issuer-cognito-idp'
   const issuer = `https://${host}.${region}.amazonaws.com/${userPoolId}`

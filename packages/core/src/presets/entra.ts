@@ -1,6 +1,7 @@
 /** Verifies access tokens of Microsoft Entra ID, versions 1.0 and 2.0. */
 
 import { assertFunction, assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
 import { listOf, namesOf, type RawClaims } from '../verify/claims/values.ts'
@@ -75,12 +76,16 @@ export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenV
 function tenantIds(tenant: unknown): readonly string[] {
   const ids = assertStrings('tenant', tenant).map((id) => id.toLowerCase())
   if (!ids.every((id) => TENANT_ID.test(id)))
-    throw new TypeError('"tenant" must be the id of a tenant, a GUID, or a non-empty array of them')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"tenant" must be the id of a tenant, a GUID, or a non-empty array of them',
+    )
   return [...new Set(ids)]
 }
 
 function versions(version: unknown): readonly (typeof VERSIONS)[1 | 2][] {
   if (version === 'both') return [VERSIONS[2], VERSIONS[1]]
-  if (version !== 1 && version !== 2) throw new TypeError('"version" must be 1, 2 or "both"')
+  if (version !== 1 && version !== 2)
+    throw configurationError('INVALID_OPTION', '"version" must be 1, 2 or "both"')
   return [VERSIONS[version]]
 }

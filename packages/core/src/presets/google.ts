@@ -1,6 +1,7 @@
 /** Verifies ID tokens that Google signs for service accounts, which services use to call each other. */
 
 import { assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import type { Identity } from '../model/identity.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
@@ -50,7 +51,8 @@ export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): Toke
   const { serviceAccounts, hostedDomain } = read
   const isAnyone = serviceAccounts === undefined || serviceAccounts === null
   if (serviceAccounts === undefined && hostedDomain === undefined)
-    throw new TypeError(
+    throw configurationError(
+      'MISSING_OPTION',
       '"serviceAccounts" or "hostedDomain" is required, such as "billing@project.iam.gserviceaccount.com". Pass serviceAccounts: null to allow every Google account',
     )
   return preset<Claims>(read, {
@@ -68,6 +70,6 @@ export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): Toke
 function addresses(serviceAccounts: unknown): readonly string[] {
   const emails = assertStrings('serviceAccounts', serviceAccounts)
   if (!emails.every((email) => /^[^\s@]+@[^\s@]+$/.test(email)))
-    throw new TypeError('"serviceAccounts" must be e-mail addresses')
+    throw configurationError('INVALID_OPTION', '"serviceAccounts" must be e-mail addresses')
   return emails
 }

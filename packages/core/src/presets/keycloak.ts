@@ -1,6 +1,7 @@
 /** Verifies access tokens of a Keycloak realm. */
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import { type HttpHosts, httpHosts, parseIssuer } from '../lib/url.ts'
 import type { Identity } from '../model/identity.ts'
@@ -54,7 +55,8 @@ export function keycloak<Claims = RawClaims>(
 function baseUrl(url: unknown, hosts: HttpHosts): string {
   const base = parseIssuer('url', url, undefined, hosts)
   if (/\/realms(?:\/|$)/.test(base))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       '"url" must end before "/realms", such as "https://id.example.com": the realm has an option of its own',
     )
   return base.replace(/\/$/, '')
@@ -62,7 +64,10 @@ function baseUrl(url: unknown, hosts: HttpHosts): string {
 
 function realmName(realm: unknown): string {
   if (!/^\w[\w.~-]*$/.test(assertString('realm', realm)))
-    throw new TypeError('"realm" must be a name of letters, digits, ".", "_", "~" and "-"')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"realm" must be a name of letters, digits, ".", "_", "~" and "-"',
+    )
   return realm as string
 }
 

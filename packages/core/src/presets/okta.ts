@@ -1,6 +1,7 @@
 /** Verifies access tokens of Okta's custom authorization servers. */
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
 import { namesOf, type RawClaims } from '../verify/claims/values.ts'
@@ -37,7 +38,8 @@ export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVer
   const read = readPreset('okta', options, ['domain', 'audience', 'authorizationServer', 'clientId'])
   const domain = domainName('domain', read.domain)
   if (/-admin\.okta(?:preview|-emea)?\.com$/.test(domain))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       '"domain" must be the domain of the organization, not of its admin console: no "-admin"',
     )
   const server =
@@ -45,7 +47,10 @@ export function okta<Claims = RawClaims>(options: OktaOptions<Claims>): TokenVer
       ? 'default'
       : assertString('authorizationServer', read.authorizationServer)
   if (!/^[\w-]+$/.test(server))
-    throw new TypeError('"authorizationServer" must be an id such as "default", not a URL')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"authorizationServer" must be an id such as "default", not a URL',
+    )
   const issuer = `https://${domain}/oauth2/${server}`
   return preset(read, {
     issuer,

@@ -1,6 +1,7 @@
 /** Builds the verifier of a preset: the preset decides the issuer and the required claims, the user the rest. */
 
 import { assertString, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
 import type { ClaimsOptions } from '../verify/claims/mapping.ts'
@@ -18,7 +19,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** The options that every preset accepts: those of `jwt`, except what the preset decides. */
 export interface PresetOptions<Claims = RawClaims>
-  extends Omit<JwtSettings<Claims>, 'algorithms' | 'profile' | 'allowIdTokenClaims'> {
+  extends Omit<JwtSettings<Claims>, 'algorithms' | 'profile' | 'allowIdTokenClaims' | 'allowMissingExp'> {
   /** The key set of the provider (RFC 7517 §5). Nothing is fetched then. Default: it is fetched from the provider. */
   keys?: JsonWebKeySet | undefined
 }
@@ -39,6 +40,9 @@ const DECIDED: readonly string[] = [
   'audience',
   'jwksUri',
   'discovery',
+  'secret',
+  'publicKey',
+  'allowMissingExp',
   'algorithms',
   'profile',
   'allowIdTokenClaims',
@@ -85,10 +89,17 @@ function given<T extends object, Name extends keyof T>(read: T, names: readonly 
 /** Merges the required claims. The user cannot replace a check of the preset by a weaker one. */
 function both(ours: RequiredClaims, theirs: ClaimsOptions['requiredClaims']): RequiredClaims {
   if (theirs === undefined) return ours
-  if (!isObject(theirs)) throw new TypeError('"requiredClaims" must be an object, such as { tenant: "acme" }')
+  if (!isObject(theirs))
+    throw configurationError(
+      'INVALID_OPTION',
+      '"requiredClaims" must be an object, such as { tenant: "acme" }',
+    )
   const twice = Object.keys(theirs).find((name) => Object.hasOwn(ours, name))
   if (twice !== undefined)
-    throw new TypeError(`"requiredClaims" must not have "${twice}", which the preset checks itself`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"requiredClaims" must not have "${twice}", which the preset checks itself`,
+    )
   return { ...theirs, ...ours }
 }
 
@@ -98,7 +109,8 @@ const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z](?:[a
 export function domainName(name: string, value: unknown): string {
   const domain = assertString(name, value)
   if (!DOMAIN.test(domain))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       `"${name}" must be a domain name without scheme, port and path, such as "acme.example.com"`,
     )
   return domain.toLowerCase()

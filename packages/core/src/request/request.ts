@@ -1,5 +1,6 @@
 /** Defines the view of an HTTP request that gates read, on any host (RFC 9110 §6). */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { FetchRequestLike } from './fetch.ts'
 
 /**
@@ -47,7 +48,8 @@ export interface RequestLike {
 export function toRequestLike(request: Request | RequestLike): RequestLike {
   if ('header' in request) return request
   if (typeof request.headers?.get !== 'function')
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_ARGUMENT',
       'a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request)',
     )
   return new FetchRequestLike(request)

@@ -1,42 +1,20 @@
 /** Caches the results of any verifier in an LRU, with a single flight for each token. */
 
-import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
+import { assertFunction, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { SizedLru } from '../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import { sizeOf } from '../lib/size.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
+import { type CacheLimits, type CacheOptions, cacheLimits } from './cache-limits.ts'
 import { checked, markBuiltIn } from './checked.ts'
 import { PresentedToken } from './presented.ts'
 import type { Active, Inactive, Verification } from './verification.ts'
 import type { TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
-
-/** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
-export interface CacheOptions {
-  /**
-   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until its
-   * entry expires. A longer time saves calls of the verifier, and bridges longer outages of what it depends on.
-   */
-  ttl: Seconds
-  /**
-   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
-   * repeat a bad token cost less, but a token that becomes valid later is rejected until then.
-   */
-  negativeTtl?: Seconds | undefined
-  /**
-   * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864
-   * (64 MiB). A result that is larger alone is not cached. The least recently used one is evicted. Rejections
-   * have a cache of their own, a tenth as large, so that made-up tokens evict no valid one.
-   */
-  maxBytes?: number | undefined
-  /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections a tenth of it. */
-  max?: number | undefined
-  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
-  now?: (() => number) | undefined
-}
 
 /** A cached result. */
 interface Kept<V> {
@@ -78,64 +56,17 @@ export function cached<I extends Identity<unknown> = Identity>(
   options: CacheOptions,
 ): TokenVerifier<I> {
   const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'maxBytes', 'max', 'now'])
-  if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
+  if (read.ttl === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"ttl" must be given in seconds, such as cached(verifier, { ttl: 60 })',
+    )
   const now = assertFunction('now', read.now, systemNow)
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
 
-/** The numbers of `CacheOptions`, checked and with defaults. */
-export interface CacheLimits {
-  /** In seconds. Infinite for a cache whose results only their `expiresAt` ends. */
-  readonly ttl: number
-  readonly negativeTtl: number
-  readonly maxBytes: number
-  readonly max: number
-}
-
-/** The limits of a verifier that caches nothing. */
-export const UNCACHED: CacheLimits = { ttl: 0, negativeTtl: 0, maxBytes: 1, max: 1 }
-
-const DAY = 86_400
-const MEBIBYTE = 1_048_576
 /** How many pending verifications other requests can join. Beyond that, requests with the same token verify it again. */
 const MAX_IN_FLIGHT = 20_000
-
-/** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
-function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
-  return {
-    ttl:
-      options.ttl === undefined
-        ? Number.POSITIVE_INFINITY
-        : assertNumber('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
-    negativeTtl: assertNumber('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
-    maxBytes: assertInteger('maxBytes', options.maxBytes, {
-      preset: 64 * MEBIBYTE,
-      min: MEBIBYTE / 16,
-      max: 16_384 * MEBIBYTE,
-    }),
-    max: assertInteger('max', options.max, { preset: 100_000, min: 1, max: 10_000_000 }),
-  }
-}
-
-/**
- * Checks an option `cache` that needs no member.
- * @throws TypeError if an option is unknown or invalid
- */
-export function presetLimits(
-  cache: Partial<Pick<CacheOptions, 'ttl' | 'maxBytes' | 'max'>> = {},
-): CacheLimits {
-  return cacheLimits(readOptions('cache', cache, ['ttl', 'maxBytes', 'max']))
-}
-
-/**
- * Checks an option `cache` that must have a `ttl`: no default can say how long a revocation elsewhere may go unnoticed.
- * @throws TypeError if an option is unknown, missing or invalid
- */
-export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
-  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'maxBytes', 'max'])
-  if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
-  return cacheLimits(read)
-}
 
 /**
  * The memory of an entry without its identity. In bytes: the key, the result, and its places in the tables of the map. Measured,

@@ -5,6 +5,7 @@
  * and an outage of one would delay all. A verifier that recognizes its tokens by their text says so in `canVerify`.
  */
 
+import { configurationError } from '../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
@@ -28,11 +29,18 @@ import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
 ): TokenVerifier<Identities[number]> {
-  if (verifiers.length === 0) throw new TypeError('"chain" needs at least one verifier')
+  if (Array.isArray(verifiers[0]))
+    throw configurationError(
+      'INVALID_VERIFIER',
+      '"chain" takes verifiers as arguments, but received an array: write chain(one, two), or chain(...verifiers)',
+    )
+  if (verifiers.length === 0)
+    throw configurationError('INVALID_OPTION', '"chain" needs at least one verifier')
   const made = chainOf(verifiers)
   const twice = claimedTwice(made.members)
   if (twice !== undefined)
-    throw new TypeError(
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
       `"chain" has two verifiers for the JWTs of ${twice}: the second one would never verify a token`,
     )
   return made as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>

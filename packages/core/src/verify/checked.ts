@@ -6,11 +6,13 @@
  */
 
 import { now as systemNow } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
+import { received } from '../lib/received.ts'
 import { type Identity, withSource, wrongMember } from '../model/identity.ts'
 import { isKnownReason, type Rejection } from '../model/rejection.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { MistakeError, type UnavailableError } from '../model/unavailable.ts'
 import { isNumericDate } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, type Verification } from './verification.ts'
@@ -42,7 +44,11 @@ export function checked<I extends Identity<unknown>>(
   verifier: TokenVerifier<I>,
   now: () => number = systemNow,
 ): TokenVerifier<I> {
-  if (typeof verifier?.verify !== 'function') throw new TypeError(`"${name}" must have a method "verify"`)
+  if (typeof verifier?.verify !== 'function')
+    throw configurationError(
+      'INVALID_VERIFIER',
+      `"${name}" must be a verifier with a method "verify", such as jwt({ issuer, audience }), but is ${received(verifier)}`,
+    )
   const withClock = builtIn.get(verifier)
   return withClock === undefined ? new CheckedVerifier(verifier, now) : (withClock(now) as typeof verifier)
 }
@@ -74,7 +80,7 @@ class CheckedVerifier<I extends Identity<unknown>> extends WrappingVerifier<I> {
   override canVerify(token: string, presented?: PresentedToken): CanVerify | Promise<CanVerify> {
     return mapMaybe<unknown, CanVerify>(this.inner.canVerify?.(token, presented), (answer) => {
       if (answer === undefined || typeof answer === 'boolean') return answer
-      throw new UnavailableError('"canVerify" returned neither true, false nor undefined')
+      throw new MistakeError('"canVerify" returned neither true, false nor undefined')
     })
   }
 
@@ -141,5 +147,5 @@ function rejectionOf(given: Rejection): Inactive {
 
 /** Creates the error for a result that cannot be used. It says what is wrong, never a value, which could be a secret. */
 function invalid(problem: string): UnavailableError {
-  return new UnavailableError(`The verifier returned ${problem}`)
+  return new MistakeError(`The verifier returned ${problem}`)
 }

@@ -40,7 +40,9 @@ export function activeUntil<R extends Active<Identity<unknown>>>(
   now: () => number,
 ): Readonly<R> | Inactive {
   const { expiresAt } = result
-  if (expiresAt !== undefined && secondsOf(now) >= expiresAt) return inactive('expired')
+  const time = expiresAt === undefined ? undefined : secondsOf(now)
+  if (expiresAt !== undefined && time !== undefined && time >= expiresAt)
+    return inactive('expired', () => `expired ${Math.round(time - expiresAt)} s ago`)
   return Object.freeze(result)
 }
 

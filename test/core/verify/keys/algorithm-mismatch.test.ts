@@ -78,7 +78,10 @@ describe('a token by a key with another alg (FIELD24)', () => {
     ])
   })
 
-  it('has no detail if its kid is unknown', async () => {
-    expect(await told('PS256', withoutAlg(), {}, { kid: 'other' })).toEqual(['unknown_key', undefined])
+  it('names its kid, the keys and the next fetch if its kid is unknown', async () => {
+    expect(await told('PS256', withoutAlg(), {}, { kid: 'other' })).toEqual([
+      'unknown_key',
+      'no key has the kid "other": the keys are "key". A token with an unknown key may have them fetched again now',
+    ])
   })
 })

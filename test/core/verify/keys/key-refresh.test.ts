@@ -265,7 +265,10 @@ it('close() aborts the pending attempt, and starts no other, even if the process
   const started = refresh.start()
   freeze(100)
   refresh.close()
-  await expect(started).rejects.toMatchObject({ message: MESSAGE, cause: { message: 'The gate is closed' } })
+  await expect(started).rejects.toMatchObject({
+    message: `${MESSAGE}: The gate is closed`,
+    cause: { message: 'The gate is closed' },
+  })
   expect(loads).toHaveLength(1)
   pass(100)
   expect(refresh.mayStart).toBe(false)

@@ -39,8 +39,32 @@ describe('opaque', () => {
     expect(await outcome({ subject: 'emma' })).toBe('active')
   })
 
+  it('answers 401 unknown_token if the lookup returns undefined', async () => {
+    expect(await outcome(undefined)).toBe('unknown_token')
+    expect(await outcome(Promise.resolve(undefined))).toBe('unknown_token')
+  })
+
+  it('accepts dates as Date, null as absent, and further members of a row beside claims', async () => {
+    const row = { subject: 'emma', clientId: null, scopes: null, expiresAt: new Date((NOW + 60) * 1000) }
+    const verifier = opaque({
+      lookup: () => ({ ...row, claims: { plan: 'pro' }, email: 'e@example.com' }),
+      now: () => NOW * 1000,
+    })
+    expect(await verifier.verify('token')).toMatchObject({
+      active: true,
+      expiresAt: NOW + 60,
+      identity: {
+        subject: 'emma',
+        clientId: undefined,
+        scopes: [],
+        claims: { plan: 'pro' },
+        expiresAt: NOW + 60,
+      },
+    })
+    expect(await outcome({ ...row, expiresAt: new Date((NOW - 1) * 1000) })).toBe('expired')
+  })
+
   it.each([
-    [undefined, /"lookup" must return a token record or null/],
     [true, /"lookup" must return a token record or null/],
     [[], /"lookup" must return a token record or null/],
     ['emma', /"lookup" must return a token record or null/],
@@ -48,10 +72,14 @@ describe('opaque', () => {
     [{ subject: undefined, scopes: undefined }, /without any member/],
     [{ expires: NOW }, /"expires"/],
     [{ kind: 'jwt' }, /"kind"/],
-    [{ expiresAt: new Date() }, /"expiresAt"/],
+    [{ expiresAt: new Date(Number.NaN) }, /"expiresAt"/],
     [{ expiresAt: String(NOW) }, /"expiresAt"/],
-    [{ expiresAt: NOW * 1000 }, /"expiresAt"/],
-    [{ expiresAt: null }, /"expiresAt"/],
+    [{ expiresAt: NOW * 1000 }, /"expiresAt" in milliseconds: write it in seconds/],
+    [{ expiresAt: null }, /without any member/],
+    [
+      { subject: 'emma', email: 'e@example.com', city: 'x' },
+      /unknown members: "email", "city"\..*claims: \{/,
+    ],
     [{ expiresAt: Number.NaN }, /"expiresAt"/],
     [{ subject: 7 }, /"subject"/],
     [{ scopes: 'read' }, /"scopes"/],

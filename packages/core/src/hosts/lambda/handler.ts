@@ -4,7 +4,9 @@ import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
 import type { MetadataResponse } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
 import type { Gate } from '../../gate/gate.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
+import { received } from '../../lib/received.ts'
 import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
 import type { Identity } from '../../model/identity.ts'
 import { lambdaBackground } from './background.ts'
@@ -38,8 +40,12 @@ export function lambda<
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {
   if (typeof gate?.authenticate !== 'function')
-    throw new TypeError('"gate" must be a gate: lambda(createGate({ … }), handler)')
-  if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
+    throw configurationError('INVALID_ARGUMENT', '"gate" must be a gate: lambda(createGate({ … }), handler)')
+  if (typeof handler !== 'function')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"handler" must be a function, such as lambda(gate, async (event, identity) => …), but is ${received(handler)}`,
+    )
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
     const view = fromLambdaEvent(event)

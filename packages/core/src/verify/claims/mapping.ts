@@ -5,7 +5,7 @@ import { frozen, frozenJson } from '../../lib/freeze.ts'
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike } from '../../lib/promise.ts'
 import { createWholeIdentity, type Identity, setIgnoredClaims } from '../../model/identity.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, isInactive } from '../verification.ts'
 import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
@@ -160,6 +160,6 @@ function listReader(name: string, given: ListReader | undefined, preset: ListRea
     const list: unknown = read(claims)
     if (isStrings(list)) return [...list]
     ignoreRejection(list)
-    throw new UnavailableError(`"${name}" must return an array of strings`)
+    throw new MistakeError(`"${name}" must return an array of strings`)
   }
 }

@@ -1,8 +1,9 @@
 /** Checks the claims that `requiredClaims` asks for. */
 
+import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { ignoreRejection } from '../../lib/promise.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import type { RawClaims } from './values.ts'
 
@@ -22,7 +23,8 @@ type Check = (claims: RawClaims) => Inactive | undefined
  */
 export function requiredChecks(required: RequiredClaims | undefined): readonly Check[] {
   if (required === undefined) return []
-  if (!isObject(required)) throw new TypeError('"requiredClaims" must be an object of claims')
+  if (!isObject(required))
+    throw configurationError('INVALID_OPTION', '"requiredClaims" must be an object of claims')
   return Object.entries(required).map(([name, wanted]) => {
     const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
     return (claims) => {
@@ -38,7 +40,7 @@ function asked(name: string, predicate: (value: unknown) => boolean): (value: un
     const answer: unknown = predicate(value)
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new UnavailableError(`The function for "${name}" in "requiredClaims" must return true or false`)
+    throw new MistakeError(`The function for "${name}" in "requiredClaims" must return true or false`)
   }
 }
 
@@ -46,6 +48,9 @@ function asked(name: string, predicate: (value: unknown) => boolean): (value: un
 function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value: unknown) => boolean {
   const values: readonly unknown[] = Array.isArray(wanted) ? [...wanted] : [wanted]
   if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
-    throw new TypeError(`"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`,
+    )
   return (value) => (Array.isArray(value) ? value : [value]).some((item) => values.includes(item))
 }

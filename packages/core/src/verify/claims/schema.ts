@@ -1,8 +1,9 @@
 /** Checks claims with any library that implements Standard Schema, such as zod, valibot or arktype. */
 
+import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verification.ts'
 
 /** The part of a Standard Schema (version 1) that is used. See https://standardschema.dev. */
@@ -33,7 +34,10 @@ interface SchemaIssue {
 export function schema<Output>(name: string, value: StandardSchema<Output>): StandardSchema<Output> {
   const standard = (value as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function')
-    throw new TypeError(`"${name}" must be a Standard Schema, such as one of zod or valibot`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"${name}" must be a Standard Schema, such as one of zod or valibot`,
+    )
   return value
 }
 
@@ -55,7 +59,7 @@ function outputOf<Output>(result: SchemaResult<Output>): { value: Output } | Ina
   const { issues } = Object(result) as Partial<SchemaResult<Output>>
   if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
   if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
-  throw new UnavailableError('The schema of "claims" must return a value or issues')
+  throw new MistakeError('The schema of "claims" must return a value or issues')
 }
 
 /** Names the wrong claim. The message of the schema is not used, because it may quote a value. */

@@ -3,6 +3,7 @@
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { assertFunction, assertString, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { uriText } from '../../lib/url.ts'
 import { ALGORITHMS } from '../keys/jwk.ts'
 
@@ -31,7 +32,8 @@ export function clientAuthentication(options: {
   const { clientId, clientSecret, authenticate } = options
   if (typeof authenticate === 'function') {
     if (clientId !== undefined || clientSecret !== undefined)
-      throw new TypeError(
+      throw configurationError(
+        'CONFLICTING_OPTIONS',
         '"clientId" and "clientSecret" cannot be combined with a function as "authenticate"',
       )
     return assertFunction('authenticate', authenticate, authenticate)
@@ -44,7 +46,10 @@ export function clientAuthentication(options: {
       body.set('client_secret', secret)
     }
   if (authenticate !== undefined && authenticate !== 'client_secret_basic')
-    throw new TypeError('"authenticate" must be "client_secret_basic", "client_secret_post" or a function')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"authenticate" must be "client_secret_basic", "client_secret_post" or a function',
+    )
   const credentials = `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`
   return ({ headers }) => headers.set('authorization', credentials)
 }
@@ -93,14 +98,17 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
   const clientId = assertString('clientId', read.clientId)
   const { privateKey: key } = read
   if (typeof key !== 'object' || key === null)
-    throw new TypeError('"privateKey" must be a JWK or a CryptoKey')
+    throw configurationError('INVALID_KEY', '"privateKey" must be a JWK or a CryptoKey')
   if ('kty' in key && !['d', 'priv'].some((name) => Object.hasOwn(key, name)))
-    throw new TypeError('"privateKey" must be a private key: this JWK is a public one')
+    throw configurationError('INVALID_KEY', '"privateKey" must be a private key: this JWK is a public one')
   const { alg, kid } = key as JWK
   const keyId = read.keyId === undefined ? kid : assertString('keyId', read.keyId)
   const algorithm = assertString('algorithm', read.algorithm ?? alg)
   if (!ALGORITHMS.some((name) => name === algorithm && !name.startsWith('HS')))
-    throw new TypeError('"algorithm" must be a signature algorithm with a private key, such as "ES256"')
+    throw configurationError(
+      'INVALID_ALGORITHM',
+      '"algorithm" must be a signature algorithm with a private key, such as "ES256"',
+    )
   const audience = read.audience === undefined ? undefined : uriText('audience', read.audience)
   const now = assertFunction('now', read.now, systemNow)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }

@@ -3,12 +3,14 @@
 import { runtimeFetch } from '#runtime-fetch'
 import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { httpHosts, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
-import { Cache, type CacheOptions, givenLimits, UNCACHED } from '../cached.ts'
+import { type CacheOptions, givenLimits, UNCACHED } from '../cache-limits.ts'
+import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -151,7 +153,10 @@ function settingsOf<Claims>(
 ): IntrospectorSettings<Claims> {
   const server = locationOf(options)
   if (options.audience === undefined)
-    throw new TypeError('"audience" is required. Pass null to disable the audience check')
+    throw configurationError(
+      'MISSING_OPTION',
+      '"audience" is required. Pass null to disable the audience check',
+    )
   const { issuer } = server
   const audience = options.audience === null ? null : assertStrings('audience', options.audience)
   const { authenticate, onIntrospection } = options
@@ -188,7 +193,10 @@ function locationOf(options: Server & { allowHttp?: readonly string[] | undefine
       issuer: issuer === undefined ? undefined : uriText('issuer', issuer),
     }
   if (issuer === undefined)
-    throw new TypeError('"endpoint" is required, or "issuer", whose metadata names the endpoint')
+    throw configurationError(
+      'MISSING_OPTION',
+      '"endpoint" is required, or "issuer", whose metadata names the endpoint',
+    )
   return {
     endpoint,
     issuer: parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it', allowHttp),
@@ -211,12 +219,14 @@ function statuses(value: unknown, isFunction: boolean): readonly number[] {
     (status as number) <= 499 &&
     !NOT_ABOUT_TOKENS.includes(status)
   if (list === undefined || !list.every(isAllowed))
-    throw new TypeError(
+    throw configurationError(
+      'INVALID_OPTION',
       '"inactiveStatus" must be an array of statuses from 400 to 499, without 407, 408 and 429',
     )
   // Such a function may send an access token of this API, and `invalid_token` would be about that one (RFC 7662 §2.3).
   if (isFunction && list.some((status) => UNAUTHORIZED.includes(status)))
-    throw new TypeError(
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
       '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": they may reject what "authenticate" sends',
     )
   return Object.freeze(list as readonly number[])

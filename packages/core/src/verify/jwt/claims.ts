@@ -10,6 +10,7 @@ import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, clientOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
+import { distance, mismatch } from './details.ts'
 import { mediaType } from './jws.ts'
 
 /**
@@ -34,6 +35,8 @@ export interface ClaimsPolicy {
   readonly idTokenClaims: readonly IdTokenClaim[]
   readonly clockTolerance: Seconds
   readonly maxTokenAge: Seconds | undefined
+  /** Whether tokens without `exp` are rejected. If not, there is a `maxTokenAge`. */
+  readonly needsExp: boolean
 }
 
 /** The required claims by profile (RFC 9068 §2.2). Without `exp` a stolen token would be valid forever. */
@@ -127,14 +130,18 @@ function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | und
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
-    if (!Object.hasOwn(claims, name) && !(name === 'iss' && policy.issuer === null))
-      return inactive('missing_claim', name)
+    if (!Object.hasOwn(claims, name) && isNeeded(name, policy)) return inactive('missing_claim', name)
   return (
     checkForm(claims, policy.profile) ??
     checkIssuer(claims, policy) ??
     checkAudience(claims, policy) ??
     checkDates(claims, policy, now)
   )
+}
+
+function isNeeded(name: string, { issuer, needsExp }: ClaimsPolicy): boolean {
+  if (name === 'iss') return issuer !== null
+  return name !== 'exp' || needsExp
 }
 
 /**
@@ -197,39 +204,7 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
 /** Rejects an `iss` that is not one of the configured issuers. The detail tells operators if they hardly differ. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
-  const compared = comparable([iss])
-  return inactive('issuer_mismatch', () => `iss ${nearestMiss(compared, ours) ?? 'is another issuer'}`)
-}
-
-/** The number of values of a token and of the configuration that are compared for a diagnosis, and their longest length. */
-const MAX_COMPARED = 8
-const MAX_COMPARED_LENGTH = 256
-
-/** Picks the values that a diagnosis compares. A rejection that is cached keeps only these. */
-function comparable(values: readonly string[]): readonly string[] {
-  return values.slice(0, MAX_COMPARED).filter((value) => value.length <= MAX_COMPARED_LENGTH)
-}
-
-/**
- * Describes the first value of a token that is nearly one of the expected values. Bounded, because clients choose the values.
- */
-function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual)
-    for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = nearMiss(value, ours)
-      if (miss !== undefined) return miss
-    }
-  return undefined
-}
-
-/** Describes a small difference between two values, such as a trailing slash. Such differences are hard to see in a log. */
-function nearMiss(actual: string, expected: string): string | undefined {
-  const bare = (value: string) => value.replace(/\/$/, '')
-  if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
-  if (actual.toLowerCase() === expected.toLowerCase()) return 'differs in upper and lower case only'
-  if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
-    return 'differs in http and https only'
-  return undefined
+  return inactive('issuer_mismatch', () => mismatch('iss', [iss], ours))
 }
 
 /** The number of entries of `aud` that are compared, so that a token is cheap to reject before its signature is checked. */
@@ -251,13 +226,13 @@ function checkAudience(
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
-  const [compared, count] = [comparable(named), all.length]
+  const { length } = all
   return inactive('audience_mismatch', () => {
-    const near = nearestMiss(compared, audience)
-    if (near !== undefined) return `aud ${near}`
-    return count > MAX_AUDIENCES
-      ? `aud has ${count} entries, and only the first ${MAX_AUDIENCES} are compared`
-      : undefined
+    const rest =
+      length > MAX_AUDIENCES
+        ? `, and only the first ${MAX_AUDIENCES} of its ${length} entries are compared`
+        : ''
+    return mismatch('aud', named, audience) + rest
   })
 }
 
@@ -269,10 +244,19 @@ function checkDates(
 ): Inactive | undefined {
   const [exp, nbf, iat] = ['exp', 'nbf', 'iat'].map((name) => getOwn(claims, name) as Seconds | undefined)
   const { clockTolerance, maxTokenAge } = policy
-  if (exp !== undefined && now >= exp + clockTolerance) return inactive('expired')
-  if (nbf !== undefined && now < nbf - clockTolerance) return inactive('not_yet_valid')
-  if (iat !== undefined && iat > now + clockTolerance) return inactive('issued_in_future')
+  if (exp !== undefined && now >= exp + clockTolerance)
+    return inactive('expired', () => distance('expired', now - exp, 'ago', clockTolerance))
+  if (nbf !== undefined && now < nbf - clockTolerance)
+    return inactive('not_yet_valid', () => distance('valid in', nbf - now, 'from now', clockTolerance))
+  if (iat !== undefined && iat > now + clockTolerance)
+    return inactive('issued_in_future', () =>
+      distance('issued', iat - now, 'ahead of this clock', clockTolerance),
+    )
   if (maxTokenAge === undefined) return undefined
   if (iat === undefined) return inactive('missing_claim', 'iat')
-  return now >= iat + maxTokenAge + clockTolerance ? inactive('max_age_exceeded') : undefined
+  return now >= iat + maxTokenAge + clockTolerance
+    ? inactive('max_age_exceeded', () =>
+        distance('issued', now - iat, `ago, "maxTokenAge" is ${maxTokenAge} s`, clockTolerance),
+      )
+    : undefined
 }

@@ -8,11 +8,12 @@
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
+import { isConfigurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { lru } from '../../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
 import { isIssuer } from '../../lib/url.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { MistakeError, UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Semaphore } from '../../net/semaphore.ts'
 import { InFlight } from '../../net/single-flight.ts'
@@ -189,7 +190,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     askedAt: Seconds,
   ): Tenant<Claims> {
     if (!isObject(given) || given.issuer !== issuer)
-      throw new UnavailableError(
+      throw new MistakeError(
         'The function of "multiIssuerJwt" must return options with the "issuer" that it was called with',
       )
     try {
@@ -201,7 +202,8 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
       return { options, keys, verifier: new JwtVerifier<Claims>(options, this.#now, keys), askedAt, paidBy }
     } catch (cause) {
       if (cause instanceof UnavailableError) throw cause
-      throw new UnavailableError('The function of "multiIssuerJwt" returned invalid options', { cause })
+      const why = isConfigurationError(cause) ? `: ${cause.message}` : ''
+      throw new MistakeError(`The function of "multiIssuerJwt" returned invalid options${why}`, { cause })
     }
   }
 

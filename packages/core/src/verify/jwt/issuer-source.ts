@@ -1,6 +1,7 @@
 /** Defines how the verifiers of several issuers are found, and implements the list that never changes. */
 
 import { readOptions } from '../../lib/assert.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { JwtVerifier } from './jwt.ts'
 import { ISSUER_OPTIONS, type IssuerOptions } from './options.ts'
 
@@ -32,7 +33,10 @@ export class StaticIssuers<Claims> implements IssuerSource<Claims> {
   /** @throws TypeError if the list is empty, an option is impossible, or an issuer is listed twice */
   constructor(list: readonly IssuerOptions<Claims>[], now: () => number) {
     if (!Array.isArray(list) || list.length === 0)
-      throw new TypeError('"multiIssuerJwt" must be a non-empty array of options, or a function')
+      throw configurationError(
+        'INVALID_OPTION',
+        '"multiIssuerJwt" must be a non-empty array of options, or a function',
+      )
     const verifiers = [...list].map(
       (options) =>
         [
@@ -41,11 +45,13 @@ export class StaticIssuers<Claims> implements IssuerSource<Claims> {
         ] as const,
     )
     if (verifiers.some(([issuer]) => issuer === null))
-      throw new TypeError(
+      throw configurationError(
+        'INVALID_OPTION',
         '"multiIssuerJwt" finds an issuer by "iss", so "issuer" must not be null: combine it with a jwt(…) for tokens without "iss" by chain(…)',
       )
     this.#verifiers = new Map(verifiers as (readonly [string, JwtVerifier<Claims>])[])
-    if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
+    if (this.#verifiers.size < verifiers.length)
+      throw configurationError('INVALID_OPTION', '"multiIssuerJwt" has an "issuer" twice')
   }
 
   get names(): readonly string[] {

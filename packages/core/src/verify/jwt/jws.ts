@@ -12,6 +12,7 @@ import { UnavailableError } from '../../model/unavailable.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
 import { type Inactive, inactive } from '../verification.ts'
+import { algorithmDetail } from './details.ts'
 
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
@@ -124,7 +125,8 @@ export interface CompactJws {
 export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorithm[]): CompactJws | Inactive {
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
   const alg = getOwn(header, 'alg')
-  if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
+  if (!allowed.includes(alg as Algorithm))
+    return inactive('algorithm_not_allowed', () => algorithmDetail(alg, allowed))
   // No extension is supported. A token with one must be rejected (RFC 7515 §4.1.11, RFC 7797 §7), and so must a token within a
   // token (RFC 7519 §5.2).
   for (const name of ['crit', 'b64', 'zip'])

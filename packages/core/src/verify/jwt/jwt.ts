@@ -11,19 +11,22 @@ import { isPromiseLike } from '../../lib/promise.ts'
 import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
-import { Cache, presetLimits } from '../cached.ts'
+import { presetLimits } from '../cache-limits.ts'
+import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
-import { algorithmMismatch, type KeySet, type KeySetDescription } from '../keys/key-set.ts'
+import type { KeySet } from '../keys/key-set.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
-import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
+import { type ClaimsPolicy, checkClaims, checkType } from './claims.ts'
+import { describeJwt, type JwtDescription } from './description.ts'
+import { signatureDetail, unknownKeyDetail } from './details.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, keySetOf } from './key-source.ts'
 import { JWT_OPTIONS, type JwtOptions } from './options.ts'
@@ -146,17 +149,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): JwtDescription {
-    const { issuer, audience, profile, idTokenClaims } = this.#policy
-    return {
-      kind: 'jwt',
-      issuer,
-      audience,
-      profile,
-      ...(idTokenClaims.length > 0 && { allowIdTokenClaims: idTokenClaims }),
-      algorithms: this.#algorithms,
-      allowHttp: [...this.#allowHttp],
-      keySet: this.#keys.describe(),
-    }
+    return describeJwt(this.#policy, this.#algorithms, this.#allowHttp, this.#keys.describe())
   }
 
   /**
@@ -228,31 +221,19 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       throw cause
     })
     const key = await this.#keyAfterWait(jws, unseen, tries, caller)
-    if (key !== undefined || known.length + unseen.length > 0) return key ?? inactive('invalid_signature')
-    return inactive('unknown_key', () => algorithmMismatch(this.#keys.describe(), jws.alg, jws.kid))
+    if (key !== undefined) return key
+    const { alg, kid } = jws
+    const tried = known.length + unseen.length
+    return tried > 0
+      ? inactive('invalid_signature', () => signatureDetail(tried, alg, kid))
+      : inactive('unknown_key', () => unknownKeyDetail(this.#keys.describe(), alg, kid))
   }
 
   /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */
   #expiry({ expiresAt, issuedAt }: Identity<unknown>): Seconds | undefined {
     const { maxTokenAge, clockTolerance } = this.#policy
-    if (expiresAt === undefined) return undefined
-    if (maxTokenAge === undefined || issuedAt === undefined) return expiresAt + clockTolerance
-    return Math.min(expiresAt, issuedAt + maxTokenAge) + clockTolerance
+    const oldest = maxTokenAge === undefined || issuedAt === undefined ? undefined : issuedAt + maxTokenAge
+    const ends = [expiresAt, oldest].filter((end) => end !== undefined)
+    return ends.length === 0 ? undefined : Math.min(...ends) + clockTolerance
   }
-}
-
-/** The configuration of a `jwt` verifier and the state of its key set, for operators. Returned by `describe()`. */
-export interface JwtDescription {
-  readonly kind: 'jwt'
-  /** `null` if tokens without `iss` are accepted, and no others. */
-  readonly issuer: string | null
-  /** `null` if tokens for any audience are accepted. */
-  readonly audience: readonly string[] | null
-  readonly profile: Profile
-  /** The claims of ID tokens that are allowed, if any are. */
-  readonly allowIdTokenClaims?: readonly string[]
-  readonly algorithms: readonly Algorithm[]
-  /** The hosts that plain http is allowed for. */
-  readonly allowHttp: readonly string[]
-  readonly keySet: KeySetDescription
 }

@@ -2,32 +2,36 @@
 
 import { runtimeFetch } from '#runtime-fetch'
 import { assertBoolean, assertFunction, assertStrings } from '../../lib/assert.ts'
-import { isObject } from '../../lib/json.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
+import { quoted, received } from '../../lib/received.ts'
 import { httpHosts, type Issuer, parseIssuer, secureUrl } from '../../lib/url.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
 import { CombinedKeySet } from '../keys/combined-key-set.ts'
 import { discoveredKeys, keysAt } from '../keys/discovery.ts'
-import {
-  ALGORITHMS,
-  type Algorithm,
-  DEFAULT_ALGORITHMS,
-  otherUse,
-  type VerificationKey,
-  verificationKey,
-} from '../keys/jwk.ts'
+import { ALGORITHMS, type Algorithm, DEFAULT_ALGORITHMS } from '../keys/jwk.ts'
 import { FixedKeySet, type KeySet } from '../keys/key-set.ts'
 import { keySetLimits } from '../keys/options.ts'
 import { RemoteKeySet } from '../keys/remote-key-set.ts'
-import type { JsonWebKeySet, JwtOptions } from './options.ts'
+import { givenKeys, hasGivenKeys, maySign } from './given-keys.ts'
+import type { JwtOptions } from './options.ts'
 
 /** Whether the URL of the keys comes from the metadata of the issuer. */
-export function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>): boolean {
-  const isDefault = jwksUri === undefined && keys === undefined
+export function isDiscovered(options: JwtOptions<unknown>): boolean {
+  const { jwksUri, discovery } = options
+  const isDefault = jwksUri === undefined && !hasGivenKeys(options)
   const isWanted = assertBoolean('discovery', discovery, isDefault)
-  if (isWanted && jwksUri !== undefined) throw new TypeError('"discovery" and "jwksUri" exclude each other')
-  if (!isWanted && isDefault) throw new TypeError('"discovery: false" needs "jwksUri" or "keys"')
+  if (isWanted && jwksUri !== undefined)
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      '"discovery" and "jwksUri" exclude each other: "jwksUri" says where the keys are',
+    )
+  if (!isWanted && isDefault)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"discovery: false" needs "jwksUri", "keys", "secret" or "publicKey"',
+    )
   return isWanted
 }
 
@@ -44,14 +48,32 @@ export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Is
  * Reads the option `algorithms`. HMAC needs configured keys, because no issuer publishes its secrets.
  * @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys
  */
-export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
-  if (algorithms === undefined) return DEFAULT_ALGORITHMS
+export function algorithmsOf(options: JwtOptions<unknown>): readonly Algorithm[] {
+  const { algorithms, secret } = options
+  if (algorithms === undefined) {
+    if (secret === undefined) return DEFAULT_ALGORITHMS
+    return options.jwksUri === undefined && !isDiscovered(options)
+      ? ['HS256']
+      : [...DEFAULT_ALGORITHMS, 'HS256']
+  }
   const names = Array.isArray(algorithms) ? assertStrings('algorithms', algorithms) : []
   if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
-    throw new TypeError(`"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}`)
-  if (keys === undefined && names.some((name) => name.startsWith('HS')))
-    throw new TypeError('"algorithms" allows HMAC only where "keys" holds the secrets')
+    throw configurationError(
+      'INVALID_ALGORITHM',
+      `"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}, such as algorithms: ['RS256']; received ${received(algorithms)}${unknownName(names)}`,
+    )
+  const hmac = names.find((name) => name.startsWith('HS'))
+  if (hmac !== undefined && !maySign(options))
+    throw configurationError(
+      'INVALID_ALGORITHM',
+      `"algorithms" contains ${hmac}, which needs a shared secret: add it as secret: '…', or "keys". If the issuer publishes its keys, write algorithms: ['RS256'], or leave "algorithms" out`,
+    )
   return names as readonly Algorithm[]
+}
+
+function unknownName(names: readonly string[]): string {
+  const unknown = names.find((name) => !(ALGORITHMS as readonly string[]).includes(name))
+  return unknown === undefined ? '' : ` with ${quoted(unknown, 32)}`
 }
 
 /**
@@ -60,16 +82,23 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
  * @throws TypeError if an option is impossible, or a configured key is unusable
  */
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
-  const { jwksUri, keys } = options
+  const { jwksUri } = options
   const algorithms = algorithmsOf(options)
   const limits = keySetLimits(options)
   const hosts = httpHosts(options.allowHttp)
   const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-  const given = keys === undefined ? undefined : new FixedKeySet(givenKeys(keys, algorithms))
-  if (given !== undefined && jwksUri === undefined && !isDiscovered(options)) {
+  const isFetched = jwksUri !== undefined || isDiscovered(options)
+  const keys = givenKeys(options, algorithms)
+  // A single key needs no name. Of a key set, or beside fetched keys, `kid` selects one.
+  const isNameless = options.secret !== undefined || (options.publicKey !== undefined && !isFetched)
+  const given = keys === undefined ? undefined : new FixedKeySet(keys, isNameless)
+  if (given !== undefined && !isFetched) {
     if (options.jwksStore !== undefined)
-      throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
+      throw configurationError(
+        'CONFLICTING_OPTIONS',
+        '"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept',
+      )
     return given
   }
   const issuer = String(options.issuer)
@@ -87,20 +116,5 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {
   if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
     return store
-  throw new TypeError('"jwksStore" must have the methods "get" and "set"')
-}
-
-/** Reads the option `keys`. Unlike in a published set, an unusable key is an error: the application configured it. */
-function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
-  if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
-    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
-  const usable = keys.keys.map((jwk, index) => {
-    // A published set may also contain keys for encryption.
-    if (isObject(jwk) && otherUse(jwk) !== undefined) return undefined
-    const key = verificationKey(jwk, allowed, 'allow-secrets')
-    if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
-    return key
-  })
-  if (usable.every((key) => key === undefined)) throw new TypeError('"keys" has no key to verify with')
-  return usable.filter((key) => key !== undefined)
+  throw configurationError('INVALID_OPTION', '"jwksStore" must have the methods "get" and "set"')
 }

@@ -2,6 +2,7 @@
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -73,7 +74,10 @@ export function multiIssuerJwt<Claims>(
     return withCache(new MultiIssuerVerifier(source), read.cache, now)
   }
   if (read.max !== undefined || read.ttl !== undefined)
-    throw new TypeError('"max" and "ttl" can only be combined with a function as the first argument')
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      '"max" and "ttl" can only be combined with a function as the first argument',
+    )
   return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }
 

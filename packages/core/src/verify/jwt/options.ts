@@ -2,7 +2,7 @@
 
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
-import type { CacheOptions } from '../cached.ts'
+import type { CacheOptions } from '../cache-limits.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm } from '../keys/jwk.ts'
@@ -44,18 +44,26 @@ interface NamedIssuer {
   issuer: string
 }
 
-interface FetchedKeys extends NamedIssuer {
+/** No keys are in the options. */
+interface NoKeys {
+  keys?: undefined
+  secret?: undefined
+  publicKey?: undefined
+}
+
+interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
    * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default:
    * the `jwks_uri` of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
    */
   jwksUri?: string | undefined
-  keys?: undefined
   /** Default `true` without `jwksUri`: the keys are found by the metadata of the issuer. */
   discovery?: true | undefined
 }
 
-interface GivenKeys {
+type GivenKeys = NullableIssuer & KeyOption & { jwksUri?: undefined; discovery?: false | undefined }
+
+interface NullableIssuer {
   /**
    * The issuer, compared with `iss` character by character: any URI or name in the characters of RFC 3986.
    *
@@ -64,24 +72,51 @@ interface GivenKeys {
    * same key is accepted if its `aud` matches. So use keys that no other service uses. `describe()` shows this setting.
    */
   issuer: string | null
+}
+
+type KeyOption = KeysOption | SecretOption | PublicKeyOption
+
+interface KeysOption {
   /**
    * The issuer's key set itself (RFC 7517 §5). Nothing is ever fetched, unless `jwksUri` or `discovery` is given as well. Then
    * a new key of the issuer needs a new verifier.
-   *
-   * @example
-   * const secret = Buffer.from(process.env.JWT_SECRET ?? '', 'utf8').toString('base64url')
-   * jwt({ issuer, audience, keys: { keys: [{ kty: 'oct', k: secret, alg: 'HS256' }] }, algorithms: ['HS256'] })
    */
   keys: JsonWebKeySet
-  jwksUri?: undefined
-  discovery?: false | undefined
+  secret?: undefined
+  publicKey?: undefined
+}
+
+interface SecretOption {
+  /**
+   * The secret that this API shares with the issuer, as text (its UTF-8 bytes are used) or as bytes. At least 32 bytes for
+   * HS256, 48 for HS384 and 64 for HS512 (RFC 7518 §3.2). `algorithms` is `['HS256']` unless you set it, and the `kid` of a token
+   * is ignored. Decode a secret in base64 yourself: `Buffer.from(text, 'base64')`.
+   *
+   * Risk: every holder of the secret can sign tokens for any subject.
+   */
+  secret: string | Uint8Array
+  keys?: undefined
+  publicKey?: undefined
+}
+
+interface PublicKeyOption {
+  /**
+   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`, of which only the key
+   * is used, and not its dates. An RSA key is used for the first RSA algorithm in `algorithms`, which is RS256 by default. The `kid` of a token is
+   * ignored, unless keys are fetched as well.
+   */
+  publicKey: string
+  keys?: undefined
+  secret?: undefined
 }
 
 /**
  * Configured and fetched keys together, such as a shared secret, and the public keys that an issuer migrates to. Each key
  * verifies one algorithm only.
  */
-type GivenAndFetchedKeys = NamedIssuer & { keys: JsonWebKeySet } & (
+type GivenAndFetchedKeys = NamedIssuer &
+  KeyOption &
+  (
     | { jwksUri: string; discovery?: undefined }
     | {
         jwksUri?: undefined
@@ -125,6 +160,13 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
+   * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`, so both are required. A token with
+   * `exp` still expires then. Cannot be combined with the profile `rfc9068`. `describe()` shows it. Default `false`.
+   *
+   * Risk: a stolen token works until the end of `maxTokenAge`, even if its issuer intended less. Choose hours rather than months.
+   */
+  allowMissingExp?: boolean | undefined
+  /**
    * How far the clocks of the issuer and of this process may be apart. In seconds, 0–300. Default 30. A token is accepted for
    * this time after its `exp`, and before its `nbf` and `iat`.
    */
@@ -160,10 +202,13 @@ const OWN_OPTIONS = [
   'jwksUri',
   'discovery',
   'keys',
+  'secret',
+  'publicKey',
   'allowHttp',
   'algorithms',
   'profile',
   'allowIdTokenClaims',
+  'allowMissingExp',
   'clockTolerance',
   'maxTokenAge',
   'cacheMaxAge',

@@ -1,7 +1,8 @@
 /** Checks the options that decide which claims are accepted. */
 
-import { assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
-import { uriText } from '../../lib/url.ts'
+import { assertBoolean, assertNumber, assertOneOf, assertStrings, unsetHint } from '../../lib/assert.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
+import { issuerText } from '../../lib/url.ts'
 import { type ClaimsPolicy, ID_TOKEN_CLAIMS, type IdTokenClaim, type Profile } from './claims.ts'
 import { discoveredIssuer, isDiscovered } from './key-source.ts'
 import type { JwtOptions } from './options.ts'
@@ -15,10 +16,17 @@ const YEAR = 31_536_000
 export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   const { audience, profile, clockTolerance, maxTokenAge } = options
   const issuer = issuerOf(options)
-  if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
+  if (audience === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      `"audience" must be given, such as "https://api.example.com", or null to skip the check, but is undefined${unsetHint(audience)}`,
+    )
   return {
     issuer,
-    audience: audience === null ? null : assertStrings('audience', audience),
+    audience:
+      audience === null
+        ? null
+        : assertStrings('audience', audience, 'INVALID_AUDIENCE', ', or null to skip the check'),
     profile: assertOneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
     idTokenClaims: idTokenClaimsOf(options),
     clockTolerance: assertNumber('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
@@ -26,7 +34,24 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
       maxTokenAge === undefined
         ? undefined
         : assertNumber('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
+    needsExp: !allowsMissingExp(options),
   }
+}
+
+/** Reads the option `allowMissingExp`. */
+function allowsMissingExp({ allowMissingExp, maxTokenAge, profile }: JwtOptions<unknown>): boolean {
+  const isAllowed = assertBoolean('allowMissingExp', allowMissingExp)
+  if (isAllowed && maxTokenAge === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"allowMissingExp" needs "maxTokenAge", in seconds: otherwise a token without "exp" would be valid for ever',
+    )
+  if (isAllowed && profile === 'rfc9068')
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
+      '"allowMissingExp" cannot be combined with the profile "rfc9068", which requires "exp"',
+    )
+  return isAllowed
 }
 
 /** Reads the option `allowIdTokenClaims`. */
@@ -36,9 +61,13 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   // A copy, because `every` skips the holes of an array.
   const names = Array.isArray(allowed) ? [...allowed] : undefined
   if (names === undefined || !names.every((name) => ID_TOKEN_CLAIMS.includes(name)))
-    throw new TypeError(`"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`)
+    throw configurationError(
+      'INVALID_OPTION',
+      `"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`,
+    )
   if (names.length > 0 && (audience === null || profile === 'rfc9068'))
-    throw new TypeError(
+    throw configurationError(
+      'CONFLICTING_OPTIONS',
       '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client, nor with the profile "rfc9068", which tells access tokens by "typ"',
     )
   return names
@@ -47,11 +76,11 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
 /** Reads the option `issuer`. It must be an `Issuer` if its metadata is fetched. Otherwise it may be any URI or name. */
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
-  if (issuer === undefined) throw new TypeError('"issuer" must be given')
   if (isDiscovered(options)) return discoveredIssuer(options)
-  if (issuer !== null) return uriText('issuer', issuer)
+  if (issuer !== null) return issuerText(issuer)
   if (jwksUri === undefined && profile !== 'rfc9068') return null
-  throw new TypeError(
-    '"issuer" may be null only if all keys are in "keys", and not with the profile "rfc9068", which requires "iss"',
+  throw configurationError(
+    'INVALID_ISSUER',
+    '"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and not with the profile "rfc9068", which requires "iss"',
   )
 }

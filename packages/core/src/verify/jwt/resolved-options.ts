@@ -24,6 +24,8 @@ const KEY_SETTINGS = [
   'discovery',
   'allowHttp',
   'keys',
+  'secret',
+  'publicKey',
   'algorithms',
   'cacheMaxAge',
   'staleIfError',

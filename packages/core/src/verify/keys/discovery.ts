@@ -1,7 +1,8 @@
 /** Finds the key set and the endpoints of a trusted issuer by its metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
-import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { shown } from '../../lib/received.ts'
+import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
 import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'

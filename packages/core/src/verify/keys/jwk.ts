@@ -38,6 +38,9 @@ export type Algorithm = (typeof ALGORITHMS)[number]
 /** The default of the option `algorithms`: every asymmetric algorithm of RFC 7518 and RFC 8037. */
 export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ALGORITHMS.slice(0, 11)
 
+/** Why a key is not used that is for other algorithms than the allowed ones. */
+export const MISFIT = 'it is for no allowed algorithm'
+
 /** A key that may verify signatures. */
 export interface VerificationKey {
   /** Equal for the same key in another set, so that a refresh keeps the object and with it the cached results of the key. */
@@ -108,7 +111,7 @@ export function verificationKey(
   }
   const alg = getIfSet(jwk, 'alg')
   const algorithms = algorithmsOf(kty, material, alg, allowed)
-  if (algorithms.length === 0) return 'it is for no allowed algorithm'
+  if (algorithms.length === 0) return MISFIT
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
   return {

@@ -192,7 +192,10 @@ export class KeyRefresh {
   /** Creates the error for requests that need the keys. It says when to try again. */
   #unavailable(): UnavailableError {
     const { policy } = this.#options
-    return new UnavailableError(this.#message, { cause: policy.failure, retryAfter: policy.wait })
+    const cause = policy.failure
+    // The first message names the URL and the status, so that operators need not search the causes.
+    const why = cause === undefined || cause.message.startsWith(this.#message) ? '' : `: ${cause.message}`
+    return new UnavailableError(this.#message + why, { cause, retryAfter: policy.wait })
   }
 
   get #message(): string {

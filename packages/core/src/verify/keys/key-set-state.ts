@@ -43,7 +43,10 @@ export function usableFor(state: KeySetState, now: Seconds): Seconds {
 }
 
 /** Describes the state for operators. */
-export function describeState(state: KeySetState, now: Seconds): Omit<KeySetDescription, 'failures'> {
+export function describeState(
+  state: KeySetState,
+  now: Seconds,
+): Omit<KeySetDescription, 'failures' | 'refetchIn'> {
   return {
     state: labelOf(state, now),
     keys: describeKeys(state.keys),

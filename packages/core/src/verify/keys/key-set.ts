@@ -75,6 +75,8 @@ export interface KeySetDescription {
   readonly usableFor?: Seconds
   /** The number of attempts that have failed since the last success. */
   readonly failures?: number
+  /** Time until a token with an unknown key may have the set fetched again. In seconds. 0 if it may now. */
+  readonly refetchIn?: Seconds
 }
 
 /** Finds configured keys, which never change. There is nothing to search beyond them, and no outage. */
@@ -82,13 +84,16 @@ export class FixedKeySet implements KeySet {
   readonly callers: KnownCallers = new KnownCallers()
   readonly tries: TryBudgets = tryBudgets()
   readonly #keys: readonly VerificationKey[]
+  readonly #isNameless: boolean
 
-  constructor(keys: readonly VerificationKey[]) {
+  /** @param isNameless whether the keys have no `kid`, and that of a token is ignored */
+  constructor(keys: readonly VerificationKey[], isNameless = false) {
     this.#keys = keys
+    this.#isNameless = isNameless
   }
 
   find(alg: Algorithm, kid: string | undefined): readonly VerificationKey[] {
-    return candidates(this.#keys, alg, kid)
+    return candidates(this.#keys, alg, this.#isNameless ? undefined : kid)
   }
 
   async search(): Promise<readonly VerificationKey[]> {

@@ -8,6 +8,7 @@
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
+import { quoted } from '../../lib/received.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { JwksListener } from '../../observe/events.ts'
@@ -25,6 +26,8 @@ import { type RefreshAllowance, RefreshBudget } from './refresh-budget.ts'
 import { RefreshPolicy } from './refresh-policy.ts'
 import { StoredKeyLoader } from './stored-key-loader.ts'
 
+/** The number of characters of a `kid` that an error contains. */
+const MAX_KID_SHOWN = 100
 /** How long a token with an unknown key waits for a newer set. */
 const MAX_WAIT: Seconds = 1.5
 /**
@@ -114,8 +117,8 @@ export class RemoteKeySet implements KeySet {
     const allowance = this.#budget.allowanceOf(kid, caller)
     const refresh = this.#refresh.pending ?? this.#refreshWithin(allowance)
     if (refresh !== undefined) await this.#wait(refresh, kind, until)
-    else if (!this.#budget.isWithdrawn(kid)) throw this.#mustWait(allowance)
-    if (unseen().length === 0 && this.#budget.isDisputed(kid)) throw this.#mustWait(allowance)
+    else if (!this.#budget.isWithdrawn(kid)) throw this.#mustWait(allowance, kid)
+    if (unseen().length === 0 && this.#budget.isDisputed(kid)) throw this.#mustWait(allowance, kid)
     return unseen()
   }
 
@@ -138,7 +141,9 @@ export class RemoteKeySet implements KeySet {
   }
 
   describe(): KeySetDescription {
-    return { ...describeState(this.#refresh.state, monotonic()), failures: this.#policy.failures }
+    const { failures, wait } = this.#policy
+    const refetchIn = Math.max(wait, this.#budget.allowanceOf(undefined, undefined).wait)
+    return { ...describeState(this.#refresh.state, monotonic()), failures, refetchIn }
   }
 
   get #keys(): readonly VerificationKey[] {
@@ -188,11 +193,13 @@ export class RemoteKeySet implements KeySet {
   }
 
   /** Creates the error for a token whose key may exist, but must not be looked for yet. It says when it may be. */
-  #mustWait(allowance: RefreshAllowance): UnavailableError {
+  #mustWait(allowance: RefreshAllowance, kid: string | undefined): UnavailableError {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
+    const retryAfter = Math.max(this.#policy.wait, allowance.wait)
+    const key = kid === undefined ? 'a key' : `the key ${quoted(kid, MAX_KID_SHOWN)}`
     return new UnavailableError(
-      `Failed to find a key in the JWKS of ${this.#issuer}: no further fetch is allowed yet ("cooldown", or the wait after a failure)`,
-      { cause: this.#policy.failure, retryAfter: Math.max(this.#policy.wait, allowance.wait) },
+      `Failed to find ${key} in the JWKS of ${this.#issuer}: no further fetch is allowed yet ("cooldown", or the wait after a failure), but in ${Math.ceil(retryAfter)} s`,
+      { cause: this.#policy.failure, retryAfter },
     )
   }
 }

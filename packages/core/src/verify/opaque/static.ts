@@ -2,6 +2,7 @@
 
 import { sha256 } from '#digest'
 import { readOptions } from '../../lib/assert.ts'
+import { configurationError } from '../../lib/configuration-error.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../../lib/promise.ts'
@@ -47,10 +48,11 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   tokens: readonly StaticToken<Claims>[],
 ): TokenVerifier<Identity<Claims>> {
   if (!Array.isArray(tokens) || tokens.length === 0 || tokens.length > MAX_TOKENS)
-    throw new TypeError(`"tokens" must be an array of 1 to ${MAX_TOKENS} tokens`)
+    throw configurationError('INVALID_ARGUMENT', `"tokens" must be an array of 1 to ${MAX_TOKENS} tokens`)
   const entries = tokens.map((token, index) => entryOf<Claims>(token, index))
   const texts = entries.map(({ given }) => given)
-  if (new Set(texts).size < texts.length) throw new TypeError('"tokens" has a token twice')
+  if (new Set(texts).size < texts.length)
+    throw configurationError('INVALID_ARGUMENT', '"tokens" has a token twice')
   const hashes = entries.map(({ hash }) => hash)
   const known = mapMaybe(
     hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes),
@@ -89,7 +91,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
  */
 function once(hashes: readonly string[]): readonly string[] {
   if (new Set(hashes).size < hashes.length)
-    throw new TypeError('"tokens" has a token twice, once by its hash')
+    throw configurationError('INVALID_ARGUMENT', '"tokens" has a token twice, once by its hash')
   return hashes
 }
 
@@ -107,7 +109,8 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
   const claims = (getOwn(members, 'claims') ?? Object.freeze({})) as Claims
   const identity = createIdentity('static', { ...members, claims })
   const wrong = wrongMember(identity)
-  if (wrong !== undefined) throw new TypeError(`"tokens" has a "${wrong}" of the wrong type at ${index}`)
+  if (wrong !== undefined)
+    throw configurationError('INVALID_ARGUMENT', `"tokens" has a "${wrong}" of the wrong type at ${index}`)
   if (
     token === undefined
       ? !/^[\w-]{43}$/.test(hash ?? '')
@@ -115,7 +118,10 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
         typeof token !== 'string' ||
         !(token.length <= TOKEN_LENGTH.max && isB64Token(token))
   )
-    throw new TypeError(`"tokens" must have a "token" of the syntax b64token, or its "hash", at ${index}`)
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"tokens" must have a "token" of the syntax b64token, or its "hash", at ${index}`,
+    )
   const digest = token === undefined ? (hash as string) : sha256(token)
   return { given: token ?? (hash as string), hash: digest, identity }
 }

@@ -2,6 +2,7 @@
 
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
+import { configurationError } from '../../lib/configuration-error.ts'
 
 /** 192 bits, far more than a search can cover: 32 characters of base64url. */
 const RANDOM_BYTES = 24
@@ -38,7 +39,10 @@ export async function hashToken(token: string): Promise<string> {
  */
 export function tokenPrefix(prefix: string): string {
   if (typeof prefix !== 'string' || !/^\w{0,31}[A-Za-z\d]$/.test(prefix))
-    throw new TypeError('"prefix" must be 1 to 32 letters, digits and _, and not end with _')
+    throw configurationError(
+      'INVALID_OPTION',
+      '"prefix" must be 1 to 32 letters, digits and _, and not end with _',
+    )
   return prefix
 }
 

@@ -1,0 +1,85 @@
+/** The options of caches in front of verifiers, and their bounds. */
+
+import { assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import type { Seconds } from '../model/units.ts'
+
+/** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
+export interface CacheOptions {
+  /**
+   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until its
+   * entry expires. A longer time saves calls of the verifier, and bridges longer outages of what it depends on.
+   */
+  ttl: Seconds
+  /**
+   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
+   * repeat a bad token cost less, but a token that becomes valid later is rejected until then.
+   */
+  negativeTtl?: Seconds | undefined
+  /**
+   * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864
+   * (64 MiB). A result that is larger alone is not cached. The least recently used one is evicted. Rejections
+   * have a cache of their own, a tenth as large, so that made-up tokens evict no valid one.
+   */
+  maxBytes?: number | undefined
+  /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections a tenth of it. */
+  max?: number | undefined
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: (() => number) | undefined
+}
+
+/** The numbers of `CacheOptions`, checked and with defaults. */
+export interface CacheLimits {
+  /** In seconds. Infinite for a cache whose results only their `expiresAt` ends. */
+  readonly ttl: number
+  readonly negativeTtl: number
+  readonly maxBytes: number
+  readonly max: number
+}
+
+/** The limits of a verifier that caches nothing. */
+export const UNCACHED: CacheLimits = { ttl: 0, negativeTtl: 0, maxBytes: 1, max: 1 }
+
+const DAY = 86_400
+const MEBIBYTE = 1_048_576
+
+/** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
+export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
+  return {
+    ttl:
+      options.ttl === undefined
+        ? Number.POSITIVE_INFINITY
+        : assertNumber('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
+    negativeTtl: assertNumber('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
+    maxBytes: assertInteger('maxBytes', options.maxBytes, {
+      preset: 64 * MEBIBYTE,
+      min: MEBIBYTE / 16,
+      max: 16_384 * MEBIBYTE,
+    }),
+    max: assertInteger('max', options.max, { preset: 100_000, min: 1, max: 10_000_000 }),
+  }
+}
+
+/**
+ * Checks an option `cache` that needs no member.
+ * @throws TypeError if an option is unknown or invalid
+ */
+export function presetLimits(
+  cache: Partial<Pick<CacheOptions, 'ttl' | 'maxBytes' | 'max'>> = {},
+): CacheLimits {
+  return cacheLimits(readOptions('cache', cache, ['ttl', 'maxBytes', 'max']))
+}
+
+/**
+ * Checks an option `cache` that must have a `ttl`: no default can say how long a revocation elsewhere may go unnoticed.
+ * @throws TypeError if an option is unknown, missing or invalid
+ */
+export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
+  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'maxBytes', 'max'])
+  if (read.ttl === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      '"cache" must have a "ttl" in seconds, such as cache: { ttl: 60 }',
+    )
+  return cacheLimits(read)
+}

@@ -1,0 +1,85 @@
+/** Explains to operators why a token was rejected. A detail is created only if a listener reads it. */
+
+import { quoted, quotedList } from '../../lib/received.ts'
+import type { Seconds } from '../../model/units.ts'
+import { ALGORITHMS, type Algorithm } from '../keys/jwk.ts'
+import { algorithmMismatch, type KeySetDescription } from '../keys/key-set.ts'
+
+/** How many values of a token, and of the configuration, are compared for a near miss, and how long they may be. */
+const MAX_COMPARED = 8
+const MAX_COMPARED_LENGTH = 256
+/** The number of characters that a detail contains of each value of a token. */
+const MAX_SHOWN = 100
+
+/** Compares the values of `iss` or `aud`, which are no secrets, with the configured ones. */
+export function mismatch(claim: string, actual: readonly string[], expected: readonly string[]): string {
+  const values = `${quotedList(actual, MAX_SHOWN)}, expected ${quotedList(expected, MAX_SHOWN) || 'none'}`
+  const near = nearestMiss(actual, expected)
+  return near === undefined ? `${claim} is ${values}` : `${claim} ${near}: it is ${values}`
+}
+
+function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
+  for (const value of actual.slice(0, MAX_COMPARED))
+    for (const ours of expected.slice(0, MAX_COMPARED)) {
+      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
+      if (miss !== undefined) return miss
+    }
+  return undefined
+}
+
+/** Names a difference that is hard to see. The values are compared exactly. */
+function nearMiss(actual: string, expected: string): string | undefined {
+  const bare = (value: string) => value.replace(/\/$/, '')
+  if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
+  if (actual.toLowerCase() === expected.toLowerCase()) return 'differs in upper and lower case only'
+  if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
+    return 'differs in http and https only'
+  return undefined
+}
+
+/** Says how far a date is away, such as `expired 120 s ago, tolerance 30 s`. */
+export function distance(what: string, seconds: Seconds, suffix: string, tolerance: Seconds): string {
+  return `${what} ${rounded(seconds)} s ${suffix}, tolerance ${tolerance} s`
+}
+
+function rounded(seconds: Seconds): number {
+  return Math.round(seconds * 10) / 10
+}
+
+/** Names the algorithm of a token, and those that are allowed. */
+export function algorithmDetail(alg: unknown, allowed: readonly Algorithm[]): string {
+  // Only a name that is known is shown: any other text may be anything.
+  const given = [...ALGORITHMS, 'none'].includes(alg as Algorithm) ? `"${alg}"` : 'unknown'
+  const isHmac = typeof alg === 'string' && /^HS\d/.test(alg)
+  const hint = isHmac
+    ? '. A token with a shared secret needs the option "secret"'
+    : allowed.every((name) => name.startsWith('HS'))
+      ? '. A token that is signed with a private key needs "publicKey", "jwksUri" or discovery instead of "secret"'
+      : ''
+  return `alg is ${given}, allowed are ${allowed.join(', ')}${hint}`
+}
+
+/** Names the `kid` of a token, the keys of the set, and when the set may be fetched again. */
+export function unknownKeyDetail(keySet: KeySetDescription, alg: Algorithm, kid: string | undefined): string {
+  const { refetchIn } = keySet
+  const next =
+    refetchIn === undefined
+      ? ''
+      : `. A token with an unknown key may have them fetched again ${refetchIn > 0 ? `in ${Math.ceil(refetchIn)} s` : 'now'}`
+  const mismatched = algorithmMismatch(keySet, alg, kid)
+  if (mismatched !== undefined) return mismatched
+  return `${kid === undefined ? `no key is for ${alg}` : `no key has the kid ${quoted(kid, MAX_SHOWN)}`}: the keys are ${keyNames(keySet)}${next}`
+}
+
+/** Names the key that a token claims to be signed with. */
+export function signatureDetail(tried: number, alg: Algorithm, kid: string | undefined): string {
+  const key = kid === undefined ? `none of ${tried} keys` : `no key with the kid ${quoted(kid, MAX_SHOWN)}`
+  return `${key} made the signature (${alg})`
+}
+
+function keyNames({ keys, given = [] }: KeySetDescription): string {
+  const names = [...given, ...keys].map(
+    ({ kid, algorithms }) => kid ?? `one without kid for ${algorithms[0]}`,
+  )
+  return names.length === 0 ? 'none' : quotedList(names, MAX_SHOWN)
+}

@@ -1,0 +1,95 @@
+/** Mistakes in the code of the application warn once, because the answer 503 does not explain them. */
+
+import { createGate, opaque, UnavailableError } from '@bearergate/core'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { outcome } from '../../support/forge.ts'
+
+interface Warning {
+  readonly message: string
+  readonly options: { readonly type: string; readonly code: string }
+}
+
+let warnings: Warning[]
+const { emitWarning } = process
+beforeEach(() => {
+  warnings = []
+  setEmitWarning((message: string, options: Warning['options']) => void warnings.push({ message, options }))
+})
+afterEach(() => {
+  setEmitWarning(emitWarning)
+  vi.restoreAllMocks()
+})
+
+function setEmitWarning(value: unknown): void {
+  Object.defineProperty(process, 'emitWarning', { value, configurable: true, writable: true })
+}
+
+const TOKEN = 'mF_9.B5f-4.1JqM'
+
+it('warns once for each message, with a code', async () => {
+  const rows: unknown[] = [{ subject: 'emma', email: 'a' }, { subject: 'emma', email: 'b' }, { scopes: 7 }]
+  const gate = createGate({ verifier: opaque({ lookup: () => rows.shift() as null }) })
+  for (let time = 0; time < 3; time += 1) expect(await outcome(gate, TOKEN)).toBe('503 unavailable')
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('"lookup" returned unknown members: "email"'),
+    expect.stringContaining('"scopes" of the wrong type'),
+  ])
+  expect(warnings[0]?.options).toEqual({ type: 'BearergateWarning', code: 'BEARERGATE_MISTAKE' })
+  expect(warnings[0]?.message).toContain('503')
+})
+
+it('warns about a requirement that is async, and about an invalid result of a verifier', async () => {
+  const verifier = opaque({ lookup: () => ({ subject: 'emma' }) })
+  const requirement = (async () => true) as never
+  expect(await outcome(createGate({ verifier, requirement }), TOKEN)).toBe('503 unavailable')
+  expect(await outcome(createGate({ verifier: { verify: () => true as never } }), TOKEN)).toBe(
+    '503 unavailable',
+  )
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('returned a promise: it must not be async'),
+    expect.stringContaining('The verifier returned'),
+  ])
+})
+
+it('names the type of an error of the runtime, and not its message, which may quote the token', async () => {
+  const verifier = opaque({ lookup: (token) => JSON.parse(token) })
+  expect(await outcome(createGate({ verifier }), TOKEN)).toBe('503 unavailable')
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining('threw a SyntaxError')])
+  expect(warnings[0]?.message).not.toContain(TOKEN.slice(0, 4))
+})
+
+it('does not warn about an outage, a failed fetch, or if onDecision is set', async () => {
+  const failures = [
+    new UnavailableError('down'),
+    new Error('ECONNREFUSED'),
+    new TypeError('fetch failed', { cause: new Error('ENOTFOUND') }),
+  ]
+  for (const failure of failures) {
+    const lookup = () => {
+      throw failure
+    }
+    expect(await outcome(createGate({ verifier: opaque({ lookup }) }), TOKEN)).toBe('503 unavailable')
+  }
+  const gate = createGate({ verifier: opaque({ lookup: () => 7 as never }), onDecision: () => {} })
+  expect(await outcome(gate, TOKEN)).toBe('503 unavailable')
+  expect(warnings).toEqual([])
+})
+
+it('stops after sixteen different warnings', async () => {
+  let time = 0
+  const lookup = () => {
+    time += 1
+    return { subject: 'emma', [`column${time}`]: 1 }
+  }
+  const gate = createGate({ verifier: opaque({ lookup: lookup as never }) })
+  for (let count = 0; count < 20; count += 1) await outcome(gate, TOKEN)
+  expect(warnings).toHaveLength(16)
+})
+
+it('writes to the console on a runtime without process.emitWarning', async () => {
+  setEmitWarning(undefined)
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const gate = createGate({ verifier: opaque({ lookup: () => 7 as never }) })
+  expect(await outcome(gate, TOKEN)).toBe('503 unavailable')
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining('BEARERGATE_MISTAKE'))
+})
