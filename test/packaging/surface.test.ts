@@ -122,6 +122,7 @@ const ADAPTER_AUTHORS = [
   'authorizeRequest',
   'forceHeaders',
   'getIdentity',
+  'getToken',
   'metadataHandler',
   'scopesRequirement',
   'setDecision',

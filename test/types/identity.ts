@@ -65,6 +65,7 @@ const handler = gate.protect((request, identity, environment: { readonly KEY: st
 expectType<(request: Request, environment: { readonly KEY: string }, count: number) => Promise<Response>>()(
   handler,
 )
+expectType<string>()(gate.tokenOf(new Request('https://api.example.com/')))
 const plainHandler = gate.protect((_request, _identity) => new Response())
 expectType<(request: Request) => Promise<Response>>()(plainHandler)
 // @ts-expect-error
@@ -88,6 +89,7 @@ app.use('/api', guard)
 app.get('/api/:id', express.requireScope('read', 'write'), (request, response) => {
   expectType<UserIdentity>()(guard.identity(request))
   expectType<Identity<unknown> | undefined>()(request.identity)
+  expectType<string>()(guard.token(request))
   response.json({ name: guard.identity(request).claims.name, id: request.params.id })
 })
 Router()
@@ -133,6 +135,7 @@ server.use(koa.requireScope('read', 'write'))
 server.use((context) => {
   expectType<UserIdentity>()(koaGuard.identity(context))
   expectType<Identity<unknown> | undefined>()(context.state.identity)
+  expectType<string>()(koaGuard.token(context))
   context.body = koaGuard.identity(context).claims.name
 })
 const stateful = new Koa<{ readonly tenant: string }, { readonly started: Date }>()

@@ -7,8 +7,8 @@ export {
   getIdentity,
   type Scopes,
   scopesRequirement,
-  setDecision,
 } from './gate/attach.ts'
+export { getToken, setDecision } from './gate/attachments.ts'
 export { forceHeaders, type NodeResponse } from './gate/force-headers.ts'
 export { toGate } from './gate/gate.ts'
 export { type Answer, answerOf } from './model/decision.ts'

@@ -20,6 +20,7 @@ import {
   authorizeRequest,
   forceHeaders,
   getIdentity,
+  getToken,
   metadataHandler,
   type Scopes,
   scopesRequirement,
@@ -46,6 +47,11 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
    * @throws TypeError if this middleware did not run for the request
    */
   identity(request: Express.Request): I
+  /**
+   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
+   * @throws TypeError if this middleware did not run for the request, or `optional` let it pass without a token
+   */
+  token(request: Express.Request): string
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
@@ -108,6 +114,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
   return Object.assign(middleware, {
     gate,
     identity: (request: Express.Request) => getIdentity(request, gate),
+    token: (request: Express.Request) => getToken(request, gate),
     authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -146,7 +153,10 @@ export function protectedResource(
   }
 }
 
-function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): RequestHandler {
+function guard(
+  required: Requirement,
+  gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
+): RequestHandler {
   const rule = toRequirement('authorize', required)
   return (request, response, next) => {
     proceed(...authorizeRequest(request, rule, gate), response, next)

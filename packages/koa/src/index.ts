@@ -19,6 +19,7 @@ import {
   authorizeRequest,
   forceHeaders,
   getIdentity,
+  getToken,
   metadataHandler,
   type Scopes,
   scopesRequirement,
@@ -43,6 +44,11 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
    * @throws TypeError if this middleware did not run for the request
    */
   identity(context: ExtendableContext): I
+  /**
+   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
+   * @throws TypeError if this middleware did not run for the request, or `optional` let it pass without a token
+   */
+  token(context: ExtendableContext): string
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
@@ -95,6 +101,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
   return Object.assign(middleware, {
     gate,
     identity: (context: ExtendableContext) => getIdentity(context, gate),
+    token: (context: ExtendableContext) => getToken(context, gate),
     authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -132,7 +139,10 @@ export function protectedResource(
   }
 }
 
-function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): Middleware {
+function guard(
+  required: Requirement,
+  gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
+): Middleware {
   const rule = toRequirement('authorize', required)
   return (context, next) => proceed(...authorizeRequest(context, rule, gate), context, next)
 }

@@ -1,53 +1,26 @@
-/** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
+/** Answers handlers and middleware behind a gate: who sent the request, and whether the identity meets a requirement. */
 
 import { allOf } from '../authorize/combinators.ts'
 import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
-import type { Decision, Passed } from '../model/decision.ts'
+import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import { attachedDecision, gatesOf } from './attachments.ts'
 import type { Gate } from './gate.ts'
 import type { OnDenied } from './options.ts'
-
-interface Attachment<I extends Identity<unknown> | undefined = Identity<unknown> | undefined> {
-  readonly gate: Gate<I>
-  readonly identity: I
-  /** The decision that another gate stored before. */
-  readonly before: Attachment | undefined
-}
-
-/** Registered, so that two copies of this module in one process find each other's attachments. */
-const ATTACHMENTS = Symbol.for('bearergate.attachments')
-
-type Attachments = WeakMap<object, Attachment>
-
-/** Keyed by the request itself, because its properties can be shared, copied or replaced. */
-function attachments(): Attachments {
-  const registry = globalThis as { [ATTACHMENTS]?: Attachments }
-  registry[ATTACHMENTS] ??= new WeakMap()
-  return registry[ATTACHMENTS]
-}
-
-const all = attachments()
-
-/** Stores the decision of a gate for a request, or for an object with the same lifetime. */
-export function setDecision<I extends Identity<unknown> | undefined>(
-  carrier: object,
-  gate: Gate<I>,
-  decision: Passed<I>,
-): void {
-  const attachment = { gate, identity: decision.identity, before: all.get(carrier) }
-  all.set(carrier, attachment as unknown as Attachment)
-}
 
 /**
  * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
  * @throws TypeError if the gate's middleware did not run for this request
  */
-export function getIdentity<I extends Identity<unknown> | undefined>(carrier: object, gate: Gate<I>): I {
-  for (let found = all.get(carrier); found !== undefined; found = found.before)
-    if (found.gate === (gate as unknown)) return found.identity as I
-  throw new TypeError('this bearer() did not run for this request: mount it before this handler')
+export function getIdentity<I extends Identity<unknown> | undefined>(
+  carrier: object,
+  gate: Pick<Gate<I>, 'authorize'>,
+): I {
+  return attachedDecision(carrier, gate).identity as I
 }
+
+type Authorizing = Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>
 
 /**
  * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
@@ -56,24 +29,23 @@ export function getIdentity<I extends Identity<unknown> | undefined>(carrier: ob
 export function authorizeRequest(
   carrier: object,
   required: Requirement,
-  named?: Gate<Identity<unknown> | undefined>,
+  named?: Authorizing,
 ): [decision: Decision<Identity<unknown> | undefined>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
   return [gate.authorize(getIdentity(carrier, gate), required), gate.onDenied]
 }
 
-function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
-  const first = all.get(carrier)
-  if (first === undefined)
+function onlyGate(carrier: object): Authorizing {
+  const [gate, ...others] = gatesOf(carrier) as Authorizing[]
+  if (gate === undefined)
     throw new TypeError(
       'bearer() did not run for this request: mount it before authorize() and requireScope()',
     )
-  for (let other = first.before; other !== undefined; other = other.before)
-    if (other.gate !== first.gate)
-      throw new TypeError(
-        'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
-      )
-  return first.gate
+  if (others.some((other) => other !== gate))
+    throw new TypeError(
+      'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
+    )
+  return gate
 }
 
 /** One scope, or several in an array. */

@@ -1,7 +1,7 @@
 /** Turns the outcome of the stages into a decision, and calls `onDecision`. */
 
 import type { Challenger } from '../answer/challenge.ts'
-import type { Decision, Denied, Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
+import type { Decision, Denied, Passed, Preflight } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
@@ -37,14 +37,6 @@ export class Decisions<I extends Identity<unknown> | undefined> {
     notify(this.#onDecision, { decision, stage, cause })
     return decision
   }
-}
-
-/** Creates the decision for an allowed request. All members are own, so a polluted `Object.prototype` adds nothing. */
-export function passed<I extends Identity<unknown> | undefined>(
-  identity: I,
-  headers?: RequiredHeaders,
-): Passed<I> {
-  return Object.freeze({ ok: true, identity, headers }) as Passed<I>
 }
 
 /** Reads the detail of a rejection, which may be a getter of the application that throws. */

@@ -14,10 +14,12 @@ import { isRespelled } from '../verify/jwt/jws.ts'
 import type { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { type Outcome, passed } from './decisions.ts'
+import { getToken } from './attachments.ts'
+import type { Outcome } from './decisions.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
 import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions } from './options.ts'
 import { type GateParts, gateParts } from './parts.ts'
+import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
@@ -48,6 +50,13 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity> {
   protect<Rest extends unknown[]>(
     handler: ProtectedHandler<I, Rest>,
   ): (request: Request, ...rest: Rest) => Promise<Response>
+  /**
+   * Returns the raw token of a request that passed, to forward it to another API. The token is a secret: do not log or store
+   * it. No identity, event or error contains it.
+   * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
+   * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
+   */
+  tokenOf(request: object): string
   /**
    * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
    * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
@@ -151,6 +160,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     handler: ProtectedHandler<V | undefined, Rest>,
   ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler)
 
+  readonly tokenOf = (request: object): string => getToken(request, this)
+
   readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
     try {
       return this.#parts.resource?.answer(toRequestLike(request))
@@ -177,7 +188,6 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   /**
    * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
-   * While a stage waits, the functions in here keep the hash of the token, but neither its text nor the request.
    */
   #run(request: RequestLike): Maybe<Outcome<V | undefined>> {
     const { tokens, revocations, required, context, caching } = this.#parts
@@ -198,7 +208,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
           const rejection = authorize(identity, required, context)
-          return rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source))
+          return rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source), found.text)
         })
       })
     })
@@ -240,5 +250,5 @@ export function toGate<I extends Identity<unknown> | undefined>(
     throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I>
-  return createGate(options as VerifierGateOptions) as Gate<Identity<unknown> | undefined> as Gate<I>
+  return createGate(options as VerifierGateOptions) as unknown as Gate<I>
 }

@@ -6,6 +6,7 @@ import type { CorsMiddleware } from '../answer/preflight.ts'
 import { isObject } from '../lib/json.ts'
 import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import { setDecision } from './attachments.ts'
 import type { Background } from './keep-alive.ts'
 
 export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest extends unknown[] = []> = (
@@ -31,6 +32,7 @@ export function protect<I extends Identity<unknown> | undefined, Rest extends un
     if (answer !== undefined) return answer.toResponse()
     const decision = await gate.authenticate(request, rest.find(isBackground))
     if (decision.ok) {
+      setDecision<I>(request, gate, decision)
       const response = await handler(request, decision.identity as I, ...rest)
       return decision.headers === undefined || response.status < 200
         ? response

@@ -32,8 +32,9 @@ export class FoundToken<I extends Identity<unknown>> {
     this.#hash = hash
   }
 
-  isOf(text: string): boolean {
-    return text === this.#text
+  /** The token as it was sent. */
+  get text(): string {
+    return this.#text
   }
 
   /** Created only if it is needed, because a cached token rarely needs it. */
@@ -75,7 +76,7 @@ export class TokenFinder<I extends Identity<unknown>> {
     return mapMaybe(this.#extract(request), (found): Found<I> => {
       if (isRejection(found)) return this.#unauthenticated.outcome(request, found)
       const { token, source } = found
-      return this.#transport.check(request) ?? (usual?.isOf(token) ? usual : new FoundToken(token, source))
+      return this.#transport.check(request) ?? (usual?.text === token ? usual : new FoundToken(token, source))
     })
   }
 

@@ -1,5 +1,6 @@
 /** Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455 §4.1). */
 
+import { setDecision } from '../gate/attachments.ts'
 import type { Gate } from '../gate/gate.ts'
 import { readOptions } from '../lib/assert.ts'
 import { isFieldName, withoutSpace } from '../lib/syntax.ts'
@@ -137,6 +138,7 @@ export async function authenticateUpgrade<I extends Identity<unknown> | undefine
     return undefined
   }
   if (socket.destroyed) return undefined
+  setDecision<I>(request, gate, decision)
   const { protocols } = handshake
   offer(request, protocols)
   return { identity: decision.identity as I, protocols }

@@ -3,6 +3,7 @@
 import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
 import type { MetadataResponse } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
+import { setDecision } from '../../gate/attachments.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { isObject } from '../../lib/json.ts'
 import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
@@ -47,6 +48,7 @@ export function lambda<
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
     const background = backgroundOf()
     const decision = await gate.authenticate(view, background)
+    if (decision.ok) setDecision<I>(event, gate, decision)
     const result = decision.ok
       ? await handler(event, decision.identity as I, ...rest)
       : await refusalOf<Result>(event, decision, gate.cors, rest)

@@ -1,0 +1,68 @@
+/** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
+
+import { isObject } from '../lib/json.ts'
+import type { Passed } from '../model/decision.ts'
+import type { Identity } from '../model/identity.ts'
+import { PassedRequest } from './passed.ts'
+
+type AnyIdentity = Identity<unknown> | undefined
+
+interface Attachment {
+  readonly gate: object
+  readonly decision: Passed<AnyIdentity>
+  /** What another gate attached before. */
+  readonly before: Attachment | undefined
+}
+
+/** Registered, so that two copies of this module in one process find each other's attachments. */
+const ATTACHMENTS = Symbol.for('bearergate.attachments')
+
+type Attachments = WeakMap<object, Attachment>
+
+/** By the request itself: what hangs on it may be shared, copied or replaced. */
+function attachments(): Attachments {
+  const registry = globalThis as { [ATTACHMENTS]?: Attachments }
+  registry[ATTACHMENTS] ??= new WeakMap()
+  return registry[ATTACHMENTS]
+}
+
+const all = attachments()
+
+/**
+ * Stores the decision by which a gate let a request pass.
+ * @param carrier the request, or an object that lives as long: the `ctx` of Koa, the event of Lambda
+ */
+export function setDecision<I extends AnyIdentity>(carrier: object, gate: object, decision: Passed<I>): void {
+  // An emulator may call a Lambda function without an event.
+  if (isObject(carrier)) all.set(carrier, { gate, decision, before: all.get(carrier) })
+}
+
+/**
+ * Returns the decision by which this gate let a request pass.
+ * @throws TypeError if it did not
+ */
+export function attachedDecision(carrier: object, gate: object): Passed<AnyIdentity> {
+  for (let found = all.get(carrier); found !== undefined; found = found.before)
+    if (found.gate === gate) return found.decision
+  throw new TypeError('this bearer() did not run for this request: mount it before this handler')
+}
+
+/** Returns the gates that let a request pass, the last one first. */
+export function gatesOf(carrier: object): readonly object[] {
+  const gates: object[] = []
+  for (let found = all.get(carrier); found !== undefined; found = found.before) gates.push(found.gate)
+  return gates
+}
+
+/**
+ * Returns the token of a request as it was sent.
+ * @param carrier what `setDecision` was called with, or the decision itself
+ * @throws TypeError if the gate did not let this request pass, or let it pass without a token
+ */
+export function getToken(carrier: object, gate: object): string {
+  const decision: object = PassedRequest.is(carrier) ? carrier : attachedDecision(carrier, gate)
+  const token = PassedRequest.is(decision) ? PassedRequest.tokenOf(decision) : undefined
+  if (token === undefined)
+    throw new TypeError('this request passed without a token: check that it has an identity first')
+  return token
+}
