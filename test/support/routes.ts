@@ -1,12 +1,12 @@
 /** One protected route on every host, for what handlers can find out about their request. */
 
-import { createServer } from 'node:http'
+import { createServer, IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { authenticateUpgrade, type Gate, type Identity } from '@bearergate/core'
+import { authenticateUpgrade, type Gate, type Identity, type Requirement } from '@bearergate/core'
 import { lambda } from '@bearergate/core/lambda'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
-import type { Express } from 'express'
+import type { Express, Request as ExpressRequest } from 'express'
 import express5 from 'express'
 import express4 from 'express4'
 import type Koa from 'koa'
@@ -32,7 +32,10 @@ export interface Route {
 
 export interface RouteHost {
   readonly name: string
-  start(gate: AnyGate, tell: Tell): Promise<Route>
+  /** @param requirement what the route needs in addition to the gate */
+  start(gate: AnyGate, tell: Tell, requirement?: Requirement<Identity>): Promise<Route>
+  /** Whether a value is the request of this host, as a requirement gets it. */
+  isRequest(value: unknown): boolean
 }
 
 async function overHttp(listener: Parameters<typeof listen>[0]): Promise<Route> {
@@ -43,29 +46,34 @@ async function overHttp(listener: Parameters<typeof listen>[0]): Promise<Route> 
 function expressHost(name: string, express: () => Express): RouteHost {
   return {
     name,
-    start(gate, tell) {
+    start(gate, tell, requirement) {
       const app = express()
       const auth = bearerExpress.bearer(gate)
-      app.use(auth, (request, response) => {
+      app.use(auth)
+      if (requirement !== undefined) app.use(auth.authorize(requirement))
+      app.use((request, response) => {
         response.json(tell({ identity: auth.identity(request), token: () => auth.token(request) }))
       })
       return overHttp(app)
     },
+    isRequest: (value) => (value as ExpressRequest).app.get('views') !== undefined,
   }
 }
 
 function koaHost(name: string, create: () => Koa): RouteHost {
   return {
     name,
-    start(gate, tell) {
+    start(gate, tell, requirement) {
       const app = create()
       const auth = bearerKoa.bearer(gate)
       app.use(auth)
+      if (requirement !== undefined) app.use(auth.authorize(requirement))
       app.use((context) => {
         context.body = tell({ identity: auth.identity(context), token: () => auth.token(context) })
       })
       return overHttp(app.callback())
     },
+    isRequest: (value) => (value as Koa.Context).app.middleware.length > 0,
   }
 }
 
@@ -78,9 +86,11 @@ function pairsOf(headers: readonly string[]): [string, string][] {
 
 const fetchHost: RouteHost = {
   name: 'fetch',
-  async start(gate, tell) {
-    const handle = gate.protect((request, identity) =>
-      Response.json(tell({ identity, token: () => gate.tokenOf(request) })),
+  isRequest: (value) => value instanceof Request,
+  async start(gate, tell, requirement) {
+    const handle = gate.protect(
+      (request, identity) => Response.json(tell({ identity, token: () => gate.tokenOf(request) })),
+      { requirement },
     )
     return {
       async send(path, { method = 'GET', headers = [], body } = {}) {
@@ -105,12 +115,17 @@ const fetchHost: RouteHost = {
 
 const lambdaHost: RouteHost = {
   name: 'Lambda',
-  async start(gate, tell) {
-    const handle = lambda(gate, (event: object, identity) => ({
-      statusCode: 200,
-      headers: {} as Record<string, string>,
-      body: JSON.stringify(tell({ identity, token: () => gate.tokenOf(event) })),
-    }))
+  isRequest: (value) => (value as { httpMethod: string }).httpMethod === 'GET',
+  async start(gate, tell, requirement) {
+    const handle = lambda(
+      gate,
+      (event: object, identity) => ({
+        statusCode: 200,
+        headers: {} as Record<string, string>,
+        body: JSON.stringify(tell({ identity, token: () => gate.tokenOf(event) })),
+      }),
+      { requirement },
+    )
     return {
       async send(path, { method = 'GET', headers = [], body } = {}) {
         const url = new URL(path, 'https://api.example.com')
@@ -137,10 +152,11 @@ const lambdaHost: RouteHost = {
 /** A `node:http` server that answers an upgrade with plain JSON. */
 const webSocketHost: RouteHost = {
   name: 'WebSocket',
-  async start(gate, tell) {
+  isRequest: (value) => value instanceof IncomingMessage,
+  async start(gate, tell, requirement) {
     const server = createServer()
     server.on('upgrade', async (request, socket) => {
-      const upgrade = await authenticateUpgrade(gate, request, socket)
+      const upgrade = await authenticateUpgrade(gate, request, socket, { requirement })
       if (upgrade === undefined) return
       const text = JSON.stringify(tell({ identity: upgrade.identity, token: () => gate.tokenOf(request) }))
       socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
@@ -148,8 +164,9 @@ const webSocketHost: RouteHost = {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
     return {
-      send: (path, { headers = [] } = {}) =>
+      send: (path, { method = 'GET', headers = [] } = {}) =>
         send(`http://127.0.0.1:${port}${path}`, {
+          method,
           headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
         }),
       close: () => new Promise<void>((resolve) => server.close(() => resolve())),

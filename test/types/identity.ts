@@ -1,6 +1,8 @@
 /** What becomes of the type of an identity on its way to a handler: never `any`, and never lost. */
 
 import {
+  allOf,
+  anyOf,
   type BearerAuthError,
   createGate,
   type Decision,
@@ -12,6 +14,8 @@ import {
   opaque,
   type Preflight,
   type Reason,
+  role,
+  scope,
   type TokenVerifier,
   type UnavailableError,
 } from '@bearergate/core'
@@ -167,6 +171,57 @@ expectType<koa.Bearer>()(koaPlain)
 server.use((context) => {
   expectType<Identity>()(koaPlain.identity(context))
 })
+
+// A requirement gets the request of its host, and an asynchronous one makes the decision a promise.
+guard.authorize((identity, request) => {
+  expectType<UserIdentity>()(identity)
+  expectType<ExpressRequest>()(request)
+  return identity.claims.name === request.params.name
+})
+guard.authorize(
+  allOf(scope('a'), async (identity, request) => {
+    expectType<UserIdentity>()(identity)
+    expectType<ExpressRequest>()(request)
+    return true
+  }),
+)
+koaGuard.authorize(async (identity, context) => {
+  expectType<UserIdentity>()(identity)
+  expectType<Koa.Context>()(context)
+  return context.path === '/'
+})
+koaGuard.authorize(anyOf(role('a'), (_identity, context) => context.path === '/'))
+express.authorize((_identity, request) => request.path === '/')
+koa.authorize((_identity, context) => context.path === '/')
+gate.protect(() => new Response(), {
+  requirement: allOf(scope('a'), (identity, request) => {
+    expectType<UserIdentity>()(identity)
+    expectType<Request>()(request)
+    return true
+  }),
+})
+// @ts-expect-error
+gate.protect(() => new Response(), { require: scope('a') })
+// @ts-expect-error
+guard.authorize(() => 'yes')
+// @ts-expect-error
+guard.authorize((_identity: UserIdentity, context: Koa.Context) => context.path === '/')
+declare const someone: UserIdentity
+expectType<Decision<UserIdentity>>()(gate.authorize(someone, scope('a')))
+expectType<Decision<UserIdentity>>()(gate.authorize(someone, ({ claims }) => claims.id === 1))
+expectType<Decision<UserIdentity>>()(
+  gate.authorize(
+    someone,
+    allOf(scope('a'), () => true),
+  ),
+)
+const later = gate.authorize(someone, async (identity, request) => identity.claims.id === request, 1)
+expectType<Decision<UserIdentity> | Promise<Decision<UserIdentity>>>()(later)
+const combined = gate.authorize(
+  someone,
+  anyOf(scope('a'), async () => true),
+)
+expectType<Decision<UserIdentity> | Promise<Decision<UserIdentity>>>()(combined)
 
 // One gate serves all of them, and a gate of any identity is a gate.
 const shared = createGate({ issuer: 'https://id.example.com', audience: null })

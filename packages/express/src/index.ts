@@ -28,7 +28,7 @@ import {
   toGate,
   toRequirement,
 } from '@bearergate/core/adapter'
-import type { NextFunction, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 declare global {
   namespace Express {
@@ -57,7 +57,7 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
    * step-up otherwise. Mount it behind this middleware.
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>>): RequestHandler
+  authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler
   /**
    * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
@@ -115,7 +115,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
     gate,
     identity: (request: Express.Request) => getIdentity(request, gate),
     token: (request: Express.Request) => getToken(request, gate),
-    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    authorize: (required: Requirement<NonNullable<I>, Request>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
@@ -124,7 +124,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
  * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement): RequestHandler {
+export function authorize(required: Requirement<Identity<unknown>, Request>): RequestHandler {
   return guard(required)
 }
 
@@ -153,13 +153,18 @@ export function protectedResource(
   }
 }
 
+type Required = Requirement<Identity<unknown>, Request>
+
 function guard(
-  required: Requirement,
+  required: Required,
   gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
 ): RequestHandler {
   const rule = toRequirement('authorize', required)
   return (request, response, next) => {
-    proceed(...authorizeRequest(request, rule, gate), response, next)
+    const [decision, onDenied] = authorizeRequest(request, rule, gate)
+    if (decision instanceof Promise)
+      decision.then((settled) => proceed(settled, onDenied, response, next)).catch(next)
+    else proceed(decision, onDenied, response, next)
   }
 }
 

@@ -54,7 +54,7 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
    * step-up otherwise. Mount it behind this middleware.
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>>): Middleware
+  authorize(required: Requirement<NonNullable<I>, Context>): Middleware
   /**
    * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
@@ -102,7 +102,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
     gate,
     identity: (context: ExtendableContext) => getIdentity(context, gate),
     token: (context: ExtendableContext) => getToken(context, gate),
-    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    authorize: (required: Requirement<NonNullable<I>, Context>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
@@ -111,7 +111,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
  * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement): Middleware {
+export function authorize(required: Requirement<Identity<unknown>, Context>): Middleware {
   return guard(required)
 }
 
@@ -139,12 +139,18 @@ export function protectedResource(
   }
 }
 
+type Required = Requirement<Identity<unknown>, Context>
+
 function guard(
-  required: Requirement,
+  required: Required,
   gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
 ): Middleware {
   const rule = toRequirement('authorize', required)
-  return (context, next) => proceed(...authorizeRequest(context, rule, gate), context, next)
+  return (context, next) => {
+    const [decision, onDenied] = authorizeRequest<Context>(context, rule, gate)
+    if (!(decision instanceof Promise)) return proceed(decision, onDenied, context, next)
+    return decision.then((settled) => proceed(settled, onDenied, context, next))
+  }
 }
 
 function proceed(

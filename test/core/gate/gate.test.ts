@@ -495,9 +495,4 @@ describe('a verifier of the user', () => {
     const rule = { ...scope('read'), check: () => false }
     expect(outcome({ active: true, identity }, { requirement: rule })).toMatch(/^unavailable/)
   })
-
-  it('lets nobody pass by a requirement that answers with a promise', () => {
-    const isMet = (async () => false) as unknown as () => boolean
-    expect(outcome({ active: true, identity }, { requirement: isMet })).toMatch(/^unavailable/)
-  })
 })

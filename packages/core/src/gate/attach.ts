@@ -1,12 +1,12 @@
 /** Answers handlers and middleware behind a gate: who sent the request, and whether the identity meets a requirement. */
 
 import { allOf } from '../authorize/combinators.ts'
-import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import type { Requirement, Rule } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { attachedDecision, gatesOf } from './attachments.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
 /**
@@ -21,18 +21,20 @@ export function getIdentity<I extends Identity<unknown> | undefined>(
 }
 
 type Authorizing = Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>
+type AnyDecision = Decision<Identity<unknown> | undefined>
 
 /**
  * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
+ * @param carrier what `setDecision` was called with. A requirement that is a function gets it as its second argument
  * @throws TypeError if that gate did not run for this request; without a gate also if more than one ran
  */
-export function authorizeRequest(
-  carrier: object,
-  required: Requirement,
+export function authorizeRequest<R extends object>(
+  carrier: R,
+  required: Requirement<Identity<unknown>, R>,
   named?: Authorizing,
-): [decision: Decision<Identity<unknown> | undefined>, onDenied: OnDenied] {
+): [decision: AnyDecision | Promise<AnyDecision>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
-  return [gate.authorize(getIdentity(carrier, gate), required), gate.onDenied]
+  return [gate.authorize(getIdentity(carrier, gate), required, carrier), gate.onDenied]
 }
 
 function onlyGate(carrier: object): Authorizing {
@@ -59,5 +61,5 @@ export function scopesRequirement(scopes: readonly Scopes[]): Rule {
   const [first, ...others] = scopes.flatMap((given) => given ?? []).map((name) => scope(name))
   if (first === undefined)
     throw new TypeError('"requireScope" needs at least one scope, such as requireScope(\'read:messages\')')
-  return toRequirement('requireScope', allOf(first, ...others))
+  return allOf(first, ...others)
 }

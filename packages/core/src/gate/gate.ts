@@ -2,7 +2,7 @@
 
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
-import { authorize, type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { type AsyncRule, authorize, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
@@ -16,6 +16,8 @@ import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
 import { getToken } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
+import type { HandlerOptions } from './handler-options.ts'
+import type { Gate, GateDescription } from './interface.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
 import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions } from './options.ts'
 import { type GateParts, gateParts } from './parts.ts'
@@ -23,75 +25,6 @@ import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
-
-/** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
-export interface Gate<I extends Identity<unknown> | undefined = Identity> {
-  /** Who answers a rejected request in Express and Koa. */
-  readonly onDenied: OnDenied
-  /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
-  readonly cors: CorsMiddleware | undefined
-  /**
-   * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
-   * has the result at hand.
-   * @param request a fetch `Request`, or a `RequestLike` made of any other request
-   * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
-   */
-  authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
-  /**
-   * Decides whether an identity meets a requirement. If it does not: 403 with every scope that is needed (RFC 6750 §3.1), or
-   * 401 if a stronger authentication is needed (RFC 9470). Without an identity: 401. Never throws.
-   */
-  authorize(identity: I, required: Requirement<NonNullable<I>>): Decision<I>
-  /**
-   * Returns a fetch handler that calls yours if the request may pass, and answers it otherwise. Further arguments of the
-   * runtime, such as `env` and `ctx`, are passed on.
-   * @throws TypeError if the handler is not a function
-   */
-  protect<Rest extends unknown[]>(
-    handler: ProtectedHandler<I, Rest>,
-  ): (request: Request, ...rest: Rest) => Promise<Response>
-  /**
-   * Returns the raw token of a request that passed, to forward it to another API. The token is a secret: do not log or store
-   * it. No identity, event or error contains it.
-   * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
-   * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
-   */
-  tokenOf(request: object): string
-  /**
-   * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
-   * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
-   */
-  metadata(request: Request | RequestLike): MetadataResponse | undefined
-  /**
-   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects
-   * them, also if their result is cached or their verification is pending. An entry ends with its tokens.
-   * @throws TypeError if it is not a revocation
-   * @throws RangeError if the store is full
-   */
-  revoke(revocation: Revocation): Promise<void>
-  /**
-   * Fetches what the first request needs, such as the keys of the issuer. Optional: otherwise the first request fetches them.
-   * @throws UnavailableError if they cannot be fetched now
-   */
-  ready(): Promise<void>
-  /**
-   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable;
-   * everything else is answered 503. A `verifier` that you passed may serve other gates, so close it yourself.
-   */
-  close(): void
-  /** Returns the configuration and the state as plain data without secrets, for operators. */
-  describe(): GateDescription
-}
-
-export interface GateDescription {
-  readonly realm: string
-  /** The URL of the metadata, if the gate has a `resource`. */
-  readonly metadataUrl?: string | undefined
-  /** How many revocations count now. */
-  readonly revocations: number
-  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
-  readonly verifier: object
-}
 
 /**
  * Creates a gate for the JWT access tokens of one issuer, or for the tokens of a verifier.
@@ -147,18 +80,28 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     }
   }
 
-  readonly authorize = (identity: V | undefined, required: Requirement<V>): Decision<V | undefined> => {
-    const { decisions } = this.#parts
+  readonly authorize = ((
+    identity: V | undefined,
+    required: Requirement<V>,
+    request?: unknown,
+  ): Maybe<Decision<V | undefined>> => {
+    const { decisions, deadline } = this.#parts
     try {
-      return decisions.of(this.#authorize(identity, toRequirement('authorize', required)), 'authorize')
+      const outcome = this.#authorize(identity, toRequirement('authorize', required), request)
+      if (!isPromiseLike(outcome)) return decisions.of(outcome, 'authorize')
+      return deadline
+        .within(outcome)
+        .then((settled) => decisions.of(settled, 'authorize'))
+        .catch((cause) => decisions.unavailable(cause, 'authorize'))
     } catch (cause) {
       return decisions.unavailable(cause, 'authorize')
     }
-  }
+  }) as Gate<V | undefined>['authorize']
 
   readonly protect = <Rest extends unknown[]>(
     handler: ProtectedHandler<V | undefined, Rest>,
-  ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler)
+    options?: HandlerOptions<V | undefined, Request>,
+  ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler, options)
 
   readonly tokenOf = (request: object): string => getToken(request, this)
 
@@ -204,11 +147,14 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
         // 3 prove: the client holds the key of the token
         const unproven = prove(identity)
         if (unproven !== undefined) return unproven
-        return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Outcome<V | undefined> => {
+        return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Maybe<Outcome<V | undefined>> => {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
-          const rejection = authorize(identity, required, context)
-          return rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source), found.text)
+          return mapMaybe(
+            authorize(identity, required, context, request),
+            (rejection): Outcome<V | undefined> =>
+              rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source), found.text),
+          )
         })
       })
     })
@@ -218,9 +164,16 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     return isRespelled(presented.text) ? RESPELLED : this.#parts.verifier.verify(presented.text, presented)
   }
 
-  #authorize(identity: V | undefined, required: Rule): Outcome<V | undefined> {
+  #authorize(
+    identity: V | undefined,
+    required: AsyncRule<V>,
+    request: unknown,
+  ): Maybe<Outcome<V | undefined>> {
     if (identity === undefined) return { reason: 'no_credentials' }
-    return authorize(identity, required, this.#parts.context) ?? passed<V | undefined>(identity)
+    return mapMaybe(
+      authorize(identity, required, this.#parts.context, request),
+      (rejection): Outcome<V | undefined> => rejection ?? passed<V | undefined>(identity),
+    )
   }
 
   /** 5 answer: outcome → HTTP. Background work, such as a refresh of keys, goes on after the answer. */

@@ -47,7 +47,7 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   /** Where to look for the token. Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
   /** What every request needs in addition to a valid token. Default: nothing. */
-  requirement?: Requirement<V> | undefined
+  requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /**

@@ -4,7 +4,7 @@ import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
 import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
-import { type Context, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { type AsyncRule, type Context, toRequirement } from '../authorize/requirement.ts'
 import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
@@ -17,6 +17,7 @@ import {
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
 import type { Identity } from '../model/identity.ts'
 import type { DecisionListener } from '../observe/events.ts'
+import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { Deadline } from './deadline.ts'
 import { Decisions } from './decisions.ts'
@@ -33,7 +34,7 @@ export interface GateParts<V extends Identity<unknown>> {
   readonly isOwn: boolean
   readonly revocations: RevocationCheck<V>
   /** What every request needs. */
-  readonly required: Rule | undefined
+  readonly required: AsyncRule<V, RequestLike> | undefined
   readonly context: Context
   readonly caching: CacheHeaders
   readonly decisions: Decisions<V | undefined>

@@ -1,7 +1,7 @@
 /** Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455 §4.1). */
 
-import { setDecision } from '../gate/attachments.ts'
-import type { Gate } from '../gate/gate.ts'
+import { admit, type HandlerOptions, handlerRequirement } from '../gate/handler-options.ts'
+import type { Gate } from '../gate/interface.ts'
 import { readOptions } from '../lib/assert.ts'
 import { isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
@@ -121,24 +121,25 @@ export interface AuthenticatedUpgrade<I extends Identity<unknown> | undefined> {
  *   if (upgrade === undefined) return
  *   sockets.handleUpgrade(request, socket, head, (connection) => welcome(connection, upgrade.identity))
  * })
+ * @throws TypeError if the prefix or the `requirement` is invalid
  */
-export async function authenticateUpgrade<I extends Identity<unknown> | undefined>(
+export async function authenticateUpgrade<I extends Identity<unknown> | undefined, R extends NodeRequest>(
   gate: Gate<I>,
-  request: NodeRequest,
+  request: R,
   socket: UpgradeSocket,
-  options: WebSocketOptions = {},
+  { requirement, ...options }: WebSocketOptions & HandlerOptions<I, R> = {},
 ): Promise<AuthenticatedUpgrade<I> | undefined> {
+  const required = handlerRequirement<I, R>('authenticateUpgrade', { requirement })
   const handshake = fromWebSocketRequest(fromNodeRequest(request), options)
   // Without a listener, a client that disconnects now would end the process.
   socket.on('error', () => {})
-  const decision = await gate.authenticate(handshake)
+  const decision = await admit(gate, handshake, request, required)
   if (!decision.ok) {
     // A client that keeps its half open, or continues to send, must not keep the socket.
     if (!socket.destroyed) socket.end(responseOf(decision), () => socket.destroy())
     return undefined
   }
   if (socket.destroyed) return undefined
-  setDecision<I>(request, gate, decision)
   const { protocols } = handshake
   offer(request, protocols)
   return { identity: decision.identity as I, protocols }

@@ -3,8 +3,8 @@
 import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
 import type { MetadataResponse } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
-import { setDecision } from '../../gate/attachments.ts'
-import type { Gate } from '../../gate/gate.ts'
+import { admit, type HandlerOptions, handlerRequirement } from '../../gate/handler-options.ts'
+import type { Gate } from '../../gate/interface.ts'
 import { isObject } from '../../lib/json.ts'
 import { answerOf, type Denied, type Preflight } from '../../model/decision.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -27,7 +27,8 @@ export interface LambdaResult {
  *
  * @example
  * export const handler = lambda(gate, async (event: APIGatewayProxyEventV2, identity) => ({ hello: identity.subject }))
- * @throws TypeError if the gate or the handler is missing
+ * export const remove = lambda(gate, deleteMessage, { requirement: scope('write:messages') })
+ * @throws TypeError if the gate or the handler is missing, or an option is unknown or invalid
  */
 export function lambda<
   I extends Identity<unknown> | undefined,
@@ -37,18 +38,19 @@ export function lambda<
 >(
   gate: Gate<I>,
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
+  options?: HandlerOptions<I, E>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {
   if (typeof gate?.authenticate !== 'function')
     throw new TypeError('"gate" must be a gate: lambda(createGate({ … }), handler)')
   if (typeof handler !== 'function') throw new TypeError('"handler" must be a function')
+  const required = handlerRequirement('lambda', options)
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
     const view = fromLambdaEvent(event)
     const answer = gate.metadata(view)
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
     const background = backgroundOf()
-    const decision = await gate.authenticate(view, background)
-    if (decision.ok) setDecision<I>(event, gate, decision)
+    const decision = await admit(gate, view, event, required, background)
     const result = decision.ok
       ? await handler(event, decision.identity as I, ...rest)
       : await refusalOf<Result>(event, decision, gate.cors, rest)
