@@ -44,6 +44,7 @@ const CORE_TYPES = [
   'Algorithm',
   'Allowed',
   'AllowedIdentity',
+  'AllowedUser',
   'Anonymous',
   'AsyncRule',
   'AuthenticatedUpgrade',
@@ -123,9 +124,8 @@ const CORE_TYPES = [
 const ADAPTER_AUTHORS = [
   'answerOf',
   'authorizeRequest',
+  'callerHelpers',
   'forceHeaders',
-  'getIdentity',
-  'getToken',
   'metadataHandler',
   'scopesRequirement',
   'setDecision',
@@ -133,7 +133,14 @@ const ADAPTER_AUTHORS = [
   'toRequirement',
 ]
 
-const ADAPTER_AUTHORS_TYPES = ['Answer', 'MetadataResponse', 'NodeResponse', 'Scopes']
+const ADAPTER_AUTHORS_TYPES = [
+  'Answer',
+  'Authorizing',
+  'CallerHelpers',
+  'MetadataResponse',
+  'NodeResponse',
+  'Scopes',
+]
 
 const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']
 

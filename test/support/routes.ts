@@ -20,6 +20,7 @@ type AnyGate = Gate<Identity | undefined>
 export interface Caller {
   readonly identity: Identity | undefined
   token(): string
+  user(): unknown
 }
 
 /** Answers a request that passed, as JSON. */
@@ -52,7 +53,13 @@ function expressHost(name: string, express: () => Express): RouteHost {
       app.use(auth)
       if (requirement !== undefined) app.use(auth.authorize(requirement))
       app.use((request, response) => {
-        response.json(tell({ identity: auth.identity(request), token: () => auth.token(request) }))
+        response.json(
+          tell({
+            identity: auth.identity(request),
+            token: () => auth.token(request),
+            user: () => auth.user(request),
+          }),
+        )
       })
       return overHttp(app)
     },
@@ -69,7 +76,11 @@ function koaHost(name: string, create: () => Koa): RouteHost {
       app.use(auth)
       if (requirement !== undefined) app.use(auth.authorize(requirement))
       app.use((context) => {
-        context.body = tell({ identity: auth.identity(context), token: () => auth.token(context) })
+        context.body = tell({
+          identity: auth.identity(context),
+          token: () => auth.token(context),
+          user: () => auth.user(context),
+        })
       })
       return overHttp(app.callback())
     },
@@ -89,7 +100,10 @@ const fetchHost: RouteHost = {
   isRequest: (value) => value instanceof Request,
   async start(gate, tell, requirement) {
     const handle = gate.protect(
-      (request, identity) => Response.json(tell({ identity, token: () => gate.tokenOf(request) })),
+      (request, identity) =>
+        Response.json(
+          tell({ identity, token: () => gate.tokenOf(request), user: () => gate.userOf(request) }),
+        ),
       { requirement },
     )
     return {
@@ -122,7 +136,9 @@ const lambdaHost: RouteHost = {
       (event: object, identity) => ({
         statusCode: 200,
         headers: {} as Record<string, string>,
-        body: JSON.stringify(tell({ identity, token: () => gate.tokenOf(event) })),
+        body: JSON.stringify(
+          tell({ identity, token: () => gate.tokenOf(event), user: () => gate.userOf(event) }),
+        ),
       }),
       { requirement },
     )
@@ -158,7 +174,13 @@ const webSocketHost: RouteHost = {
     server.on('upgrade', async (request, socket) => {
       const upgrade = await authenticateUpgrade(gate, request, socket, { requirement })
       if (upgrade === undefined) return
-      const text = JSON.stringify(tell({ identity: upgrade.identity, token: () => gate.tokenOf(request) }))
+      const text = JSON.stringify(
+        tell({
+          identity: upgrade.identity,
+          token: () => gate.tokenOf(request),
+          user: () => gate.userOf(request),
+        }),
+      )
       socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

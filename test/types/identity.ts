@@ -223,6 +223,38 @@ const combined = gate.authorize(
 )
 expectType<Decision<UserIdentity> | Promise<Decision<UserIdentity>>>()(combined)
 
+// The user of `loadUser` reaches handlers with its type.
+interface Row {
+  readonly email: string
+}
+declare const rows: { byId(id: string | undefined): Promise<Row | null> }
+const loading = express.bearer({ verifier, loadUser: async ({ claims }) => rows.byId(String(claims.id)) })
+expectType<express.Bearer<UserIdentity, Row>>()(loading)
+app.get('/user', (request, response) => {
+  expectType<Row>()(loading.user(request))
+  response.json({ email: loading.user(request).email })
+})
+const loadingOptional = koa.bearer({
+  issuer: 'https://id.example.com',
+  audience: null,
+  optional: true,
+  loadUser: ({ subject }, request) => (request.method === 'GET' ? rows.byId(subject) : undefined),
+})
+expectType<Row | undefined>()(loadingOptional.user({} as Koa.Context))
+expectType<Identity | undefined>()(loadingOptional.identity({} as Koa.Context))
+const loadingGate = createGate({ verifier, loadUser: () => ({ email: 'emma@example.com' }) })
+expectType<{ email: string }>()(loadingGate.userOf(new Request('https://api.example.com/')))
+expectType<{ email: string }>()(express.bearer(loadingGate).user({} as ExpressRequest))
+const anyGate: Gate<Identity<unknown> | undefined> = loadingGate
+expectType<unknown>()(anyGate.userOf({}))
+expectType<unknown>()(guard.user({} as ExpressRequest))
+// @ts-expect-error
+createGate({ verifier, loadUser: async () => 'emma' })
+// @ts-expect-error
+createGate({ verifier, loadUser: async () => false })
+// @ts-expect-error
+loading.user({} as ExpressRequest).name
+
 // One gate serves all of them, and a gate of any identity is a gate.
 const shared = createGate({ issuer: 'https://id.example.com', audience: null })
 expectType<Identity>()(express.bearer(shared).identity({} as ExpressRequest))

@@ -3,12 +3,14 @@
 export { type MetadataResponse, metadataHandler } from './answer/metadata.ts'
 export { toRequirement } from './authorize/requirement.ts'
 export {
+  type Authorizing,
   authorizeRequest,
-  getIdentity,
+  type CallerHelpers,
+  callerHelpers,
   type Scopes,
   scopesRequirement,
 } from './gate/attach.ts'
-export { getToken, setDecision } from './gate/attachments.ts'
+export { setDecision } from './gate/attachments.ts'
 export { forceHeaders, type NodeResponse } from './gate/force-headers.ts'
-export { toGate } from './gate/gate.ts'
+export { toGate } from './gate/to-gate.ts'
 export { type Answer, answerOf } from './model/decision.ts'

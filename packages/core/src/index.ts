@@ -15,6 +15,7 @@ export type { Gate, GateDescription } from './gate/interface.ts'
 export type { Background } from './gate/keep-alive.ts'
 export type {
   AllowedIdentity,
+  AllowedUser,
   GateSettings,
   IssuerGateOptions,
   OnDenied,

@@ -2,6 +2,7 @@
 
 import {
   type AllowedIdentity,
+  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
@@ -16,11 +17,12 @@ import {
 } from '@bearergate/core'
 import {
   type Answer,
+  type Authorizing,
   answerOf,
   authorizeRequest,
+  type CallerHelpers,
+  callerHelpers,
   forceHeaders,
-  getIdentity,
-  getToken,
   metadataHandler,
   type Scopes,
   scopesRequirement,
@@ -39,19 +41,11 @@ declare global {
   }
 }
 
-/** The middleware that `bearer` makes. */
-export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends RequestHandler {
-  readonly gate: Gate<I>
-  /**
-   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
-   * @throws TypeError if this middleware did not run for the request
-   */
-  identity(request: Express.Request): I
-  /**
-   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
-   * @throws TypeError if this middleware did not run for the request, or `optional` let it pass without a token
-   */
-  token(request: Express.Request): string
+/** The middleware that `bearer` makes. `identity`, `token` and `user` read what it found out about a request. */
+export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
+  extends RequestHandler,
+    CallerHelpers<I, User, Express.Request> {
+  readonly gate: Gate<I, User>
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
@@ -70,18 +64,24 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
-export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Bearer<AllowedIdentity<V, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Identity<unknown> | undefined>(
+export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
+  gate: Gate<I, User>,
+): Bearer<I, User>
+export function bearer<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
-): Bearer<I> {
-  const gate = toGate<I>(options, more)
+): Bearer<I, User> {
+  const gate = toGate<I, User>(options, more)
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
@@ -113,8 +113,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: Express.Request) => getIdentity(request, gate),
-    token: (request: Express.Request) => getToken(request, gate),
+    ...callerHelpers(gate),
     authorize: (required: Requirement<NonNullable<I>, Request>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -155,10 +154,7 @@ export function protectedResource(
 
 type Required = Requirement<Identity<unknown>, Request>
 
-function guard(
-  required: Required,
-  gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
-): RequestHandler {
+function guard(required: Required, gate?: Authorizing): RequestHandler {
   const rule = toRequirement('authorize', required)
   return (request, response, next) => {
     const [decision, onDenied] = authorizeRequest(request, rule, gate)

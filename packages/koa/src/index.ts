@@ -2,6 +2,7 @@
 
 import {
   type AllowedIdentity,
+  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
@@ -15,11 +16,12 @@ import {
 } from '@bearergate/core'
 import {
   type Answer,
+  type Authorizing,
   answerOf,
   authorizeRequest,
+  type CallerHelpers,
+  callerHelpers,
   forceHeaders,
-  getIdentity,
-  getToken,
   metadataHandler,
   type Scopes,
   scopesRequirement,
@@ -36,19 +38,11 @@ declare module 'koa' {
   }
 }
 
-/** The middleware that `bearer` makes. */
-export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends Middleware {
-  readonly gate: Gate<I>
-  /**
-   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
-   * @throws TypeError if this middleware did not run for the request
-   */
-  identity(context: ExtendableContext): I
-  /**
-   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
-   * @throws TypeError if this middleware did not run for the request, or `optional` let it pass without a token
-   */
-  token(context: ExtendableContext): string
+/** The middleware that `bearer` makes. `identity`, `token` and `user` read what it found out about a request. */
+export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
+  extends Middleware,
+    CallerHelpers<I, User, ExtendableContext> {
+  readonly gate: Gate<I, User>
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
@@ -67,18 +61,24 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
  * @param options those of `createGate`, or a gate
  * @throws TypeError where an option is unknown, missing or impossible
  */
-export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
-export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Bearer<AllowedIdentity<V, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Identity<unknown> | undefined>(
+export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
+  gate: Gate<I, User>,
+): Bearer<I, User>
+export function bearer<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
-): Bearer<I> {
-  const gate = toGate<I>(options, more)
+): Bearer<I, User> {
+  const gate = toGate<I, User>(options, more)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
@@ -100,8 +100,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
   }
   return Object.assign(middleware, {
     gate,
-    identity: (context: ExtendableContext) => getIdentity(context, gate),
-    token: (context: ExtendableContext) => getToken(context, gate),
+    ...callerHelpers(gate),
     authorize: (required: Requirement<NonNullable<I>, Context>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
@@ -141,10 +140,7 @@ export function protectedResource(
 
 type Required = Requirement<Identity<unknown>, Context>
 
-function guard(
-  required: Required,
-  gate?: Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>,
-): Middleware {
+function guard(required: Required, gate?: Authorizing): Middleware {
   const rule = toRequirement('authorize', required)
   return (context, next) => {
     const [decision, onDenied] = authorizeRequest<Context>(context, rule, gate)

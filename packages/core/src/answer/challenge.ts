@@ -38,6 +38,7 @@ const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readon
   max_age_exceeded: ['invalid_token', 'The access token is too old'],
   missing_claim: ['invalid_token', 'The access token lacks a required claim'],
   invalid_claim: ['invalid_token', 'The access token has an invalid claim'],
+  unknown_user: ['invalid_token', 'The user of the access token is not known'],
   insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
   insufficient_user_authentication: [
     'insufficient_user_authentication',
@@ -63,10 +64,13 @@ export interface ChallengeSettings {
   readonly metadataUrl: string | undefined
   /** Whether scripts of other origins may read the challenge and `Retry-After`. */
   readonly exposed: boolean
+  /** The answer to a valid token without a user. */
+  readonly unknownUserStatus: 401 | 403
 }
 
 /** Creates the writer of a gate's error responses. Each reason without further parameters is written once and shared. */
-export function createChallenger({ realm, scopes, metadataUrl, exposed }: ChallengeSettings): Challenger {
+export function createChallenger(settings: ChallengeSettings): Challenger {
+  const { realm, scopes, metadataUrl, exposed, unknownUserStatus } = settings
   const prepared = new Map<Reason, Denied>()
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
 
@@ -81,7 +85,8 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
   function write(rejection: Rejection): Denied {
     const { reason } = rejection
     if (reason === 'no_credentials') return answer(401, reason, {}, challenge({ scope: scopeList(scopes) }))
-    const [error, description] = ERROR_BY_REASON[reason]
+    const [usual, description] = ERROR_BY_REASON[reason]
+    const error = reason === 'unknown_user' && unknownUserStatus === 403 ? 'insufficient_scope' : usual
     const body = { error, error_description: description }
     const needed = error === 'invalid_token' ? scopes : (rejection.scopes ?? [])
     const parameters = {

@@ -5,22 +5,42 @@ import type { Requirement, Rule } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import { attachedDecision, gatesOf } from './attachments.ts'
+import { attachedDecision, gatesOf, getToken, getUser } from './attachments.ts'
 import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
-/**
- * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
- * @throws TypeError if the gate's middleware did not run for this request
- */
-export function getIdentity<I extends Identity<unknown> | undefined>(
-  carrier: object,
-  gate: Pick<Gate<I>, 'authorize'>,
-): I {
-  return attachedDecision(carrier, gate).identity as I
+/** What handlers can find out about the caller of a request. */
+export interface CallerHelpers<I extends Identity<unknown> | undefined, User, Carrier extends object> {
+  /**
+   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
+   * @throws TypeError if the gate did not run for the request
+   */
+  identity(request: Carrier): I
+  /**
+   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
+   * @throws TypeError if the gate did not run for the request, or `optional` let it pass without a token
+   */
+  token(request: Carrier): string
+  /**
+   * Returns the user that `loadUser` returned; `undefined` if `optional` let the request pass without an identity.
+   * @throws TypeError if the gate did not run for the request, or there is no `loadUser`
+   */
+  user(request: Carrier): User
 }
 
-type Authorizing = Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>
+/** Creates the helpers of one gate. Their argument is what `setDecision` was called with. */
+export function callerHelpers<I extends Identity<unknown> | undefined, User>(
+  gate: Gate<I, User>,
+): CallerHelpers<I, User, object> {
+  return {
+    identity: (carrier) => attachedDecision(carrier, gate).identity as I,
+    token: (carrier) => getToken(carrier, gate),
+    user: (carrier) => getUser(carrier, gate) as User,
+  }
+}
+
+/** The members of a gate that decide about a requirement. */
+export type Authorizing = Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>
 type AnyDecision = Decision<Identity<unknown> | undefined>
 
 /**
@@ -34,7 +54,8 @@ export function authorizeRequest<R extends object>(
   named?: Authorizing,
 ): [decision: AnyDecision | Promise<AnyDecision>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
-  return [gate.authorize(getIdentity(carrier, gate), required, carrier), gate.onDenied]
+  const { identity } = attachedDecision(carrier, gate)
+  return [gate.authorize(identity, required, carrier), gate.onDenied]
 }
 
 function onlyGate(carrier: object): Authorizing {

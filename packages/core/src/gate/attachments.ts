@@ -60,9 +60,28 @@ export function gatesOf(carrier: object): readonly object[] {
  * @throws TypeError if the gate did not let this request pass, or let it pass without a token
  */
 export function getToken(carrier: object, gate: object): string {
-  const decision: object = PassedRequest.is(carrier) ? carrier : attachedDecision(carrier, gate)
-  const token = PassedRequest.is(decision) ? PassedRequest.tokenOf(decision) : undefined
+  const decision = passedRequest(carrier, gate)
+  const token = PassedRequest.tokenOf(decision)
   if (token === undefined)
     throw new TypeError('this request passed without a token: check that it has an identity first')
   return token
+}
+
+/**
+ * Returns the user of a request; `undefined` for a request without an identity.
+ * @param carrier what `setDecision` was called with, or the decision itself
+ * @throws TypeError if the gate did not let this request pass, or has no `loadUser`
+ */
+export function getUser(carrier: object, gate: object): unknown {
+  const decision = passedRequest(carrier, gate)
+  const user = PassedRequest.userOf(decision)
+  if (user === undefined && decision.identity !== undefined)
+    throw new TypeError('this gate loads no user: it has no option "loadUser"')
+  return user
+}
+
+function passedRequest(carrier: object, gate: object): PassedRequest<AnyIdentity> {
+  const decision: object = PassedRequest.is(carrier) ? carrier : attachedDecision(carrier, gate)
+  if (PassedRequest.is(decision)) return decision
+  throw new TypeError('the decision was not made by this copy of @bearergate/core')
 }

@@ -14,12 +14,18 @@ import { isRespelled } from '../verify/jwt/jws.ts'
 import type { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { getToken } from './attachments.ts'
+import { getToken, getUser } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
-import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions } from './options.ts'
+import type {
+  AllowedIdentity,
+  AllowedUser,
+  IssuerGateOptions,
+  OnDenied,
+  VerifierGateOptions,
+} from './options.ts'
 import { type GateParts, gateParts } from './parts.ts'
 import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
@@ -35,17 +41,22 @@ import { FoundToken } from './token-finder.ts'
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Gate<AllowedIdentity<V, Anonymous>>
-export function createGate<Claims = RawClaims, Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Gate<AllowedIdentity<Identity<Claims>, Anonymous>>
+export function createGate<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Gate<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function createGate<Claims = RawClaims, Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Gate<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
   return Object.freeze(new BearerGate<V>(gateParts(options as Partial<VerifierGateOptions<V, boolean>>)))
 }
 
 const REVOKED: Rejection = { reason: 'revoked' }
+const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
 const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
 
 type Maybe<T> = T | PromiseLike<T>
@@ -105,6 +116,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   readonly tokenOf = (request: object): string => getToken(request, this)
 
+  readonly userOf = (request: object): unknown => getUser(request, this)
+
   readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
     try {
       return this.#parts.resource?.answer(toRequestLike(request))
@@ -133,11 +146,10 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
    * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
    */
   #run(request: RequestLike): Maybe<Outcome<V | undefined>> {
-    const { tokens, revocations, required, context, caching } = this.#parts
+    const { tokens, revocations, required, context } = this.#parts
     // 1 extract: request → token
     return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
       if (!(found instanceof FoundToken)) return found
-      const { source } = found
       // 2 verify: token → identity
       const verification = found.cached ?? this.#verify(found.presented)
       const hash = revocations.hashOf(found, isPromiseLike(verification))
@@ -152,8 +164,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
           // 4 authorize: the identity meets the requirement
           return mapMaybe(
             authorize(identity, required, context, request),
-            (rejection): Outcome<V | undefined> =>
-              rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source), found.text),
+            (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, found, request),
           )
         })
       })
@@ -162,6 +173,19 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   #verify(presented: PresentedToken): Maybe<Verification<V>> {
     return isRespelled(presented.text) ? RESPELLED : this.#parts.verifier.verify(presented.text, presented)
+  }
+
+  /** Lets a request pass that meets everything, with its user. */
+  #pass(identity: V, found: FoundToken<V>, request: RequestLike): Maybe<Outcome<V | undefined>> {
+    const { users, caching } = this.#parts
+    const located = foundIn(identity, found.source)
+    const headers = caching.of(found.source)
+    if (users === undefined) return passed<V | undefined>(located, headers, found.text)
+    return mapMaybe(
+      users.of(located, request),
+      (user): Outcome<V | undefined> =>
+        user === undefined ? UNKNOWN_USER : passed<V | undefined>(located, headers, found.text, user),
+    )
   }
 
   #authorize(
@@ -188,20 +212,4 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
     return decision
   }
-}
-
-/**
- * Returns a gate unchanged, or creates one from options.
- * @param more further arguments, which a caller would lose silently
- * @throws TypeError if there are any, or an option is unknown, missing or invalid
- */
-export function toGate<I extends Identity<unknown> | undefined>(
-  options: object | Gate<I>,
-  more: readonly unknown[] = [],
-): Gate<I> {
-  if (more.length > 0)
-    throw new TypeError('bearer() takes one argument: options, or a gate with its own options')
-  if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
-    return options as Gate<I>
-  return createGate(options as VerifierGateOptions) as unknown as Gate<I>
 }

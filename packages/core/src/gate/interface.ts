@@ -13,7 +13,7 @@ import type { ProtectedHandler } from './protect.ts'
 import type { Revocation } from './revoke.ts'
 
 /** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
-export interface Gate<I extends Identity<unknown> | undefined = Identity> {
+export interface Gate<I extends Identity<unknown> | undefined = Identity, User = unknown> {
   /** Who answers a rejected request in Express and Koa. */
   readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
@@ -56,6 +56,13 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity> {
    * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
    */
   tokenOf(request: object): string
+  /**
+   * Returns the user that `loadUser` returned for a request that passed; `undefined` if `optional` let the request pass
+   * without an identity.
+   * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
+   * @throws TypeError if this gate did not let the request pass, or has no `loadUser`
+   */
+  userOf(request: object): User
   /**
    * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
    * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.

@@ -16,7 +16,11 @@ import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../veri
 import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** The options that every gate has. */
-export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
+export interface GateSettings<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+> {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
@@ -58,6 +62,32 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   /** Called on every request, including cache hits. Return `true` to reject the token as revoked. If it throws, the answer is 503. */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
+   * Loads the application's user of a request that meets everything else, such as the row of a database. Handlers read it
+   * with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Called once for each request with a valid token, with
+   * the identity and the request. Return an object, or `null` or `undefined` if there is no such user. If it throws, rejects,
+   * or returns anything else, the answer is 503. Default: no user is loaded.
+   *
+   * @example
+   * bearer({ issuer, audience, loadUser: ({ subject }) => users.findOne({ subject }) })
+   */
+  loadUser?:
+    | ((
+        identity: V,
+        request: RequestLike,
+      ) => (User & object) | null | undefined | PromiseLike<(User & object) | null | undefined>)
+    | undefined
+  /**
+   * How long a user is used again for the same cached token. In seconds, 0–3600. Default 0: each request loads it. Kept in
+   * memory with the cached verification, and never longer. Changes of the user go unnoticed for that time, but revocations
+   * count at once. It has no effect if the verifier caches nothing.
+   */
+  userTtl?: Seconds | undefined
+  /**
+   * The answer if `loadUser` finds no user: 401 `invalid_token`, so that clients ask for a new token or log in again, or 403
+   * `insufficient_scope`. Default 401.
+   */
+  unknownUserStatus?: 401 | 403 | undefined
+  /**
    * Called once for each decision: for a request with `stage: 'authenticate'`, for the requirement of a route with
    * `stage: 'authorize'`. It cannot change a decision, and its errors are ignored.
    */
@@ -84,10 +114,11 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
 export type OnDenied = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
-export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
-  Identity<Claims>,
-  Anonymous
-> & {
+export type IssuerGateOptions<
+  Claims = RawClaims,
+  Anonymous extends boolean = false,
+  User = unknown,
+> = GateSettings<Identity<Claims>, Anonymous, User> & {
   verifier?: undefined
 } & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
 
@@ -95,7 +126,8 @@ export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = fa
 export type VerifierGateOptions<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-> = GateSettings<V, Anonymous> & {
+  User = unknown,
+> = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
@@ -105,6 +137,11 @@ export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boole
 ]
   ? V
   : V | undefined
+
+/** The user type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
+export type AllowedUser<User, Anonymous extends boolean> = [Anonymous] extends [false]
+  ? User
+  : User | undefined
 
 const SETTINGS = [
   'realm',
@@ -117,6 +154,9 @@ const SETTINGS = [
   'requirement',
   'scopeImplies',
   'isRevoked',
+  'loadUser',
+  'userTtl',
+  'unknownUserStatus',
   'onDecision',
   'deadline',
   'allowPreflight',

@@ -25,6 +25,7 @@ import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions, verifierOf } fro
 import { RevocationCheck } from './revocation-check.ts'
 import { TokenFinder } from './token-finder.ts'
 import { Unauthenticated } from './unauthenticated.ts'
+import { type UserLoader, unknownUserStatus, userLoader } from './user-loader.ts'
 
 /** The parts of a gate, in the order in which a request meets them. */
 export interface GateParts<V extends Identity<unknown>> {
@@ -36,6 +37,7 @@ export interface GateParts<V extends Identity<unknown>> {
   /** What every request needs. */
   readonly required: AsyncRule<V, RequestLike> | undefined
   readonly context: Context
+  readonly users: UserLoader<V> | undefined
   readonly caching: CacheHeaders
   readonly decisions: Decisions<V | undefined>
   readonly deadline: Deadline
@@ -69,7 +71,13 @@ export function gateParts<V extends Identity<unknown>>(
       ? undefined
       : protectedResource(read.resource, { issuers: verifier.issuers ?? [], scopes, places })
   const exposed = assertBoolean('exposeChallenge', read.exposeChallenge)
-  const challenger = createChallenger({ realm, scopes, metadataUrl: resource?.url, exposed })
+  const challenger = createChallenger({
+    realm,
+    scopes,
+    metadataUrl: resource?.url,
+    exposed,
+    unknownUserStatus: unknownUserStatus(read.unknownUserStatus),
+  })
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
@@ -83,6 +91,7 @@ export function gateParts<V extends Identity<unknown>>(
       now: () => secondsOf(now),
       implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
     },
+    users: userLoader<V>(read),
     caching,
     decisions: new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined),
     deadline: new Deadline(deadline),

@@ -1,4 +1,4 @@
-/** The decision to let a request pass. It knows the token of the request without showing it. */
+/** The decision to let a request pass. It knows the token and the user of the request without showing them. */
 
 import type { Passed, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
@@ -12,11 +12,18 @@ export class PassedRequest<I extends Identity<unknown> | undefined> {
   readonly identity: I
   readonly headers: RequiredHeaders | undefined
   readonly #token: string | undefined
+  readonly #user: object | undefined
 
-  constructor(identity: I, headers: RequiredHeaders | undefined, token: string | undefined) {
+  constructor(
+    identity: I,
+    headers: RequiredHeaders | undefined,
+    token: string | undefined,
+    user: object | undefined,
+  ) {
     this.identity = identity
     this.headers = headers
     this.#token = token
+    this.#user = user
     Object.freeze(this)
   }
 
@@ -27,17 +34,23 @@ export class PassedRequest<I extends Identity<unknown> | undefined> {
   static tokenOf(decision: PassedRequest<Identity<unknown> | undefined>): string | undefined {
     return decision.#token
   }
+
+  static userOf(decision: PassedRequest<Identity<unknown> | undefined>): object | undefined {
+    return decision.#user
+  }
 }
 
 /**
  * Lets a request pass.
  * @param headers what the response must carry
  * @param token the token as it was sent. `undefined` for an anonymous request
+ * @param user the result of `loadUser`
  */
 export function passed<I extends Identity<unknown> | undefined>(
   identity: I,
   headers?: RequiredHeaders,
   token?: string,
+  user?: object,
 ): Passed<I> {
-  return new PassedRequest(identity, headers, token) as unknown as Passed<I>
+  return new PassedRequest(identity, headers, token, user) as unknown as Passed<I>
 }

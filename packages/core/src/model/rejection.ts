@@ -10,6 +10,7 @@ import type { Seconds } from './units.ts'
  * - not a token for this API: `malformed_token`, `encrypted_token`, `not_an_access_token`, `algorithm_not_allowed`,
  *   `unsupported_header`
  * - not proven: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `missing_proof`
+ * - not a user of this API: `unknown_user`
  * - not valid here and now: `issuer_mismatch`, `audience_mismatch`, `expired`, `not_yet_valid`, `issued_in_future`,
  *   `max_age_exceeded`
  * - wrong claims: `missing_claim`, `invalid_claim`
@@ -41,6 +42,7 @@ export const REASONS = [
   'max_age_exceeded',
   'missing_claim',
   'invalid_claim',
+  'unknown_user',
   'insufficient_scope',
   'insufficient_user_authentication',
 ] as const
