@@ -79,6 +79,7 @@ const SCOPES = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
 const settings = {
   unknownUserStatus: 401 as const,
+  hint: 'send a token',
   realm: 'api',
   scopes: [],
   metadataUrl: undefined,

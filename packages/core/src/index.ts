@@ -1,5 +1,6 @@
 /** The public surface: explicit named exports, nothing else. */
 
+export { type AnswerFunction, type CustomAnswer, problemDetails } from './answer/custom.ts'
 export { BearerAuthError } from './answer/error.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'

@@ -85,7 +85,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
   const middleware: RequestHandler = (request, response, next) => {
     function settle(decision: Decision<I>): void {
       if (decision.ok) {
-        setDecision(request, gate, decision)
+        setDecision(request, gate, decision, view)
         request.identity = decision.identity
         if (decision.headers !== undefined) forceHeaders(response, decision.headers)
       }

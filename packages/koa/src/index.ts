@@ -82,7 +82,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
-        setDecision(context, gate, decision)
+        setDecision(context, gate, decision, view)
         context.state.identity = decision.identity
         if (decision.headers !== undefined) forceHeaders(context.res, decision.headers)
       }

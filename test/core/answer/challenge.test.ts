@@ -35,6 +35,7 @@ const REASONS: Readonly<Record<Reason, readonly [status: number, error: string |
 
 const settings = {
   unknownUserStatus: 401 as const,
+  hint: 'send a token',
   realm: 'api',
   scopes: [],
   metadataUrl: undefined,

@@ -1,7 +1,7 @@
 /** Turns a rejection into status, headers and body. Only this file writes `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
 
 import { isScopeToken } from '../lib/syntax.ts'
-import type { Denied } from '../model/decision.ts'
+import { type Denied, toResponse } from '../model/decision.ts'
 import type { Reason, Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 
@@ -64,13 +64,15 @@ export interface ChallengeSettings {
   readonly metadataUrl: string | undefined
   /** Whether scripts of other origins may read the challenge and `Retry-After`. */
   readonly exposed: boolean
+  /** Tells a client without credentials what to send. */
+  readonly hint: string
   /** The answer to a valid token without a user. */
   readonly unknownUserStatus: 401 | 403
 }
 
 /** Creates the writer of a gate's error responses. Each reason without further parameters is written once and shared. */
 export function createChallenger(settings: ChallengeSettings): Challenger {
-  const { realm, scopes, metadataUrl, exposed, unknownUserStatus } = settings
+  const { realm, scopes, metadataUrl, exposed, unknownUserStatus, hint } = settings
   const prepared = new Map<Reason, Denied>()
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
 
@@ -84,10 +86,11 @@ export function createChallenger(settings: ChallengeSettings): Challenger {
 
   function write(rejection: Rejection): Denied {
     const { reason } = rejection
-    if (reason === 'no_credentials') return answer(401, reason, {}, challenge({ scope: scopeList(scopes) }))
+    if (reason === 'no_credentials')
+      return answer(401, reason, { error_description: hint }, challenge({ scope: scopeList(scopes) }))
     const [usual, description] = ERROR_BY_REASON[reason]
     const error = reason === 'unknown_user' && unknownUserStatus === 403 ? 'insufficient_scope' : usual
-    const body = { error, error_description: description }
+    const body = { error, error_description: lacking(rejection.lacks) ?? description }
     const needed = error === 'invalid_token' ? scopes : (rejection.scopes ?? [])
     const parameters = {
       ...body,
@@ -120,6 +123,27 @@ export function createChallenger(settings: ChallengeSettings): Challenger {
   }
 }
 
+/** Fields of a denial that belong to the gate, or to the message itself (RFC 9110 §6.6, RFC 9112 §6). */
+export function isOwnField(name: string): boolean {
+  return OWN_FIELDS.includes(name.toLowerCase())
+}
+
+const OWN_FIELDS: readonly string[] = [
+  'www-authenticate',
+  'retry-after',
+  'cache-control',
+  'access-control-expose-headers',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+]
+
+/** The text for a client whose token lacks a role or a claim, which the error code `insufficient_scope` does not say. */
+function lacking(what: unknown): string | undefined {
+  if (what === 'role') return 'The access token lacks a role that this operation needs'
+  return what === 'claim' ? 'The access token lacks a claim that this operation needs' : undefined
+}
+
 type Fields = Readonly<Record<string, string>>
 
 function answer(
@@ -129,14 +153,15 @@ function answer(
   headers: Fields,
 ): Denied {
   const all = Object.freeze({ ...headers, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
-  const text = JSON.stringify(Object.freeze(body))
+  const content = JSON.stringify(Object.freeze(body))
   return Object.freeze({
     ok: false as const,
     status,
     headers: all,
     body,
+    content,
     reason,
-    toResponse: () => new Response(text, { status, headers: all }),
+    toResponse: toResponse(status, all, content),
   })
 }
 

@@ -13,6 +13,8 @@ export class BearerAuthError extends Error {
   readonly headers: Denied['headers']
   readonly reason: Denied['reason']
   readonly body: Denied['body']
+  /** The text that the gate would send. */
+  readonly content: Denied['content']
 
   constructor(denied: Denied) {
     super(denied.body.error_description ?? 'Authentication is required')
@@ -21,5 +23,6 @@ export class BearerAuthError extends Error {
     this.headers = denied.headers
     this.reason = denied.reason
     this.body = denied.body
+    this.content = denied.content
   }
 }

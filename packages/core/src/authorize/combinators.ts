@@ -115,8 +115,9 @@ function combined(lacking: readonly Rejection[], needs: () => Maybe<Needs>): May
   const rights = lacking.filter(isRight)
   const [right] = rights
   if (right === undefined) return mapMaybe(needs(), (all) => ({ ...first, ...all }))
-  if (!rights.some(isAttainable)) return { ...right, scopes: [] }
-  return mapMaybe(needs(), ({ scopes = [] }) => ({ ...right, scopes }))
+  const attainable = rights.find(isAttainable)
+  if (attainable === undefined) return { ...right, scopes: [] }
+  return mapMaybe(needs(), ({ scopes = [] }) => ({ ...attainable, scopes }))
 }
 
 const isNever = () => false

@@ -12,6 +12,7 @@ export function role(name: string, ...more: readonly never[]): Rule {
   assertSingle('role', more)
   return simpleRule(({ roles }) => roles.includes(name), {
     reason: 'insufficient_scope',
+    lacks: 'role',
     detail: `the role ${name} is needed`,
   })
 }

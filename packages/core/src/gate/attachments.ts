@@ -3,6 +3,7 @@
 import { isObject } from '../lib/json.ts'
 import type { Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { PassedRequest } from './passed.ts'
 
 type AnyIdentity = Identity<unknown> | undefined
@@ -10,6 +11,7 @@ type AnyIdentity = Identity<unknown> | undefined
 interface Attachment {
   readonly gate: object
   readonly decision: Passed<AnyIdentity>
+  readonly request: RequestLike | undefined
   /** What another gate attached before. */
   readonly before: Attachment | undefined
 }
@@ -31,10 +33,28 @@ const all = attachments()
 /**
  * Stores the decision by which a gate let a request pass.
  * @param carrier the request, or an object that lives as long: the `ctx` of Koa, the event of Lambda
+ * @param request the request that the gate decided about, for `onDecision` and `answer` of later decisions
  */
-export function setDecision<I extends AnyIdentity>(carrier: object, gate: object, decision: Passed<I>): void {
+export function setDecision<I extends AnyIdentity>(
+  carrier: object,
+  gate: object,
+  decision: Passed<I>,
+  request?: RequestLike,
+): void {
   // An emulator may call a Lambda function without an event.
-  if (isObject(carrier)) all.set(carrier, { gate, decision, before: all.get(carrier) })
+  if (isObject(carrier)) all.set(carrier, { gate, decision, request, before: all.get(carrier) })
+}
+
+/** Returns the request that a gate decided about, or a fetch `Request` or `RequestLike` itself. `undefined` for anything else. */
+export function requestOf(carrier: unknown, gate: object): RequestLike | undefined {
+  if (typeof carrier !== 'object' || carrier === null) return undefined
+  for (let found = all.get(carrier); found !== undefined; found = found.before)
+    if (found.gate === gate && found.request !== undefined) return found.request
+  try {
+    return toRequestLike(carrier as RequestLike)
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -14,7 +14,7 @@ import { isRespelled } from '../verify/jwt/jws.ts'
 import type { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { getToken, getUser } from './attachments.ts'
+import { getToken, getUser, requestOf } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
@@ -29,6 +29,7 @@ import type {
 import { type GateParts, gateParts } from './parts.ts'
 import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
+import type { Report } from './report.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
 
@@ -77,18 +78,9 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     source: Request | RequestLike,
     background?: Background,
   ): Decision<V | undefined> | Promise<Decision<V | undefined>> => {
-    try {
-      const outcome = this.#run(toRequestLike(source))
-      if (!isPromiseLike(outcome)) return this.#decide(outcome, background)
-      // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
-      if (background !== undefined) keepAlive(background, () => outcome)
-      return this.#parts.deadline
-        .within(outcome)
-        .then((settled) => this.#decide(settled, background))
-        .catch((cause) => this.#unavailable(cause, background))
-    } catch (cause) {
-      return this.#unavailable(cause, background)
-    }
+    const decision = this.#decide(source, background)
+    if (background !== undefined) this.#continue(decision, background)
+    return decision
   }
 
   readonly authorize = ((
@@ -96,16 +88,15 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     required: Requirement<V>,
     request?: unknown,
   ): Maybe<Decision<V | undefined>> => {
-    const { decisions, deadline } = this.#parts
+    const { decisions } = this.#parts
+    const report = decisions.begin('authorize', requestOf(request, this))
     try {
-      const outcome = this.#authorize(identity, toRequirement('authorize', required), request)
-      if (!isPromiseLike(outcome)) return decisions.of(outcome, 'authorize')
-      return deadline
-        .within(outcome)
-        .then((settled) => decisions.of(settled, 'authorize'))
-        .catch((cause) => decisions.unavailable(cause, 'authorize'))
+      return decisions.settle(
+        this.#authorize(identity, toRequirement('authorize', required), request),
+        report,
+      )
     } catch (cause) {
-      return decisions.unavailable(cause, 'authorize')
+      return decisions.unavailable(cause, report)
     }
   }) as Gate<V | undefined>['authorize']
 
@@ -141,6 +132,30 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     revocations: this.#parts.revocations.size,
     verifier: this.#parts.verifier.describe?.() ?? {},
   })
+
+  #decide(
+    source: Request | RequestLike,
+    background: Background | undefined,
+  ): Decision<V | undefined> | Promise<Decision<V | undefined>> {
+    const { decisions } = this.#parts
+    let report: Report | undefined
+    try {
+      const request = toRequestLike(source)
+      report = decisions.begin('authenticate', request)
+      const outcome = this.#run(request)
+      // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
+      if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
+      // 5 answer: outcome → HTTP
+      return decisions.settle(outcome, report)
+    } catch (cause) {
+      return decisions.unavailable(cause, report ?? decisions.begin('authenticate', undefined))
+    }
+  }
+
+  /** Background work, such as a refresh of keys, goes on after the answer. */
+  #continue(decision: Maybe<Decision<V | undefined>>, background: Background): void {
+    mapMaybe(decision, () => keepAlive(background, () => this.#parts.verifier.backgroundWork))
+  }
 
   /**
    * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
@@ -198,18 +213,5 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
       authorize(identity, required, this.#parts.context, request),
       (rejection): Outcome<V | undefined> => rejection ?? passed<V | undefined>(identity),
     )
-  }
-
-  /** 5 answer: outcome → HTTP. Background work, such as a refresh of keys, goes on after the answer. */
-  #decide(outcome: Outcome<V | undefined>, background: Background | undefined): Decision<V | undefined> {
-    const decision = this.#parts.decisions.of(outcome, 'authenticate')
-    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
-    return decision
-  }
-
-  #unavailable(cause: unknown, background: Background | undefined): Decision<V | undefined> {
-    const decision = this.#parts.decisions.unavailable(cause, 'authenticate')
-    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
-    return decision
   }
 }

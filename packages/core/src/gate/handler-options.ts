@@ -4,7 +4,7 @@ import { type AsyncRule, type Requirement, toRequirement } from '../authorize/re
 import { readOptions } from '../lib/assert.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import type { RequestLike } from '../request/request.ts'
+import { type RequestLike, toRequestLike } from '../request/request.ts'
 import { setDecision } from './attachments.ts'
 import type { Background } from './keep-alive.ts'
 
@@ -46,7 +46,7 @@ export async function admit<I extends Identity<unknown> | undefined, R extends o
 ): Promise<Decision<I>> {
   const decision = await gate.authenticate(request, background)
   if (!decision.ok) return decision
-  setDecision<I>(carrier, gate, decision)
+  setDecision<I>(carrier, gate, decision, toRequestLike(request))
   if (required === undefined) return decision
   const authorized = await gate.authorize(decision.identity as I, required, carrier)
   return authorized.ok ? decision : authorized

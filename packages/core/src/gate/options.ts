@@ -1,5 +1,6 @@
 /** Defines the options of a gate, and creates the verifier that they describe. */
 
+import type { AnswerFunction } from '../answer/custom.ts'
 import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
@@ -105,6 +106,16 @@ export interface GateSettings<
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
+   * Writes the body of a denied request, and adds header fields, the same on every host. The status, the challenge,
+   * `Retry-After` and `Cache-Control` stay those of the gate. If it throws, or returns something that cannot be sent, the
+   * default body is sent. `problemDetails` writes problem details (RFC 9457). Default: JSON with `error` and
+   * `error_description`.
+   *
+   * @example
+   * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })
+   */
+  answer?: AnswerFunction | undefined
+  /**
    * Who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework's own
    * error handling, which gets a `BearerAuthError` (`next`).
    */
@@ -162,6 +173,7 @@ const SETTINGS = [
   'allowPreflight',
   'revocations',
   'exposeChallenge',
+  'answer',
   'onDenied',
 ] as const
 

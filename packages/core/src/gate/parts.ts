@@ -2,6 +2,7 @@
 
 import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
+import { credentialsHint } from '../answer/hint.ts'
 import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type AsyncRule, type Context, toRequirement } from '../authorize/requirement.ts'
@@ -19,7 +20,6 @@ import type { Identity } from '../model/identity.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
-import { Deadline } from './deadline.ts'
 import { Decisions } from './decisions.ts'
 import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions, verifierOf } from './options.ts'
 import { RevocationCheck } from './revocation-check.ts'
@@ -40,7 +40,6 @@ export interface GateParts<V extends Identity<unknown>> {
   readonly users: UserLoader<V> | undefined
   readonly caching: CacheHeaders
   readonly decisions: Decisions<V | undefined>
-  readonly deadline: Deadline
   readonly resource: ProtectedResource | undefined
   readonly realm: string
   readonly onDenied: OnDenied
@@ -76,6 +75,7 @@ export function gateParts<V extends Identity<unknown>>(
     scopes,
     metadataUrl: resource?.url,
     exposed,
+    hint: credentialsHint(read.tokenFrom),
     unknownUserStatus: unknownUserStatus(read.unknownUserStatus),
   })
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
@@ -93,8 +93,11 @@ export function gateParts<V extends Identity<unknown>>(
     },
     users: userLoader<V>(read),
     caching,
-    decisions: new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined),
-    deadline: new Deadline(deadline),
+    decisions: new Decisions(challenger, {
+      onDecision: onDecision as DecisionListener<V | undefined> | undefined,
+      answer: assertFunction('answer', read.answer, undefined),
+      deadline,
+    }),
     resource,
     realm,
     onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),

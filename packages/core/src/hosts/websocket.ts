@@ -4,7 +4,7 @@ import { admit, type HandlerOptions, handlerRequirement } from '../gate/handler-
 import type { Gate } from '../gate/interface.ts'
 import { readOptions } from '../lib/assert.ts'
 import { isFieldName, withoutSpace } from '../lib/syntax.ts'
-import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
+import { answerOf, type Denied, type Preflight, STATUS_TEXT } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
@@ -162,18 +162,11 @@ function offer(request: NodeRequest, protocols: readonly string[]): void {
   }
 }
 
-const STATUS_TEXT = {
-  204: 'No Content',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  503: 'Service Unavailable',
-}
-
 function responseOf(decision: Denied | Preflight): string {
   const { status } = decision
   const { headers, body: content } = answerOf(decision)
-  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(content.length) })
+  const { length } = new TextEncoder().encode(content)
+  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(length) })
   const lines = fields.flatMap(([name, value]) => [value].flat().map((item) => `${name}: ${item}\r\n`))
   return `HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\n${lines.join('')}\r\n${content}`
 }
