@@ -1,7 +1,15 @@
 /** The raw token of a request, for forwarding: the same on every host. */
 
 import { inspect } from 'node:util'
-import { createGate, type DecisionEvent, fromNodeRequest, type Gate, type Identity } from '@bearergate/core'
+import {
+  authenticateUpgrade,
+  createGate,
+  type DecisionEvent,
+  fromNodeRequest,
+  type Gate,
+  type Identity,
+} from '@bearergate/core'
+import { setDecision } from '@bearergate/core/adapter'
 import * as bearerExpress from '@bearergate/express'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Route, type RouteHost, routeHosts, type Tell } from '../support/routes.ts'
@@ -75,10 +83,38 @@ describe.each(routeHosts)('$name', (host: RouteHost) => {
 describe('gate.tokenOf', () => {
   const request = new Request('https://api.example.com', { headers: { authorization: `Bearer ${TOKEN}` } })
 
-  it('takes an allowed decision, for hosts without an adapter', async () => {
+  it('finds the token of a form of a fetch Request, which the handler can still read', async () => {
+    const gate = gateOf({ tokenFrom: { form: true } })
+    const seen: unknown[] = []
+    const handle = gate.protect(async (sent) => {
+      seen.push(gate.tokenOf(sent), await sent.text())
+      return new Response()
+    })
+    const body = `access_token=${TOKEN}&a=b`
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    await handle(new Request('https://api.example.com', { method: 'POST', headers, body }))
+    expect(seen).toEqual([TOKEN, body])
+  })
+
+  it('finds the token of a WebSocket subprotocol, which the server never sees', async () => {
     const gate = gateOf()
-    const decision = await gate.authenticate(request)
-    expect(gate.tokenOf(decision)).toBe(TOKEN)
+    const upgrade = {
+      headers: { upgrade: 'websocket', 'sec-websocket-protocol': `chat, bearer.${TOKEN}` },
+      rawHeaders: ['Upgrade', 'websocket', 'Sec-WebSocket-Protocol', `chat, bearer.${TOKEN}`],
+    }
+    const socket = { on: () => {}, end: () => {}, destroy: () => {}, destroyed: false }
+    await authenticateUpgrade(gate, upgrade, socket)
+    expect(gate.tokenOf(upgrade)).toBe(TOKEN)
+    expect(JSON.stringify(upgrade)).not.toContain(TOKEN)
+  })
+
+  it('works for an adapter of your own, which calls setDecision', async () => {
+    const gate = gateOf()
+    const view = { header: () => `Bearer ${TOKEN}` }
+    const decision = await gate.authenticate(view)
+    const mine = {}
+    if (decision.ok) setDecision(mine, gate, decision, view)
+    expect(gate.tokenOf(mine)).toBe(TOKEN)
   })
 
   it('throws a TypeError for a request that another gate let pass, or none', async () => {

@@ -2,6 +2,21 @@
 
 import type { Denied } from '../model/decision.ts'
 
+interface Explanation {
+  readonly detail?: string | undefined
+  readonly cause?: unknown
+}
+
+/** By the denial, whose members could be sent to the client. */
+const explanations = new WeakMap<Denied, Explanation>()
+
+/** Returns a copy of a denial for one request, whose `BearerAuthError` says why. */
+export function withExplanation(denied: Denied, { detail, cause }: Explanation): Denied {
+  const copy = Object.freeze({ ...denied })
+  explanations.set(copy, { detail, cause })
+  return copy
+}
+
 /** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
 export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
@@ -16,8 +31,15 @@ export class BearerAuthError extends Error {
   /** The text that the gate would send. */
   readonly content: Denied['content']
 
+  /** For operators: which claim or header parameter is wrong, and how. Not enumerable, so no client gets it by accident. */
+  declare readonly detail: string | undefined
+
+  /** With 503, `cause` is the error that prevented the check. Like `detail`, it is not enumerable. */
   constructor(denied: Denied) {
     super(denied.body.error_description ?? 'Authentication is required')
+    const { detail, cause } = explanations.get(denied) ?? {}
+    Object.defineProperty(this, 'detail', { value: detail })
+    if (cause !== undefined) Object.defineProperty(this, 'cause', { value: cause })
     this.status = denied.status
     this.statusCode = denied.status
     this.headers = denied.headers

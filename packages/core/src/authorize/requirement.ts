@@ -111,7 +111,12 @@ export function simpleRule(
 function predicate<I extends Identity<unknown>, R>(
   isMet: (identity: I, request: R) => boolean | PromiseLike<boolean>,
 ): AsyncRule<I, R> {
-  const rejection: Rejection = Object.freeze({ reason: 'insufficient_scope', scopes: Object.freeze([]) })
+  const rejection: Rejection = Object.freeze({
+    reason: 'insufficient_scope',
+    requirement: isMet.name === '' ? 'function' : String(isMet.name),
+    detail: 'the function returned false',
+    scopes: Object.freeze([]),
+  })
   return Object.freeze({
     scopes: rejection.scopes ?? [],
     challenge: () => rejection,

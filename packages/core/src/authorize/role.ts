@@ -13,6 +13,7 @@ export function role(name: string, ...more: readonly never[]): Rule {
   return simpleRule(({ roles }) => roles.includes(name), {
     reason: 'insufficient_scope',
     lacks: 'role',
+    requirement: `role(${name})`,
     detail: `the role ${name} is needed`,
   })
 }

@@ -5,7 +5,7 @@ import type { Requirement, Rule } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import { attachedDecision, gatesOf, getToken, getUser } from './attachments.ts'
+import { attachmentOf, gatesOf, getToken, getUser } from './attachments.ts'
 import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
@@ -33,7 +33,7 @@ export function callerHelpers<I extends Identity<unknown> | undefined, User>(
   gate: Gate<I, User>,
 ): CallerHelpers<I, User, object> {
   return {
-    identity: (carrier) => attachedDecision(carrier, gate).identity as I,
+    identity: (carrier) => attachmentOf(carrier, gate).decision.identity as I,
     token: (carrier) => getToken(carrier, gate),
     user: (carrier) => getUser(carrier, gate) as User,
   }
@@ -54,7 +54,7 @@ export function authorizeRequest<R extends object>(
   named?: Authorizing,
 ): [decision: AnyDecision | Promise<AnyDecision>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
-  const { identity } = attachedDecision(carrier, gate)
+  const { identity } = attachmentOf(carrier, gate).decision
   return [gate.authorize(identity, required, carrier), gate.onDenied]
 }
 

@@ -8,10 +8,12 @@ import { PassedRequest } from './passed.ts'
 
 type AnyIdentity = Identity<unknown> | undefined
 
-interface Attachment {
+export interface Attachment {
   readonly gate: object
   readonly decision: Passed<AnyIdentity>
   readonly request: RequestLike | undefined
+  /** The token as it was sent. `undefined` for an anonymous request. */
+  readonly token: string | undefined
   /** What another gate attached before. */
   readonly before: Attachment | undefined
 }
@@ -33,7 +35,7 @@ const all = attachments()
 /**
  * Stores the decision by which a gate let a request pass.
  * @param carrier the request, or an object that lives as long: the `ctx` of Koa, the event of Lambda
- * @param request the request that the gate decided about, for `onDecision` and `answer` of later decisions
+ * @param request the request that the gate decided about. Its token is found again and stored
  */
 export function setDecision<I extends AnyIdentity>(
   carrier: object,
@@ -42,7 +44,24 @@ export function setDecision<I extends AnyIdentity>(
   request?: RequestLike,
 ): void {
   // An emulator may call a Lambda function without an event.
-  if (isObject(carrier)) all.set(carrier, { gate, decision, request, before: all.get(carrier) })
+  if (!isObject(carrier)) return
+  // Now, because later middleware may change the request. The gate itself keeps no token while it waits.
+  const token = decision.identity === undefined ? undefined : tokenIn(request, gate)
+  all.set(carrier, { gate, decision, request, token, before: all.get(carrier) })
+}
+
+/** A method of gates that finds the token of a request again. A symbol, because only `setDecision` calls it. */
+export const FIND_TOKEN: unique symbol = Symbol.for('bearergate.findToken') as never
+
+function tokenIn(
+  request: RequestLike | undefined,
+  gate: { [FIND_TOKEN]?(request: RequestLike): string | undefined },
+) {
+  try {
+    return request === undefined ? undefined : gate[FIND_TOKEN]?.(request)
+  } catch {
+    return undefined
+  }
 }
 
 /** Returns the request that a gate decided about, or a fetch `Request` or `RequestLike` itself. `undefined` for anything else. */
@@ -58,12 +77,12 @@ export function requestOf(carrier: unknown, gate: object): RequestLike | undefin
 }
 
 /**
- * Returns the decision by which this gate let a request pass.
+ * Returns what is known of a request that this gate let pass.
  * @throws TypeError if it did not
  */
-export function attachedDecision(carrier: object, gate: object): Passed<AnyIdentity> {
+export function attachmentOf(carrier: object, gate: object): Attachment {
   for (let found = all.get(carrier); found !== undefined; found = found.before)
-    if (found.gate === gate) return found.decision
+    if (found.gate === gate) return found
   throw new TypeError('this bearer() did not run for this request: mount it before this handler')
 }
 
@@ -76,12 +95,11 @@ export function gatesOf(carrier: object): readonly object[] {
 
 /**
  * Returns the token of a request as it was sent.
- * @param carrier what `setDecision` was called with, or the decision itself
+ * @param carrier what `setDecision` was called with
  * @throws TypeError if the gate did not let this request pass, or let it pass without a token
  */
 export function getToken(carrier: object, gate: object): string {
-  const decision = passedRequest(carrier, gate)
-  const token = PassedRequest.tokenOf(decision)
+  const { token } = attachmentOf(carrier, gate)
   if (token === undefined)
     throw new TypeError('this request passed without a token: check that it has an identity first')
   return token
@@ -93,15 +111,9 @@ export function getToken(carrier: object, gate: object): string {
  * @throws TypeError if the gate did not let this request pass, or has no `loadUser`
  */
 export function getUser(carrier: object, gate: object): unknown {
-  const decision = passedRequest(carrier, gate)
-  const user = PassedRequest.userOf(decision)
-  if (user === undefined && decision.identity !== undefined)
+  const decision: object = PassedRequest.is(carrier) ? carrier : attachmentOf(carrier, gate).decision
+  const user = PassedRequest.is(decision) ? PassedRequest.userOf(decision) : undefined
+  if (user === undefined && (decision as Passed<AnyIdentity>).identity !== undefined)
     throw new TypeError('this gate loads no user: it has no option "loadUser"')
   return user
-}
-
-function passedRequest(carrier: object, gate: object): PassedRequest<AnyIdentity> {
-  const decision: object = PassedRequest.is(carrier) ? carrier : attachedDecision(carrier, gate)
-  if (PassedRequest.is(decision)) return decision
-  throw new TypeError('the decision was not made by this copy of @bearergate/core')
 }

@@ -2,6 +2,8 @@
 
 import type { Challenger } from '../answer/challenge.ts'
 import { type AnswerFunction, customized } from '../answer/custom.ts'
+import { withExplanation } from '../answer/error.ts'
+import { monotonic } from '../lib/clock.ts'
 import { isPromiseLike } from '../lib/promise.ts'
 import type { Decision, Denied, Passed, Preflight } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
@@ -12,6 +14,7 @@ import type { DecisionEvent, DecisionListener, DecisionStage } from '../observe/
 import { notify } from '../observe/notify.ts'
 import type { RequestLike } from '../request/request.ts'
 import { Deadline } from './deadline.ts'
+import type { OnDenied } from './options.ts'
 import type { Report } from './report.ts'
 
 export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
@@ -20,6 +23,7 @@ export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Prefl
 export interface DecisionSettings<I extends Identity<unknown> | undefined> {
   readonly onDecision: DecisionListener<I> | undefined
   readonly answer: AnswerFunction | undefined
+  readonly onDenied: OnDenied
   /** How long a request waits for its decision. In seconds. */
   readonly deadline: Seconds
 }
@@ -28,11 +32,17 @@ export class Decisions<I extends Identity<unknown> | undefined> {
   readonly #challenger: Challenger
   readonly #onDecision: DecisionListener<I> | undefined
   readonly #answer: AnswerFunction | undefined
+  readonly #onDenied: OnDenied
   readonly #isReported: boolean
+  /** Whether anything reads why a request was denied. Otherwise the detail is not computed. */
+  readonly #isExplained: boolean
   readonly #deadline: Deadline
 
-  constructor(challenger: Challenger, { onDecision, answer, deadline }: DecisionSettings<I>) {
+  constructor(challenger: Challenger, settings: DecisionSettings<I>) {
+    const { onDecision, answer, onDenied, deadline } = settings
     this.#deadline = new Deadline(deadline)
+    this.#onDenied = onDenied
+    this.#isExplained = onDecision !== undefined || onDenied === 'next'
     this.#challenger = challenger
     this.#onDecision = onDecision
     this.#answer = answer
@@ -41,7 +51,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
 
   /** Begins a report about a request. Returns `undefined` if none is needed. */
   begin(stage: DecisionStage, request: RequestLike | undefined): Report | undefined {
-    return this.#isReported ? { stage, request } : undefined
+    return this.#isReported ? { stage, request, began: monotonic(), cacheUse: { isHit: false } } : undefined
   }
 
   /** Turns an outcome into a decision: at once, or within the deadline. Never throws or rejects. */
@@ -62,35 +72,41 @@ export class Decisions<I extends Identity<unknown> | undefined> {
       return outcome
     }
     const decision = this.#customized(this.#challenger.refuse(outcome), report)
-    if (this.#onDecision !== undefined) this.#notify(decision, report, { detail: detailOf(outcome) })
-    return decision
+    if (!this.#isExplained) return decision
+    const why = { detail: memberOf(outcome, 'detail'), requirement: memberOf(outcome, 'requirement') }
+    return this.#explained(decision, report, why)
   }
 
   /** Returns the answer 503 for an error that kept the gate from deciding. */
   unavailable(cause: unknown, report: Report | undefined): Denied {
     const decision = this.#customized(this.#challenger.unavailable(retryAfterOf(cause)), report)
-    this.#notify(decision, report, { cause })
-    return decision
+    return this.#explained(decision, report, { cause })
   }
 
   #customized(denied: Denied, report: Report | undefined): Denied {
     return this.#answer === undefined ? denied : customized(denied, this.#answer, report?.request)
   }
 
-  #notify(
-    decision: Decision<I>,
-    report: Report | undefined,
-    why: Pick<DecisionEvent, 'detail' | 'cause'> = {},
-  ): void {
-    if (report === undefined) return
-    notify(this.#onDecision, { decision, stage: report.stage, ...why })
+  #explained(denied: Denied, report: Report | undefined, why: Why): Denied {
+    const decision = this.#onDenied === 'next' ? withExplanation(denied, why) : denied
+    this.#notify(decision, report, why)
+    return decision
+  }
+
+  #notify(decision: Decision<I>, report: Report | undefined, why: Why = {}): void {
+    if (report === undefined || this.#onDecision === undefined) return
+    const { stage, request, began, cacheUse } = report
+    const cached = cacheUse.isHit
+    notify(this.#onDecision, { decision, stage, request, duration: monotonic() - began, cached, ...why })
   }
 }
 
-/** Reads the detail of a rejection, which may be a getter of the application that throws. */
-function detailOf(rejection: Rejection): string | undefined {
+type Why = Pick<DecisionEvent, 'detail' | 'requirement' | 'cause'>
+
+/** Reads a member of a rejection, which may be a getter of the application that throws. */
+function memberOf(rejection: Rejection, name: 'detail' | 'requirement'): string | undefined {
   try {
-    return rejection.detail
+    return rejection[name]
   } catch {
     return undefined
   }

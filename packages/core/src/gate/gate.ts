@@ -4,6 +4,7 @@ import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type AsyncRule, authorize, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
+import type { TokenSource } from '../model/credentials.ts'
 import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
@@ -14,7 +15,7 @@ import { isRespelled } from '../verify/jwt/jws.ts'
 import type { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { getToken, getUser, requestOf } from './attachments.ts'
+import { FIND_TOKEN, getToken, getUser, requestOf } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
@@ -105,6 +106,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     options?: HandlerOptions<V | undefined, Request>,
   ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler, options)
 
+  readonly [FIND_TOKEN] = (request: RequestLike): string | undefined => this.#parts.tokens.textIn(request)
+
   readonly tokenOf = (request: object): string => getToken(request, this)
 
   readonly userOf = (request: object): unknown => getUser(request, this)
@@ -142,7 +145,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     try {
       const request = toRequestLike(source)
       report = decisions.begin('authenticate', request)
-      const outcome = this.#run(request)
+      const outcome = this.#run(request, report)
       // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
       if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
       // 5 answer: outcome → HTTP
@@ -154,17 +157,23 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   /** Background work, such as a refresh of keys, goes on after the answer. */
   #continue(decision: Maybe<Decision<V | undefined>>, background: Background): void {
-    mapMaybe(decision, () => keepAlive(background, () => this.#parts.verifier.backgroundWork))
+    void mapMaybe(decision, () => keepAlive(background, () => this.#parts.verifier.backgroundWork))
   }
 
   /**
    * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
+   * While a stage waits, the functions in here keep the hash of the token, but not its text. They keep the request only if
+   * the `requirement` or `loadUser` may read it.
    */
-  #run(request: RequestLike): Maybe<Outcome<V | undefined>> {
-    const { tokens, revocations, required, context } = this.#parts
+  #run(request: RequestLike, report: Report | undefined): Maybe<Outcome<V | undefined>> {
+    const { tokens, revocations, required, context, users } = this.#parts
+    const kept = required === undefined && users === undefined ? undefined : request
+    const cacheUse = report?.cacheUse
     // 1 extract: request → token
     return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
       if (!(found instanceof FoundToken)) return found
+      const { source } = found
+      if (cacheUse !== undefined) found.reportTo(cacheUse)
       // 2 verify: token → identity
       const verification = found.cached ?? this.#verify(found.presented)
       const hash = revocations.hashOf(found, isPromiseLike(verification))
@@ -178,8 +187,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
           return mapMaybe(
-            authorize(identity, required, context, request),
-            (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, found, request),
+            authorize(identity, required, context, kept as RequestLike),
+            (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, source, kept),
           )
         })
       })
@@ -191,15 +200,15 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   }
 
   /** Lets a request pass that meets everything, with its user. */
-  #pass(identity: V, found: FoundToken<V>, request: RequestLike): Maybe<Outcome<V | undefined>> {
+  #pass(identity: V, source: TokenSource, kept: RequestLike | undefined): Maybe<Outcome<V | undefined>> {
     const { users, caching } = this.#parts
-    const located = foundIn(identity, found.source)
-    const headers = caching.of(found.source)
-    if (users === undefined) return passed<V | undefined>(located, headers, found.text)
+    const located = foundIn(identity, source)
+    const headers = caching.of(source)
+    if (users === undefined) return passed<V | undefined>(located, headers)
     return mapMaybe(
-      users.of(located, request),
+      users.of(located, kept as RequestLike),
       (user): Outcome<V | undefined> =>
-        user === undefined ? UNKNOWN_USER : passed<V | undefined>(located, headers, found.text, user),
+        user === undefined ? UNKNOWN_USER : passed<V | undefined>(located, headers, user),
     )
   }
 

@@ -44,9 +44,10 @@ export async function admit<I extends Identity<unknown> | undefined, R extends o
   required: AsyncRule<NonNullable<I>, R> | undefined,
   background?: Background,
 ): Promise<Decision<I>> {
-  const decision = await gate.authenticate(request, background)
+  const view = toRequestLike(request)
+  const decision = await gate.authenticate(view, background)
   if (!decision.ok) return decision
-  setDecision<I>(carrier, gate, decision, toRequestLike(request))
+  setDecision<I>(carrier, gate, decision, view)
   if (required === undefined) return decision
   const authorized = await gate.authorize(decision.identity as I, required, carrier)
   return authorized.ok ? decision : authorized

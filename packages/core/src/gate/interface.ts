@@ -52,7 +52,7 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
   /**
    * Returns the raw token of a request that passed, to forward it to another API. The token is a secret: do not log or store
    * it. No identity, event or error contains it.
-   * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
+   * @param request the request that a handler got: of `protect`, of Express, the `ctx` of Koa, or the event of Lambda
    * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
    */
   tokenOf(request: object): string

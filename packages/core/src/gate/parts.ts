@@ -79,6 +79,7 @@ export function gateParts<V extends Identity<unknown>>(
     unknownUserStatus: unknownUserStatus(read.unknownUserStatus),
   })
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
+  const onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
     tokens: new TokenFinder(read, extract, unauthenticated, verifier),
@@ -96,10 +97,11 @@ export function gateParts<V extends Identity<unknown>>(
     decisions: new Decisions(challenger, {
       onDecision: onDecision as DecisionListener<V | undefined> | undefined,
       answer: assertFunction('answer', read.answer, undefined),
+      onDenied,
       deadline,
     }),
     resource,
     realm,
-    onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),
+    onDenied,
   }
 }

@@ -55,6 +55,8 @@ export interface Rejection {
    * `onDecision` is set, so make it a getter if it is expensive.
    */
   readonly detail?: string | undefined
+  /** For operators: the requirement that was not met, such as `scope(write)` or `role(admin)`. */
+  readonly requirement?: string | undefined
   /** With `insufficient_scope`: what is missing, if it is not a scope. The text for the client says it. */
   readonly lacks?: 'role' | 'claim' | undefined
   /** With `insufficient_scope` and `insufficient_user_authentication`: every scope that the operation needs. */

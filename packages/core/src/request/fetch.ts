@@ -2,9 +2,13 @@
 
 import { FORM_ABORTED, FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from './form.ts'
 
+type Form = URLSearchParams | UnreadableForm | undefined
+type Maybe<T> = T | Promise<T>
+
 /** The view of a fetch `Request`. */
 export class FetchRequestLike {
   readonly #request: Request
+  #form: Form
 
   constructor(request: Request) {
     this.#request = request
@@ -28,8 +32,18 @@ export class FetchRequestLike {
     return body !== null && body !== undefined && headers.has('content-type')
   }
 
-  /** Reads a clone, so that the handler can read the body. */
-  async form(): Promise<URLSearchParams | UnreadableForm | undefined> {
+  /** Reads a clone, so that the handler can read the body. At once if it was read before. */
+  form(): Maybe<Form> {
+    return this.#form ?? this.#read()
+  }
+
+  async #read(): Promise<Form> {
+    const form = await this.#parse()
+    this.#form = form
+    return form
+  }
+
+  async #parse(): Promise<Form> {
     if (this.#request.bodyUsed || this.#request.body === null) return undefined
     const reader = this.#request.clone().body?.getReader()
     const decoder = new TextDecoder()

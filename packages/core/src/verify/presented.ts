@@ -6,9 +6,16 @@ import { mapMaybe } from '../lib/promise.ts'
 import { type DecodedJws, decodeJws, signedText } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
+/** Whether the result of a verification came from a cache. */
+export interface CacheUse {
+  isHit: boolean
+}
+
 /** Lets several verifiers share the hash and the decoded parts of a token. */
 export class PresentedToken {
   readonly text: string
+  /** Tells `onDecision` if a cache had the result. */
+  cacheUse: CacheUse | undefined
   #hash: string | Promise<string> | undefined
   #jws: DecodedJws | Inactive | undefined
   #isJwt: boolean | undefined
