@@ -34,8 +34,8 @@ export default defineConfig({
     // Vitest leaves a core unused by default. The tests wait for events and never for each other, so all cores may work.
     maxWorkers: '100%',
     // Generous on purpose: these end tests that hang, on a machine that does other work with all its cores.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     unstubGlobals: true,
     projects: Object.entries(PROJECTS).map(([name, folders]) => ({
       extends: true,

@@ -50,6 +50,10 @@ describe.each(hosts)('$name', (host) => {
       await expectRefusal(await get(), 401, REALM)
     })
 
+    it('FIELD14 A10 answers 401 without an error code to a blank value', async () => {
+      await expectRefusal(await get(''), 401, REALM)
+    })
+
     it('A10 answers 401 without an error code to another scheme', async () => {
       await expectRefusal(await get('Basic ZW1tYTpzZWNyZXQ='), 401, REALM)
     })

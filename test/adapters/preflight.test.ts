@@ -294,21 +294,47 @@ describe('a CORS middleware that allowPreflight names', () => {
             },
           })
           const { status } = await ask({ method: 'OPTIONS', headers: PREFLIGHT })
-          expect([thrown, status, reached]).toEqual([thrown, 500, []])
+          expect([thrown, status, reached]).toEqual([thrown, 204, []])
         }
     },
   )
 
-  it('gets its errors to the error handling of Express (ATK01)', async () => {
-    const app = express5()
+  it('passes its errors to the error handling of Express only if onDenied is "next" (ATK01)', async () => {
     const allowPreflight = (_request: unknown, _response: unknown, next: (cause: Error) => void) =>
       next(new Error('cors'))
-    app.use(bearerExpress.bearer(gateOf({ allowPreflight })))
-    app.use((cause: Error, _request: unknown, response: express5.Response, _next: unknown) => {
-      response.status(418).json({ message: cause.message })
-    })
-    const ask = await serve(app)
-    expect((await ask({ method: 'OPTIONS', headers: PREFLIGHT })).status).toBe(418)
+    for (const [onDenied, expected] of [
+      ['answer', 204],
+      ['next', 418],
+    ] as const) {
+      const app = express5()
+      app.use(bearerExpress.bearer(gateOf({ allowPreflight, onDenied })))
+      app.use((cause: Error, _request: unknown, response: express5.Response, _next: unknown) => {
+        response.status(418).json({ message: cause.message })
+      })
+      const ask = await serve(app)
+      expect((await ask({ method: 'OPTIONS', headers: PREFLIGHT })).status).toBe(expected)
+    }
+  })
+
+  it('reaches no handler of a plain Node server whose next ignores errors (ATK01)', async () => {
+    const causes: unknown[] = []
+    const refuse = (_request: unknown, _response: unknown, next: (cause: Error) => void) =>
+      next(new Error('Not allowed by CORS'))
+    const refuseTwice = (request: unknown, response: unknown, next: (cause: Error) => void) => {
+      refuse(request, response, next)
+      throw new Error('and again')
+    }
+    for (const allowPreflight of [refuse, refuseTwice]) {
+      const auth = bearerExpress.bearer(gateOf({ allowPreflight }))
+      const ask = await serve((request, response) =>
+        auth(request, response, (cause?: unknown) => {
+          causes.push(cause)
+          response.end('secret')
+        }),
+      )
+      expect((await ask({ method: 'OPTIONS', headers: PREFLIGHT })).status).toBe(204)
+    }
+    expect(causes).toEqual([])
   })
 })
 

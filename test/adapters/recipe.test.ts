@@ -69,7 +69,7 @@ describe.each([
     expect([good.status, good.text]).toEqual([200, '{"hello":"emma"}'])
     expect(await ask()).toMatchObject({ status: 401, challenges: ['Bearer realm="api"'] })
     expect(await ask('Basic abc')).toMatchObject({ status: 401, challenges: ['Bearer realm="api"'] })
-    for (const lines of [['Bearer'], ['Bearer a b'], ['Bearer good', 'Bearer good']])
+    for (const lines of [['Bearer a"b'], ['Bearer a b'], ['Bearer good', 'Bearer good']])
       expect(await ask(...lines)).toMatchObject({
         status: 400,
         challenges: [expect.stringContaining('error="invalid_request"')],

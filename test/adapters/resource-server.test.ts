@@ -162,7 +162,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       for (const [headers, status] of [
         [bearer('bad'), 401],
         [bearer('unclear'), 503],
-        [['Authorization', 'Bearer'], 400],
+        [['Authorization', 'Bearer a b'], 400],
         [[...bearer(), ...bearer()], 400],
       ] as const)
         expect((await ask('/', { headers })).status).toBe(status)
@@ -238,7 +238,7 @@ describe.each(HOSTS)('%s', (name, start) => {
         [[], 401],
         [bearer('bad'), 401],
         [bearer('admin'), 403],
-        [['Authorization', 'Bearer'], 400],
+        [['Authorization', 'Bearer a b'], 400],
       ] as const) {
         const answer = await ask('/', { headers: [...headers, 'Host', 'evil.example.com'] })
         expect(answer.status).toBe(status)

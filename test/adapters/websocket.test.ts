@@ -248,11 +248,30 @@ describe('fromWebSocketRequest', () => {
       ).toMatchObject({ status: 401, reason: 'no_credentials' })
   })
 
-  it('A02 refuses a subprotocol that is the marker alone', async () => {
+  it('A02 answers 400 to a subprotocol that is the marker alone', async () => {
     const handshake = fromWebSocketRequest(
       request({ upgrade: 'WebSocket', 'sec-websocket-protocol': 'bearer.' }),
     )
     expect(await gate.authenticate(handshake)).toMatchObject({ status: 400, reason: 'malformed_credentials' })
+  })
+
+  it.each([
+    ['too many subprotocols', ['bearer.good', ...Array<string>(64).fill('chat')].join(',')],
+    ['a space behind the marker', 'bearer. good'],
+    ['two markers', 'bearer.,bearer.good'],
+  ])('FIELD14 still answers 400 to %s, with optional as well', async (_, protocols) => {
+    const handshake = () =>
+      fromWebSocketRequest(request({ upgrade: 'WebSocket', 'sec-websocket-protocol': protocols }))
+    for (const optional of [false, true]) {
+      const one = createGate({ verifier: { verify: () => ({ active: false, reason: 'revoked' }) }, optional })
+      expect(await one.authenticate(handshake())).toMatchObject({ status: 400 })
+      const lenient = createGate({
+        verifier: { verify: () => ({ active: false, reason: 'revoked' }) },
+        optional,
+        tokenSyntax: 'visible-ascii',
+      })
+      expect(await lenient.authenticate(handshake())).toMatchObject({ status: 400 })
+    }
   })
 
   it.each([[''], ['a b'], ['a,b'], [7], [null]])('throws for the subprotocolPrefix %j', (marker) => {

@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { listen } from '../support/server.ts'
 
-export type Alg = 'RS256' | 'ES256' | 'EdDSA'
-export const ALGS: readonly Alg[] = ['RS256', 'ES256', 'EdDSA']
+export const ALGS = ['RS256', 'ES256', 'EdDSA', 'PS256'] as const
+export type Alg = (typeof ALGS)[number]
 /** Those that every peer is told to take: not all know EdDSA. */
 export const COMMON_ALGS = ['RS256', 'ES256'] as const
 
@@ -39,6 +39,7 @@ export async function startAuthority(): Promise<Authority> {
     RS256: await generateKeyPair('RS256'),
     ES256: await generateKeyPair('ES256'),
     EdDSA: await generateKeyPair('EdDSA'),
+    PS256: await generateKeyPair('PS256'),
   }
   const stranger = await generateKeyPair('RS256')
   const jwks: JSONWebKeySet = {

@@ -1,4 +1,4 @@
-/** One verification, by mitata: bearergate with and without its cache, and what else verifies a JWT. Runs as a child of main.ts. */
+/** One verification: bearergate with and without its cache, and what else verifies a JWT, in turns. Runs as a child of main.ts. */
 
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { createRequire } from 'node:module'
@@ -9,25 +9,34 @@ import { createVerifier } from 'fast-jwt'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { measure } from 'mitata'
 import { ALGS, type Alg, type Setup } from './authority.ts'
+import { median } from './report.ts'
 
 /** What the parent sends. */
 export interface Task {
   readonly setup: Setup
   readonly jwks: JSONWebKeySet
   readonly tokens: Readonly<Record<Alg, string>>
-  /** How long each figure is measured. */
+  /** How often each figure is measured, the verifiers in turn (A B C, A B C). */
+  readonly rounds: number
+  /** How long each time. */
   readonly seconds: number
 }
 
 /** Microseconds for one verification. */
-export interface Verified {
-  readonly name: string
-  readonly alg: Alg
-  /** One after the other, median. */
+interface Figures {
+  /** Awaited one by one, median. */
   readonly alone: number
   /** 64 at a time: by the clock, and how long the event loop was busy. */
   readonly together: number
   readonly busy: number
+}
+
+/** Medians of all rounds. */
+export interface Verified extends Figures {
+  readonly name: string
+  readonly alg: Alg
+  /** Shares of what jose takes: medians of the ratios within each round. */
+  readonly ofJose: Figures
 }
 
 type Verify = (token: string) => unknown
@@ -42,10 +51,35 @@ const jsonwebtoken = createRequire(import.meta.url)('jsonwebtoken') as {
 process.setSourceMapsEnabled(false)
 process.once('message', async (task: Task) => {
   const results: Verified[] = []
-  for (const alg of ALGS)
-    for (const [name, verify] of verifiers(task, alg)) results.push(await figures(name, alg, verify, task))
+  for (const alg of ALGS) results.push(...(await compare(alg, task)))
   process.send?.(results, () => process.disconnect())
 })
+
+const JOSE = 'jose jwtVerify'
+
+async function compare(alg: Alg, task: Task): Promise<Verified[]> {
+  const all = verifiers(task, alg)
+  const rounds: Map<string, Figures>[] = []
+  for (const [name, verify] of all) await mustAccept(name, verify, task.tokens[alg])
+  for (let round = 0; round < task.rounds; round += 1) {
+    const measured = new Map<string, Figures>()
+    for (const [name, verify] of all)
+      measured.set(name, await figures(verify, task.tokens[alg], task.seconds))
+    rounds.push(measured)
+  }
+  const middle = (of: (round: Map<string, Figures>, figure: keyof Figures) => number): Figures => {
+    const medianOf = (figure: keyof Figures) => median(rounds.map((round) => of(round, figure)))
+    return { alone: medianOf('alone'), together: medianOf('together'), busy: medianOf('busy') }
+  }
+  const at = (round: Map<string, Figures>, name: string, figure: keyof Figures) =>
+    round.get(name)?.[figure] ?? Number.NaN
+  return all.map(([name]) => ({
+    name,
+    alg,
+    ...middle((round, figure) => at(round, name, figure)),
+    ofJose: middle((round, figure) => at(round, name, figure) / at(round, JOSE, figure)),
+  }))
+}
 
 /** Every one is told the key, the issuer, the audience and the algorithm. */
 function verifiers({ setup, jwks }: Task, alg: Alg): readonly (readonly [string, Verify])[] {
@@ -71,19 +105,17 @@ function verifiers({ setup, jwks }: Task, alg: Alg): readonly (readonly [string,
     ['bearergate, cached', (token) => cached.verify(token)],
     ['fast-jwt, cached', fastCached],
     ['bearergate, not cached', (token) => uncached.verify(token)],
-    ['jose jwtVerify', (token) => jwtVerify(token, local, { issuer, audience })],
+    [JOSE, (token) => jwtVerify(token, local, { issuer, audience })],
     ['fast-jwt', fastUncached],
-    // jsonwebtoken does not know EdDSA.
+    // jsonwebtoken does not know EdDSA, nor aws-jwt-verify PS256.
     ...(alg === 'EdDSA' ? [] : [['jsonwebtoken', byJsonwebtoken] as const]),
-    ['aws-jwt-verify', (token) => aws.verifySync(token)],
+    ...(alg === 'PS256' ? [] : [['aws-jwt-verify', (token: string) => aws.verifySync(token)] as const]),
   ]
 }
 
-async function figures(name: string, alg: Alg, verify: Verify, task: Task): Promise<Verified> {
-  const token = task.tokens[alg]
-  await mustAccept(name, verify, token)
-  const stats = await measure(() => verify(token), { min_cpu_time: task.seconds * 1e9 })
-  return { name, alg, alone: stats.p50 / 1000, ...(await sixtyFour(verify, token, task.seconds)) }
+async function figures(verify: Verify, token: string, seconds: number): Promise<Figures> {
+  const stats = await measure(() => verify(token), { min_cpu_time: seconds * 1e9 })
+  return { alone: stats.p50 / 1000, ...(await sixtyFour(verify, token, seconds)) }
 }
 
 /** For at most so many seconds. What the thread pool does meanwhile is not time of the event loop. */

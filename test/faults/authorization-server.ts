@@ -7,7 +7,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
 /** The published part of a key. */
@@ -187,51 +187,6 @@ export async function startDeaf(): Promise<{
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()
-        server.close(() => resolve())
-      }),
-  }
-}
-
-export interface Relay {
-  readonly origin: string
-  /** How often something was sent on connections that were lost. */
-  readonly lost: number
-  /** Ends the connections that there are. New ones are carried. */
-  end(fate: 'closed' | 'lost without a word'): void
-  close(): Promise<void>
-}
-
-/** Carries the connections between a client and a server, and can end them. */
-export async function startRelay(to: string): Promise<Relay> {
-  const pairs = new Set<readonly [Socket, Socket]>()
-  let lost = 0
-  const server = createTcpServer((client) => {
-    const upstream = connect(Number(new URL(to).port), '127.0.0.1')
-    const pair = [client, upstream] as const
-    pairs.add(pair)
-    client.pipe(upstream).pipe(client)
-    for (const socket of pair) socket.on('error', () => {}).on('close', () => pairs.delete(pair))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    get lost() {
-      return lost
-    },
-    end(fate) {
-      for (const [client, upstream] of pairs) {
-        client.unpipe()
-        upstream.unpipe()
-        client.once('data', () => {
-          lost += 1
-        })
-        client.resume()
-        if (fate === 'closed') client.destroy()
-      }
-    },
-    close: () =>
-      new Promise((resolve) => {
-        for (const pair of pairs) for (const socket of pair) socket.destroy()
         server.close(() => resolve())
       }),
   }

@@ -74,7 +74,6 @@ const drip: Reply = (_asked, response) => {
 }
 
 const FAULTS: readonly (readonly [name: string, fault: Reply])[] = [
-  ['resets the connection (FX43)', (_asked, response) => response.socket?.destroy()],
   ['answers 500 (FX46)', json(GOOD, 500)],
   ['answers 204 (G03)', (_asked, response) => response.writeHead(204).end()],
   ['answers 400 (G03)', json({ error: 'invalid_request' }, 400)],
@@ -115,6 +114,15 @@ describe('answers 503 without caching it or showing a secret', () => {
     server.reply = fault
     expect(await outcome(gate, token)).toBe(UNAVAILABLE)
     expect(server.asked).toHaveLength(1)
+    await recovers(gate, token)
+  })
+
+  it('if the server resets the connection, also when it is asked once more (FX43, FIELD02)', async () => {
+    const gate = gateFor({ cache: { ttl: 60, negativeTtl: 60 } })
+    const token = newToken()
+    server.reply = (_asked, response) => response.socket?.destroy()
+    expect(await outcome(gate, token)).toBe(UNAVAILABLE)
+    expect(server.asked).toHaveLength(2)
     await recovers(gate, token)
   })
 

@@ -6,7 +6,9 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { createGate } from '@bearergate/core'
 import { publicFetch } from '@bearergate/core/node'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { fetchOver, publicLookup } from '#core/net/public-fetch.node.ts'
+import { fetchOver } from '#core/net/client.node.ts'
+import type { Fetch } from '#core/net/fetch-json.ts'
+import { publicLookup } from '#core/net/public-fetch.node.ts'
 import { AUDIENCE, createKey, ISSUER } from '../support/issuer.ts'
 
 let resolved: readonly string[] = []
@@ -138,27 +140,27 @@ describe('its requests', () => {
   /** A server and an agent that share a key instead of a certificate. */
   async function start(
     listener: (server: Server) => void,
-  ): Promise<{ readonly url: string; readonly agent: Agent }> {
+  ): Promise<{ readonly url: string; readonly fetch: Fetch }> {
     const psk = Buffer.alloc(32, 1)
     const settings = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const
     const server = createServer({ ...settings, pskCallback: () => psk })
     listener(server)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const agent = new Agent({
+    const secret = {
       ...settings,
       pskCallback: () => ({ psk, identity: 'test' }),
       checkServerIdentity: () => undefined,
-    } as object)
+    }
+    const fetch = fetchOver({ 'https:': (kept) => new Agent({ ...kept, ...secret }) })
     closing.push(() => {
-      agent.destroy()
       server.close()
       server.closeAllConnections()
     })
-    return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/keys?a=b`, agent }
+    return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/keys?a=b`, fetch }
   }
 
   it('send method, headers and form, and give status, headers and body', async () => {
-    const { url, agent } = await start((server) =>
+    const { url, fetch } = await start((server) =>
       server.on('request', async (request, response) => {
         const chunks: Buffer[] = []
         for await (const chunk of request) chunks.push(chunk)
@@ -172,7 +174,6 @@ describe('its requests', () => {
         response.end(JSON.stringify({ method, url, accept, type, body }))
       }),
     )
-    const fetch = fetchOver(agent)
     const got = await fetch(url, { headers: { accept: 'application/json' } })
     expect(got.headers.get('x-list')).toBe('a, b')
     expect(await got.json()).toEqual({
@@ -199,40 +200,40 @@ describe('its requests', () => {
     ['closes', ''],
     ['closes after an interim response', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
   ])('fail if the server %s', async (_, answer) => {
-    const { url, agent } = await start((server) =>
+    const { url, fetch } = await start((server) =>
       server.on('request', ({ socket }) => void socket.end(answer)),
     )
-    await expect(fetchOver(agent)(url, {})).rejects.toThrow(/closed|socket hang up/)
+    await expect(fetch(url, {})).rejects.toThrow(/closed|socket hang up/)
   })
 
   it.each([204, 302, 304, 404, 503])('give the status %i without following a redirect', async (status) => {
-    const { url, agent } = await start((server) =>
+    const { url, fetch } = await start((server) =>
       server.on('request', (_request, response) =>
         response.writeHead(status, { location: 'https://127.0.0.1/', 'retry-after': '5' }).end(),
       ),
     )
-    const response = await fetchOver(agent)(url, {})
+    const response = await fetch(url, {})
     expect([response.status, response.headers.get('retry-after')]).toEqual([status, '5'])
   })
 
   it('end with their signal, before the answer and within its body', async () => {
-    const { url, agent } = await start((server) =>
+    const { url, fetch } = await start((server) =>
       server.on('request', (request, response) => {
         if (request.method === 'GET') response.writeHead(200).write('{')
       }),
     )
     const before = new AbortController()
-    const waiting = fetchOver(agent)(url, { method: 'POST', signal: before.signal })
+    const waiting = fetch(url, { method: 'POST', signal: before.signal })
     before.abort()
     await expect(waiting).rejects.toThrow('aborted')
     const within = new AbortController()
-    const response = await fetchOver(agent)(url, { signal: within.signal })
+    const response = await fetch(url, { signal: within.signal })
     within.abort()
     await expect(response.text()).rejects.toThrow()
   })
 
   it('reject if the certificate is not trusted', async () => {
     const { url } = await start((server) => server.on('request', (_request, response) => response.end()))
-    await expect(fetchOver(new Agent())(url, {})).rejects.toThrow()
+    await expect(fetchOver({ 'https:': () => new Agent() })(url, {})).rejects.toThrow()
   })
 })

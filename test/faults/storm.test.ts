@@ -56,7 +56,7 @@ describe('100,000 forged key ids in 60 s', () => {
     expect(server.fetches).toBe(4)
     // The first fetch, the budget of two, and the one that it regains after 30 s.
     expect(observed.moments).toEqual([0, 0, 0, 30])
-  }, 120_000)
+  }, 600_000)
 
   it('makes three attempts for 100,000 forged key ids if the endpoint is down, and accepts good tokens (FX35)', async () => {
     const observed = timeline(server)
@@ -67,7 +67,7 @@ describe('100,000 forged key ids in 60 s', () => {
     expect(observed.moments).toEqual([0, 0, 1, 30])
     expect(observed.events.map(({ type }) => type)).toEqual(['refreshed', 'failed', 'failed', 'failed'])
     await server.up()
-  }, 120_000)
+  }, 600_000)
 })
 
 describe('1,000 foreign issuers', () => {

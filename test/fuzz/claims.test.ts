@@ -117,14 +117,18 @@ const typ = fc.constantFrom('at+jwt', 'JWT', undefined, 'application/AT+jwt')
 /** Whether an identity says what the claims say, and nothing else. */
 function isFaithful(identity: Identity, claims: Readonly<Record<string, unknown>>): boolean {
   const own = (key: string) => (Object.hasOwn(claims, key) ? claims[key] : undefined)
-  const scope = own('scope') ?? own('scp') ?? []
-  const scopes = typeof scope === 'string' ? scope.split(' ').filter((item) => item !== '') : scope
+  const name = (key: string) => (typeof own(key) === 'string' && own(key) !== '' ? own(key) : undefined)
+  const named = ['scope', 'scp', 'permissions'].find((key) => Object.hasOwn(claims, key))
+  const scope = named === undefined ? [] : claims[named]
+  const isList = Array.isArray(scope) && scope.every((item) => typeof item === 'string')
+  const scopes =
+    typeof scope === 'string' ? scope.split(' ').filter((item) => item !== '') : isList ? scope : []
   return (
-    identity.subject === own('sub') &&
+    identity.subject === name('sub') &&
     identity.issuer === ISSUER &&
     identity.audience.includes(AUDIENCE) &&
     identity.expiresAt === own('exp') &&
-    identity.tokenId === own('jti') &&
+    identity.tokenId === name('jti') &&
     JSON.stringify(identity.scopes) === JSON.stringify(scopes) &&
     JSON.stringify(identity.claims) === JSON.stringify(claims) &&
     identity.confirmation === undefined &&

@@ -9,19 +9,22 @@ const B64TOKEN = new Set(`${LETTERS}0123456789-._~+/`)
 const TCHAR = new Set(`${LETTERS}0123456789!#$%&'*+-.^_\`|~`)
 
 /**
- * `bearer` with its token, `other` for another scheme, whose parameters are not read, `joined` if a comma follows the
- * first credentials, or `malformed`.
+ * `bearer` with its token, `blank` if there is nothing, `other` for another scheme, whose parameters are not read, `joined` if a
+ * comma follows the first credentials, or `malformed`.
  */
 export type Credentials =
   | { readonly kind: 'bearer'; readonly token: string }
+  | { readonly kind: 'blank' }
   | { readonly kind: 'other' }
   | { readonly kind: 'joined' }
   | { readonly kind: 'malformed' }
 
 const MALFORMED = { kind: 'malformed' } as const
+const BLANK = { kind: 'blank' } as const
 
 export function readCredentials(value: string): Credentials {
   if (value.length > MAX_VALUE) return MALFORMED
+  if (isBlankFrom(value, 0)) return BLANK
   let end = 0
   while (TCHAR.has(value.charAt(end))) end += 1
   const scheme = value.slice(0, end)
@@ -30,6 +33,13 @@ export function readCredentials(value: string): Credentials {
   if (!isBearer(scheme)) return { kind: isFollowedByComma(value.slice(end)) ? 'joined' : 'other' }
   const token = value.slice(end)
   return token.length <= MAX_TOKEN && isB64Token(token) ? { kind: 'bearer', token } : MALFORMED
+}
+
+/** Only SP and HTAB from there on (RFC 9110 §5.6.3). */
+function isBlankFrom(value: string, start: number): boolean {
+  let at = start
+  while (value.charAt(at) === ' ' || value.charAt(at) === '\t') at += 1
+  return at === value.length
 }
 
 /** ASCII letters only: `toLowerCase` would fold U+212A and others as well. */

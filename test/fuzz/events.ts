@@ -21,7 +21,7 @@ export function readLines(values: readonly unknown[]): Status {
   const [value] = values
   if (values.length > 1 || typeof value !== 'string') return 400
   const credentials = readCredentials(value)
-  if (credentials.kind === 'other') return 401
+  if (credentials.kind === 'other' || credentials.kind === 'blank') return 401
   if (credentials.kind !== 'bearer') return 400
   if (credentials.token === UNCLEAR) return 503
   return credentials.token === GOOD ? 200 : 401

@@ -30,8 +30,8 @@ function decide(value: unknown): Decision {
 function rightStatus(value: string): number {
   const credentials = readCredentials(value)
   if (credentials.kind === 'bearer') return credentials.token === GOOD ? 200 : 401
-  // Another scheme is no credentials (401), but a list of credentials is too many (400).
-  return credentials.kind === 'other' ? 401 : 400
+  // Another scheme and a blank value are no credentials (401), but a list of credentials is too many (400).
+  return credentials.kind === 'other' || credentials.kind === 'blank' ? 401 : 400
 }
 
 function isRight(value: string): boolean {

@@ -106,8 +106,10 @@ const keySets = fc.array(item, { maxLength: 6 })
 /** The keys of a set that node:crypto takes as public keys to sign with, whatever our own rules are: by name and algorithm. */
 function trustedOf(keys: readonly unknown[]): readonly TrustedKey[] {
   return keys.flatMap((value) => {
-    const key = value as Readonly<Record<string, unknown>> | null
-    if (typeof key !== 'object' || key === null || Array.isArray(key)) return []
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
+    const isSet = ([, member]: [string, unknown]) =>
+      member !== null && member !== '' && !(Array.isArray(member) && member.length === 0)
+    const key: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value).filter(isSet))
     if (key.use !== undefined && key.use !== 'sig') return []
     if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes('verify')))
       return []

@@ -135,10 +135,13 @@ function textOf({ named, others, ...members }: Document, { issuer }: Issuer): st
   return `{${all.flatMap(([name, value]) => (value === undefined ? [] : [`${JSON.stringify(name)}:${JSON.stringify(value)}`])).join(',')}}`
 }
 
-/** The URL that an answer sends us to; `elsewhere` if the next place is asked, `nowhere` if none is. */
-function ledTo(given: Served, issuer: Issuer, member: Member): string | 'elsewhere' | 'nowhere' {
-  if (given.kind === 'unreachable') return 'nowhere'
-  if (given.kind === 'text' || given.status !== 200 || given.document.named(issuer.issuer) !== issuer.issuer)
+/** The URL that an answer sends us to; `elsewhere` if the next place is asked. */
+function ledTo(given: Served, issuer: Issuer, member: Member): string | 'elsewhere' {
+  if (
+    given.kind !== 'document' ||
+    given.status !== 200 ||
+    given.document.named(issuer.issuer) !== issuer.issuer
+  )
     return 'elsewhere'
   const value = given.document[member]
   const read = readPlace(value)
@@ -155,7 +158,6 @@ function expectedFetches(
   for (const [index, given] of all.entries()) {
     urls.push(issuer.documents[index] ?? '')
     const next = ledTo(given, issuer, member)
-    if (next === 'nowhere') break
     if (next !== 'elsewhere') return { urls: [...urls, next], isFound: true }
   }
   return { urls, isFound: false }

@@ -80,32 +80,32 @@ const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
 const isPlainObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The form that a claim must have where it is present. */
-const FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
+/** What a claim that decides must be where it is present. */
+const DECIDING: Readonly<Record<string, (value: unknown) => boolean>> = {
   exp: (value) => isDate(value) && NOW < value + TOLERANCE,
   nbf: (value) => isDate(value) && NOW >= value - TOLERANCE,
   iat: (value) => isDate(value) && value <= NOW + TOLERANCE,
-  auth_time: isDate,
   iss: (value) => value === ISSUER,
   aud: (value) => value === AUDIENCE || (isTexts(value) && value.includes(AUDIENCE)),
-  sub: isText,
-  client_id: isText,
-  jti: isText,
-  scope: (value) => typeof value === 'string' || isTexts(value),
-  scp: (value) => typeof value === 'string' || isTexts(value),
-  act: isPlainObject,
   // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
   cnf: () => false,
 }
 
+/** RFC 9068 §2.2: the form of the others. Elsewhere they are left out of the identity. */
+const FORMS: typeof DECIDING = {
+  auth_time: isDate,
+  sub: isText,
+  client_id: isText,
+  jti: isText,
+  scope: (value) => typeof value === 'string',
+  scp: (value) => typeof value === 'string',
+  act: isPlainObject,
+}
+
 function faultOfClaims(claims: Members, type: string | undefined, profile: Profile): string | undefined {
   for (const name of REQUIRED[profile]) if (!Object.hasOwn(claims, name)) return `no "${name}"`
-  for (const [name, isGood] of Object.entries(FORMS))
+  for (const [name, isGood] of Object.entries({ ...DECIDING, ...(profile === 'rfc9068' && FORMS) }))
     if (Object.hasOwn(claims, name) && !isGood(claims[name])) return `a bad "${name}"`
-  // RFC 9068 §2.2.3: a string; others send an array too.
-  for (const name of ['scope', 'scp'])
-    if (profile === 'rfc9068' && Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
-      return `no string as "${name}"`
   return type !== 'at+jwt' && isOtherKind(claims) ? 'another kind of token' : undefined
 }
 

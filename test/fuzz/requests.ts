@@ -292,7 +292,7 @@ function inAuthorization({ lines }: Known): Found {
   const all = lines('authorization')
   if (all.length !== 1) return all.length === 0 ? undefined : 'bad'
   const credentials = readCredentials(all[0] as string)
-  if (credentials.kind === 'other') return undefined
+  if (credentials.kind === 'other' || credentials.kind === 'blank') return undefined
   return credentials.kind === 'bearer' ? credentials.token : 'bad'
 }
 
@@ -303,7 +303,7 @@ const valuesIn = (text: string) =>
     .map((pair) => pair.slice(13))
 
 const ofValues = (values: readonly string[]): Found =>
-  values.length > 1 || values[0] === '' ? 'bad' : values[0]
+  values.length > 1 ? 'bad' : values[0] === '' ? undefined : values[0]
 
 function inCookie({ lines }: Known): Found {
   const values = lines('cookie')

@@ -12,7 +12,7 @@ import { KEPT } from './seeds.ts'
 export { AGAIN, sampled, scaled } from '../support/sample.ts'
 
 // Bounded by their runs; the time is for a busy machine.
-vi.setConfig({ testTimeout: 120_000 * Math.max(1, multiplier) })
+vi.setConfig({ testTimeout: 600_000 * Math.max(1, multiplier) })
 
 /**
  * Runs a property, with the kept seeds of its id first. A failure tells the seed, the path and the smallest input.

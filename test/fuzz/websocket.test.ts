@@ -49,7 +49,8 @@ function expectedOutcome(lines: readonly string[]): Outcome {
   const { tokens } = readList(lines) ?? { tokens: ['\0'] }
   if (tokens.length !== 1) return tokens.length === 0 ? 'no_credentials' : 'multiple_credentials'
   const credentials = readCredentials(`Bearer ${tokens[0]}`)
-  if (credentials.kind !== 'bearer' || tokens[0]?.startsWith(' ')) return 'malformed_credentials'
+  if (tokens[0]?.startsWith(' ')) return 'malformed_credentials'
+  if (credentials.kind !== 'bearer') return 'malformed_credentials'
   return credentials.token === GOOD ? 'ok' : 'unknown_token'
 }
 

@@ -153,7 +153,7 @@ const TOKENS: readonly (readonly [
     'a claim of a wrong form',
     '401 invalid_claim',
     jwtGate,
-    (canary) => signed(canary, { sub: `{"${canary}":1}` }),
+    (canary) => signed(canary, { nbf: `{"${canary}":1}` }),
   ],
   ['a bound token', '401 missing_proof', jwtGate, (canary) => signed(canary, { cnf: `{"jkt":"${canary}"}` })],
   [

@@ -117,7 +117,9 @@ describe.each(HOSTS)('a form on %s', (_, make) => {
 
   it('that is too long is answered like a request without it if another place is malformed', async () => {
     const body = 'a'.repeat(300_000)
-    expect(await ask(make({ body, headers: { authorization: 'Bearer' } }))).toBe('400 malformed_credentials')
+    expect(await ask(make({ body, headers: { authorization: 'Bearer a b' } }))).toBe(
+      '400 malformed_credentials',
+    )
     const twice = { headers: { authorization: 'Bearer a' }, query: '?access_token=a' }
     expect(await ask(make({ body, ...twice }))).toBe('400 multiple_credentials')
     expect(await ask(make({ body, headers: { authorization: 'Basic YTpi' } }))).toBe(

@@ -87,6 +87,12 @@ const NUMERIC: readonly Row[] = [
   ...rowsOf({ 'the cache of opaque': CACHES['the cache of opaque'] as Factory }, 'negativeTtl', NUMBERS, [
     '0',
   ]),
+  ...rowsOf({ createGate: gate }, 'maxTokenLength', {
+    ...NUMBERS,
+    '255': 255,
+    '15001': 15_001,
+    '300.5': 300.5,
+  }),
 ]
 
 const URLS = {
@@ -137,6 +143,8 @@ const URL_OPTIONS: readonly Row[] = [
     'relative',
     'without a scheme',
     'without a host',
+    // Null, in writing, is for tokens without an issuer.
+    'null',
   ]),
 ]
 
@@ -163,6 +171,10 @@ const LIST_OPTIONS: readonly Row[] = [
   // Null asks nothing of the audience, which takes the word in writing.
   ...rowsOf(JWT, 'audience', LISTS, ['string', 'null']),
   ...rowsOf(JWT, 'algorithms', { ...LISTS, none: ['none'], HMAC: ['HS256'], 'wrong case': ['es256'] }, [
+    'undefined',
+  ]),
+  ...rowsOf(JWT, 'allowHttp', { ...LISTS, 'a URL': ['http://keycloak:8080'], wildcard: ['*:8080'] }, [
+    'empty',
     'undefined',
   ]),
   ...rowsOf(
@@ -204,6 +216,7 @@ const OBJECTS = { null: null, string: 'x', 'a number': 5, true: true, 'a list': 
 const OTHERS: readonly Row[] = [
   ...rowsOf({ createGate: gate }, 'realm', TEXTS),
   ...rowsOf({ createGate: gate }, 'onDenied', { ...TEXTS, unknown: 'throw', inherited: 'toString' }),
+  ...rowsOf({ createGate: gate }, 'tokenSyntax', { ...TEXTS, unknown: 'any', inherited: 'toString' }),
   ...rowsOf({ createGate: gate }, 'onDecision', CALLBACKS),
   // A function is a requirement as well.
   ...rowsOf({ createGate: gate }, 'requirement', OBJECTS, ['a function']),
@@ -231,6 +244,8 @@ const OTHERS: readonly Row[] = [
     'a user': 'https://a@api.example.com',
   }),
   ...rowsOf({ createGate: gate }, 'verifier', OBJECTS),
+  ...rowsOf(JWT, 'discovery', { null: null, 'a number': 1, 'a word': 'true', 'a list': [] }),
+  ...rowsOf(JWT, 'allowIdTokenClaims', { ...LISTS, unknown: ['c_hash'] }, ['empty', 'undefined']),
   ...rowsOf(JWT, 'profile', { ...TEXTS, unknown: 'strict', inherited: 'toString' }),
   ...rowsOf(JWT, 'now', CALLBACKS),
   ...rowsOf(JWT, 'fetch', CALLBACKS),

@@ -44,7 +44,9 @@ describe('the pages', () => {
     const languages = PAGES.flatMap(({ path, text }) =>
       [...text.matchAll(/^```([^\n]*)\n.*?^```$/gms)].map(([, language]) => `${path} ${language}`),
     )
-    const isChecked = (entry: string) => / (?:ts|sh)$/.test(entry) || entry.startsWith('CONTRIBUTING.md')
+    // The code of the page about CommonJS is run by commonjs.test.ts.
+    const isChecked = (entry: string) =>
+      / (?:ts|sh)$/.test(entry) || /^CONTRIBUTING\.md|\/commonjs-and-jest\.md/.test(entry)
     expect(languages.filter((entry) => !isChecked(entry))).toEqual([])
   })
 

@@ -21,12 +21,23 @@ function exportedNames(code: string): string[] {
 }
 
 describe('what Node has and others have not', () => {
-  /** Reached from `@bearergate/core/node` only. */
-  const NODE_ONLY = 'net/public-fetch.node.ts'
-  const special = sources.filter(({ path }) => path.endsWith('.node.ts') && path !== NODE_ONLY)
+  /**
+   * Bun and Deno have Node's modules. But they check signatures faster by WebCrypto, and their `fetch` can be told about
+   * connections, and uses their proxies and certificates.
+   */
+  const PORTABLE_THERE = { runtimes: ['bun', 'deno'], names: ['verify/jwt/signature', 'net/runtime-fetch'] }
+  /** Reached from `@bearergate/core/node`, or from a file with a twin. */
+  const NODE_ONLY = ['net/client.node.ts', 'net/public-fetch.node.ts']
+  const special = sources.filter(({ path }) => path.endsWith('.node.ts') && !NODE_ONLY.includes(path))
 
-  it('is in lib/digest.node.ts and verify/jwt/signature.node.ts only', () => {
-    expect(special.map(({ path }) => path)).toEqual(['lib/digest.node.ts', 'verify/jwt/signature.node.ts'])
+  it('is in lib/digest.node.ts, net/runtime-fetch.node.ts and verify/jwt/signature.node.ts only', () => {
+    const names = ['lib/digest.node.ts', 'net/runtime-fetch.node.ts', 'verify/jwt/signature.node.ts']
+    expect(special.map(({ path }) => path)).toEqual(names)
+  })
+
+  it('reaches what has no twin from files for Node only', () => {
+    const reaching = sources.filter(({ imports }) => imports.some((found) => NODE_ONLY.includes(found)))
+    expect(reaching.map(({ path }) => path).filter((path) => !/(?:^|\.)node\.ts$/.test(path))).toEqual([])
   })
 
   it('has a portable twin with the same names, which one condition chooses', () => {
@@ -36,10 +47,15 @@ describe('what Node has and others have not', () => {
       const name = path.replace('.node.ts', '')
       const twin = sources.find((source) => source.path === `${name}.ts`)
       expect(exportedNames(twin?.code ?? '')).toEqual(exportedNames(code))
+      const chosenFrom = (path: string, ending: string) => ({
+        ...(PORTABLE_THERE.names.includes(name) &&
+          Object.fromEntries(PORTABLE_THERE.runtimes.map((runtime) => [runtime, `${path}${ending}`]))),
+        node: `${path}.node${ending}`,
+        default: `${path}${ending}`,
+      })
       chosen[`#${basename(name)}`] = {
-        '@bearergate/source': { node: `./src/${name}.node.ts`, default: `./src/${name}.ts` },
-        node: `./dist/${name}.node.js`,
-        default: `./dist/${name}.js`,
+        '@bearergate/source': chosenFrom(`./src/${name}`, '.ts'),
+        ...chosenFrom(`./dist/${name}`, '.js'),
       }
     }
     expect(imports).toEqual(chosen)

@@ -71,7 +71,7 @@ const TWINS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
     JSON.parse(readFileSync(join(ROOT, 'packages/core/package.json'), 'utf8')).imports,
   ).map(([name, { '@bearergate/source': files }]) => [
     name,
-    Object.values(files).map((file) => file.replace('./src/', '')),
+    [...new Set(Object.values(files).map((file) => file.replace('./src/', '')))],
   ]),
 )
 

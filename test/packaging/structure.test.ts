@@ -198,9 +198,11 @@ describe('the core', () => {
     expect(filesWith(/\bset(?:Timeout|Interval|Immediate)\b/g)).toEqual([])
   })
 
-  it('fetches in net/fetch-json.ts only', () => {
+  it('fetches in net/fetch-json.ts only, with the default of net/runtime-fetch', () => {
     // `this.#fetch()` and `fetchJson()` are not it; `globalThis.fetch()` is.
-    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(new Set(['net/fetch-json.ts']))
+    expect(new Set(filesWith(/(?<![\w#])fetch\(/g))).toEqual(
+      new Set(['net/fetch-json.ts', 'net/runtime-fetch.node.ts', 'net/runtime-fetch.ts']),
+    )
   })
 
   it('writes WWW-Authenticate in answer/challenge.ts only', () => {
@@ -232,6 +234,6 @@ describe.for(PACKAGES)('the package %s', (name) => {
   })
 
   it('says of each file what it is for, in its first sentence', () => {
-    for (const { path, text } of sources) expect(text, path).toMatch(/^\/\*\* [A-Z].+[.:] ?/)
+    for (const { path, text } of sources) expect(text, path).toMatch(/^\/\*\*(?:\n \*)? [A-Z].+[.:] ?/)
   })
 })

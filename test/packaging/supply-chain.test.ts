@@ -118,6 +118,7 @@ describe('the updates', () => {
     expect([...updates].map(([, ecosystem, directory]) => `${ecosystem} ${directory}`)).toEqual([
       'npm /',
       'npm /test/runtimes',
+      'npm /test/commonjs',
       'github-actions /',
     ])
   })
@@ -135,9 +136,9 @@ describe('the lock files', () => {
       expect(line).toMatch(/^ {4}resolution: \{integrity: sha512-[\w+/]+={0,2}\}$/)
   })
 
-  it('pin every package of test/runtimes by its hash (ATK20)', () => {
-    const { dependencies } = readJson('test/runtimes/package.json')
-    const { packages } = readJson('test/runtimes/package-lock.json')
+  it.for(['test/runtimes', 'test/commonjs'])('pin every package of %s by its hash (ATK20)', (folder) => {
+    const { dependencies } = readJson(`${folder}/package.json`)
+    const { packages } = readJson(`${folder}/package-lock.json`)
     expect(packages[''].dependencies).toEqual(dependencies)
     const unpinned = Object.entries<{ integrity?: string }>(packages).filter(
       ([path, { integrity }]) => path !== '' && !/^sha512-[\w+/]+={0,2}$/.test(integrity ?? ''),

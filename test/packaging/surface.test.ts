@@ -126,11 +126,13 @@ const CORE_TYPES = [
 
 const ADAPTER_AUTHORS = [
   'answerOf',
+  'answerPreflight',
   'authorizeRequest',
   'callerHelpers',
   'forceHeaders',
   'metadataHandler',
   'scopesRequirement',
+  'sendAnswer',
   'setDecision',
   'toGate',
   'toRequirement',
@@ -141,6 +143,7 @@ const ADAPTER_AUTHORS_TYPES = [
   'Authorizing',
   'CallerHelpers',
   'MetadataResponse',
+  'NodeHandler',
   'NodeResponse',
   'Scopes',
 ]

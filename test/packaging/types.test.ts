@@ -7,4 +7,4 @@ import { ROOT } from './sources.ts'
 
 it('the types keep wrong configurations out, and let the identity through to every handler', async () => {
   expect(await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(ROOT, 'test/types')])).toBe('')
-}, 60_000)
+}, 600_000)

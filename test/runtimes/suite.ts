@@ -24,7 +24,7 @@ export async function run(tests: Tests, without: readonly string[]): Promise<Rep
       sequence: { seed: 0, hooks: 'stack', setupFiles: 'list' },
       chaiConfig: undefined,
       maxConcurrency: 5,
-      testTimeout: 20_000,
+      testTimeout: 120_000,
       hookTimeout: 60_000,
       retry: 0,
       includeTaskLocation: false,

@@ -3,6 +3,9 @@
 declare module 'express4' {
   export { default } from 'express'
 }
+declare module 'node-fetch2' {
+  export { default } from 'node-fetch'
+}
 declare module 'koa2' {
   export { default } from 'koa'
 }

@@ -1,5 +1,6 @@
 /** What becomes of the type of an identity on its way to a handler: never `any`, and never lost. */
 
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import {
   allOf,
   anyOf,
@@ -19,6 +20,7 @@ import {
   type TokenVerifier,
   type UnavailableError,
 } from '@bearergate/core'
+import type { NodeHandler } from '@bearergate/core/adapter'
 import * as express from '@bearergate/express'
 import * as koa from '@bearergate/koa'
 import createExpress, { type Request as ExpressRequest, type RequestHandler, Router } from 'express'
@@ -272,7 +274,15 @@ assert<Equal<Members<BearerAuthError>, false>>()
 assert<Equal<Members<Pick<UnavailableError, 'cause' | 'retryAfter' | 'message'>>, false>>()
 assert<Equal<Members<express.Bearer>, false>>()
 assert<Equal<Members<koa.Bearer>, false>>()
-assert<Equal<ReturnType<typeof express.requireScope>, RequestHandler>>()
+assert<Equal<ReturnType<typeof express.requireScope>, RequestHandler & NodeHandler>>()
+assert<Equal<ReturnType<typeof plain.authorize>, RequestHandler & NodeHandler>>()
+const listener: RequestListener = (request, response) => plain(request, response, () => response.end())
+const expressHandler: RequestHandler = plain.requireScope('read')
+expectType<RequestHandler>()(expressHandler)
+expectType<RequestListener>()(listener)
+plain.identity({} as IncomingMessage)
+// @ts-expect-error
+plain({} as IncomingMessage, {} as ServerResponse)
 assert<Equal<ReturnType<typeof koa.requireScope>, Koa.Middleware>>()
 expectType<string>()(generateToken('acme'))
 expectType<Promise<string>>()(hashToken('acme'))

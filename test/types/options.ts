@@ -74,15 +74,33 @@ createGate({ verifier, clockTolerance: 5 })
 // @ts-expect-error
 createGate({ verifier, cache: false })
 
-// The key set is found, named or given: one of them.
+// The key set is found, named or given, or given beside one of the others.
 createGate({ issuer, audience, jwksUri: 'https://id.example.com/jwks' })
 createGate({ issuer, audience, keys: { keys: [{ kty: 'oct', k: 'AA' }] }, algorithms: ['HS256'] })
 // @ts-expect-error
 createGate({ issuer, audience, keys: [{ kty: 'oct', k: 'AA' }] })
-// @ts-expect-error
 createGate({ issuer, audience, jwksUri: 'https://id.example.com/jwks', keys: { keys: [] } })
+jwt({ issuer, audience, discovery: true, keys: { keys: [] } })
+jwt({ issuer, audience, discovery: true, jwksUri: 'https://id.example.com/jwks' })
 // @ts-expect-error
-jwt({ issuer, audience, jwksUri: 'https://id.example.com/jwks', keys: { keys: [] } })
+jwt({ issuer, audience, discovery: false })
+// Tokens without an issuer need keys that nobody publishes.
+jwt({ issuer: null, audience, keys: { keys: [] } })
+// @ts-expect-error
+jwt({ issuer: null, audience })
+// @ts-expect-error
+jwt({ issuer: null, audience, jwksUri: 'https://id.example.com/jwks' })
+// @ts-expect-error
+jwt({ issuer: null, audience, discovery: true, keys: { keys: [] } })
+// @ts-expect-error
+createGate({ issuer: null, audience })
+// Characters that no JWT has need a verifier for them.
+createGate({ verifier, tokenSyntax: 'visible-ascii', maxTokenLength: 10_000 })
+// @ts-expect-error
+createGate({ issuer, audience, tokenSyntax: 'visible-ascii' })
+jwt({ issuer, audience, allowIdTokenClaims: ['at_hash'] })
+// @ts-expect-error
+jwt({ issuer, audience, allowIdTokenClaims: ['c_hash'] })
 const described = { clockTolerance: 5 }
 // @ts-expect-error
 createGate({ verifier, ...described })

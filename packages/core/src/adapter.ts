@@ -11,6 +11,7 @@ export {
   scopesRequirement,
 } from './gate/attach.ts'
 export { setDecision } from './gate/attachments.ts'
-export { forceHeaders, type NodeResponse } from './gate/force-headers.ts'
+export { forceHeaders } from './gate/force-headers.ts'
+export { answerPreflight, type NodeHandler, type NodeResponse, sendAnswer } from './gate/node-response.ts'
 export { toGate } from './gate/to-gate.ts'
 export { type Answer, answerOf } from './model/decision.ts'

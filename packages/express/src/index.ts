@@ -1,4 +1,4 @@
-/** Express: translate in, call the core, translate out. */
+/** Express, and whatever else has requests of `node:http`: translate in, call the core, translate out. */
 
 import {
   type AllowedIdentity,
@@ -9,28 +9,32 @@ import {
   type Gate,
   type Identity,
   type IssuerGateOptions,
+  type NodeRequest,
   type OnDenied,
-  type Preflight,
+  type Passed,
   type Requirement,
   type ResourceMetadata,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
-  type Answer,
   type Authorizing,
   answerOf,
+  answerPreflight,
   authorizeRequest,
   type CallerHelpers,
   callerHelpers,
   forceHeaders,
   metadataHandler,
+  type NodeHandler,
+  type NodeResponse,
   type Scopes,
   scopesRequirement,
+  sendAnswer,
   setDecision,
   toGate,
   toRequirement,
 } from '@bearergate/core/adapter'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { Request, RequestHandler } from 'express'
 
 declare global {
   namespace Express {
@@ -41,22 +45,26 @@ declare global {
   }
 }
 
-/** The middleware that `bearer` makes. `identity`, `token` and `user` read what it found out about a request. */
+/**
+ * The middleware that `bearer` makes: for Express, and for any host that calls it with a request and a response of Node.
+ * `identity`, `token` and `user` read what it found out about a request.
+ */
 export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
   extends RequestHandler,
-    CallerHelpers<I, User, Express.Request> {
+    NodeHandler,
+    CallerHelpers<I, User, Express.Request | NodeRequest> {
   readonly gate: Gate<I, User>
   /**
    * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
    * step-up otherwise. Mount it behind this middleware.
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler
+  authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler & NodeHandler
   /**
    * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
    */
-  requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler
+  requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler
 }
 
 /**
@@ -82,33 +90,30 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
   ...more: readonly never[]
 ): Bearer<I, User> {
   const gate = toGate<I, User>(options, more)
-  const middleware: RequestHandler = (request, response, next) => {
+  const middleware = (request: AnyRequest, response: NodeResponse, next: Next) => {
     function settle(decision: Decision<I>): void {
-      if (decision.ok) {
-        setDecision(request, gate, decision, view)
-        request.identity = decision.identity
-        if (decision.headers !== undefined) forceHeaders(response, decision.headers)
+      try {
+        if (decision.ok) attach(decision)
+      } catch (cause) {
+        next(cause as Error)
+        return
       }
       if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
         proceed(decision, gate.onDenied, response, next)
-      else answerBy(gate.cors as RequestHandler, decision)
+      // `next` is called only with an error, and only if `onDenied` asks for it: the host may ignore its argument.
+      else answerPreflight(gate, decision, request, response, next)
     }
-    /** Nothing but an error goes on: `next(null)` and `next('route')` would let a preflight into the app. */
-    function answerBy(cors: RequestHandler, decision: Preflight): void {
-      const answered: NextFunction = (cause?: unknown) => {
-        if (cause instanceof Error) next(cause)
-        else if (!response.headersSent) send(response, answerOf(decision))
-      }
-      // A middleware that is an async function may reject, with anything.
-      new Promise((resolve) => resolve(cors(request, response, answered))).catch((cause) =>
-        next(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
-      )
+    function attach(decision: Passed<I>): void {
+      setDecision(request, gate, decision, view)
+      request.identity = decision.identity
+      if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
-    if (answer !== undefined) return void send(response, answer)
+    if (answer !== undefined) return void sendAnswer(response, answer)
     const decision = gate.authenticate(view)
-    if (decision instanceof Promise) decision.then(settle).catch(next)
+    // What `next` throws is not caught: called again, a plain `next` would run its handler a second time.
+    if (decision instanceof Promise) void decision.then(settle)
     else settle(decision)
   }
   return Object.assign(middleware, {
@@ -123,15 +128,15 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
  * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement<Identity<unknown>, Request>): RequestHandler {
-  return guard(required)
+export function authorize(required: Requirement<Identity<unknown>, Request>): RequestHandler & NodeHandler {
+  return guard(required as Required)
 }
 
 /**
  * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
  * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
-export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler {
+export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler {
   return authorize(scopesRequirement([first, ...rest]))
 }
 
@@ -143,23 +148,28 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Request
  */
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
-): RequestHandler {
+): RequestHandler & NodeHandler {
   const answerOf = metadataHandler(source)
-  return (request, response, next) => {
+  return (request: NodeRequest, response: NodeResponse, next: Next) => {
     const answer = answerOf(fromNodeRequest(request))
     if (answer === undefined) next()
-    else send(response, answer)
+    else sendAnswer(response, answer)
   }
 }
 
-type Required = Requirement<Identity<unknown>, Request>
+type Next = Parameters<NodeHandler>[2]
 
-function guard(required: Required, gate?: Authorizing): RequestHandler {
+/** Any request of Node. It is not `Express.Request`, which other packages extend with members of their own. */
+type AnyRequest = NodeRequest & { identity?: Identity<unknown> | undefined }
+
+type Required = Requirement<Identity<unknown>, NodeRequest>
+
+function guard(required: Required, gate?: Authorizing): RequestHandler & NodeHandler {
   const rule = toRequirement('authorize', required)
-  return (request, response, next) => {
+  return (request: NodeRequest, response: NodeResponse, next: Next) => {
     const [decision, onDenied] = authorizeRequest(request, rule, gate)
     if (decision instanceof Promise)
-      decision.then((settled) => proceed(settled, onDenied, response, next)).catch(next)
+      void decision.then((settled) => proceed(settled, onDenied, response, next))
     else proceed(decision, onDenied, response, next)
   }
 }
@@ -167,17 +177,10 @@ function guard(required: Required, gate?: Authorizing): RequestHandler {
 function proceed(
   decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,
-  response: Response,
-  next: NextFunction,
+  response: NodeResponse,
+  next: Next,
 ): void {
   if (decision.ok) next()
   else if (onDenied === 'next' && decision.reason !== 'preflight') next(new BearerAuthError(decision))
-  else if (!response.headersSent) send(response, answerOf(decision))
-}
-
-/** What another middleware exposes to scripts stays exposed. */
-function send(response: Response, { status, headers, body }: Answer): void {
-  const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
-  if (exposed !== undefined) response.append('Access-Control-Expose-Headers', exposed as string)
-  response.status(status).set(fields).end(body)
+  else sendAnswer(response, answerOf(decision))
 }

@@ -10,6 +10,7 @@ import {
   type Identity,
   type IssuerGateOptions,
   type OnDenied,
+  type Preflight,
   type Requirement,
   type ResourceMetadata,
   type VerifierGateOptions,
@@ -87,10 +88,18 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
         if (decision.headers !== undefined) forceHeaders(context.res, decision.headers)
       }
       if (!decision.ok && decision.reason === 'preflight' && gate.cors !== undefined) {
-        const cors = gate.cors as Middleware
-        return cors(context, async () => send(context, answerOf(decision)))
+        return answerBy(gate.cors as Middleware, decision)
       }
       return proceed(decision, gate.onDenied, context, next)
+    }
+    /** If the CORS middleware throws, the gate answers, unless `onDenied` passes errors to the app. */
+    async function answerBy(cors: Middleware, decision: Preflight): Promise<void> {
+      try {
+        await cors(context, async () => send(context, answerOf(decision)))
+      } catch (cause) {
+        if (gate.onDenied === 'next') throw cause
+        send(context, answerOf(decision))
+      }
     }
     const view = fromNodeRequest(context.req, context.request)
     const answer = gate.metadata(view)

@@ -18,6 +18,17 @@ describe('in a cookie', () => {
     ['Token=abc', 'no_credentials'],
     ['token=', 'no_credentials'],
     ['token', 'no_credentials'],
+    // FIELD14: blank, in any spelling.
+    ['token=""', 'no_credentials'],
+    ['token=" "', 'no_credentials'],
+    ['token=%20', 'no_credentials'],
+    ['token=Bearer', 'malformed_credentials'],
+    ['token=; token=abc', 'multiple_credentials'],
+    // FIELD15: alone, or after its scheme.
+    ['token="Bearer abc"', 'abc in cookie'],
+    ['token=Bearer%20abc', 'abc in cookie'],
+    ['token=Basic%20abc', 'malformed_credentials'],
+    ['token=%00', 'malformed_credentials'],
     ['token=a b', 'malformed_credentials'],
     ['token=%zz', 'malformed_credentials'],
     ['token=abc; token=abc', 'multiple_credentials'],

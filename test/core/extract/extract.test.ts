@@ -35,7 +35,9 @@ describe('in more than one place', () => {
   )
 
   it('counts a malformed token too (A03)', async () => {
-    expect(await found({ authorization: 'Bearer', url: '/?access_token=abc' })).toBe('multiple_credentials')
+    expect(await found({ authorization: 'Bearer a b', url: '/?access_token=abc' })).toBe(
+      'multiple_credentials',
+    )
   })
 
   it('is answered credentials_too_long if one of them is too long', async () => {

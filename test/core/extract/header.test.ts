@@ -85,10 +85,6 @@ describe('extract', () => {
 
   it('A11 refuses what is no credentials of any scheme', () => {
     for (const value of [
-      '',
-      ' ',
-      'Bearer',
-      'Bearer ',
       'Bearer a b',
       ' Bearer a',
       'Bearer,a',
@@ -136,12 +132,71 @@ describe('extract', () => {
   })
 })
 
+describe('FIELD14 a blank value', () => {
+  it.each(['', ' ', '\t', ' \t '])('%j in Authorization counts as no credentials', (value) => {
+    expect(reasonFor(value)).toBe('no_credentials')
+    expect(reasonFor([value])).toBe('no_credentials')
+  })
+
+  it.each(['', ' '])('%j beside a good cookie leaves the cookie', async (value) => {
+    const places = { cookie: 'token' }
+    expect(await found({ authorization: value, cookie: 'token=abc' }, places)).toBe('abc in cookie')
+  })
+
+  it.each(['undefined', 'null', '[object Object]', 'false'])(
+    'is not "Bearer %s", which some templates make of no token',
+    (text) => {
+      expect(reasonFor(`Bearer ${text}`)).toBe(text.includes(' ') ? 'malformed_credentials' : text)
+    },
+  )
+
+  it.each([
+    ['two lines, one of them blank', ['', 'Bearer abc'], 'multiple_credentials'],
+    ['two blank lines', ['', ''], 'multiple_credentials'],
+    ['such lines joined', ', Bearer abc', 'malformed_credentials'],
+    ['a no-break space', '\u00a0', 'malformed_credentials'],
+    ['the scheme alone', 'Bearer', 'malformed_credentials'],
+    ['the scheme and a space', 'Bearer ', 'malformed_credentials'],
+    ['a line break', 'Bearer\r\n', 'malformed_credentials'],
+    ['NUL', 'Bearer \0', 'malformed_credentials'],
+    ['a comma', 'Bearer ,', 'malformed_credentials'],
+    ['padding alone', 'Bearer =', 'malformed_credentials'],
+  ])('is not %s', (_, value, reason) => {
+    expect(reasonFor(value)).toBe(reason)
+  })
+})
+
 describe('in another header', () => {
-  it('is the whole value, and Authorization is no longer read', async () => {
-    const places = { header: 'X-Access-Token' }
-    expect(await found({ 'x-access-token': 'abc' }, places)).toBe('abc in header')
-    expect(await found({ 'x-access-token': 'Bearer abc' }, places)).toBe('malformed_credentials')
-    expect(await found({ 'x-access-token': ['a', 'b'] }, places)).toBe('multiple_credentials')
+  const places = { header: 'X-Access-Token' }
+  const inOther = (value: unknown) => found({ 'x-access-token': value }, places)
+
+  it('FIELD15 is the whole value or follows Bearer, and Authorization is no longer read', async () => {
+    expect(await inOther('abc')).toBe('abc in header')
+    expect(await inOther('Bearer abc')).toBe('abc in header')
+    expect(await inOther('bearer  abc')).toBe('abc in header')
+    expect(await inOther(['Bearer abc'])).toBe('abc in header')
     expect(await found({ authorization: 'Bearer abc' }, places)).toBe('no_credentials')
+  })
+
+  it('FIELD14 counts as absent if it is blank', async () => {
+    for (const value of ['', ' ', '\t']) expect(await inOther(value)).toBe('no_credentials')
+  })
+
+  it.each([
+    ['Bearer', 'malformed_credentials'],
+    ['bearer\t', 'malformed_credentials'],
+    [['a', 'b'], 'multiple_credentials'],
+    [['Bearer a', 'Bearer a'], 'multiple_credentials'],
+    ['Bearer a, Bearer a', 'malformed_credentials'],
+    ['a, b', 'malformed_credentials'],
+    ['a,b', 'malformed_credentials'],
+    ['Bearer a b', 'malformed_credentials'],
+    ['Bearer\tabc', 'malformed_credentials'],
+    ['Bearer Bearer abc', 'malformed_credentials'],
+    ['Basic YTpi', 'malformed_credentials'],
+    ['Bearer: abc', 'malformed_credentials'],
+    [`Bearer ${'a'.repeat(8193)}`, 'credentials_too_long'],
+  ])('FIELD15 rejects %j', async (value, reason) => {
+    expect(await inOther(value)).toBe(reason)
   })
 })

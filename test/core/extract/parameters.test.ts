@@ -11,8 +11,13 @@ describe('in the query', () => {
     ['https://api.example.com/p?access_token=abc#x', 'abc in query'],
     ['*', 'no_credentials'],
     ['/?ACCESS_TOKEN=abc', 'no_credentials'],
-    ['/?access_token', 'malformed_credentials'],
-    ['/?access_token=', 'malformed_credentials'],
+    // FIELD14: a parameter without a value counts as absent, as in RFC 6749 §3.2.
+    ['/?access_token', 'no_credentials'],
+    ['/?access_token=', 'no_credentials'],
+    ['/?access_token=+%09', 'no_credentials'],
+    ['/?access_token=&access_token=a', 'multiple_credentials'],
+    ['/?access_token=%00', 'malformed_credentials'],
+    ['/?access_token=Bearer+a', 'malformed_credentials'],
     ['/?access_token=a+b', 'malformed_credentials'],
     ['/?access_token=a%00', 'malformed_credentials'],
     ['/?access_token=a&access_token=a', 'multiple_credentials'],
@@ -55,13 +60,17 @@ describe('in a form', () => {
     ['a list', { access_token: ['a', 'b'] }, 'multiple_credentials'],
     ['a list of one', { access_token: ['a'] }, 'multiple_credentials'],
     ['a number', { access_token: 7 }, 'malformed_credentials'],
-    ['an empty text', { access_token: '' }, 'malformed_credentials'],
+    ['an empty text', { access_token: '' }, 'no_credentials'],
+    ['a blank text', { access_token: ' ' }, 'no_credentials'],
+    ['an empty text, and not ASCII elsewhere', { access_token: '', name: 'é' }, 'no_credentials'],
+    ['an empty text, in parameters', new URLSearchParams('access_token=&name=é'), 'no_credentials'],
+    ['an empty text and a token', { access_token: ['', 'abc'] }, 'multiple_credentials'],
     ['not ASCII elsewhere', { access_token: 'abc', name: 'é' }, 'malformed_credentials'],
     ['not ASCII in a name', { access_token: 'abc', é: '1' }, 'malformed_credentials'],
     ['not ASCII, without a token', { name: 'é' }, 'no_credentials'],
     ['twice', new URLSearchParams('access_token=a&access_token=a'), 'multiple_credentials'],
     ['not ASCII, in parameters', new URLSearchParams('access_token=a&b=é'), 'malformed_credentials'],
-    ['a body that nobody parsed', undefined, 'no_credentials'],
+    ['a body that was not parsed', undefined, 'no_credentials'],
     ['a text', 'access_token=abc', 'no_credentials'],
     ['a list of fields', [['access_token', 'abc']], 'no_credentials'],
     ['an inherited one', Object.create({ access_token: 'abc' }), 'no_credentials'],
@@ -77,6 +86,11 @@ describe('in a form', () => {
       onDecision: ({ detail }) => details.push(detail),
     })
     await gate.authenticate(view({ 'content-type': FORM, body: undefined }))
-    expect(details).toEqual(['nobody parsed the form'])
+    expect(details).toEqual(['the form was not parsed: mount a body parser before the gate'])
+  })
+
+  it('FIELD14 leaves a good token in the header if the parameter is blank', async () => {
+    expect(await form({ access_token: '' }, { authorization: 'Bearer abc' })).toBe('abc in header')
+    expect(await found({ url: '/?access_token=', authorization: 'Bearer abc' })).toBe('abc in header')
   })
 })

@@ -158,11 +158,11 @@ describe('onDecision', () => {
       onDecision: (event) => events.push(event),
     })
     await gate.authenticate(request())
-    await gate.authenticate(request(`Bearer ${await key.sign({ sub: 7 })}`))
+    await gate.authenticate(request(`Bearer ${await key.sign({ exp: 'never' })}`))
     const decision = await gate.authenticate(request(`Bearer ${await key.sign()}`))
     expect(events.map(({ decision, detail }) => [decision.ok ? 'ok' : decision.reason, detail])).toEqual([
       ['no_credentials', undefined],
-      ['invalid_claim', 'sub'],
+      ['invalid_claim', 'exp'],
       ['ok', undefined],
     ])
     expect(events[2]?.decision).toBe(decision)

@@ -152,6 +152,7 @@ describe.each(SHAPES)('an event of %s', (name, make) => {
     ['another scheme', [['Authorization', 'Basic abc']], 401, 'Bearer realm="api"'],
     ['an invalid token', [['Authorization', 'Bearer bad']], 401, 'error="invalid_token"'],
     ['a scheme without a token', [['Authorization', 'Bearer']], 400, 'error="invalid_request"'],
+    ['a malformed token', [['Authorization', 'Bearer a b']], 400, 'error="invalid_request"'],
   ] as const)(
     'with %s is answered with a challenge (A10, A11, A12)',
     async (_, headers, status, challenge) => {

@@ -171,6 +171,20 @@ describe('revoking a subject', () => {
     expect((await gate.authenticate(request())).ok).toBe(!revoked)
   })
 
+  it.each([
+    [{ subject: '42' }, { sub: 42 }],
+    [{ tokenId: '7' }, { jti: 7 }],
+  ])('%j also rejects a token whose claim is the number: %j', async (revocation, claims) => {
+    const gate = createGate({ verifier: verifierOf({ subject: undefined, claims }) })
+    await gate.revoke(revocation)
+    expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+    const other = createGate({
+      verifier: verifierOf({ subject: undefined, claims: { sub: '42', jti: '7' } }),
+    })
+    await other.revoke(revocation)
+    expect(await other.authenticate(request())).toMatchObject({ ok: true })
+  })
+
   it('is exact if issuedBefore is given', async () => {
     const gate = createGate({ verifier: verifierOf({ issuedAt: seconds() }) })
     await gate.revoke({ subject: 'emma', issuedBefore: seconds() })

@@ -175,7 +175,7 @@ function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Def
   const supported = askedFor(metadata.scopes_supported ?? scopes)
   const members = {
     // Clients fetch the metadata of each issuer, so an issuer that is only a name is left out.
-    authorization_servers: issuers.filter(isIssuer),
+    authorization_servers: issuers.filter((issuer) => isIssuer(issuer)),
     bearer_methods_supported: methods,
     ...metadata,
     scopes_supported: supported,

@@ -6,7 +6,7 @@ import { withExplanation } from '../answer/error.ts'
 import { monotonic } from '../lib/clock.ts'
 import { isPromiseLike } from '../lib/promise.ts'
 import type { Decision, Denied, Passed, Preflight } from '../model/decision.ts'
-import type { Identity } from '../model/identity.ts'
+import { type Identity, ignoredClaimsOf } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
@@ -68,7 +68,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
 
   #of(outcome: Outcome<I>, report: Report | undefined): Decision<I> {
     if (!isRejection(outcome)) {
-      this.#notify(outcome, report)
+      if (report !== undefined) this.#notify(outcome, report, noteOf(outcome, report))
       return outcome
     }
     const decision = this.#customized(this.#challenger.refuse(outcome), report)
@@ -93,7 +93,7 @@ export class Decisions<I extends Identity<unknown> | undefined> {
     return decision
   }
 
-  #notify(decision: Decision<I>, report: Report | undefined, why: Why = {}): void {
+  #notify(decision: Decision<I>, report: Report | undefined, why: Why & Note = {}): void {
     if (report === undefined || this.#onDecision === undefined) return
     const { stage, request, began, cacheUse } = report
     const cached = cacheUse.isHit
@@ -102,6 +102,17 @@ export class Decisions<I extends Identity<unknown> | undefined> {
 }
 
 type Why = Pick<DecisionEvent, 'detail' | 'requirement' | 'cause'>
+
+type Note = Pick<DecisionEvent, 'ignoredClaims'>
+
+function noteOf(
+  outcome: Passed<Identity<unknown> | undefined> | Preflight,
+  report: Report | undefined,
+): Note {
+  if (!outcome.ok || outcome.identity === undefined || report?.stage !== 'authenticate') return {}
+  const ignoredClaims = ignoredClaimsOf(outcome.identity)
+  return ignoredClaims === undefined ? {} : { ignoredClaims }
+}
 
 /** Reads a member of a rejection, which may be a getter of the application that throws. */
 function memberOf(rejection: Rejection, name: 'detail' | 'requirement'): string | undefined {

@@ -2,16 +2,7 @@
 
 import { isTargetedCacheControl, stricter } from '../answer/cache-headers.ts'
 import type { RequiredHeaders } from '../model/decision.ts'
-
-/** The members of a `node:http` response that are used. */
-export interface NodeResponse {
-  getHeader(name: string): number | string | readonly string[] | undefined
-  getHeaderNames(): readonly string[]
-  setHeader(name: string, value: number | string | readonly string[]): unknown
-  appendHeader(name: string, value: string | readonly string[]): unknown
-  removeHeader(name: string): void
-  writeHead(...args: never[]): unknown
-}
+import { type NodeResponse, textOf } from './node-response.ts'
 
 /**
  * Makes a response carry `decision.headers`, whatever the handler and other middleware set: the stricter value wins.
@@ -79,8 +70,4 @@ function pairsOf(list: readonly unknown[]): [string, string][] {
   return Array.from({ length: Math.ceil(list.length / 2) }, (_, index) =>
     list.slice(2 * index, 2 * index + 2),
   ) as [string, string][]
-}
-
-function textOf(value: number | string | readonly string[] | undefined): string | undefined {
-  return value === undefined ? undefined : [value].flat().join(', ')
 }

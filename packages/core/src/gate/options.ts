@@ -4,7 +4,8 @@ import type { AnswerFunction } from '../answer/custom.ts'
 import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
-import type { TokenSources } from '../model/credentials.ts'
+import { assertInteger, assertOneOf } from '../lib/assert.ts'
+import { TOKEN_LENGTH, type TokenSources, type TokenSyntax, type TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { DecisionListener } from '../observe/events.ts'
@@ -51,6 +52,12 @@ export interface GateSettings<
   allowLoopback?: boolean | undefined
   /** Where to look for the token. Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
+  /**
+   * The longest token that is read, in characters, 256 to 15,000. Default 8,192. A longer one is answered 400, before any
+   * work. Raise it if an issuer writes long lists into its tokens, such as the ids of 200 groups. The host limits header
+   * fields, too: Node to 16 KiB together.
+   */
+  maxTokenLength?: number | undefined
   /** What every request needs in addition to a valid token. Default: nothing. */
   requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
@@ -140,6 +147,12 @@ export type VerifierGateOptions<
   User = unknown,
 > = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
+  /**
+   * Which characters a token may have. `b64token`, the default, is the syntax of RFC 6750 §2.1, and the answer to any other
+   * text is 400. With `visible-ascii` the `verifier` also gets tokens with any other visible ASCII character except the
+   * comma, such as `12|x7:Ab$9`. White space, control characters and commas are always answered 400.
+   */
+  tokenSyntax?: TokenSyntax | undefined
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
 
 /** The identity type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
@@ -162,6 +175,8 @@ const SETTINGS = [
   'isSecure',
   'allowLoopback',
   'tokenFrom',
+  'maxTokenLength',
+  'tokenSyntax',
   'requirement',
   'scopeImplies',
   'isRevoked',
@@ -216,6 +231,21 @@ export function verifierOf<V extends Identity<unknown>>(
       `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer`,
     )
   return { verifier: checked('verifier', verifier, now), isOwn: false }
+}
+
+/**
+ * Reads which texts the gate takes for tokens.
+ * @throws TypeError if an option is out of bounds, or allows characters that no JWT has without a verifier for them
+ */
+export function tokenTextOf(options: {
+  maxTokenLength?: number | undefined
+  tokenSyntax?: TokenSyntax | undefined
+  verifier?: unknown
+}): TokenText {
+  const syntax = assertOneOf<TokenSyntax>('tokenSyntax', options.tokenSyntax, ['b64token', 'visible-ascii'])
+  if (syntax !== 'b64token' && options.verifier === undefined)
+    throw new TypeError('"tokenSyntax" needs a "verifier" of yours: a JWT always has the syntax b64token')
+  return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
 }
 
 function isSetting(name: string): boolean {

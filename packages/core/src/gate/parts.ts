@@ -21,7 +21,7 @@ import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { Decisions } from './decisions.ts'
-import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions, verifierOf } from './options.ts'
+import { GATE_OPTIONS, type OnDenied, tokenTextOf, type VerifierGateOptions, verifierOf } from './options.ts'
 import { RevocationCheck } from './revocation-check.ts'
 import { TokenFinder } from './token-finder.ts'
 import { Unauthenticated } from './unauthenticated.ts'
@@ -54,7 +54,8 @@ export function gateParts<V extends Identity<unknown>>(
   const now = assertFunction('now', read.now, systemNow)
   const { verifier, isOwn } = verifierOf<V>(read, now)
   const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
-  const extract = createExtract(read.tokenFrom, deadline)
+  const tokenText = tokenTextOf(read)
+  const extract = createExtract(read.tokenFrom, deadline, tokenText)
   const { header, cookie } = read.tokenFrom ?? {}
   const caching = cacheHeaders(
     header === false ? '' : header === true ? undefined : header,
@@ -82,7 +83,12 @@ export function gateParts<V extends Identity<unknown>>(
   const onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
-    tokens: new TokenFinder(read, extract, unauthenticated, verifier),
+    tokens: new TokenFinder(
+      { ...read, maxTokenLength: tokenText.maxLength },
+      extract,
+      unauthenticated,
+      verifier,
+    ),
     cors: unauthenticated.cors,
     verifier,
     isOwn,

@@ -3,7 +3,8 @@
 import { assertString, readOptions } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { isToken } from '../model/credentials.ts'
+import { isVisibleToken } from '../lib/syntax.ts'
+import { TOKEN_LENGTH } from '../model/credentials.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
 import { PresentedToken } from '../verify/presented.ts'
@@ -77,8 +78,8 @@ function readRevocation(revocation: Revocation): Flat {
 }
 
 function tokenText(value: unknown): void {
-  if (typeof value !== 'string' || !isToken(value))
-    throw new TypeError('"revoke" needs the token itself, of the syntax b64token, without a scheme')
+  if (typeof value !== 'string' || value.length > TOKEN_LENGTH.max || !isVisibleToken(value))
+    throw new TypeError('"revoke" needs the token itself, in visible ASCII characters, without a scheme')
 }
 
 /** The `exp` of a JWT. Nothing is verified: the caller of `revoke` is trusted, and the entry is about this very text. */

@@ -58,10 +58,13 @@ export class TokenFinder<I extends Identity<unknown>> {
   readonly #verifier: TokenVerifier<I>
   /** Whether to look for a cached result before the syntax is checked. Needs a synchronous hash and the default place. */
   readonly #looksUp: boolean
+  readonly #maxTokenLength: number
 
   /** @throws TypeError if an option is invalid */
   constructor(
-    options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'>,
+    options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'> & {
+      readonly maxTokenLength: number
+    },
     extract: Extract,
     unauthenticated: Unauthenticated,
     verifier: TokenVerifier<I>,
@@ -70,6 +73,7 @@ export class TokenFinder<I extends Identity<unknown>> {
     this.#transport = new Transport(options)
     this.#unauthenticated = unauthenticated
     this.#verifier = verifier
+    this.#maxTokenLength = options.maxTokenLength
     this.#looksUp = isImmediate && options.tokenFrom === undefined && verifier.getCached !== undefined
   }
 
@@ -93,7 +97,7 @@ export class TokenFinder<I extends Identity<unknown>> {
 
   /** Returns the text after `Bearer `, which may not have the syntax of a token. */
   #usual(request: RequestLike): FoundToken<I> | undefined {
-    const text = usualToken(request)
+    const text = usualToken(request, this.#maxTokenLength)
     if (text === undefined) return undefined
     const hash = sha256(text) as string
     const cached = this.#verifier.getCached?.(hash)

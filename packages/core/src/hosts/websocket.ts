@@ -54,8 +54,8 @@ export function fromWebSocketRequest(
     header(name) {
       const value = view.header(name)
       if (name !== 'authorization' || carried?.length === 0) return value
-      // The list was not searched. A scheme without a token is malformed: 400.
-      if (carried === undefined) return 'Bearer'
+      // The list was not searched.
+      if (carried === undefined) return MALFORMED
       const lines = carried.map((protocol) => credentialsOf(protocol.slice(marker.length)))
       return value === undefined ? lines : [value, ...lines].flat()
     },
@@ -78,9 +78,12 @@ export function fromWebSocketRequest(
   }
 }
 
+/** Credentials that are answered 400: no token contains a space. */
+const MALFORMED = 'Bearer - -'
+
 /** `Authorization` allows several spaces before a token. A subprotocol has none. */
 function credentialsOf(token: string): string {
-  return token.startsWith(' ') ? 'Bearer' : `Bearer ${token}`
+  return token.startsWith(' ') ? MALFORMED : `Bearer ${token}`
 }
 
 /** How many items of `Sec-WebSocket-Protocol` are read. Browsers and servers use one or two. */

@@ -1,4 +1,9 @@
-/** Checks options at creation. A wrong option throws a `TypeError` that names it. */
+/**
+ * Checks options at creation. A wrong option throws a `TypeError` that names it.
+ *
+ * Options are checked once, when a gate or a verifier is created. An application with a wrong option then fails when it
+ * starts, and not at its first request. No check trusts the types, because applications may be written in JavaScript.
+ */
 
 /**
  * Reads the own properties of options once. The result has no prototype, so a polluted `Object.prototype` sets no option.

@@ -1,18 +1,24 @@
-/** The clock of this process. Code that waits takes its time from here, so that tests can control it. */
+/** Reads the clock of this process. Code that waits takes its time from here, so that tests can control it. */
 
 export interface Clock {
-  /** The wall time in milliseconds since the epoch, like `Date.now`. Only token dates are compared with it. */
+  /**
+   * Returns the wall time in milliseconds since the epoch, like `Date.now`. Only dates that others wrote are compared with
+   * it: those of tokens, of `Retry-After`, and of stored key sets.
+   */
   now(): number
-  /** The monotonic time. In seconds. Cache entries, backoff and deadlines use it, because the wall clock can be set. */
+  /**
+   * Returns the monotonic time. In seconds. Cache entries, backoff and deadlines use it, because the wall clock can be set:
+   * an hour back would keep withdrawn keys in use, and an hour forward would end stale-if-error at once.
+   */
   monotonic(): number
-  /** A signal that aborts after this time. In seconds. It must not keep the process alive. */
+  /** Returns a signal that aborts after this time. In seconds. It must not keep the process alive. */
   timeout(seconds: number): AbortSignal
 }
 
 const system: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now() / 1000,
-  // Node takes whole milliseconds only.
+  // Node accepts whole milliseconds only. Rounded up, because a deadline may be late by a fraction, but never early.
   timeout: (seconds) => AbortSignal.timeout(Math.max(0, Math.ceil(seconds * 1000))),
 }
 
@@ -28,9 +34,17 @@ export function monotonic(): number {
   return current.monotonic()
 }
 
-/** Returns a signal that aborts after this time. In seconds. */
+/**
+ * Returns a signal that aborts after this time. In seconds. It is the only timer of this project: it does not keep the
+ * process alive, and a runtime that freezes between requests may be late with it.
+ */
 export function timeout(seconds: number): AbortSignal {
   return current.timeout(seconds)
+}
+
+/** Resolves after this time. In seconds. */
+export function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve()))
 }
 
 /** Replaces the clock of this process, for tests. Without an argument it restores the system clock. */

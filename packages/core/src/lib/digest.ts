@@ -1,11 +1,11 @@
-/** SHA-256 on runtimes without Node's crypto module. The twin of `digest.node.ts`. */
+/** Computes SHA-256 with WebCrypto, on runtimes without Node's crypto module. The twin of `digest.node.ts`. */
 
-/** Whether digests come at once. */
+/** Whether `sha256` is synchronous. WebCrypto returns promises only. */
 export const isImmediate: boolean = false
 
 const encoder = new TextEncoder()
 
-/** The SHA-256 of a text's UTF-8 bytes, as base64url (43 characters). */
+/** Returns the SHA-256 of a text's UTF-8 bytes, as base64url (43 characters). Always a promise here. */
 export function sha256(text: string): string | Promise<string> {
   return digest(text)
 }

@@ -1,11 +1,20 @@
 /** Reads parsed JSON from untrusted sources without trusting its prototypes, types or depth (RFC 8259). */
 
-/** How many levels of objects and arrays plain data may have. */
+/** The number of levels of objects and arrays that plain data may have. Deeper data could exhaust the stack of a recursion. */
 export const MAX_DEPTH = 32
 
-/** Returns an own member of an object. Members of `Object.prototype` never count. */
+/** Returns an own member. Inherited ones never count, so a polluted `Object.prototype` adds no claim and no key. */
 export function getOwn(object: object, name: string): unknown {
   return Object.hasOwn(object, name) ? (object as Readonly<Record<string, unknown>>)[name] : undefined
+}
+
+/**
+ * Returns an own member of an object that a server published, or `undefined` if the member is unset. Serializers write that
+ * as `null`, `''` or `[]` as well.
+ */
+export function getIfSet(object: object, name: string): unknown {
+  const value = getOwn(object, name)
+  return value === null || value === '' || (Array.isArray(value) && value.length === 0) ? undefined : value
 }
 
 /** Whether a value is an object and not an array. */
@@ -32,8 +41,11 @@ const OPENING = 0x7b
 const CLOSING = 0x7d
 
 /**
- * Whether the text of a JSON value has more than 32 levels of objects and arrays. Faster than a walk through the parsed
- * value, which matters for tokens that nobody signed. Text that is not JSON may give either result.
+ * Whether the text of a JSON value has more than 32 levels of objects and arrays. Text that is not JSON may give either
+ * result, because the parser rejects it anyway.
+ *
+ * Counts brackets outside of strings instead of walking through the parsed value, which is faster. That matters because the
+ * check comes before the signature check, so any client can make the gate run it.
  */
 export function isTextNestedTooDeeply(text: string): boolean {
   if (!hasManyBrackets(text)) return false
@@ -52,7 +64,7 @@ export function isTextNestedTooDeeply(text: string): boolean {
   return false
 }
 
-/** Whether a text has so many opening brackets that it may be nested too deeply. Most have few, and need no closer look. */
+/** Whether a text has enough opening brackets to be nested too deeply. Most tokens have few, so the slow scan is skipped. */
 function hasManyBrackets(text: string): boolean {
   let count = 0
   for (const bracket of '{[')

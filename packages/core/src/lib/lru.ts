@@ -1,26 +1,33 @@
-/** Bounded maps that forget what was used least recently. The only module that imports lru-cache. */
+/** Creates bounded maps that evict the least recently used entry (LRU). The only module that imports lru-cache. */
 
 import { LRUCache } from 'lru-cache'
 
-/** What is used of lru-cache, whose own types ask for those of Node. */
+/** The part of lru-cache that is used. Its own types would make the types of Node a dependency of every application. */
 export interface Lru<V> {
   readonly size: number
+  /** Returns a value, and counts as a use of it. */
   get(key: string): V | undefined
+  /** Returns a value without counting as a use. */
   peek(key: string): V | undefined
+  /** Whether there is a value. Does not count as a use. */
   has(key: string): boolean
+  /** Adds or replaces a value. If the map is full, evicts the least recently used one. */
   set(key: string, value: V): unknown
   delete(key: string): boolean
   values(): Iterable<V>
 }
 
 export interface LruOptions<V> {
+  /** The largest number of entries. */
   readonly max: number
+  /** Called for each value that leaves the map. The reason is `evict`, `set` or `delete`. */
   readonly dispose?: (value: V, key: string, reason: string) => void
 }
 
 /**
- * Creates an LRU map. It grows as it is filled: with lru-cache's own `max`, 10,000 places would take 220 KB at once.
- * Nothing on `Object.prototype` counts as an option.
+ * Creates an LRU map. It grows as it is filled. lru-cache's own `max` would allocate all places at creation, 220 KB for
+ * 10,000 of them, so each entry is given the size 1 and the sum is limited. The options have no prototype, so a polluted
+ * `Object.prototype` sets none.
  */
 export function lru<V extends object>({ max, ...rest }: LruOptions<V>): Lru<V> {
   return new LRUCache<string, V>(

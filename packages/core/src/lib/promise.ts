@@ -1,6 +1,14 @@
-/** Handles results that may be promises without waiting for those that are not. */
+/**
+ * Handles results that may be promises without waiting for those that are not.
+ *
+ * A cached token must be answered synchronously, and the same code path serves tokens whose check takes a request. `await`
+ * would cost a turn of the microtask queue in both cases.
+ */
 
-/** Like `await`, but stays synchronous if the result is not a promise. Accepts any thenable. */
+/**
+ * Maps a result like `await`, but stays synchronous if the result is not a promise. Accepts any thenable, because functions
+ * of the application may return those of another library. If `next` throws synchronously, so does this.
+ */
 export function mapMaybe<T, R>(
   result: T | PromiseLike<T>,
   next: (value: T) => R | PromiseLike<R>,
@@ -15,7 +23,7 @@ export function isPromiseLike<T>(result: T | PromiseLike<T>): result is PromiseL
   )
 }
 
-/** Ignores a promise that was returned instead of a plain value, to avoid an unhandled rejection. */
+/** Ignores a promise that was returned instead of a plain value. Its unhandled rejection would end a Node process. */
 export function ignoreRejection(result: unknown): void {
   if (result instanceof Promise) result.catch(() => {})
 }

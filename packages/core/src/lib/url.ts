@@ -1,9 +1,18 @@
-/** URLs of the configuration and of tokens, each read once into the text that is compared and fetched (RFC 3986, RFC 8414 §2). */
+/**
+ * Reads the URLs of the configuration and of tokens (RFC 3986, RFC 8414 §2).
+ *
+ * Each is parsed once, and from then on only one text is compared, fetched and passed to callbacks. Two parsers can read the
+ * same text differently: if one of them checks a host and the other one connects, an attacker chooses where. So a text is
+ * accepted only if it is already in the form in which `URL` writes it.
+ */
 
 declare const secure: unique symbol
 declare const issuer: unique symbol
 
-/** An absolute https URL, or http on loopback, without user name and fragment. `fetch` reads it as it is written. */
+/**
+ * An absolute https URL, or http on loopback or to a host that is allowed, without user name and fragment. `fetch`
+ * does not change it.
+ */
 export type SecureUrl = string & { readonly [secure]: true }
 
 /**
@@ -12,51 +21,92 @@ export type SecureUrl = string & { readonly [secure]: true }
  */
 export type Issuer = SecureUrl & { readonly [issuer]: true }
 
-/** What RFC 3986 allows in a path and a query. */
+/** The characters that RFC 3986 allows in a path and a query, as the source of a pattern. */
 const CHARACTER = "(?:[\\w\\-.~!$&'()*+,;=:@/]|%[\\dA-Fa-f]{2})"
-/** Without user name and fragment. `new URL` also reads `https:a`, `https:\\a`, tabs and spaces, but not always as a pattern does. */
+/**
+ * Without user name and fragment. `new URL` also reads `https:a`, `https:\\a`, tabs and spaces, but not always as a pattern
+ * does.
+ */
 const SYNTAX = new RegExp(`^https?://[\\w\\-.~:[\\]]+(?:/${CHARACTER}*)?(?:\\?(?:${CHARACTER}|\\?)*)?$`, 'i')
+/** The path of metadata, which is not part of an issuer. Users often configure the URL of the metadata as the issuer. */
 const WELL_KNOWN = /\/\.well-known\/(?:openid-configuration|oauth-authorization-server)(?=\/|$)/
+/** The characters of a URI, without a check of its structure. */
 const NAME = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/
 
-/** Reads an http or https URL that has only characters of RFC 3986, and neither user name nor fragment. */
+/** Reads an http or https URL of RFC 3986 without user name and fragment. Returns `undefined` for anything else. */
 export function readUrl(text: unknown): URL | undefined {
   return typeof text === 'string' && SYNTAX.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }
 
+/** The hosts that plain http is allowed for, as `URL.host` has them: with the port unless it is 80. */
+export type HttpHosts = Pick<ReadonlySet<string>, 'has'>
+
+/**
+ * Checks the option `allowHttp`.
+ * @throws TypeError if it is not an array of hosts with or without a port
+ */
+export function httpHosts(value: unknown = []): ReadonlySet<string> {
+  const list: readonly unknown[] = Array.isArray(value) ? [...value] : [value]
+  const hosts = list.map(httpHost)
+  const bad = Array.isArray(value) ? hosts.indexOf(undefined) : 0
+  if (bad === -1) return new Set(hosts as string[])
+  throw new TypeError(
+    `"allowHttp" must be an array of hosts with their ports, without scheme, path and wildcard, such as ["keycloak:8080"]; received ${shown(list[bad])}`,
+  )
+}
+
+function httpHost(value: unknown): string | undefined {
+  const host = String(value).toLowerCase()
+  const url = typeof value === 'string' ? readUrl(`http://${host}`) : undefined
+  return url !== undefined && [url.host, `${url.host}:80`].includes(host) ? url.host : undefined
+}
+
 /**
  * Checks an option that is a URL to fetch from or to publish.
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `SecureUrl`
  */
-export function secureUrl(name: string, value: unknown): SecureUrl {
+export function secureUrl(name: string, value: unknown, allowed?: HttpHosts): SecureUrl {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url) || !String(value).startsWith('http'))
+  if (url === undefined || !isSecure(url, allowed) || !String(value).startsWith('http'))
     throw new TypeError(
-      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}`,
+      `"${name}" must be an https URL (http on loopback only) without user name and fragment; received ${shown(value)}${httpHint(value, allowed)}`,
     )
+  // `URL` adds a slash to a bare origin. It is left out, so that describe() shows the URL as it was configured.
   return (url.href === `${value}/` ? value : url.href) as SecureUrl
 }
 
 /**
  * Checks an option that is an issuer to fetch metadata from.
  * @param alternative another way to configure it, for the error message
+ * @param allowed the hosts that plain http is allowed for, if there is an option for them
  * @throws TypeError if it is no `Issuer`
  */
-export function parseIssuer(name: string, value: unknown, alternative?: string): Issuer {
-  if (isIssuer(value)) return value
+export function parseIssuer(name: string, value: unknown, alternative?: string, allowed?: HttpHosts): Issuer {
+  if (isIssuer(value, allowed)) return value
   const message = [
     `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
-  throw new TypeError(message.join(', '))
+  throw new TypeError(message.join(', ') + httpHint(value, allowed))
 }
 
-/** Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. */
-export function isIssuer(value: unknown): value is Issuer {
+/** Says how to allow a URL that was rejected because of its scheme. */
+function httpHint(value: unknown, allowed: HttpHosts | undefined): string {
   const url = readUrl(value)
-  if (url === undefined || !isSecure(url)) return false
+  if (allowed === undefined || url === undefined || isSecure(url, allowed)) return ''
+  return `. Within a private network that you trust, allow plain http in writing: allowHttp: [${JSON.stringify(url.host)}]`
+}
+
+/**
+ * Whether a text is an issuer to fetch metadata from, such as the `iss` of a token that is not verified yet. The form alone
+ * does not make it trusted.
+ */
+export function isIssuer(value: unknown, allowed?: HttpHosts): value is Issuer {
+  const url = readUrl(value)
+  if (url === undefined || !isSecure(url, allowed)) return false
   const text = value as string
   return (url.href === text || url.href === `${text}/`) && !text.includes('?') && !WELL_KNOWN.test(text)
 }
@@ -74,24 +124,40 @@ export function uriText(name: string, value: unknown): string {
 
 const LOOPBACK = /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|\[?::1\]?)$/i
 
-/** Whether a host name or an address is this machine's own. */
+/** Whether a host name or an address belongs to this machine. Names other than `localhost` are not resolved. */
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host)
 }
 
-function isSecure({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || isLoopback(hostname)
+/** Whether a URL is https, or http on loopback or to an allowed host. */
+function isSecure({ protocol, host, hostname }: URL, allowed?: HttpHosts): boolean {
+  return protocol === 'https:' || isLoopback(hostname) || (allowed?.has(host) ?? false)
 }
 
-/** Returns a URL for logs, events and error messages, without its query: the query may hold a secret, such as an API key. */
+/** Removes the query of a URL for logs, events and error messages, because it may contain a secret, such as an API key. */
 export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
 }
 
-/** How many characters of a value an error message has at most. */
+/** How many errors that caused each other are described. */
+const MAX_CAUSES = 8
+
+/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+export function errorWithoutQuery(error: unknown, url: string): unknown {
+  const query = url.slice(withoutQuery(url).length + 1)
+  if (query === '') return error
+  const messages: string[] = []
+  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
+    messages.push(cause instanceof Error ? cause.message : String(cause))
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return new Error(messages.join(': ').replaceAll(query, '…'))
+}
+
+/** The largest number of characters of a value in an error message. */
 const MAX_SHOWN = 200
 
-/** The issuer that was probably meant, if there is one. */
+/** Returns the issuer that was probably meant, for an error message: with a scheme, or without the path of the metadata. */
 function canonicalIssuer(text: string): Issuer | undefined {
   const bare = text.trim()
   const absolute = /^[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:\/|$)/.test(bare) ? `https://${bare}` : bare
@@ -102,7 +168,10 @@ function canonicalIssuer(text: string): Issuer | undefined {
   return meant.length <= MAX_SHOWN && isIssuer(meant) ? meant : undefined
 }
 
-/** A value for an error message. What stands before an `@` or in a query may be a secret; a character that looks like another one is escaped. */
+/**
+ * Formats a value for an error message. Leaves out the part before an `@` and the query, because either may be a secret.
+ * Escapes characters outside ASCII, because some look like another one, and line breaks could forge a log line.
+ */
 export function shown(value: unknown): string {
   if (typeof value !== 'string') return value === null ? 'null' : typeof value
   const text = value.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')

@@ -1,23 +1,31 @@
-/** A token as it was sent, and where a gate looks for it (RFC 6750 §2). */
+/** Defines which texts are tokens, and where a gate looks for them (RFC 6750 §2). */
 
-import { isB64Token } from '../lib/syntax.ts'
+/** Bounds and default of `maxTokenLength`, in characters. Header lines have at most 16 KiB on most hosts. */
+export const TOKEN_LENGTH = { min: 256, preset: 8_192, max: 15_000 } as const
 
-/** The longest token that is read, in characters. */
-export const MAX_TOKEN_LENGTH = 8_192
+/**
+ * The characters that a token may have.
+ *
+ * - `b64token` (default): letters, digits, `-._~+/`, and `=` at the end (RFC 6750 §2.1). JWTs have this form.
+ * - `visible-ascii`: all visible ASCII characters except the comma, for issuers that do not keep to the RFC.
+ */
+export type TokenSyntax = 'b64token' | 'visible-ascii'
 
-/** Whether a string has the syntax `b64token` (RFC 6750 §2.1) and at most 8,192 characters. */
-export function isToken(value: string): boolean {
-  return value.length <= MAX_TOKEN_LENGTH && isB64Token(value)
+/** The texts that a gate reads as tokens. */
+export interface TokenText {
+  /** In characters. */
+  readonly maxLength: number
+  readonly syntax: TokenSyntax
 }
 
-/** Where a token can be sent: a header field, a form, the query or a cookie (RFC 6750 §2). */
+/** The part of a request that contained the token: a header field, a form, the query or a cookie (RFC 6750 §2). */
 export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 
-/** Where a gate looks for a token. A request with tokens in two places is rejected with 400 (RFC 6750 §2). */
+/** The places where a gate looks for a token. A request with tokens in two places is rejected with 400 (RFC 6750 §2). */
 export interface TokenSources {
   /**
-   * `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field that contains only the token. Default `true`.
-   * With `false` no header is read.
+   * `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field, such as `X-Forwarded-Authorization`. Another field
+   * contains the token alone, or after `Bearer`. Default `true`. With `false` no header is read.
    */
   header?: boolean | string | undefined
   /**
@@ -31,13 +39,13 @@ export interface TokenSources {
    */
   query?: boolean | undefined
   /**
-   * The name of a cookie. Browsers send cookies with requests that other sites trigger: set `SameSite`, or protect against
-   * cross-site request forgery in another way. Default: no cookie is read.
+   * The name of a cookie, which contains the token alone, or after `Bearer`. Browsers send cookies with requests that other
+   * sites trigger: set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is read.
    */
   cookie?: string | undefined
 }
 
-/** A token and the place where it was found. It has the syntax `b64token` and at most 8,192 characters. */
+/** A token and the place where it was found. Its text is as `tokenSyntax` and `maxTokenLength` allow. */
 export interface Credentials {
   readonly token: string
   readonly source: TokenSource

@@ -6,7 +6,14 @@ import type { Reason } from './rejection.ts'
 /** Header fields that a response must carry. */
 export type RequiredHeaders = Readonly<Record<string, string>>
 
-/** The outcome for one request. A gate returns it and never throws, whatever the client sent. */
+/**
+ * The outcome for one request. A gate returns it and never throws, for any input of a client.
+ *
+ * @example
+ * const decision = await gate.authenticate(request)
+ * if (!decision.ok) return decision.toResponse()
+ * return Response.json({ hello: decision.identity.subject })
+ */
 export type Decision<I extends Identity<unknown> | undefined = Identity> = Passed<I> | Denied | Preflight
 
 /** A request that reaches the handler. With `optional: true` also one without credentials. */
@@ -14,13 +21,14 @@ export type Passed<I extends Identity<unknown> | undefined = Identity> = I exten
   ? Anonymous
   : Allowed<NonNullable<I>>
 
-/** The token is valid, and meets the gate's `requirement`. */
+/** A request whose token is valid, and meets the gate's `requirement`. */
 export interface Allowed<I extends Identity<unknown> = Identity> {
   readonly ok: true
+  /** The caller. Frozen, and shared between requests with the same token. */
   readonly identity: I
   /**
-   * What the response must carry, so that no shared cache serves it to another caller (RFC 9111 §3.5, RFC 6750 §2.3).
-   * Adapters merge it with the headers of the handler, and the stricter value wins. `undefined` if nothing is needed.
+   * Header fields that the response must carry, so that no shared cache serves it to another caller (RFC 9111 §3.5, RFC 6750
+   * §2.3). Adapters merge it with the headers of the handler, and the stricter value wins. `undefined` if nothing is needed.
    */
   readonly headers?: RequiredHeaders | undefined
 }
@@ -29,6 +37,7 @@ export interface Allowed<I extends Identity<unknown> = Identity> {
 export interface Anonymous {
   readonly ok: true
   readonly identity: undefined
+  /** As for an allowed request. A shared cache must not serve an anonymous response to a caller with a token. */
   readonly headers?: RequiredHeaders | undefined
 }
 
@@ -39,6 +48,7 @@ export interface Anonymous {
 export interface Preflight {
   readonly ok: false
   readonly status: 204
+  /** The `Access-Control-*` fields that answer the preflight, ready to send. */
   readonly headers: Readonly<Record<string, string>>
   /** Empty, because 204 has no content. */
   readonly body: Denied['body']
@@ -49,7 +59,7 @@ export interface Preflight {
   toResponse(): Response
 }
 
-/** The request is denied, with the HTTP response that says why. Frozen, and shared between requests. */
+/** A denied request, with the HTTP response that says why (RFC 6750 §3). Frozen, and shared between requests. */
 export interface Denied {
   readonly ok: false
   /** 400, 401 or 403 if the client is at fault. 503 if the token could not be checked. */
@@ -69,10 +79,12 @@ export interface Denied {
   toResponse(): Response
 }
 
-/** What an adapter sends if a request does not reach the handler. */
+/** The response that an adapter sends if a request does not reach the handler. */
 export interface Answer {
   readonly status: number
+  /** An array is sent as several field lines. */
   readonly headers: Denied['headers']
+  /** JSON, or an empty string for 204. */
   readonly body: string
 }
 
@@ -90,7 +102,7 @@ export function toResponse(status: number, headers: Denied['headers'], content: 
   return () => new Response(content, { status, headers: headers as Record<string, string> })
 }
 
-/** Returns the response of a decision. */
+/** Returns the response of a decision. For adapters of frameworks without a fetch `Response`. */
 export function answerOf({ status, headers, content }: Denied | Preflight): Answer {
   return { status, headers, body: content }
 }

@@ -1,4 +1,9 @@
-/** The identity behind a token, as applications receive it (RFC 7519 §4, RFC 9068 §2.2). */
+/**
+ * Defines the identity behind a token, as applications receive it (RFC 7519 §4, RFC 9068 §2.2).
+ *
+ * Each verifier creates its identities here, so that they have the same members for all kinds of tokens. Verifiers of the
+ * application return objects of their own, whose members are checked before they are used.
+ */
 
 import { frozen, markFrozen } from '../lib/freeze.ts'
 import { getOwn, isObject, isStrings } from '../lib/json.ts'
@@ -26,9 +31,9 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly roles: readonly string[]
   /** `exp`. In seconds since the epoch. */
   readonly expiresAt?: Seconds | undefined
-  /** `iat`. In seconds since the epoch. */
+  /** `iat`. In seconds since the epoch. `gate.revoke({ subject })` compares it with the time of the revocation. */
   readonly issuedAt?: Seconds | undefined
-  /** `jti`. */
+  /** `jti`: the id of the token, unique for its issuer. `gate.revoke({ tokenId })` revokes by it. */
   readonly tokenId?: string | undefined
   /** `acr`: how strongly the subject was authenticated (RFC 9470 §6). */
   readonly acr?: string | undefined
@@ -41,13 +46,13 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   /** `cnf`: the key that the token is bound to (RFC 7800). */
   readonly confirmation?: Readonly<Record<string, unknown>> | undefined
   /**
-   * Who vouched for the token, and where it was found. All verifiers of this package and all gates set it. It is
-   * `undefined` only if your own verifier returns an instance of a class, which is not copied.
+   * The verifier and issuer that vouch for the token, and where it was found. All verifiers of this package and all gates set
+   * it. It is `undefined` only if your own verifier returns an instance of a class, which is not copied.
    */
   readonly source?: IdentitySource | undefined
 }
 
-/** Where an identity comes from. Revocation and cache headers use it. */
+/** The origin of an identity. Revocation and cache headers use it. */
 export interface IdentitySource {
   /** How the token was verified, like `kind`. */
   readonly verifier: Identity['kind']
@@ -56,7 +61,7 @@ export interface IdentitySource {
    * authorization server names none. `undefined` if neither is known.
    */
   readonly issuer: string | undefined
-  /** Where the token was found. `header` for a verifier that is used without a gate. */
+  /** The place of the token. `header` for a verifier that is used without a gate. */
   readonly tokenFrom: TokenSource
 }
 
@@ -84,7 +89,10 @@ export function createIdentity<Claims>(
   return createWholeIdentity(kind, Object.assign(Object.create(null), given))
 }
 
-/** Does the same for members that are all there. Copying them to an object without a prototype takes longer than all else. */
+/**
+ * Creates a frozen identity from an object that has every member as its own. It then needs no copy without a prototype,
+ * which would take longer than the rest of this function.
+ */
 export function createWholeIdentity<Claims>(
   kind: Identity['kind'],
   members: Required<IdentityMembers<Claims>>,
@@ -109,7 +117,10 @@ export function createWholeIdentity<Claims>(
   })
 }
 
-/** Returns the name of the first member of the wrong type. A string in `scopes` would match by its parts. */
+/**
+ * Returns the name of the first member of the wrong type, or `undefined` if there is none. The types matter for security:
+ * if `scopes` were a string, `scopes.includes('admin')` would be true for `superadmin`.
+ */
 export function wrongMember(identity: Partial<Identity<unknown>>): string | undefined {
   const member = (name: keyof Identity) => getOwn(identity, name)
   if (!KINDS.includes(member('kind'))) return 'kind'
@@ -122,7 +133,11 @@ function isOf(name: (typeof OPTIONAL)[number], value: unknown): boolean {
   return DATES.includes(name as never) ? isNumericDate(value) : isObject(value)
 }
 
-/** Returns a frozen copy of an identity that says where it comes from. Returns instances of classes as they are. */
+/**
+ * Returns a frozen copy of an identity with its `source`. Returns instances of classes as they are: a copy would lose their
+ * methods and private members.
+ * @param given the source. Default: the one that the identity has, or one made of its `kind` and `issuer`
+ */
 export function withSource<I extends Identity<unknown>>(identity: I, given?: IdentitySource): I {
   const copy = frozen(identity)
   if (Object.getPrototypeOf(copy) !== Object.prototype) return copy
@@ -131,16 +146,33 @@ export function withSource<I extends Identity<unknown>>(identity: I, given?: Ide
   return freezeIdentity({ ...copy, source } as Identity<unknown>) as I
 }
 
-/** An identity by the place of its token, other than a header. Each is created once, so that requests share it. */
+/** The claims that identities leave out because of their form. Not a member, because only `onDecision` reports them. */
+const ignoredClaims = new WeakMap<object, readonly string[]>()
+
+/** Remembers the claims that an identity leaves out, until `onDecision` reports them. */
+export function setIgnoredClaims(identity: Identity<unknown>, names: readonly string[]): void {
+  if (names.length > 0) ignoredClaims.set(identity, Object.freeze(names))
+}
+
+/** Returns the names of the claims that an identity leaves out because of their form, if there are any. */
+export function ignoredClaimsOf(identity: Identity<unknown>): readonly string[] | undefined {
+  return ignoredClaims.get(identity)
+}
+
+/** Copies of an identity by the place of its token, other than a header. Each is created once, so that requests share it. */
 const located = new WeakMap<object, Map<TokenSource, Identity<unknown>>>()
 
-/** Returns the identity of a token that was found in this place. */
+/**
+ * Returns the identity of a token that was found in this place. A result is cached without its place, because the same token
+ * can arrive in a header and in a cookie.
+ */
 export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: TokenSource): I {
   if (tokenFrom === 'header' || identity.source === undefined) return identity
   const places = located.get(identity) ?? new Map<TokenSource, Identity<unknown>>()
   located.set(identity, places)
   const known = places.get(tokenFrom) ?? withSource(identity, { ...identity.source, tokenFrom })
   places.set(tokenFrom, known)
+  setIgnoredClaims(known, ignoredClaimsOf(identity) ?? [])
   return known as I
 }
 
@@ -148,4 +180,20 @@ function freezeIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
   for (const name of LISTS) Object.freeze(identity[name])
   Object.freeze(identity.source)
   return markFrozen(identity)
+}
+
+const CLAIM_OF = { tokenId: 'jti', subject: 'sub' } as const
+
+/**
+ * Returns the name by which a token id or subject is revoked. A claim that is a number is left out of the identity, which
+ * takes only strings (RFC 7519 §4.1.2), but a revocation must match it all the same.
+ */
+export function revocableName(
+  identity: Identity<unknown>,
+  member: 'tokenId' | 'subject',
+): string | undefined {
+  const { [member]: name, claims } = identity
+  if (name !== undefined || !isObject(claims)) return name
+  const claim = getOwn(claims, CLAIM_OF[member])
+  return typeof claim === 'number' ? String(claim) : undefined
 }

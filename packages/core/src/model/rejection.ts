@@ -1,9 +1,10 @@
-/** The closed list of reasons for which a request is rejected (RFC 6750 §3.1, RFC 9470 §3). */
+/** Defines the closed list of reasons for which a request is rejected (RFC 6750 §3.1, RFC 9470 §3). */
 
 import type { Seconds } from './units.ts'
 
 /**
- * Why a request was rejected. Stable, for operators and tests. The client sees only what RFC 6750 §3.1 allows.
+ * The reason why a request was rejected. Stable, for operators and tests. The client sees only the error code of RFC 6750
+ * §3.1, because details would help an attacker more than a client.
  *
  * - no usable credentials: `no_credentials`, `malformed_credentials`, `multiple_credentials`, `credentials_too_long`,
  *   `insecure_transport`
@@ -18,6 +19,7 @@ import type { Seconds } from './units.ts'
  */
 export type Reason = (typeof REASONS)[number]
 
+/** All reasons. A list, so that values of unknown origin can be compared with it. */
 export const REASONS = [
   'no_credentials',
   'malformed_credentials',
@@ -47,7 +49,7 @@ export const REASONS = [
   'insufficient_user_authentication',
 ] as const
 
-/** Rejects a request because of what the client sent. */
+/** A rejection: the request cannot be allowed because of what the client sent. A repetition would not change that. */
 export interface Rejection {
   readonly reason: Reason
   /**

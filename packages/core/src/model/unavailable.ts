@@ -1,22 +1,31 @@
-/** The error for a token that could not be checked: the gate answers 503, never 401 (RFC 9110 §15.6.4). */
+/**
+ * Defines the error for a token that could not be checked: the gate answers 503, never 401 (RFC 9110 §15.6.4).
+ *
+ * A 401 tells a client that its token is bad, so it discards the token and signs its user out. During an outage of the issuer
+ * that would sign out every user.
+ */
 
 import type { Seconds } from './units.ts'
 
 /**
- * Means that a token could not be checked, for example because the issuer is down. The client is not at fault, so the gate
- * answers 503 with `Retry-After`. A verifier may throw it to set `Retry-After`. Any other error that it throws is answered
- * 503 as well.
+ * Reports that a token could not be checked, for example because the issuer is down. The client is not at fault, so the gate
+ * answers 503 with `Retry-After`. A verifier may throw it to set `Retry-After`. Any other error of a verifier is answered
+ * 503 as well, with `Retry-After: 1`.
  *
  * @example
  * throw new UnavailableError('The session store is down', { cause, retryAfter: 5 })
  */
 export class UnavailableError extends Error {
   override readonly name = 'UnavailableError'
-  /** Stable, unlike the message. */
+  /** Stable, unlike the message. Compare it instead of using `instanceof` if the package may be loaded twice. */
   readonly code = 'ERR_UNAVAILABLE'
-  /** When to try again. In seconds. Default 1. */
+  /** The time after which a client should try again, sent as `Retry-After`. In seconds. Default 1. */
   readonly retryAfter: Seconds
 
+  /**
+   * @param message for operators. Clients never see it
+   * @param options `cause`: the error behind this one. `retryAfter`: in seconds, default 1
+   */
   constructor(message: string, options: { cause?: unknown; retryAfter?: Seconds } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.retryAfter = options.retryAfter ?? 1

@@ -3,24 +3,23 @@
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic, now } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
-import { type SecureUrl, withoutQuery } from '../lib/url.ts'
+import { errorWithoutQuery, type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { hedged } from './hedge.ts'
+import { LostConnectionError } from './lost-connection.ts'
+import { assertResponse, chunksOf, discard, isBytes, notStandard } from './response.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
-
-/** Calls the `fetch` of the runtime, which is looked up each time. */
-export const runtimeFetch: Fetch = (url, init) => globalThis.fetch(url, init)
 
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 262_144
 /** The longest wait that a server can ask for with `Retry-After`. */
 const MAX_RETRY_AFTER: Seconds = 60
 
-/** No keep-alive: an idle connection may be dead by the next refresh. */
-const ALONE = { accept: 'application/json', connection: 'close' }
+/** Asks for a new connection without keep-alive. An idle connection may be dead by the next refresh. */
+const NEW_CONNECTION = { connection: 'close' }
 
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
@@ -46,6 +45,9 @@ export class UnusableAnswer extends UnavailableError {
   }
 }
 
+/** There is no response, because the connection was closed before the first byte of one. */
+class NoAnswer extends UnavailableError {}
+
 /**
  * Returns how long the server asks to wait before the next request. In seconds, at most 60. 0 if it does not ask. Only its
  * `Retry-After` counts, not an error of the user's own functions.
@@ -57,11 +59,31 @@ export function askedWait(failure: unknown): Seconds {
 /**
  * Fetches one JSON object.
  * @param signal the deadline for connecting, headers and body
+ * @param accept the media types of the document
  * @throws UnusableAnswer if the response cannot be used
  * @throws UnavailableError if there is no response in time
  */
-export function fetchJson(url: SecureUrl, fetch: Fetch, signal: AbortSignal): Promise<Fetched> {
-  return exchange(url, { headers: ALONE, signal }, { fetch, signal, hold })
+export function fetchJson(
+  url: SecureUrl,
+  fetch: Fetch,
+  signal: AbortSignal,
+  accept = 'application/json',
+): Promise<Fetched> {
+  const init = { headers: { accept, ...NEW_CONNECTION }, signal }
+  return repeatOnce(() => exchange(url, init, { fetch, signal, hold }))
+}
+
+/**
+ * Sends a request again, on a new connection, if its connection was closed without a byte of a response. A server may close
+ * a kept connection at any time, and each request here may be sent twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+ */
+async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Promise<T> {
+  try {
+    return await send('kept')
+  } catch (cause) {
+    if (!(cause instanceof NoAnswer)) throw cause
+    return send('new')
+  }
 }
 
 /** The pause after which connections may be dead without notice, because the process may have stood still. */
@@ -73,6 +95,9 @@ export interface Form {
   readonly headers: Headers
   readonly body: URLSearchParams
 }
+
+/** Whether a request may use a connection that an earlier request left open. */
+type Connection = 'kept' | 'new'
 
 /** Counts work until the server is done with it, which may be after the caller has stopped waiting. */
 type Hold = Place['hold']
@@ -109,12 +134,20 @@ export class KeptConnections {
     if (this.#usedAt !== undefined && now - this.#usedAt >= IDLE_LIMIT)
       this.#doubtedUntil = now + IN_DOUBT_FOR
     this.#usedAt = now
-    const send = async (limit: AbortSignal, { hold }: Place) => {
-      const init = { method: 'POST', ...(await form()), signal: limit }
+    const send = async (limit: AbortSignal, { hold }: Place, connection: Connection) => {
+      const { headers, body } = await form()
+      if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
+      const init = { method: 'POST', headers, body, signal: limit }
       return exchange(url, init, { fetch: this.#fetch, signal: limit, hold, type: JSON_TYPE, readable })
     }
-    if (now >= this.#doubtedUntil) return send(signal, place)
-    return hedged({ send, signal, place, isResponse: (cause) => cause instanceof UnusableAnswer })
+    if (now >= this.#doubtedUntil) return repeatOnce((connection) => send(signal, place, connection))
+    let sent = 0
+    return hedged({
+      send: (limit, at) => send(limit, at, sent++ === 0 ? 'kept' : 'new'),
+      signal,
+      place,
+      isResponse: (cause) => cause instanceof UnusableAnswer,
+    })
   }
 }
 
@@ -135,12 +168,13 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
   const place = withoutQuery(url)
   try {
     const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
+    assertResponse(response)
     const { status } = response
     if (readable.includes(status))
       return { status, body: await readObject(response, signal, hold).catch(noObject), maxAge: undefined }
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (status !== 200 || !isOfType) {
-      void response.body?.cancel().catch(() => {})
+      discard(response)
       if (status === 200) throw new UnusableAnswer(`${place} did not answer with JSON`, { status })
       throw new UnusableAnswer(`${place} answered ${status}`, { status, ...retryAfter(response) })
     }
@@ -148,23 +182,9 @@ async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promi
   } catch (cause) {
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
-    throw new UnavailableError(`Failed to reach ${place}`, { cause: withoutQueryOf(url, cause) })
+    const Failure = cause instanceof LostConnectionError ? NoAnswer : UnavailableError
+    throw new Failure(`Failed to reach ${place}`, { cause: errorWithoutQuery(cause, url) })
   }
-}
-
-/** How many errors that caused each other are described. */
-const MAX_CAUSES = 8
-
-/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
-function withoutQueryOf(url: SecureUrl, error: unknown): unknown {
-  const query = url.slice(withoutQuery(url).length + 1)
-  if (query === '') return error
-  const messages: string[] = []
-  for (let cause = error; cause !== undefined && messages.length < MAX_CAUSES; ) {
-    messages.push(cause instanceof Error ? cause.message : String(cause))
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  return new Error(messages.join(': ').replaceAll(query, '…'))
 }
 
 /** A body that is no JSON object says nothing beyond its status. */
@@ -193,15 +213,16 @@ async function readObject(
 }
 
 async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
-  const reader = response.body?.getReader()
+  const { read, cancel } = chunksOf(response)
   const chunks: Uint8Array[] = []
   let length = 0
-  while (reader !== undefined) {
-    const { done, value } = await raceAbort(hold(reader.read()), signal)
-    if (done) break
+  while (true) {
+    const { done, value } = await raceAbort(hold(read()), signal)
+    if (done === true) break
+    if (!isBytes(value)) throw notStandard('a body of something else than bytes')
     length += value.byteLength
     if (length > MAX_BODY) {
-      void reader.cancel().catch(() => {})
+      cancel()
       throw new UnusableAnswer(`The issuer answered with more than ${MAX_BODY} bytes`)
     }
     chunks.push(value)

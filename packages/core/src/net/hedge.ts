@@ -1,6 +1,6 @@
 /** Hedged requests: a request without a response is sent again on another connection. */
 
-import { timeout } from '../lib/clock.ts'
+import { pause } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
@@ -9,12 +9,14 @@ const HEDGE_DELAY: Seconds = 0.5
 /** How often a request is sent at most. */
 const MAX_REQUESTS = 4
 
-interface Sent {
+interface Sent<T> {
   readonly place: Place
-  readonly abort: AbortController
+  readonly outcome: Promise<Outcome<T>>
 }
 
 interface Outcome<T> {
+  /** Of the request that it is the outcome of. */
+  readonly abort?: AbortController
   readonly answer?: { readonly value: T }
   readonly failed?: { readonly place: Place; readonly cause: unknown }
 }
@@ -36,7 +38,7 @@ export interface Hedged<T> {
  * own place: its connection is probably dead.
  */
 export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>): Promise<T> {
-  const pending = new Map<Promise<Outcome<T>>, Sent>()
+  const pending = new Map<AbortController, Sent<T>>()
   const places: ExtraPlace[] = []
   let left = MAX_REQUESTS
   let failures = 0
@@ -46,23 +48,23 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
     // Not AbortSignal.any, which some versions of Node may collect before it is due.
     const abort = new AbortController()
     const outcome: Promise<Outcome<T>> = send(abort.signal, at).then(
-      (value) => ({ answer: { value } }),
-      (cause: unknown) => {
-        pending.delete(outcome)
-        return { failed: { place: at, cause } }
-      },
+      (value) => ({ abort, answer: { value } }),
+      (cause: unknown) => ({ abort, failed: { place: at, cause } }),
     )
-    pending.set(outcome, { place: at, abort })
+    pending.set(abort, { place: at, outcome })
   }
   function cancelAll(): void {
-    for (const { abort } of pending.values()) abort.abort(signal.reason)
+    for (const abort of pending.keys()) abort.abort(signal.reason)
   }
   signal.addEventListener('abort', cancelAll)
   try {
     start(place)
     for (;;) {
-      const silence = left > 0 ? [pause(HEDGE_DELAY)] : []
-      const { answer, failed } = await Promise.race([...pending.keys(), ...silence])
+      const silence = left > 0 ? [silent()] : []
+      const outcomes = [...pending.values()].map(({ outcome }) => outcome)
+      const { abort, answer, failed } = await Promise.race([...outcomes, ...silence])
+      // Not before it is read here: of two events at once, only the first one wins the race.
+      if (abort !== undefined) pending.delete(abort)
       if (answer !== undefined) return answer.value
       if (failed !== undefined) {
         if (signal.aborted || isResponse(failed.cause)) throw failed.cause
@@ -81,9 +83,9 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
         mayReplace = false
         const [first] = pending
         if (first === undefined) continue
-        const [outcome, sent] = first
-        pending.delete(outcome)
-        sent.abort.abort()
+        const [lost, sent] = first
+        pending.delete(lost)
+        lost.abort()
         start(sent.place)
       }
     }
@@ -94,6 +96,7 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
   }
 }
 
-function pause(seconds: Seconds): Promise<Outcome<never>> {
-  return new Promise((resolve) => timeout(seconds).addEventListener('abort', () => resolve({})))
+async function silent(): Promise<Outcome<never>> {
+  await pause(HEDGE_DELAY)
+  return {}
 }

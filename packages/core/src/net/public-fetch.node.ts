@@ -1,11 +1,10 @@
 /** A `fetch` for Node that connects to public addresses only, whatever a DNS name resolves to. */
 
 import { type LookupAddress, lookup } from 'node:dns'
-import type { IncomingMessage } from 'node:http'
-import { Agent, request } from 'node:https'
+import { Agent } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import { Readable } from 'node:stream'
 import { isPublicHost } from './address.ts'
+import { fetchOver } from './client.node.ts'
 import type { Fetch } from './fetch-json.ts'
 
 /**
@@ -45,28 +44,6 @@ function refusal(hostname: string, address: string): Error {
   return new Error(`Refusing to connect to ${hostname}: the address ${address} is not public`)
 }
 
-const overPublicAddresses = fetchOver(new Agent({ keepAlive: true, lookup: publicLookup }))
-
-/** A `fetch` over the connections of an agent. */
-export function fetchOver(agent: Agent): Fetch {
-  return async (url, { signal, ...init }) => {
-    const { method, headers, body } = new Request(url, init)
-    const content = new Uint8Array(await new Response(body).arrayBuffer())
-    const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
-      const options = { agent, method, headers: Object.fromEntries(headers), ...(signal && { signal }) }
-      const sent = request(url, options, resolve).on('error', reject)
-      // Such as a switch of protocols, which is neither a response nor an error.
-      sent.on('close', () => reject(new Error('The connection was closed before there was a response')))
-      sent.end(content)
-    })
-    const fields = new Headers()
-    for (const [name, values = []] of Object.entries(incoming.headersDistinct))
-      for (const value of values) fields.append(name, value)
-    const status = incoming.statusCode ?? 0
-    if (status === 200)
-      return new Response(Readable.toWeb(incoming) as ReadableStream, { status, headers: fields })
-    // Nothing reads the body of another status, and some statuses must not have one.
-    incoming.destroy()
-    return new Response(null, { status, headers: fields })
-  }
-}
+const overPublicAddresses = fetchOver({
+  'https:': (settings) => new Agent({ ...settings, lookup: publicLookup }),
+})

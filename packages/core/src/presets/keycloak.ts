@@ -2,14 +2,14 @@
 
 import { assertFunction, assertString, assertStrings } from '../lib/assert.ts'
 import { getOwn } from '../lib/json.ts'
-import { parseIssuer } from '../lib/url.ts'
+import { type HttpHosts, httpHosts, parseIssuer } from '../lib/url.ts'
 import type { Identity } from '../model/identity.ts'
 import { member, namesOf, type RawClaims } from '../verify/claims/values.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The URL of Keycloak as it appears in `iss`, up to `/realms`: https, or http on loopback, in canonical form. */
+  /** The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`, or with `keys` only). */
   url: string
   /** The name of the realm. */
   realm: string
@@ -37,7 +37,9 @@ export function keycloak<Claims = RawClaims>(
   const read = readPreset('keycloak', options, ['url', 'realm', 'audience', 'clientId'])
   const audience = assertStrings('audience', read.audience)
   const clients = read.clientId === undefined ? audience : assertStrings('clientId', read.clientId)
-  const issuer = `${baseUrl(read.url)}/realms/${realmName(read.realm)}`
+  // With "keys" nothing is fetched, so the scheme does not matter.
+  const hosts = read.keys === undefined ? httpHosts(read.allowHttp) : { has: () => true }
+  const issuer = `${baseUrl(read.url, hosts)}/realms/${realmName(read.realm)}`
   return preset(read, {
     issuer,
     jwksUri: `${issuer}/protocol/openid-connect/certs`,
@@ -47,8 +49,8 @@ export function keycloak<Claims = RawClaims>(
   })
 }
 
-function baseUrl(url: unknown): string {
-  const base = parseIssuer('url', url)
+function baseUrl(url: unknown, hosts: HttpHosts): string {
+  const base = parseIssuer('url', url, undefined, hosts)
   if (/\/realms(?:\/|$)/.test(base))
     throw new TypeError(
       '"url" must end before "/realms", such as "https://id.example.com": the realm has an option of its own',

@@ -18,7 +18,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** The options that every preset accepts: those of `jwt`, except what the preset decides. */
 export interface PresetOptions<Claims = RawClaims>
-  extends Omit<JwtSettings<Claims>, 'issuer' | 'algorithms' | 'profile'> {
+  extends Omit<JwtSettings<Claims>, 'algorithms' | 'profile' | 'allowIdTokenClaims'> {
   /** The key set of the provider (RFC 7517 §5). Nothing is fetched then. Default: it is fetched from the provider. */
   keys?: JsonWebKeySet | undefined
 }
@@ -26,15 +26,23 @@ export interface PresetOptions<Claims = RawClaims>
 type RequiredClaims = NonNullable<ClaimsOptions['requiredClaims']>
 
 /** One issuer as a preset knows it. */
-interface Provider<Claims>
-  extends Pick<JwtSettings<Claims>, 'issuer' | 'algorithms' | 'claims' | 'scopes' | 'roles'> {
+interface Provider<Claims> extends Pick<JwtSettings<Claims>, 'algorithms' | 'claims' | 'scopes' | 'roles'> {
+  readonly issuer: string
   readonly jwksUri: string
   readonly audience: JwtOptions['audience']
   /** The claims that distinguish access tokens for this API from other tokens of the issuer. */
   readonly requiredClaims: RequiredClaims
 }
 
-const DECIDED: readonly string[] = ['issuer', 'audience', 'jwksUri', 'algorithms', 'profile']
+const DECIDED: readonly string[] = [
+  'issuer',
+  'audience',
+  'jwksUri',
+  'discovery',
+  'algorithms',
+  'profile',
+  'allowIdTokenClaims',
+]
 const KNOWN = JWT_OPTIONS.filter((name) => !DECIDED.includes(name)) as readonly (keyof PresetOptions)[]
 const ASIDE: readonly string[] = ['keys', 'requiredClaims', 'cache', 'now']
 const PASSED = KNOWN.filter((name) => !ASIDE.includes(name))

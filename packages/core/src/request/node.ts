@@ -1,11 +1,12 @@
-/** Requests of `node:http`, also as Express and Koa extend them. */
+/** Reads requests of `node:http` and `node:http2`, also as Express and Koa extend them. */
 
 import { isLoopback } from '../lib/url.ts'
 import type { RequestLike } from './request.ts'
 
-/** The part of a `node:http` request that is read. */
+/** The part of a `node:http` request that is read. An interface, so that tests and other servers need not create a real one. */
 export interface NodeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Names and values in turn, with every field line. Without it, several lines of one field cannot be told from one. */
   readonly rawHeaders?: readonly string[]
   readonly method?: string | undefined
   readonly url?: string | undefined
@@ -20,11 +21,15 @@ export interface NodeRequest {
   readonly stream?: { readonly endAfterHeaders?: boolean } | undefined
 }
 
-/** What Express and Koa add to a request, according to the proxies that they trust. */
+/** The members that Express and Koa add to a request, according to the proxies that they trust. */
 export interface FrameworkRequest {
+  /** The request target before a router removed the path where it is mounted. */
   readonly originalUrl?: string
+  /** Whether the client used TLS, by the socket or by `X-Forwarded-Proto` of a trusted proxy. */
   readonly secure?: boolean
+  /** The address of the client, by the socket or by `X-Forwarded-For` of a trusted proxy. */
   readonly ip?: string | undefined
+  /** The fields of a form, if a body parser ran before the gate. */
   readonly body?: unknown
 }
 
@@ -33,6 +38,13 @@ export interface FrameworkRequest {
  *
  * Node keeps only the first of several `Authorization` lines in `headers`, so the number of lines is taken from
  * `rawHeaders`. The value is taken from `headers`, because an earlier middleware may have set or removed it.
+ *
+ * @example
+ * createServer(async (request, response) => {
+ *   const decision = await gate.authenticate(fromNodeRequest(request))
+ *   if (!decision.ok) return response.writeHead(decision.status, decision.headers).end(JSON.stringify(decision.body))
+ *   response.end(`Hello ${decision.identity.subject}`)
+ * })
  * @param framework the request object of Express or Koa. Default: `request`, which Express extends
  */
 export function fromNodeRequest(
@@ -63,8 +75,12 @@ class NodeRequestLike implements RequestLike {
 
   header(name: string): string | readonly string[] | undefined {
     const { headers, rawHeaders } = this.#request
+    // HTTP/2 sends the host in `:authority`, and `Host` must not override it (RFC 9113 §8.3.1).
+    const authority = name === 'host' ? headers[':authority'] : undefined
+    if (authority !== undefined) return authority
     const value = headers[name]
     if (value === undefined || rawHeaders === undefined) return value
+    // Called for every request, so it creates an array only if there are several lines.
     let line: string | undefined
     let lines: string[] | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -90,6 +106,10 @@ class NodeRequestLike implements RequestLike {
     return this.#framework.secure ?? this.#request.socket?.encrypted === true
   }
 
+  /**
+   * Whether the request comes from this machine. A proxy on the same machine also connects from loopback, so a request with
+   * any field of a proxy does not count. A client that adds such a field only makes its own request count as remote.
+   */
   get loopback(): boolean {
     const { socket, headers } = this.#request
     const { ip = socket?.remoteAddress } = this.#framework

@@ -1,10 +1,18 @@
-/** The view of an HTTP request that gates read, on any host (RFC 9110 §6). */
+/** Defines the view of an HTTP request that gates read, on any host (RFC 9110 §6). */
 
 import { FetchRequestLike } from './fetch.ts'
 
 /**
  * An HTTP request of any host. Each host translates its own request: `fromNodeRequest` for `node:http`, Express and Koa,
  * `fromLambdaEvent` for Lambda. A gate accepts a fetch `Request` as it is. Members are read only if they are needed.
+ *
+ * @example
+ * const view: RequestLike = {
+ *   header: (name) => frame.headers.get(name),
+ *   method: frame.method,
+ *   url: frame.target,
+ *   secure: frame.connection.isTls,
+ * }
  */
 export interface RequestLike {
   /** Returns the value of a header field by its lower-case name. An array if there are several field lines. */
@@ -13,11 +21,16 @@ export interface RequestLike {
   readonly method?: string | undefined
   /** The request target: path and query, or an absolute URL. */
   readonly url?: string | undefined
-  /** Whether the socket or a framework knows that the request came over TLS. Never derive it from `Host` or the URL. Default `false`. */
+  /**
+   * Whether the socket or a framework knows that the request came over TLS. Never derive it from `Host` or the URL. Default
+   * `false`.
+   */
   readonly secure?: boolean | undefined
   /** Whether both addresses of the socket belong to this machine and no proxy forwarded the request. Default `false`. */
   readonly loopback?: boolean | undefined
-  /** Whether there is a body, if the headers do not tell (RFC 9112 §6). Default: `Content-Length` and `Transfer-Encoding` tell. */
+  /**
+   * Whether there is a body, if the headers do not tell (RFC 9112 §6). Default: `Content-Length` and `Transfer-Encoding` tell.
+   */
   readonly hasBody?: boolean | undefined
   /**
    * Returns the fields of a form body: `URLSearchParams`, or the object that a body parser made of it. `undefined` if it was
@@ -27,7 +40,10 @@ export interface RequestLike {
   form?(): unknown
 }
 
-/** Returns the view of a fetch `Request`, or of another host as it is. */
+/**
+ * Returns the view of a fetch `Request`, or a `RequestLike` as it is.
+ * @throws TypeError if the value is neither, such as a request of Node that was not translated
+ */
 export function toRequestLike(request: Request | RequestLike): RequestLike {
   if ('header' in request) return request
   if (typeof request.headers?.get !== 'function')
@@ -37,7 +53,10 @@ export function toRequestLike(request: Request | RequestLike): RequestLike {
   return new FetchRequestLike(request)
 }
 
-/** Returns path and query of a request target, in any of its forms (RFC 9112 §3.2). */
+/**
+ * Returns path and query of a request target, in origin form or absolute form (RFC 9112 §3.2). It does not use `URL`, which
+ * resolves `..` and rewrites `\`: the handler sees the target as the client sent it, so the gate must, too.
+ */
 export function requestTarget(request: RequestLike): readonly [path: string, query: string] {
   const url = typeof request.url === 'string' ? request.url : ''
   const target = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')

@@ -3,7 +3,7 @@
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import type { Identity } from '../model/identity.ts'
+import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 
 /** A revocation. Of a token it contains the hash, never the text. */
@@ -151,7 +151,8 @@ class MemoryRevocations implements RevocationStore {
     identity: Identity<unknown>,
     hash: string | PromiseLike<string> | undefined,
   ): boolean | PromiseLike<boolean> {
-    const { tokenId, subject, issuedAt } = identity
+    const { issuedAt } = identity
+    const [tokenId, subject] = [revocableName(identity, 'tokenId'), revocableName(identity, 'subject')]
     const { tokenIds, subjects } = this.#ofAnyIssuer
     const ofTokenId = this.#entriesOf(this.#tokenIds, tokenIds, tokenId, identity)
     const isTooOld = ({ before, endsAt }: Entry) =>

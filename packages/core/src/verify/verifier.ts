@@ -22,7 +22,8 @@ import type { Active, Verification } from './verification.ts'
 export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /**
    * Verifies a token. If it throws or rejects, the answer is 503.
-   * @param token at most 8,192 characters of the syntax `b64token` (RFC 6750 §2.1)
+   * @param token of the syntax `b64token` (RFC 6750 §2.1) and at most 8,192 characters long, unless `tokenSyntax` and
+   *   `maxTokenLength` of the gate say otherwise
    * @param presented what is known of the token, such as its `hash`. Pass it on if you wrap another verifier, so that it
    *   does not decode the token again
    */

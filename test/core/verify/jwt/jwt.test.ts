@@ -362,20 +362,17 @@ describe('the claims', () => {
   })
 
   const NOT_DATES = [null, '', '123', true, [], {}, -1, 253_402_300_800, 1e15, 1e308, '1767225600']
-  it.each(['exp', 'nbf', 'iat', 'auth_time'])(
-    'D03 D04 D05 refuses as %s what is no NumericDate',
-    async (name) => {
-      for (const value of NOT_DATES)
-        expect(await outcome(await key.sign({ [name]: value }))).toBe('invalid_claim')
-      for (const text of ['1e999', '-1e999', '1e400'])
-        expect(
-          await textOutcome(
-            HEADER,
-            JSON.stringify({ ...goodClaims(), [name]: 0 }).replace(`"${name}":0`, `"${name}":${text}`),
-          ),
-        ).toBe('invalid_claim')
-    },
-  )
+  it.each(['exp', 'nbf', 'iat'])('D03 D04 D05 refuses as %s what is no NumericDate', async (name) => {
+    for (const value of NOT_DATES)
+      expect(await outcome(await key.sign({ [name]: value }))).toBe('invalid_claim')
+    for (const text of ['1e999', '-1e999', '1e400'])
+      expect(
+        await textOutcome(
+          HEADER,
+          JSON.stringify({ ...goodClaims(), [name]: 0 }).replace(`"${name}":0`, `"${name}":${text}`),
+        ),
+      ).toBe('invalid_claim')
+  })
 
   it.each([
     ['exp', NOW - 30, 'expired'],
@@ -402,14 +399,9 @@ describe('the claims', () => {
     expect(await outcome(await key.sign({ iat: undefined }), options)).toBe('missing_claim')
   })
 
-  it.each(['sub', 'client_id', 'jti'])('refuses as %s what is no string', async (name) => {
-    for (const value of [null, '', 7, true, [], ['emma'], {}])
-      expect(await outcome(await key.sign({ [name]: value }))).toBe('invalid_claim')
-  })
-
-  it.each(['act', 'cnf'])('refuses as %s what is no object', async (name) => {
+  it('refuses as cnf what is no object', async () => {
     for (const value of [null, '', 7, true, [], 'key'])
-      expect(await outcome(await key.sign({ [name]: value }))).toBe('invalid_claim')
+      expect(await outcome(await key.sign({ cnf: value }))).toBe('invalid_claim')
   })
 
   it('F08 splits scope on single spaces into exact tokens', async () => {
@@ -425,8 +417,10 @@ describe('the claims', () => {
     const token = await key.sign({ scope: ['read', 'write'] })
     expect((await identity(token)).scopes).toEqual(['read', 'write'])
     expect(await outcome(token, { profile: 'rfc9068' })).toBe('invalid_claim')
-    for (const scope of [7, null, {}, true, ['read', 7], [['read']]])
-      expect(await outcome(await key.sign({ scope }))).toBe('invalid_claim')
+    for (const scope of [7, null, {}, true, ['read', 7], [['read']]]) {
+      expect((await identity(await key.sign({ scope }))).scopes).toEqual([])
+      expect(await outcome(await key.sign({ scope }), { profile: 'rfc9068' })).toBe('invalid_claim')
+    }
   })
 })
 
@@ -594,7 +588,10 @@ describe('jwt, at creation', () => {
     ['keys', { keys: null }],
     ['keys', { keys: { keys: [{ kty: 'RSA' }] } }],
     ['keys', { keys: { keys: [null] } }],
-    ['"keys" and "jwksUri"', { keys: { keys: [{}] }, jwksUri: 'https://id.example.com/keys' }],
+    ['keys', { keys: { keys: [{}] }, jwksUri: 'https://id.example.com/keys' }],
+    ['"discovery" and "jwksUri"', { discovery: true, jwksUri: 'https://id.example.com/keys' }],
+    ['discovery', { discovery: 'yes' }],
+    ['"discovery: false"', { discovery: false }],
     ['algorithms', { algorithms: [] }],
     ['algorithms', { algorithms: 'RS256' }],
     ['algorithms', { algorithms: ['none'] }],

@@ -1,6 +1,6 @@
 /** One list of marks tells access tokens from other kinds, whether they are signed or introspected (RFC 8725 §3.12). */
 
-import { introspection, jwt } from '@bearergate/core'
+import { introspection, type JwtOptions, jwt } from '@bearergate/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Introspector, json, startIntrospector } from '../../../support/introspector.ts'
 import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
@@ -94,5 +94,104 @@ describe('an access token', () => {
 
   it('is accepted whatever else it carries if its header says at+jwt (RFC 9068 §2.1)', async () => {
     for (const [, claims] of OTHER_KINDS) expect(await ofJwt(claims, 'at+jwt')).toBe('active')
+  })
+})
+
+describe('FIELD10 FIELD12 allowIdTokenClaims', () => {
+  const DEX = {
+    sub: 'CiQwOGE4Njg0Yi1kYjg4LTRiNzMtOTBhOS0zY2QxNjYxZjU0NjYSBWxvY2Fs',
+    client_id: undefined,
+    scope: undefined,
+    jti: undefined,
+    email: 'emma@example.com',
+    email_verified: true,
+    at_hash: 'rI6FSLNlBGzLJ-sRoBwSaA',
+  }
+  type Allowed = JwtOptions['allowIdTokenClaims']
+
+  async function ofDex(claims: object, allowIdTokenClaims: Allowed, typ?: string): Promise<string> {
+    const keys = { keys: [key.jwk as never] }
+    const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, keys, now, allowIdTokenClaims })
+    const result = await verifier.verify(await key.sign({ ...DEX, ...claims }, { typ }))
+    return result.active ? 'active' : result.reason
+  }
+
+  it('accepts access tokens with the named claims, and with no others', async () => {
+    expect(await ofDex({}, undefined)).toBe('not_an_access_token')
+    expect(await ofDex({}, [])).toBe('not_an_access_token')
+    expect(await ofDex({}, ['nonce'])).toBe('not_an_access_token')
+    expect(await ofDex({}, ['at_hash'])).toBe('active')
+    expect(await ofDex({}, ['at_hash'], 'JWT')).toBe('active')
+    expect(await ofDex({ nonce: 'n' }, ['at_hash'])).toBe('not_an_access_token')
+    expect(await ofDex({ nonce: 'n' }, ['at_hash', 'nonce'])).toBe('active')
+    expect(await ofDex({ at_hash: undefined, nonce: 'n' }, ['nonce'])).toBe('active')
+  })
+
+  it('accepts an access token for this API that another client asked for', async () => {
+    expect(await ofDex({ azp: 'web' }, ['at_hash'])).toBe('active')
+    expect(await ofDex({ aud: [AUDIENCE, 'web'], azp: 'web' }, ['at_hash'])).toBe('active')
+  })
+
+  it.each([
+    ['for its client alone', { aud: 'web' }, 'audience_mismatch'],
+    ['for its client alone, by name', { aud: 'web', azp: 'web' }, 'audience_mismatch'],
+    ['for several clients', { aud: ['web', 'mobile'], azp: 'web' }, 'audience_mismatch'],
+    ['whose client has the name of this API', { azp: AUDIENCE }, 'not_an_access_token'],
+    ['whose client_id is this API', { client_id: AUDIENCE }, 'not_an_access_token'],
+    [
+      'of this API as a client, for others too',
+      { aud: [AUDIENCE, 'web'], azp: AUDIENCE },
+      'not_an_access_token',
+    ],
+    ['for several audiences, without a client', { aud: [AUDIENCE, 'web'] }, 'not_an_access_token'],
+    ['by typ', { typ: 'ID', azp: 'web' }, 'not_an_access_token'],
+    ['by typ as a media type', { typ: 'id+jwt', azp: 'web' }, 'not_an_access_token'],
+    ['by token_use', { token_use: 'id', azp: 'web' }, 'not_an_access_token'],
+    ['by the hash of a code', { c_hash: 'h', azp: 'web' }, 'not_an_access_token'],
+    ['by the hash of a state', { s_hash: 'h', azp: 'web' }, 'not_an_access_token'],
+  ])('rejects an ID token %s', async (_, claims, reason) => {
+    for (const typ of [undefined, 'JWT'])
+      expect(await ofDex({ nonce: 'n', ...claims }, ['at_hash', 'nonce'], typ)).toBe(reason)
+  })
+
+  it.each(OTHER_KINDS.filter(([, claims]) => !('nonce' in claims || 'at_hash' in claims)))(
+    'still rejects %s',
+    async (_, claims) => {
+      expect(await ofDex(claims, ['at_hash', 'nonce'])).toBe('not_an_access_token')
+    },
+  )
+
+  it('rejects a header that says id+jwt or logout+jwt', async () => {
+    for (const typ of ['id+jwt', 'logout+jwt', 'dpop+jwt', 'secevent+jwt'])
+      expect(await ofDex({}, ['at_hash'], typ)).toBe('not_an_access_token')
+  })
+
+  it('leaves the decision to a stronger proof of the kind', async () => {
+    for (const allowed of [undefined, ['at_hash']] as const) {
+      expect(await ofDex({ typ: 'Bearer', nonce: 'n' }, allowed)).toBe('active')
+      expect(await ofDex({ nonce: 'n' }, allowed, 'at+jwt')).toBe('active')
+      expect(await ofDex({ typ: 'Refresh' }, allowed)).toBe('not_an_access_token')
+    }
+  })
+
+  it('is shown by describe()', () => {
+    const common = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] } }
+    expect(jwt({ ...common, allowIdTokenClaims: ['at_hash'] }).describe?.()).toMatchObject({
+      allowIdTokenClaims: ['at_hash'],
+    })
+    expect(jwt(common).describe?.()).not.toHaveProperty('allowIdTokenClaims')
+  })
+
+  it.each([
+    ['another claim', { allowIdTokenClaims: ['c_hash'] }],
+    ['a text', { allowIdTokenClaims: 'at_hash' }],
+    ['null', { allowIdTokenClaims: null }],
+    ['any audience', { allowIdTokenClaims: ['at_hash'], audience: null }],
+    ['the profile rfc9068', { allowIdTokenClaims: ['at_hash'], profile: 'rfc9068' }],
+  ])('throws at creation for %s', (_, options) => {
+    const create = () =>
+      jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] }, ...options } as never)
+    expect(create).toThrow(TypeError)
+    expect(create).toThrow('"allowIdTokenClaims"')
   })
 })

@@ -1,6 +1,6 @@
 /** The twins of the signature check: the same outcome on every runtime (RFC 7515 §5.2, RFC 7518 §3, RFC 8037 §3.1). */
 
-import type { webcrypto } from 'node:crypto'
+import { createHmac, type webcrypto } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { decodeJws, parseJws } from '#core/verify/jwt/jws.ts'
 import { ALGORITHMS, type Algorithm, type VerificationKey, verificationKey } from '#core/verify/keys/jwk.ts'
@@ -93,6 +93,12 @@ function der(signature: Uint8Array): Uint8Array {
   return joined(length > 0x7f ? [0x30, 0x81, length] : [0x30, length], ...integers)
 }
 
+/** An RSA signature plus the modulus, which is a second number for the same signature. `undefined` if that is too long. */
+function plusModulus({ jwk, signature }: Signer): Uint8Array | undefined {
+  const sum = numberOf(signature) + numberOf(Buffer.from(String(jwk.n), 'base64url'))
+  return sum >> BigInt(signature.length * 8) === 0n ? bytesFor(sum, signature.length) : undefined
+}
+
 /** Signatures that the key did not make, by what is wrong with them. */
 function forgeries({ alg, jwk, signature }: Signer): readonly (readonly [string, Uint8Array])[] {
   const length = signature.length
@@ -114,13 +120,6 @@ function forgeries({ alg, jwk, signature }: Signer): readonly (readonly [string,
   if (jwk.kty === 'OKP' && order !== undefined) {
     const plusOrder = bytesFor(numberOf(s.toReversed()) + order, half).toReversed()
     return [...ofAll, ['with S plus the order of the group', joined(r, plusOrder)]]
-  }
-  if (jwk.kty === 'RSA') {
-    const sum = numberOf(signature) + numberOf(Buffer.from(String(jwk.n), 'base64url'))
-    return [
-      ...ofAll,
-      ['plus the modulus', bytesFor(sum, sum >> BigInt(length * 8) === 0n ? length : length + 1)],
-    ]
   }
   if (order === undefined) return ofAll
   const zero = new Uint8Array(half)
@@ -151,6 +150,8 @@ const POLLUTION: readonly (readonly [name: string, values: readonly unknown[]])[
   ['dsaEncoding', ['der', 'ieee-p1363']],
   ['context', [new Uint8Array([1])]],
   ['hash', ['SHA-1', 'SHA-512']],
+  ['secret', ['x']],
+  ['input', ['x']],
   ['namedCurve', ['P-384']],
   ['name', ['HMAC']],
   ['format', ['pem', 'der']],
@@ -227,6 +228,19 @@ describe.each(TWINS)('the %s', (_, twin) => {
     },
   )
 
+  it.each(signers.filter(({ jwk }) => jwk.kty === 'RSA'))(
+    'rejects a signature for $alg plus the modulus (RFC 8017 §5.2.2)',
+    async (signer) => {
+      const outcomes: unknown[] = []
+      for (let count = 0; count < 16; count += 1) {
+        const signed = `${signer.signed}${'A'.repeat(count)}`
+        const sum = plusModulus({ ...signer, signature: await signer.sign(signed) })
+        if (sum !== undefined) outcomes.push(await outcomeOf(twin, signer.key, tokenOf(signed, sum)))
+      }
+      expect(outcomes).toEqual(outcomes.map(() => false))
+    },
+  )
+
   it('takes hash, padding and length of the salt from the algorithm of the key (RFC 7518 §3.3 and §3.5)', async () => {
     for (const alg of ['RS256', 'PS256', 'ES256'] as const) {
       const { jwk, key, signed, sign } = signerOf(alg)
@@ -273,6 +287,17 @@ describe.each(TWINS)('the %s', (_, twin) => {
           jwk.alg,
           ...(isUnusable ? ['unusable', 'unusable'] : [true, false]),
         ])
+      }
+  })
+
+  it('rejects an HMAC with a secret from Object.prototype in place of a signature', async () => {
+    for (const { jwk, signed } of signers.filter((signer) => !signer.alg.startsWith('HS')))
+      for (const hash of ['sha256', 'sha384', 'sha512']) {
+        const forged = createHmac(hash, 'x').update(signed).digest()
+        const outcome = await whilePolluted('secret', 'x', () =>
+          outcomeOf(twin, keyOf(jwk), tokenOf(signed, forged)),
+        )
+        expect([jwk.alg, outcome]).toEqual([jwk.alg, false])
       }
   })
 

@@ -1,6 +1,15 @@
 /** From an issuer to the URLs that are fetched: what its metadata may name, and which `iss` reaches the function of `issuers`. */
 
-import { chain, createGate, type IssuerOptions, introspection, jwt, multiIssuerJwt } from '@bearergate/core'
+import {
+  chain,
+  createGate,
+  type IssuerOptions,
+  introspection,
+  jwt,
+  multiIssuerJwt,
+  type TokenVerifier,
+} from '@bearergate/core'
+import { keycloak } from '@bearergate/core/presets'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../../../support/issuer.ts'
 
@@ -340,5 +349,197 @@ describe('the function of issuers', () => {
       ),
     })
     expect(await gate.authenticate(requestWith(await key.sign({ iss: 'joe' })))).toMatchObject({ ok: true })
+  })
+})
+
+describe('the field Accept', () => {
+  /** Answers 406 unless one of the types is acceptable. */
+  const only =
+    (type: string, answer: object): ((init: RequestInit) => Response) =>
+    ({ headers }) => {
+      const accepted = (new Headers(headers).get('accept') ?? '').split(/, */)
+      return accepted.includes(type) ? Response.json(answer) : new Response(null, { status: 406 })
+    }
+
+  it.each(['application/json', 'application/jwk-set+json'])(
+    'fits metadata, and a key set that is %s only (FIELD03, RFC 7517 §8.5)',
+    async (type) => {
+      const metadata = { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` }
+      const fetch = async (url: string, init: RequestInit) =>
+        url.includes('/.well-known/') ? only('application/json', metadata)(init) : only(type, keys)(init)
+      for (const jwksUri of [undefined, `${ISSUER}/keys`]) {
+        const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, fetch, now, jwksUri })
+        expect(await gate.authenticate(requestWith(await key.sign()))).toMatchObject({ ok: true })
+      }
+    },
+  )
+
+  it('fits an introspection answer that is application/json only (FIELD03)', async () => {
+    const answer = only('application/json', { active: true, aud: AUDIENCE, sub: 'emma' })
+    const verifier = introspection({
+      endpoint: `${ISSUER}/introspect`,
+      clientId: 'api',
+      clientSecret: 'secret',
+      audience: AUDIENCE,
+      fetch: async (_url, init) => answer(init),
+    })
+    expect(await createGate({ verifier }).authenticate(requestWith('opaque'))).toMatchObject({ ok: true })
+  })
+})
+
+describe('a key set with keys in odd spellings', () => {
+  it('verifies tokens, and one key that is unusable leaves the others usable (FIELD04, FIELD06)', async () => {
+    const [rsa, ec, leaked] = await Promise.all([createKey('RS256'), createKey('ES256'), createKey('ES384')])
+    const unset = { d: '', oth: [], key_ops: [], x5c: [], use: null, alg: null }
+    const spelled = Buffer.from(String(rsa.jwk.n), 'base64url').toString('base64')
+    const published = {
+      keys: [
+        { ...rsa.jwk, ...unset, n: spelled, e: 'AQAB====' },
+        { ...rsa.jwk, ...unset, n: spelled },
+        { ...ec.jwk, ...unset, x: `${ec.jwk.x}=` },
+        { ...leaked.jwk, ...unset, d: leaked.jwk.x },
+      ],
+    }
+    const settings = { issuer: ISSUER, audience: AUDIENCE, now, jwksUri: `${ISSUER}/keys` }
+    const gate = createGate({ ...settings, fetch: async () => Response.json(published) })
+    for (const [signer, status] of [
+      [rsa, 200],
+      [ec, 200],
+      [leaked, 401],
+    ] as const) {
+      const decision = await gate.authenticate(requestWith(await signer.sign()))
+      expect(decision.ok ? 200 : decision.status).toBe(status)
+    }
+    const padded = await gate.authenticate(requestWith(`${await ec.sign()}=`))
+    expect(padded).toMatchObject({ ok: false })
+  })
+})
+
+describe('plain http within a private network', () => {
+  const HTTP = 'http://keycloak:8080/realms/main'
+  const client = { clientId: 'api', clientSecret: 'secret', audience: AUDIENCE }
+  const allowHttp = ['keycloak:8080']
+  /** An issuer on this origin, which notes the requests. */
+  const serve = (urls: string[], members: object) => async (url: string) => {
+    urls.push(url)
+    if (url.includes('/.well-known/')) return Response.json(members)
+    if (url.includes('introspect')) return Response.json({ active: true, aud: AUDIENCE, sub: 'emma' })
+    return Response.json(keys)
+  }
+  async function status(verifier: TokenVerifier, iss: string): Promise<number> {
+    const token = await key.sign({ iss, typ: 'Bearer', aud: [AUDIENCE] })
+    const decision = await createGate({ verifier }).authenticate(requestWith(token))
+    return decision.ok ? 200 : decision.status
+  }
+
+  it('is allowed for each place of an issuer whose host is in allowHttp (FIELD21)', async () => {
+    const urls: string[] = []
+    const fetch = serve(urls, {
+      issuer: HTTP,
+      jwks_uri: `${HTTP}/keys`,
+      introspection_endpoint: `${HTTP}/introspect`,
+    })
+    const common = { audience: AUDIENCE, fetch, now, allowHttp }
+    const url = 'http://keycloak:8080'
+    for (const verifier of [
+      jwt({ ...common, issuer: HTTP }),
+      jwt({ ...common, issuer: HTTP, jwksUri: `${HTTP}/keys` }),
+      multiIssuerJwt([{ audience: AUDIENCE, fetch, allowHttp, issuer: HTTP }], { now }),
+      keycloak({ ...common, url, realm: 'main' }),
+      introspection({ ...client, issuer: HTTP, fetch, allowHttp }),
+      introspection({ ...client, endpoint: `${HTTP}/introspect`, fetch, allowHttp }),
+    ])
+      expect(await status(verifier, HTTP)).toBe(200)
+    expect(urls.every((asked) => asked.startsWith('http://keycloak:8080/'))).toBe(true)
+  })
+
+  it('needs no allowHttp if nothing is fetched (FIELD21)', async () => {
+    for (const verifier of [
+      jwt({ issuer: HTTP, audience: AUDIENCE, keys, now }),
+      keycloak({ url: 'http://keycloak:8080', realm: 'main', audience: AUDIENCE, keys, now }),
+    ])
+      expect(await status(verifier, HTTP)).toBe(200)
+  })
+
+  it.each([[[]], [['keycloak']], [['keycloak:8081']], [['keycloak.corp:8080']], [['other:8080']]])(
+    'is refused for another host or port than %j, with what to write (FIELD21)',
+    (allowed) => {
+      const hint = 'allowHttp: ["keycloak:8080"]'
+      const common = { audience: AUDIENCE, allowHttp: allowed }
+      expect(() => jwt({ ...common, issuer: HTTP })).toThrow(hint)
+      expect(() => jwt({ ...common, issuer: HTTP, jwksUri: `${HTTP}/keys` })).toThrow(hint)
+      expect(() => keycloak({ ...common, url: 'http://keycloak:8080', realm: 'main' })).toThrow(hint)
+      expect(() => introspection({ ...client, issuer: HTTP, allowHttp: allowed })).toThrow(hint)
+      expect(() => introspection({ ...client, endpoint: HTTP, allowHttp: allowed })).toThrow(hint)
+    },
+  )
+
+  it.each([
+    'keycloak:8080',
+    ['http://keycloak:8080'],
+    ['*'],
+    ['*:8080'],
+    ['*.corp:8080'],
+    ['keycloak:8080/'],
+    ['keycloak:8080/realms'],
+    ['user@keycloak:8080'],
+    ['keycloak:'],
+    ['keycloak:65536'],
+    ['key cloak'],
+    ['127.1'],
+    [''],
+    [7],
+    [null],
+    null,
+    {},
+  ])('throws a TypeError with an example for allowHttp: %j (FIELD21)', (bad) => {
+    const allowHttp = bad as string[]
+    const message = /"allowHttp" must be an array .+ \["keycloak:8080"\]; received/
+    expect(() => jwt({ issuer: ISSUER, audience: AUDIENCE, allowHttp })).toThrow(message)
+    expect(() => jwt({ issuer: ISSUER, audience: AUDIENCE, keys, allowHttp })).toThrow(message)
+    expect(() => introspection({ ...client, issuer: ISSUER, allowHttp })).toThrow(message)
+  })
+
+  it('compares hosts as URLs have them: in lower case, and 80 as the default port (FIELD21)', () => {
+    const verifier = jwt({
+      issuer: 'http://keycloak/a',
+      audience: AUDIENCE,
+      allowHttp: ['Keycloak:80', '[FD00::1]:8080'],
+    })
+    expect(verifier.describe?.()).toMatchObject({ allowHttp: ['keycloak', '[fd00::1]:8080'] })
+    const introspecting = introspection({ ...client, issuer: ISSUER, allowHttp })
+    expect(introspecting.describe?.()).toMatchObject({ allowHttp })
+  })
+
+  it.each([
+    [ISSUER, 'http://keys.example.com/keys', 503],
+    [ISSUER, 'http://keycloak:8081/keys', 503],
+    [ISSUER, 'http://10.0.0.5:8080/keys', 503],
+    [ISSUER, 'http://127.0.0.1:8080/keys', 503],
+    [ISSUER, 'http://keycloak:8080/keys', 200],
+    [HTTP, 'http://10.0.0.5:8080/keys', 503],
+    [HTTP, 'http://169.254.169.254/keys', 503],
+  ])(
+    'the metadata of %s may name %s only if its host is allowed and not in our network: %i (FIELD21)',
+    async (issuer, jwks_uri, expected) => {
+      const urls: string[] = []
+      const allowed = ['keycloak:8080', '10.0.0.5:8080', '127.0.0.1:8080']
+      const fetch = serve(urls, { issuer, jwks_uri })
+      const verifier = jwt({ issuer, audience: AUDIENCE, fetch, now, allowHttp: allowed })
+      expect(await status(verifier, issuer)).toBe(expected)
+      expect(urls.includes(jwks_uri)).toBe(expected === 200)
+    },
+  )
+
+  it('follows no redirect to a host that is not allowed (FIELD21)', async () => {
+    const urls: string[] = []
+    const fetch = async (url: string, init: RequestInit) => {
+      urls.push(url)
+      expect(init.redirect).toBe('manual')
+      return new Response(null, { status: 302, headers: { location: 'http://other/keys' } })
+    }
+    const verifier = jwt({ issuer: HTTP, audience: AUDIENCE, fetch, now, allowHttp, jwksUri: `${HTTP}/keys` })
+    expect(await status(verifier, HTTP)).toBe(503)
+    expect(urls).toEqual([`${HTTP}/keys`])
   })
 })

@@ -83,8 +83,8 @@ describe('verificationKey', () => {
   })
 
   it('C17 refuses a use other than sig, and key_ops without verify', () => {
-    for (const use of ['enc', '', null, 7]) expect(judge({ ...rsa, use })).toBe('its "use" is not "sig"')
-    for (const key_ops of [[], ['encrypt'], ['sign'], 'verify', null, 7])
+    for (const use of ['enc', 7]) expect(judge({ ...rsa, use })).toBe('its "use" is not "sig"')
+    for (const key_ops of [['encrypt'], ['sign'], 'verify', 7])
       expect(judge({ ...rsa, key_ops })).toBe('its "key_ops" do not include "verify"')
     expect(judge({ ...rsa, use: 'sig', key_ops: ['verify'] })).toEqual(['RS256'])
   })
@@ -93,7 +93,7 @@ describe('verificationKey', () => {
     expect(judge({ ...rsa, alg: 'PS512' })).toEqual(['PS512'])
     expect(judge({ ...ed25519, alg: 'EdDSA' })).toEqual(['EdDSA'])
     expect(judge({ ...ed25519, alg: 'Ed25519' })).toEqual(['Ed25519'])
-    for (const alg of ['HS256', 'ES256', 'RSA-OAEP', 'none', 'rs256', '', 7, null])
+    for (const alg of ['HS256', 'ES256', 'RSA-OAEP', 'none', 'rs256', 7])
       expect(judge({ ...rsa, alg })).toBe('it fits no allowed algorithm')
     expect(judge({ ...rsa, alg: 'RS256' }, ['ES256'])).toBe('it fits no allowed algorithm')
   })
@@ -105,6 +105,58 @@ describe('verificationKey', () => {
       // As some runtimes export a public key.
       expect(judge({ ...rsa, [name]: undefined })).toEqual(['RS256'])
     }
+  })
+
+  it.each([null, '', []])('FIELD04 takes an optional member of %j for one that is unset', (unset) => {
+    const names = ['use', 'key_ops', 'alg', 'kid', 'd', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv', 'k', 'x5c']
+    for (const name of names) expect(judge({ ...rsa, [name]: unset })).toEqual(['RS256'])
+    const dotNet = Object.fromEntries(names.map((name) => [name, unset]))
+    expect(judge({ ...rsa, ...dotNet })).toEqual(['RS256'])
+    expect(judge({ ...rsa, ...dotNet, d: rsa.n })).toBe('it is a private key')
+    expect(judge({ ...rsa, ...dotNet, oth: [{}] })).toBe('it is a private key')
+    expect(judge({ ...rsa, ...dotNet, use: 'enc' })).toBe('its "use" is not "sig"')
+    expect(judge({ ...rsa, n: unset })).not.toEqual(['RS256'])
+  })
+
+  it.each([
+    ['RSA', rsa, ['n', 'e']],
+    ['P-256', p256, ['x', 'y']],
+    ['P-384', p384, ['x', 'y']],
+    ['P-521', p521, ['x', 'y']],
+    ['Ed25519', ed25519, ['x']],
+  ] as const)(
+    'FIELD06 reads a key for %s in either alphabet of base64, with padding or without',
+    (_, jwk, members) => {
+      const canonical = verificationKey(jwk, DEFAULT_ALGORITHMS, 'refuse-secrets')
+      if (typeof canonical === 'string') throw new Error(canonical)
+      const spellings: ((value: string) => string)[] = [
+        (value) => Buffer.from(value, 'base64url').toString('base64'),
+        (value) => Buffer.from(value, 'base64url').toString('base64').replace(/=+$/, ''),
+        (value) => value + '='.repeat((4 - (value.length % 4)) % 4),
+      ]
+      for (const spell of spellings) {
+        const spelled = Object.fromEntries(members.map((name) => [name, spell(String(jwk[name]))]))
+        const key = verificationKey({ ...jwk, ...spelled }, DEFAULT_ALGORITHMS, 'refuse-secrets')
+        expect(key).toEqual(canonical)
+      }
+    },
+  )
+
+  it.each(['A', '=', '====', 'AQ===', 'A Q', 'AQ!', 'ÄÄÄÄ'])(
+    'FIELD06 refuses %j in a key, which is not base64',
+    (text) => {
+      expect(judge({ ...rsa, e: text })).toBe('its "n" or "e" is not base64url')
+      expect(judge({ ...ed25519, x: text })).toBe('its "x" is not of 32 bytes')
+    },
+  )
+
+  it('FIELD06 leaves a secret in base64url only', () => {
+    const secret = (k: string) => verificationKey({ kty: 'oct', k }, ['HS256'], 'allow-secrets')
+    const text = Buffer.alloc(64, 0xfb).toString('base64')
+    expect(secret(text)).toBe('it is shorter than 32 bytes')
+    expect(secret(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))).toMatchObject({
+      algorithms: ['HS256'],
+    })
   })
 
   it('takes nothing from Object.prototype for a member of a key', () => {

@@ -145,8 +145,8 @@ describe('a budget for unknown keys', () => {
       [{ iat: NOW + 600 }, 'issued_in_future'],
       [{ iat: NOW - 4000 }, 'max_age_exceeded'],
       [{ exp: undefined }, 'missing_claim'],
-      [{ sub: 7 }, 'invalid_claim'],
-      [{ scope: 7 }, 'invalid_claim'],
+      [{ cnf: 7 }, 'invalid_claim'],
+      [{ nbf: '7' }, 'invalid_claim'],
     ] as const)
       expect(await outcome(gate, forged('unknown', { ...good, ...claims }))).toBe(`401 ${reason}`)
     expect(fetches).toBe(2)

@@ -135,6 +135,51 @@ describe('discovery', () => {
     expect(fetched()).toBe(0)
   })
 
+  const faults: readonly (readonly [string, Respond])[] = [
+    ['never answers', () => {}],
+    ['sends headers, and no body', (_, response) => void response.writeHead(200).write('{')],
+    ['drops the connection', (request) => void request.socket.destroy()],
+    ['answers 500', fail(500)],
+    ['names another issuer', json({ issuer: 'https://id.example.com', jwks_uri: 'https://id.example.com/' })],
+  ]
+  it.each(faults.flatMap(([what, fault]) => [OAUTH, OPENID].map((place) => [place, what, fault] as const)))(
+    'finds the keys within the deadline if %s %s (FIELD26)',
+    async (place, _, fault) => {
+      respond = (request, response) => (request.url === place ? fault : metadata(good()))(request, response)
+      const answer = outcome(discovering(), one)
+      await eventually(() => paths.length > 0)
+      pass(0.25)
+      expect(await answer).toBe('ok')
+      expect(paths.filter((path) => path === '/jwks')).toHaveLength(1)
+    },
+  )
+
+  it('asks one place only while it answers within 0.25 s (FIELD26)', async () => {
+    const held: (() => void)[] = []
+    respond = (request, response) =>
+      request.url === OAUTH
+        ? void held.push(() => metadata(good())(request, response))
+        : metadata(good())(request, response)
+    const answer = outcome(discovering(), one)
+    await eventually(() => held.length === 1)
+    pass(0.2)
+    held[0]?.()
+    expect(await answer).toBe('ok')
+    pass(5)
+    expect(paths).toEqual([OAUTH, '/jwks'])
+  })
+
+  it('answers 503 at the deadline if neither place answers (FIELD26)', async () => {
+    respond = () => {}
+    const answer = outcome(discovering(), one)
+    await eventually(() => paths.length === 1)
+    pass(0.25)
+    await eventually(() => paths.length === 2)
+    pass(4.75)
+    expect(await answer).toBe('unavailable')
+    expect(paths).toEqual([OAUTH, OPENID])
+  })
+
   it('succeeds after ten failures (FX40, I05)', async () => {
     const gate = discovering()
     for (let attempt = 0; attempt < 10; attempt += 1) {
@@ -170,7 +215,7 @@ describe('discovery', () => {
     await keys.close()
   })
 
-  it('does not try the second location if the server is unreachable', async () => {
+  it('tries each location once if the server is unreachable (FIELD26)', async () => {
     const urls: string[] = []
     const gate = createGate({
       issuer: 'https://down.example.com',
@@ -181,7 +226,7 @@ describe('discovery', () => {
       },
     })
     expect(await outcome(gate, one, { iss: 'https://down.example.com' })).toBe('unavailable')
-    expect(urls).toHaveLength(1)
+    expect(urls).toEqual(metadataUrls('https://down.example.com' as Issuer))
   })
 })
 

@@ -2,14 +2,25 @@
 
 import { assertFunction } from '../../lib/assert.ts'
 import { frozen, frozenJson } from '../../lib/freeze.ts'
-import { getOwn, isStrings } from '../../lib/json.ts'
+import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike } from '../../lib/promise.ts'
-import { createWholeIdentity, type Identity } from '../../model/identity.ts'
+import { createWholeIdentity, type Identity, setIgnoredClaims } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import { type Inactive, isInactive } from '../verification.ts'
 import { type RequiredClaims, requiredChecks } from './required.ts'
 import { conform, type StandardSchema, schema } from './schema.ts'
-import { audienceOf, dateOf, listOf, member, namesOf, type RawClaims, stringOf } from './values.ts'
+import {
+  audienceOf,
+  clientOf,
+  dateOf,
+  listOf,
+  member,
+  nameOf,
+  namesOf,
+  oddClaims,
+  type RawClaims,
+  stringOf,
+} from './values.ts'
 
 /** How the claims of a valid token become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
@@ -61,8 +72,9 @@ export function claimsReader<Claims = RawClaims>(
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
-    return createWholeIdentity<Claims>(kind, {
-      subject: stringOf(raw, 'sub'),
+    const act = getOwn(raw, 'act')
+    const made = createWholeIdentity<Claims>(kind, {
+      subject: nameOf(raw, 'sub'),
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
@@ -70,13 +82,15 @@ export function claimsReader<Claims = RawClaims>(
       roles: listFrom('roles', rolesOf(raw)),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
-      tokenId: stringOf(raw, 'jti'),
+      tokenId: nameOf(raw, 'jti'),
       acr: stringOf(raw, 'acr'),
       authenticatedAt: dateOf(raw, 'auth_time'),
       claims,
-      actor: getOwn(raw, 'act') as RawClaims | undefined,
+      actor: isObject(act) ? act : undefined,
       confirmation: getOwn(raw, 'cnf') as RawClaims | undefined,
     })
+    setIgnoredClaims(made, oddClaims(raw))
+    return made
   }
 
   return (given) => {
@@ -91,15 +105,6 @@ export function claimsReader<Claims = RawClaims>(
     const result = conform(wanted, raw)
     return isPromiseLike(result) ? result.then(finish) : finish(result)
   }
-}
-
-function clientOf(claims: RawClaims): string | undefined {
-  return (
-    stringOf(claims, 'client_id') ??
-    stringOf(claims, 'azp') ??
-    stringOf(claims, 'appid') ??
-    stringOf(claims, 'cid')
-  )
 }
 
 /** Only the first claim that exists: a second one may list rights that were not granted to this token. */

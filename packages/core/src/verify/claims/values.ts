@@ -12,6 +12,18 @@ export function stringOf(claims: RawClaims, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** Returns a claim if it is a string that is not empty. */
+export function nameOf(claims: RawClaims, name: string): string | undefined {
+  return stringOf(claims, name) || undefined
+}
+
+/** Returns the client that a token was issued to. */
+export function clientOf(claims: RawClaims): string | undefined {
+  return (
+    nameOf(claims, 'client_id') ?? nameOf(claims, 'azp') ?? nameOf(claims, 'appid') ?? nameOf(claims, 'cid')
+  )
+}
+
 /** Returns a claim if it is a NumericDate (RFC 7519 §2). */
 export function dateOf(claims: RawClaims, name: string): Seconds | undefined {
   const value = getOwn(claims, name)
@@ -38,4 +50,41 @@ export function namesOf(value: unknown): readonly string[] {
 export function listOf(value: unknown): readonly string[] {
   if (typeof value === 'string') return value.split(' ').filter((item) => item !== '')
   return isStrings(value) ? value : []
+}
+
+const isName = (value: unknown) => typeof value === 'string' && value !== ''
+const isText = (value: unknown) => typeof value === 'string'
+const isList = (value: unknown) => typeof value === 'string' || isStrings(value)
+
+/** The forms of the claims that an identity is made of, and that decide nothing by themselves (RFC 7519 §4.1, RFC 9068 §2.2). */
+const FORMS: readonly (readonly [name: string, hasForm: (value: unknown) => boolean])[] = [
+  ['auth_time', isNumericDate],
+  ...['sub', 'client_id', 'jti'].map((name) => [name, isName] as const),
+  ['act', isObject],
+  ...['scope', 'scp'].map((name) => [name, isList] as const),
+]
+
+/** The same for claims of single issuers. No profile asks anything of them. */
+const OTHER_FORMS: typeof FORMS = [
+  ['acr', isText],
+  ...['azp', 'appid', 'cid'].map((name) => [name, isName] as const),
+  ...['permissions', 'roles'].map((name) => [name, isList] as const),
+]
+
+const isOdd =
+  (claims: RawClaims) =>
+  ([name, hasForm]: (typeof FORMS)[number]) =>
+    Object.hasOwn(claims, name) && !hasForm(claims[name])
+
+/** Returns the name of the first claim of RFC 9068 that an identity cannot have because of its form. */
+export function oddClaim(claims: RawClaims): string | undefined {
+  return FORMS.find(isOdd(claims))?.[0]
+}
+
+/** Returns the names of all claims that an identity leaves out because of their form. `null` is how some issuers write nothing. */
+export function oddClaims(claims: RawClaims): readonly string[] {
+  return [...FORMS, ...OTHER_FORMS]
+    .filter(isOdd(claims))
+    .map(([name]) => name)
+    .filter((name) => claims[name] !== null)
 }

@@ -9,9 +9,10 @@ import { InFlight } from '../../net/single-flight.ts'
 import { discover } from '../keys/discovery.ts'
 
 /** Where the authorization server is. An issuer without an endpoint is one whose metadata may be fetched. */
-export type ServerLocation =
+export type ServerLocation = { readonly allowHttp: ReadonlySet<string> } & (
   | { readonly endpoint: SecureUrl; readonly issuer: string | undefined }
   | { readonly endpoint: undefined; readonly issuer: Issuer }
+)
 
 export interface Discovery {
   readonly fetch: Fetch
@@ -66,8 +67,11 @@ export class Endpoint {
 
   async #discover(): Promise<SecureUrl> {
     const { fetch, calls } = this.#discovery
+    const { allowHttp } = this.#location
     const issuer = this.#location.issuer as Issuer
-    this.#url = await calls.run((signal) => discover(issuer, 'introspection_endpoint', fetch, signal))
+    this.#url = await calls.run((signal) =>
+      discover(issuer, 'introspection_endpoint', allowHttp, fetch, signal),
+    )
     return this.#url
   }
 }

@@ -1,11 +1,12 @@
 /** The public verifier for introspection, and its options (RFC 7662). */
 
+import { runtimeFetch } from '#runtime-fetch'
 import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
-import { parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
+import { httpHosts, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
-import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
+import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
 import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
@@ -22,7 +23,7 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 
 type Server =
   | {
-      /** The URL of the introspection endpoint: https (http on loopback only), without user name and fragment. */
+      /** The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and fragment. */
       endpoint: string
       /** The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default: not checked. */
       issuer?: string | undefined
@@ -30,7 +31,7 @@ type Server =
   | {
       /**
        * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that `iss` must name if a
-       * response has it: an https URL (http on loopback only) in canonical form, without user name, query and fragment. The
+       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. The
        * endpoint must not be a private or loopback address unless the issuer is one.
        */
       issuer: string
@@ -55,6 +56,13 @@ type Client =
 export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions<Claims> {
   /** The names of this API. One of them must be in the `aud` of a response. `null` disables the check. */
   audience: string | readonly string[] | null
+  /**
+   * The hosts that plain http is allowed for, each with its port unless that is 80, such as `['keycloak:8080']`. Compared
+   * exactly, without wildcards. Use it only for your own networks, such as those of containers: an attacker who can read
+   * packets there gets the tokens and the credentials of this API, and one who can change them decides which tokens are
+   * active. Default: https, and http on loopback.
+   */
+  allowHttp?: readonly string[] | undefined
   /**
    * How long one introspection may take, its wait included. In seconds, 0.001–60. Default 3. After that the answer is 503.
    * With more, callers wait longer for a slow server. With less, a slow server is unavailable sooner.
@@ -97,12 +105,15 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   onIntrospection?: IntrospectionListener | undefined
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** The function that sends requests. Default: the `fetch` of the runtime. */
+  /**
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
+   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   */
   fetch?: Fetch | undefined
 }
 
 const OPTIONS = [
-  ...['endpoint', 'issuer', 'clientId', 'clientSecret', 'authenticate', 'audience'],
+  ...['endpoint', 'issuer', 'clientId', 'clientSecret', 'authenticate', 'audience', 'allowHttp'],
   ...['timeout', 'concurrency', 'queue', 'inactiveStatus', 'clockTolerance', ...CLAIMS_OPTIONS],
   ...['cache', 'onIntrospection', 'now', 'fetch'],
 ]
@@ -161,17 +172,21 @@ function settingsOf<Claims>(
   }
 }
 
-function locationOf({ endpoint, issuer }: Server): ServerLocation {
+function locationOf(options: Server & { allowHttp?: readonly string[] | undefined }): ServerLocation {
+  const { endpoint, issuer } = options
+  const allowHttp = httpHosts(options.allowHttp)
   if (endpoint !== undefined)
     return {
-      endpoint: secureUrl('endpoint', endpoint),
+      endpoint: secureUrl('endpoint', endpoint, allowHttp),
+      allowHttp,
       issuer: issuer === undefined ? undefined : uriText('issuer', issuer),
     }
   if (issuer === undefined)
     throw new TypeError('"endpoint" is required, or "issuer", whose metadata names the endpoint')
   return {
     endpoint,
-    issuer: parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it'),
+    issuer: parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it', allowHttp),
+    allowHttp,
   }
 }
 

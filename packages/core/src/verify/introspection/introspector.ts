@@ -117,6 +117,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       endpoint: this.#endpoint.shown,
       issuer: server.issuer,
       audience: policy.audience,
+      allowHttp: [...server.allowHttp],
       inactiveStatus,
       circuit: known.state === 'closed' ? unknown.state : known.state,
       circuits: { known: known.state, unknown: unknown.state },
@@ -187,6 +188,8 @@ export interface IntrospectionDescription {
   readonly endpoint: string | undefined
   readonly issuer: string | undefined
   readonly audience: readonly string[] | null
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   /** The statuses of the endpoint that mean an inactive token. */
   readonly inactiveStatus: readonly number[]
   /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */

@@ -108,8 +108,16 @@ const CLIENT_ERRORS: readonly unknown[] = ['invalid_client', 'unauthorized_clien
 export function failureStatus(status: number, body: RawClaims): number | undefined {
   const error = getOwn(body, 'error')
   if (CLIENT_ERRORS.includes(error)) return 401
-  const isAboutToken = typeof error === 'string' || getOwn(body, 'active') === false
+  const isAboutToken = isErrorCode(error) || getOwn(body, 'active') === false
   return UNAUTHORIZED.includes(status) && !isAboutToken ? status : undefined
+}
+
+/**
+ * Whether a text is an error code such as `invalid_token`. Frameworks put other texts into `error` if the credentials of this
+ * API are wrong, such as "Unauthorized".
+ */
+function isErrorCode(error: unknown): boolean {
+  return typeof error === 'string' && /^[a-z]+(?:_[a-z]+)+$/.test(error)
 }
 
 /** Whether a response says that a token is active. */

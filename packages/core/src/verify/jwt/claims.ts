@@ -2,17 +2,25 @@
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
-import { audienceOf, type RawClaims } from '../claims/values.ts'
+import { audienceOf, clientOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import { mediaType } from './jws.ts'
 
 export type Profile = 'generic' | 'rfc9068'
 
+/** Claims of ID tokens that some issuers also put into their access tokens. */
+export const ID_TOKEN_CLAIMS = ['nonce', 'at_hash'] as const
+
+export type IdTokenClaim = (typeof ID_TOKEN_CLAIMS)[number]
+
 export interface ClaimsPolicy {
-  readonly issuer: string
+  /** With `null` a token must have no `iss`. */
+  readonly issuer: string | null
   /** One of these must be in `aud`; with `null` nothing is asked of it. */
   readonly audience: readonly string[] | null
   readonly profile: Profile
+  /** The marks of ID tokens that the access tokens of this issuer have, too. */
+  readonly idTokenClaims: readonly IdTokenClaim[]
   readonly clockTolerance: Seconds
   readonly maxTokenAge: Seconds | undefined
 }
@@ -23,16 +31,19 @@ const REQUIRED = {
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 } as const
 const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
-const STRINGS = ['sub', 'client_id', 'jti'] as const
-const DATES = ['exp', 'nbf', 'iat', 'auth_time'] as const
+const DATES = ['exp', 'nbf', 'iat'] as const
+
+type KindPolicy = Pick<ClaimsPolicy, 'profile' | 'audience' | 'idTokenClaims'>
+
 /** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
-export function checkType(header: RawClaims, claims: RawClaims, profile: Profile): Inactive | undefined {
+export function checkType(header: RawClaims, claims: RawClaims, policy: KindPolicy): Inactive | undefined {
+  const { profile } = policy
   const typ = getOwn(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
     return inactive('not_an_access_token', 'typ')
   // The type is signed, and says it all (RFC 9068 §2.1).
-  return type === 'at+jwt' ? undefined : checkKind(claims)
+  return type === 'at+jwt' ? undefined : checkKind(claims, policy)
 }
 
 /**
@@ -64,21 +75,45 @@ const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/
 /**
  * Checks that the claims are not those of another kind of token. A claim that names the kind decides; only without one do
  * the marks count, since some issuers put the `nonce` of an authorization request into its access token.
+ * @param policy which marks of ID tokens the configuration allows
  */
-function checkKind(claims: RawClaims): Inactive | undefined {
+function checkKind(
+  claims: RawClaims,
+  { audience, idTokenClaims }: Omit<KindPolicy, 'profile'> = { audience: null, idTokenClaims: [] },
+): Inactive | undefined {
   const uses = ['typ', 'token_use'].filter((name) => typeof getOwn(claims, name) === 'string')
   const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
   const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
   if (other !== undefined) return inactive('not_an_access_token', `the claim "${other}"`)
   if (uses.some(isAccess)) return undefined
-  const mark = MARKS.find((names) => names.every((name) => Object.hasOwn(claims, name)))
-  return mark === undefined ? undefined : inactive('not_an_access_token', `the claim "${mark[0]}"`)
+  const marks = MARKS.filter((names) => names.every((name) => Object.hasOwn(claims, name)))
+  const mark = marks.find(([name]) => !(idTokenClaims as readonly unknown[]).includes(name))
+  if (mark !== undefined) return inactive('not_an_access_token', `the claim "${mark[0]}"`)
+  return marks.length === 0 ? undefined : checkClient(claims, audience ?? [])
 }
 
-/** Checks issuer, audience and dates, and the form of every claim that an identity is made of. */
+/**
+ * Rejects what may be the ID token of a client of ours, where marks of ID tokens are allowed. `aud` of an ID token contains its
+ * client (OpenID Connect Core §2), so the client must not be one of our audiences. If `aud` has several values, the token must
+ * say which of them is its client.
+ */
+function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | undefined {
+  const client = clientOf(claims)
+  if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
+    return inactive('not_an_access_token', 'several values of "aud", and neither "client_id" nor "azp"')
+  return client !== undefined && ours.includes(client)
+    ? inactive('not_an_access_token', 'its audience is its client, as in an ID token')
+    : undefined
+}
+
+/**
+ * Checks issuer, audience and dates, and the form of the claims that decide. Others may have any form outside RFC 9068, since
+ * the identity leaves them out then.
+ */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
-    if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
+    if (!Object.hasOwn(claims, name) && !(name === 'iss' && policy.issuer === null))
+      return inactive('missing_claim', name)
   return (
     checkForm(claims, policy.profile) ??
     checkIssuer(claims, policy) ??
@@ -116,22 +151,23 @@ function checkTokenType(claims: RawClaims): Inactive | undefined {
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
   const invalid =
     DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
-    STRINGS.find(
-      (name) => Object.hasOwn(claims, name) && !(typeof claims[name] === 'string' && claims[name] !== ''),
-    ) ??
-    ['act', 'cnf'].find((name) => Object.hasOwn(claims, name) && !isObject(claims[name])) ??
-    ['scope', 'scp'].find((name) => Object.hasOwn(claims, name) && !isScope(claims[name], profile))
+    // What binds a token to a key is not left out: the token would pass for one that anybody may use.
+    ['cnf'].find((name) => Object.hasOwn(claims, name) && !isObject(claims[name])) ??
+    (profile === 'rfc9068' ? (oddClaim(claims) ?? listedScope(claims)) : undefined)
   return invalid === undefined ? undefined : inactive('invalid_claim', invalid)
 }
 
-/** A string of scope-tokens; outside RFC 9068 §2.2.3 also an array of them. */
-function isScope(value: unknown, profile: Profile): boolean {
-  return typeof value === 'string' || (profile === 'generic' && isStrings(value))
+/** RFC 9068 §2.2.3 has scopes in one string. */
+function listedScope(claims: RawClaims): string | undefined {
+  return ['scope', 'scp'].find((name) => Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
 }
 
 function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
   const iss = getOwn(claims, 'iss')
-  return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
+  if (issuer !== null) return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
+  return Object.hasOwn(claims, 'iss')
+    ? inactive('issuer_mismatch', 'the token has an "iss": name it as "issuer" instead of null')
+    : undefined
 }
 
 /** The refusal of an `iss` that is none of ours. */

@@ -40,7 +40,11 @@ export class StaticIssuers<Claims> implements IssuerSource<Claims> {
           new JwtVerifier<Claims>(readOptions('multiIssuerJwt', options, ISSUER_OPTIONS), now),
         ] as const,
     )
-    this.#verifiers = new Map(verifiers)
+    if (verifiers.some(([issuer]) => issuer === null))
+      throw new TypeError(
+        '"multiIssuerJwt" finds an issuer by "iss", so "issuer" must not be null: combine it with a jwt(…) for tokens without "iss" by chain(…)',
+      )
+    this.#verifiers = new Map(verifiers as (readonly [string, JwtVerifier<Claims>])[])
     if (this.#verifiers.size < verifiers.length) throw new TypeError('"multiIssuerJwt" has an "issuer" twice')
   }
 

@@ -75,13 +75,18 @@ function isCanonical(token: string, start: number, end: number): boolean {
 export function isRespelled(token: string): boolean {
   if (!token.includes('.') || isCompactJws(token)) return false
   const segments = token.split('.')
+  const header = lenientHeader(segments[0] as string)
+  if (typeof getOwn(header, 'alg') !== 'string') return false
+  // A JWE is not a JWS in another form. But `JWS..` has five segments too, and some decoders drop the empty ones.
   const isCompactJwe =
-    COMPACT_JWE.test(token) && segments.every((segment) => isCanonical(segment, 0, segment.length))
-  return !isCompactJwe && hasAlgorithm(segments[0] as string)
+    typeof getOwn(header, 'enc') === 'string' &&
+    COMPACT_JWE.test(token) &&
+    segments.every((segment) => isCanonical(segment, 0, segment.length))
+  return !isCompactJwe
 }
 
-/** Whether a lenient decoder finds the header of a JWT in a segment. */
-function hasAlgorithm(segment: string): boolean {
+/** Returns the header that a lenient decoder finds in a segment. Empty if it finds none. */
+function lenientHeader(segment: string): Record<string, unknown> {
   const characters = segment
     .replaceAll('-', '+')
     .replaceAll('_', '/')
@@ -89,9 +94,9 @@ function hasAlgorithm(segment: string): boolean {
   const whole = characters.length % 4 === 1 ? characters.slice(0, -1) : characters
   try {
     const header: unknown = JSON.parse(atob(whole))
-    return isObject(header) && typeof getOwn(header, 'alg') === 'string'
+    return isObject(header) ? header : {}
   } catch {
-    return false
+    return {}
   }
 }
 

@@ -1,8 +1,9 @@
-/** JWT access tokens over jose (RFC 7519, RFC 8725, RFC 9068). */
+/** JWT access tokens (RFC 7519, RFC 8725, RFC 9068). */
 
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
+import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Cache, cacheLimits } from '../cached.ts'
@@ -10,7 +11,7 @@ import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
-import type { KeySet, KeySetDescription } from '../keys/key-set.ts'
+import { algorithmMismatch, type KeySet, type KeySetDescription } from '../keys/key-set.ts'
 import { KeyTries } from '../keys/key-tries.ts'
 import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
@@ -19,7 +20,9 @@ import { type Active, activeUntil, type Inactive, inactive, isInactive } from '.
 import type { TokenVerifier } from '../verifier.ts'
 import { type ClaimsPolicy, checkClaims, checkType, type Profile } from './claims.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
-import { algorithmsOf, JWT_OPTIONS, type JwtOptions, keySetOf, policyOf } from './options.ts'
+import { algorithmsOf, keySetOf } from './key-source.ts'
+import { JWT_OPTIONS, type JwtOptions } from './options.ts'
+import { policyOf } from './policy.ts'
 
 /**
  * Verifies the signed JWT access tokens of one issuer.
@@ -54,6 +57,7 @@ interface Signed<I extends Identity<unknown>> extends Active<I> {
 export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #policy: ClaimsPolicy
   readonly #algorithms: readonly Algorithm[]
+  readonly #allowHttp: ReadonlySet<string>
   readonly #keys: KeySet
   readonly #read: ReadClaims<Claims>
   readonly #now: () => number
@@ -70,13 +74,14 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   constructor(options: JwtOptions<Claims>, now: () => number, keys: KeySet = keySetOf(options)) {
     this.#policy = policyOf(options)
     this.#algorithms = algorithmsOf(options)
+    this.#allowHttp = httpHosts(options.allowHttp)
     this.#keys = keys
     this.#read = claimsReader('jwt', options, this.#policy.audience)
     this.#now = now
   }
 
   canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
-    return presented.unverifiedIssuer === this.#policy.issuer
+    return presented.claims !== undefined && (presented.unverifiedIssuer ?? null) === this.#policy.issuer
   }
 
   get clockTolerance(): Seconds {
@@ -84,7 +89,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   get issuers(): readonly string[] {
-    return [this.#policy.issuer]
+    return this.#policy.issuer === null ? [] : [this.#policy.issuer]
   }
 
   /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
@@ -100,7 +105,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     if (claims === undefined)
       return inactive('malformed_token', 'the payload is not a JSON object in UTF-8, or nested too deeply')
     return (
-      checkType(decoded.header, claims, this.#policy.profile) ??
+      checkType(decoded.header, claims, this.#policy) ??
       checkClaims(claims, this.#policy, secondsOf(this.#now)) ??
       this.#verifySignature(jws, callerOf(claims), presented)
     )
@@ -123,13 +128,15 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): JwtDescription {
-    const { issuer, audience, profile } = this.#policy
+    const { issuer, audience, profile, idTokenClaims } = this.#policy
     return {
       kind: 'jwt',
       issuer,
       audience,
       profile,
+      ...(idTokenClaims.length > 0 && { allowIdTokenClaims: idTokenClaims }),
       algorithms: this.#algorithms,
+      allowHttp: [...this.#allowHttp],
       keySet: this.#keys.describe(),
     }
   }
@@ -191,15 +198,13 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     tries: KeyTries,
     caller: KnownCaller | undefined,
   ): Promise<VerificationKey | Inactive> {
-    const isNamed = jws.kid !== undefined && known.length > 0
     const unseen = await this.#keys.search(jws.alg, jws.kid, known, caller).catch((cause) => {
-      if (isNamed) return []
+      if (jws.kid !== undefined && known.length > 0) return []
       throw cause
     })
-    return (
-      (await this.#keyAfterWait(jws, unseen, tries, caller)) ??
-      inactive(known.length + unseen.length === 0 ? 'unknown_key' : 'invalid_signature')
-    )
+    const key = await this.#keyAfterWait(jws, unseen, tries, caller)
+    if (key !== undefined || known.length + unseen.length > 0) return key ?? inactive('invalid_signature')
+    return inactive('unknown_key', () => algorithmMismatch(this.#keys.describe(), jws.alg, jws.kid))
   }
 
   /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */
@@ -214,9 +219,15 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 /** How a `jwt` verifier is set up and what its key set holds, for operators. */
 export interface JwtDescription {
   readonly kind: 'jwt'
-  readonly issuer: string
+  /** `null` if tokens without `iss` are accepted, and no others. */
+  readonly issuer: string | null
+  /** `null` if tokens for any audience are accepted. */
   readonly audience: readonly string[] | null
   readonly profile: Profile
+  /** The claims of ID tokens that are allowed, if any are. */
+  readonly allowIdTokenClaims?: readonly string[]
   readonly algorithms: readonly Algorithm[]
+  /** The hosts that plain http is allowed for. */
+  readonly allowHttp: readonly string[]
   readonly keySet: KeySetDescription
 }

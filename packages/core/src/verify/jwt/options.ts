@@ -1,28 +1,13 @@
-/** What the verification of JWT access tokens can be told, checked at creation. */
+/** The options of verifiers for JWT access tokens. */
 
-import { assertFunction, assertNumber, assertOneOf, assertStrings } from '../../lib/assert.ts'
-import { isObject } from '../../lib/json.ts'
-import { type Issuer, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Seconds } from '../../model/units.ts'
-import { type Fetch, runtimeFetch } from '../../net/fetch-json.ts'
-import type { JwksListener } from '../../observe/events.ts'
-import type { JwksStore } from '../../state/jwks-store.ts'
+import type { Fetch } from '../../net/fetch-json.ts'
 import type { CacheOptions } from '../cached.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
-import { discoveredKeys, keysAt } from '../keys/discovery.ts'
-import {
-  ALGORITHMS,
-  type Algorithm,
-  DEFAULT_ALGORITHMS,
-  otherUse,
-  type VerificationKey,
-  verificationKey,
-} from '../keys/jwk.ts'
-import { FixedKeySet, type KeySet } from '../keys/key-set.ts'
-import { type KeySetOptions, keySetLimits } from '../keys/options.ts'
-import { RemoteKeySet } from '../keys/remote-key-set.ts'
-import type { ClaimsPolicy, Profile } from './claims.ts'
+import type { Algorithm } from '../keys/jwk.ts'
+import type { KeySetOptions } from '../keys/options.ts'
+import type { IdTokenClaim, Profile } from './claims.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets where `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -30,12 +15,14 @@ export interface JsonWebKeySet {
 }
 
 /** How the signed JWT access tokens of one issuer are verified. Its keys are discovered, fetched, or given. */
-export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & (FetchedKeys | GivenKeys)
+export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & KeySource
 
 /** The same for a protected resource, which is its own audience where no other is named (RFC 9728 §7.4). */
 export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
   ({ audience?: undefined } | ForAudience) &
-  (FetchedKeys | GivenKeys)
+  KeySource
+
+type KeySource = FetchedKeys | GivenKeys | GivenAndFetchedKeys
 
 interface ForAudience {
   /**
@@ -45,29 +32,59 @@ interface ForAudience {
   audience: string | readonly string[] | null
 }
 
-interface FetchedKeys {
-  /**
-   * The URL of the issuer's key set: https (http on loopback only), without user name and fragment. Default: the `jwks_uri`
-   * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
-   */
-  jwksUri?: string | undefined
-  keys?: undefined
-}
-
-interface GivenKeys {
-  /** The issuer's key set itself: nothing is ever fetched. */
-  keys: JsonWebKeySet
-  jwksUri?: undefined
-}
-
-export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
+interface NamedIssuer {
   /**
    * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
-   * OpenID Connect Discovery). For that it must be an https URL (http on loopback only) in canonical form, without user
+   * OpenID Connect Discovery). For that it must be an https URL (http on loopback or by `allowHttp` only) in canonical form, without user
    * name, query and fragment. If `jwksUri` or `keys` is given, nothing is fetched from it, and it may be any URI or name in
    * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
    */
   issuer: string
+}
+
+interface FetchedKeys extends NamedIssuer {
+  /**
+   * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default: the `jwks_uri`
+   * of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
+   */
+  jwksUri?: string | undefined
+  keys?: undefined
+  discovery?: true | undefined
+}
+
+interface GivenKeys {
+  /**
+   * The issuer, compared with `iss` character by character: any URI or name in the characters of RFC 3986.
+   *
+   * `null`, in writing, is for tokens without `iss`, and rejects those that have one. Then nothing tells who issued a token
+   * except its key. Whoever has one of the `keys`, a shared secret above all, can sign tokens for any subject, and a token
+   * of another service with the same key passes if its `aud` fits. So use keys that nobody else uses. `describe()` shows it.
+   */
+  issuer: string | null
+  /** The issuer's key set itself: nothing is ever fetched, unless `jwksUri` or `discovery` is given as well. */
+  keys: JsonWebKeySet
+  jwksUri?: undefined
+  discovery?: false | undefined
+}
+
+/** Such as a shared secret, and the public keys that an issuer migrates to. Each key verifies one algorithm only. */
+type GivenAndFetchedKeys = NamedIssuer & { keys: JsonWebKeySet } & (
+    | { jwksUri: string; discovery?: undefined }
+    | {
+        jwksUri?: undefined
+        /** Whether keys are also fetched by the metadata of the issuer. Default `true`, and `false` if `keys` or `jwksUri` is given. */
+        discovery: true
+      }
+  )
+
+export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
+  /**
+   * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
+   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of
+   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. Has no
+   * effect on what is only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   */
+  allowHttp?: readonly string[] | undefined
   /** The signature algorithms that are allowed. Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC needs `keys`. */
   algorithms?: readonly Algorithm[] | undefined
   /**
@@ -75,6 +92,16 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * `generic`, the default, also takes a `typ` of `JWT` or none, and still refuses what is certainly no access token.
    */
   profile?: Profile | undefined
+  /**
+   * Claims of ID tokens that the access tokens of this issuer have as well: `nonce`, `at_hash`, or both. Dex, for example,
+   * needs `['at_hash']`. Default: a token with one of them is rejected with 401, unless its `typ` or `token_use` says that it
+   * is an access token.
+   *
+   * Risk: then nothing but `aud` may tell an ID token from an access token. So `audience` must not be `null`, and must name an
+   * API that no user signs in to. A token is still rejected if `typ`, `token_use` or another claim says that it is of another
+   * kind, if its client is one of your audiences, or if it has several audiences and names no client.
+   */
+  allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /** How far the clocks may be apart, in seconds, 0 to 300. Default 30. */
   clockTolerance?: Seconds | undefined
   /** How long after its `iat` a token may be used, in seconds, 1 to 31,536,000. `iat` is required then. Default: as long as `exp` says. */
@@ -83,7 +110,10 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   cache?: false | (Pick<CacheOptions, 'max'> & Partial<Pick<CacheOptions, 'ttl'>>) | undefined
   /** The clock by which tokens are judged, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** What to fetch with. Default: the runtime's `fetch`. */
+  /**
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
+   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   */
   fetch?: Fetch | undefined
 }
 
@@ -94,9 +124,12 @@ const OWN_OPTIONS = [
   'issuer',
   'audience',
   'jwksUri',
+  'discovery',
   'keys',
+  'allowHttp',
   'algorithms',
   'profile',
+  'allowIdTokenClaims',
   'clockTolerance',
   'maxTokenAge',
   'cacheMaxAge',
@@ -117,80 +150,3 @@ export const JWT_OPTIONS: readonly [...typeof OWN_OPTIONS, ...typeof CLAIMS_OPTI
 
 export const ISSUER_OPTIONS: readonly Exclude<(typeof JWT_OPTIONS)[number], 'cache' | 'now'>[] =
   JWT_OPTIONS.filter((name) => name !== 'cache' && name !== 'now')
-
-const YEAR = 31_536_000
-
-export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
-  const { audience, profile, clockTolerance, maxTokenAge } = options
-  const issuer = issuerOf(options)
-  if (audience === undefined) throw new TypeError('"audience" must be given; only null asks nothing of it')
-  return {
-    issuer,
-    audience: audience === null ? null : assertStrings('audience', audience),
-    profile: assertOneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
-    clockTolerance: assertNumber('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
-    maxTokenAge:
-      maxTokenAge === undefined
-        ? undefined
-        : assertNumber('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
-  }
-}
-
-/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
-function issuerOf({ issuer, jwksUri, keys }: JwtOptions<unknown>): string {
-  if (issuer === undefined) throw new TypeError('"issuer" must be given')
-  return jwksUri === undefined && keys === undefined ? discoveredIssuer(issuer) : uriText('issuer', issuer)
-}
-
-function discoveredIssuer(issuer: string): Issuer {
-  return parseIssuer('issuer', issuer, 'give "jwksUri" or "keys", so that nothing is fetched from it')
-}
-
-export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
-  if (algorithms === undefined) return DEFAULT_ALGORITHMS
-  const names = Array.isArray(algorithms) ? assertStrings('algorithms', algorithms) : []
-  if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
-    throw new TypeError(`"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}`)
-  if (keys === undefined && names.some((name) => name.startsWith('HS')))
-    throw new TypeError('"algorithms" allows HMAC only where "keys" holds the secrets')
-  return names as readonly Algorithm[]
-}
-
-export function keySetOf(options: JwtOptions<unknown>): KeySet {
-  const { issuer, jwksUri, keys } = options
-  const algorithms = algorithmsOf(options)
-  const limits = keySetLimits(options)
-  const onJwks = assertFunction<JwksListener, undefined>('onJwks', options.onJwks, undefined)
-  const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
-  if (keys !== undefined) {
-    if (jwksUri !== undefined) throw new TypeError('"keys" and "jwksUri" exclude each other')
-    if (options.jwksStore !== undefined)
-      throw new TypeError('"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept')
-    return new FixedKeySet(givenKeys(keys, algorithms))
-  }
-  const common = { issuer, algorithms, limits, onJwks, jwksStore: storeOf(options.jwksStore) }
-  if (jwksUri === undefined)
-    return new RemoteKeySet({ ...common, fetchKeys: discoveredKeys(discoveredIssuer(issuer), fetch) })
-  const url = secureUrl('jwksUri', jwksUri)
-  return new RemoteKeySet({ ...common, fetchKeys: keysAt(url, fetch), storedAs: url })
-}
-
-function storeOf(store: JwksStore | undefined): JwksStore | undefined {
-  if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
-    return store
-  throw new TypeError('"jwksStore" must have the methods "get" and "set"')
-}
-
-function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
-  if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
-    throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')
-  const usable = keys.keys.map((jwk, index) => {
-    // A set as an issuer publishes it may hold keys for encryption besides.
-    if (isObject(jwk) && otherUse(jwk) !== undefined) return undefined
-    const key = verificationKey(jwk, allowed, 'allow-secrets')
-    if (typeof key === 'string') throw new TypeError(`"keys" has an unusable key at ${index}: ${key}`)
-    return key
-  })
-  if (usable.every((key) => key === undefined)) throw new TypeError('"keys" has no key to verify with')
-  return usable.filter((key) => key !== undefined)
-}

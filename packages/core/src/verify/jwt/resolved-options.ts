@@ -21,6 +21,8 @@ export function copyOptions<Claims>(given: IssuerOptions<Claims>): IssuerOptions
 /** The options that decide which keys are used. */
 const KEY_SETTINGS = [
   'jwksUri',
+  'discovery',
+  'allowHttp',
   'keys',
   'algorithms',
   'cacheMaxAge',

@@ -15,8 +15,8 @@ import type { VerificationKey } from '../keys/jwk.ts'
 
 /** The hash, and a secret for HMAC, or a public key with the parameters of its algorithm. EdDSA and ML-DSA have no hash. */
 type Imported =
-  | { readonly hash: string; readonly secret: KeyObject }
-  | { readonly hash: string | null; readonly input: VerifyKeyObjectInput }
+  | { readonly hash: string; readonly secret: KeyObject; readonly input?: undefined }
+  | { readonly hash: string | null; readonly secret: undefined; readonly input: VerifyKeyObjectInput }
 
 const imported = new WeakMap<VerificationKey, Imported>()
 
@@ -39,7 +39,7 @@ export function verifySignature(
   const known = imported.get(key) ?? importNow(key)
   const data = Buffer.from(signed, 'latin1')
   const made = Buffer.from(signature, 'base64url')
-  if ('secret' in known) {
+  if (known.secret !== undefined) {
     const expected = createHmac(known.hash, known.secret).update(data).digest()
     return expected.length === made.length && timingSafeEqual(expected, made)
   }
@@ -54,7 +54,8 @@ function importNow(key: VerificationKey): Imported {
   const { alg = '', k } = key.jwk
   const made: Imported =
     k === undefined
-      ? { hash: hashOf(alg), input: inputOf(alg, publicKeyOf(key)) }
+      ? // Its own member, so that one on `Object.prototype` cannot make a public key a secret.
+        { hash: hashOf(alg), secret: undefined, input: inputOf(alg, publicKeyOf(key)) }
       : { hash: `sha${alg.slice(2)}`, secret: createSecretKey(Buffer.from(k, 'base64url')) }
   imported.set(key, made)
   return made

@@ -1,48 +1,64 @@
-/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, then OpenID Connect Discovery). */
+/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
-import { type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
+import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
 import { isPublicHost } from '../../net/address.ts'
+import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
 /** Loads the key set document of an issuer. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>
 
+/** The media types of a key set (RFC 7517 §8.5). Most servers use the first one, and some answer 406 without the second one. */
+const JWKS_TYPES = 'application/json, application/jwk-set+json'
+
 /** Loads a key set from a known place. */
 export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
-  return (signal) => fetchJson(jwksUri, fetch, signal)
+  return (signal) => fetchJson(jwksUri, fetch, signal, JWKS_TYPES)
 }
 
 /**
  * Loads the key set of an issuer, whose metadata tells where it is.
  * The place is remembered while it answers; after a failure the metadata is read again.
  */
-export function discoveredKeys(issuer: Issuer, fetch: Fetch): LoadKeys {
+export function discoveredKeys(issuer: Issuer, allowed: HttpHosts, fetch: Fetch): LoadKeys {
   let jwksUri: SecureUrl | undefined
   return async (signal) => {
-    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', fetch, signal))
+    const known = jwksUri ?? (await discover(issuer, 'jwks_uri', allowed, fetch, signal))
     jwksUri = undefined
-    const keys = await fetchJson(known, fetch, signal)
+    const keys = await fetchJson(known, fetch, signal, JWKS_TYPES)
     jwksUri = known
     return keys
   }
 }
 
-/** The URL that the metadata of an issuer has under this name. */
+/**
+ * Finds the URL that the metadata of an issuer has under this name. Metadata is at one of two places, or at both. If one of
+ * them fails or is silent, the other one is asked within the same deadline.
+ */
 export async function discover(
   issuer: Issuer,
   member: 'jwks_uri' | 'introspection_endpoint',
+  allowed: HttpHosts,
   fetch: Fetch,
   signal: AbortSignal,
 ): Promise<SecureUrl> {
   const [oauth, openid] = metadataUrls(issuer)
-  try {
-    return await memberAt(oauth, issuer, member, fetch, signal)
-  } catch (cause) {
-    // Only an answer says that the document is elsewhere: a server that cannot be reached is not asked twice.
-    if (!(cause instanceof UnusableAnswer)) throw cause
-    return await memberAt(openid, issuer, member, fetch, signal)
+  const memberOf = (url: SecureUrl) => async (limit: AbortSignal) => {
+    const { body } = await fetchJson(url, fetch, limit)
+    return memberAt(url, body, issuer, member, allowed)
   }
+  try {
+    return await either(memberOf(oauth), memberOf(openid), signal)
+  } catch (cause) {
+    throw cause instanceof AggregateError ? reasonOf(cause.errors) : cause
+  }
+}
+
+/** Most issuers have one place only: that the other one is not found tells nothing. */
+function reasonOf(failures: readonly unknown[]): unknown {
+  const isMissing = (failure: unknown) => failure instanceof UnusableAnswer && failure.status === 404
+  return failures.findLast((failure) => !isMissing(failure)) ?? failures.at(-1)
 }
 
 /** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4 behind it. */
@@ -55,20 +71,19 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
   ]
 }
 
-async function memberAt(
+function memberAt(
   url: SecureUrl,
+  body: Fetched['body'],
   issuer: Issuer,
   member: string,
-  fetch: Fetch,
-  signal: AbortSignal,
-): Promise<SecureUrl> {
-  const { body } = await fetchJson(url, fetch, signal)
+  allowed: HttpHosts,
+): SecureUrl {
   const named = getOwn(body, 'issuer')
   if (named !== issuer)
     throw new UnusableAnswer(
       `The metadata at ${url} must name the issuer ${shown(issuer)}, but names ${shown(named)} (RFC 8414 §3.3)`,
     )
-  const place = publishedUrl(getOwn(body, member), issuer)
+  const place = publishedUrl(getOwn(body, member), issuer, allowed)
   if (place === undefined)
     throw new UnusableAnswer(
       `Refusing to use the "${member}" in the metadata at ${url}: it must be an https URL of a public host, but is ${shown(getOwn(body, member))}`,
@@ -78,13 +93,15 @@ async function memberAt(
 
 /**
  * Reads a URL that the metadata of an issuer names. Whoever controls the metadata must not make us send requests to our own
- * network, so loopback and private addresses are allowed only to an issuer that is there itself.
+ * network, so loopback and private addresses are allowed only to an issuer that is there itself, and http only to hosts
+ * that are allowed.
  */
-function publishedUrl(value: unknown, issuer: Issuer): SecureUrl | undefined {
+function publishedUrl(value: unknown, issuer: Issuer, allowed: HttpHosts): SecureUrl | undefined {
   const url = readUrl(value)
   if (url === undefined) return undefined
   const home = new URL(issuer).hostname
   if (!isPublicHost(url.hostname) && isPublicHost(home)) return undefined
-  if (url.protocol === 'http:' && !(isLoopback(url.hostname) && isLoopback(home))) return undefined
+  const isLocal = isLoopback(url.hostname) && isLoopback(home)
+  if (url.protocol === 'http:' && !isLocal && !allowed.has(url.host)) return undefined
   return url.href as SecureUrl
 }

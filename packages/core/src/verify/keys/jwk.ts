@@ -1,7 +1,8 @@
 /** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
 
-import { base64url, type JWK } from 'jose'
-import { getOwn, isObject } from '../../lib/json.ts'
+import type { JWK } from 'jose'
+import { getIfSet, getOwn, isObject } from '../../lib/json.ts'
+import { bytesOf, canonicalBase64, integerOf } from './key-material.ts'
 
 /** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
 export const ALGORITHMS = [
@@ -36,6 +37,8 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
+  /** Whether the key has no `alg`, and others of its type verify other algorithms. */
+  readonly isAssumed: boolean
   /** Its public members only. It has no prototype, because runtimes also read optional members such as `d`. */
   readonly jwk: JWK
   /**
@@ -71,12 +74,12 @@ export function verificationKey(
 ): VerificationKey | string {
   if (!isObject(jwk)) return 'not an object'
   const kty = getOwn(jwk, 'kty')
-  const kid = getOwn(jwk, 'kid')
+  const kid = getIfSet(jwk, 'kid')
   if (typeof kty !== 'string' || MEMBERS[kty] === undefined) return 'its "kty" is not known'
   if (kid !== undefined && typeof kid !== 'string') return 'its "kid" is not a string'
   const other = otherUse(jwk)
   if (other !== undefined) return other
-  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => getOwn(jwk, name) !== undefined))
+  if (['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'].some((name) => getIfSet(jwk, name) !== undefined))
     return 'it is a private key'
   if (kty === 'oct' && secrets === 'refuse-secrets') return 'it is a secret'
 
@@ -84,9 +87,11 @@ export function verificationKey(
   for (const name of MEMBERS[kty]) {
     const value = getOwn(jwk, name)
     if (typeof value !== 'string') return `its "${name}" is not a string`
-    material[name] = value
+    // What is not base64 is rejected below, or by the runtime.
+    material[name] = (isBase64(kty, name) ? canonicalBase64(value) : undefined) ?? value
   }
-  const algorithms = algorithmsOf(kty, material, getOwn(jwk, 'alg'), allowed)
+  const alg = getIfSet(jwk, 'alg')
+  const algorithms = algorithmsOf(kty, material, alg, allowed)
   if (algorithms.length === 0) return 'it fits no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
@@ -94,7 +99,8 @@ export function verificationKey(
     id: JSON.stringify([kid, algorithms, material]),
     kid,
     algorithms,
-    signatureLength: kty === 'RSA' ? integer(material.n)?.length : undefined,
+    isAssumed: alg === undefined && material.crv === undefined,
+    signatureLength: kty === 'RSA' ? integerOf(material.n)?.length : undefined,
     // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
     jwk: Object.assign(Object.create(null), material, {
       alg: kty === 'OKP' ? 'EdDSA' : algorithms[0],
@@ -105,10 +111,15 @@ export function verificationKey(
   }
 }
 
+/** A secret is the text of the user, and stays as it is. */
+function isBase64(kty: string, name: string): boolean {
+  return kty !== 'oct' && name !== 'crv'
+}
+
 /** What tells that a key is for something else, such as encryption (RFC 7517 §4.2 and §4.3). */
 export function otherUse(jwk: object): string | undefined {
-  const use = getOwn(jwk, 'use')
-  const operations = getOwn(jwk, 'key_ops')
+  const use = getIfSet(jwk, 'use')
+  const operations = getIfSet(jwk, 'key_ops')
   if (use !== undefined && use !== 'sig') return 'its "use" is not "sig"'
   if (operations === undefined || (Array.isArray(operations) && operations.includes('verify')))
     return undefined
@@ -146,8 +157,8 @@ function weaknessOf(
   [alg]: readonly Algorithm[],
 ): string | undefined {
   if (kty === 'RSA') {
-    const modulus = integer(material.n)
-    const exponent = integer(material.e)
+    const modulus = integerOf(material.n)
+    const exponent = integerOf(material.e)
     if (modulus === undefined || exponent === undefined) return 'its "n" or "e" is not base64url'
     const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24
     if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS)
@@ -189,15 +200,4 @@ function isOfSmallOrder(point: Uint8Array): boolean {
   const bytes = [...point]
   bytes[ED25519_BYTES - 1] = (bytes[ED25519_BYTES - 1] ?? 0) & 0x7f
   return SMALL_ORDER.includes(bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(''))
-}
-
-/** Base64url as bytes; `undefined` where it is none, or nothing. */
-function bytesOf(value: string | undefined): Uint8Array | undefined {
-  return value !== undefined && /^(?:[\w-]{4})*[\w-]{2,4}$/.test(value) ? base64url.decode(value) : undefined
-}
-
-/** Base64urlUInt (RFC 7518 §2), without leading zeros that should not be there. */
-function integer(value: string | undefined): Uint8Array | undefined {
-  const bytes = bytesOf(value)
-  return bytes?.subarray(bytes.findIndex((byte) => byte !== 0))
 }

@@ -48,6 +48,14 @@ export interface KeySet {
   describe(): KeySetDescription
 }
 
+/** Describes a key for operators. */
+export interface KeyDescription {
+  readonly kid?: string | undefined
+  readonly algorithms: readonly Algorithm[]
+  /** Set if the key has no `alg`. Its algorithm is the first one in the option `algorithms` that its type allows. */
+  readonly isAssumed?: true
+}
+
 /** Describes a key set for operators. It contains no key material. */
 export interface KeySetDescription {
   /**
@@ -58,10 +66,9 @@ export interface KeySetDescription {
    * - `expired`: the last success is longer ago than `staleIfError` allows. Requests are answered 503.
    */
   readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
-  readonly keys: readonly {
-    readonly kid?: string | undefined
-    readonly algorithms: readonly Algorithm[]
-  }[]
+  readonly keys: readonly KeyDescription[]
+  /** The keys of the option `keys`, if others are fetched as well. */
+  readonly given?: readonly KeyDescription[]
   /** Time since the last success. In seconds. */
   readonly age?: Seconds | undefined
   /** How long the keys may still be used without another success. In seconds. */
@@ -118,6 +125,28 @@ export function candidates(
 }
 
 /** Describes keys for operators, without key material. */
-export function describeKeys(keys: readonly VerificationKey[]): KeySetDescription['keys'] {
-  return keys.map(({ kid, algorithms }) => ({ kid, algorithms }))
+export function describeKeys(keys: readonly VerificationKey[]): readonly KeyDescription[] {
+  return keys.map(({ kid, algorithms, isAssumed }) => ({ kid, algorithms, ...(isAssumed && { isAssumed }) }))
+}
+
+/** Explains why no key fits a token although its `kid` is known, or it has none: the key is for another algorithm. */
+export function algorithmMismatch(
+  { keys, given = [] }: KeySetDescription,
+  alg: Algorithm,
+  kid: string | undefined,
+): string | undefined {
+  const named = [...given, ...keys].filter((key) => kid === undefined || key.kid === kid)
+  const assumed = named.find(
+    (key) => key.isAssumed && key.algorithms[0]?.startsWith('HS') === alg.startsWith('HS'),
+  )
+  if (assumed !== undefined && isOfType(alg))
+    return `a key ${kid === undefined ? 'of the issuer' : 'with this "kid"'} has no "alg", so ${assumed.algorithms[0]} was assumed for it: if the issuer signs with ${alg}, set "algorithms" to ["${alg}"]`
+  const [first] = named
+  if (kid === undefined || first === undefined) return undefined
+  return `the key with this "kid" is for ${first.algorithms.join(' or ')} only`
+}
+
+/** Whether several algorithms fit the same type of key. */
+function isOfType(alg: Algorithm): boolean {
+  return /^(?:RS|PS|HS)/.test(alg)
 }

@@ -5,7 +5,8 @@ import { readOptions } from '../../lib/assert.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn } from '../../lib/json.ts'
 import { ignoreRejection, isPromiseLike, mapMaybe } from '../../lib/promise.ts'
-import { isToken } from '../../model/credentials.ts'
+import { isB64Token } from '../../lib/syntax.ts'
+import { TOKEN_LENGTH } from '../../model/credentials.ts'
 import {
   createIdentity,
   IDENTITY_MEMBERS,
@@ -101,7 +102,9 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
   if (
     token === undefined
       ? !/^[\w-]{43}$/.test(hash ?? '')
-      : hash !== undefined || typeof token !== 'string' || !isToken(token)
+      : hash !== undefined ||
+        typeof token !== 'string' ||
+        !(token.length <= TOKEN_LENGTH.max && isB64Token(token))
   )
     throw new TypeError(`"tokens" must have a "token" of the syntax b64token, or its "hash", at ${index}`)
   const digest = token === undefined ? (hash as string) : sha256(token)

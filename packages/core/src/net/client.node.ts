@@ -1,0 +1,147 @@
+/** An HTTP/1.1 client on Node's own modules. Unlike `fetch`, it knows which of its connections can still be trusted. */
+
+import {
+  type Agent,
+  type AgentOptions,
+  type ClientRequest,
+  type IncomingMessage,
+  request as overHttp,
+} from 'node:http'
+import { request as overHttps } from 'node:https'
+import { pipeline, Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { raceAbort } from '../lib/abort.ts'
+import { monotonic } from '../lib/clock.ts'
+import type { Seconds } from '../model/units.ts'
+import type { Fetch } from './fetch-json.ts'
+import { LostConnectionError } from './lost-connection.ts'
+
+/** The pause after which an idle connection is not used again: the server may have closed it, or the process stood still. */
+const IDLE_LIMIT: Seconds = 4
+
+/** What `fetch` of Node sends as well. Some servers reject requests without a `User-Agent`. */
+const DEFAULTS = { 'user-agent': 'node', 'accept-encoding': 'br, gzip, deflate' }
+
+/** How connections are kept for further requests. */
+const KEPT: AgentOptions = { keepAlive: true, timeout: IDLE_LIMIT * 1000 }
+
+/** Creates agents with settings of its own. A scheme without an agent is not supported. */
+export interface Agents {
+  readonly 'https:': (settings: AgentOptions) => Agent
+  readonly 'http:'?: (settings: AgentOptions) => Agent
+}
+
+/**
+ * Creates a `fetch` over connections of its own. It follows no redirect. The caller reads the body, or cancels it.
+ * - With `connection: close` in its headers, a request has a new connection, which is not kept.
+ * - When a request is aborted or fails, its connection is closed, and so are the idle ones to the same server.
+ * @throws LostConnectionError if the connection was closed before the first byte of a response
+ */
+export function fetchOver(agents: Agents): Fetch {
+  const all = { 'https:': agents['https:'](KEPT), 'http:': agents['http:']?.(KEPT) }
+  let usedAt = monotonic()
+  return async (url, { signal, ...init }) => {
+    const { method, headers, body } = new Request(url, init)
+    const content = new Uint8Array(await new Response(body).arrayBuffer())
+    const place = new URL(url)
+    const protocol = place.protocol as keyof Agents
+    const kept = all[protocol]
+    if (kept === undefined) throw new TypeError(`Protocol "${protocol}" not supported`)
+    if (monotonic() - usedAt >= IDLE_LIMIT) closeIdle(kept)
+    usedAt = monotonic()
+    const isNew = headers.get('connection') === 'close'
+    const sent = (protocol === 'https:' ? overHttps : overHttp)(place, {
+      method,
+      headers: { ...DEFAULTS, ...Object.fromEntries(headers), 'content-length': content.length },
+      agent: isNew ? agents[protocol]?.({}) : kept,
+      ...(signal && { signal }),
+    })
+    const distrust = () => closeIdle(kept, place)
+    sent.on('error', distrust)
+    // At once: its own event may come after the next request.
+    signal?.addEventListener('abort', distrust)
+    sent.on('close', () => signal?.removeEventListener('abort', distrust))
+    const response = responseTo(sent, content)
+    const incoming = await (signal ? raceAbort(response, signal) : response)
+    const answer = toResponse(incoming, incoming.statusCode ?? 0, incoming.headersDistinct)
+    if ((incoming.socket as Partial<TLSSocket>).alpnProtocol === false) withoutProtocol.add(answer)
+    return answer
+  }
+}
+
+/** The responses of servers that agreed on no protocol (RFC 7301 §3.2): maybe they do not speak HTTP/1.1. */
+export const withoutProtocol: WeakSet<Response> = new WeakSet()
+
+/** Closes the connections that no request uses: all of them, or those to one server. */
+function closeIdle({ freeSockets }: Agent, { hostname, port, protocol }: Partial<URL> = {}): void {
+  const host = `${hostname?.replace(/^\[|\]$/g, '')}:${port || (protocol === 'http:' ? 80 : 443)}:`
+  for (const [name, sockets = []] of Object.entries(freeSockets))
+    if (hostname === undefined || name.startsWith(host)) for (const socket of [...sockets]) socket.destroy()
+}
+
+/** The codes of errors of a connection that was open. */
+const CLOSED: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ECONNABORTED']
+
+function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let before = 0
+    const fail = (cause: NodeJS.ErrnoException) => {
+      const isLost = CLOSED.includes(cause.code) && (sent.socket?.bytesRead ?? 0) === before
+      reject(isLost ? new LostConnectionError(cause) : cause)
+    }
+    sent.on('socket', (socket) => {
+      before = socket.bytesRead
+    })
+    sent.on('response', resolve)
+    sent.on('error', fail)
+    // Such as a switch of protocols, which is neither a response nor an error.
+    sent.on('close', () => fail(new Error('The connection was closed before there was a response')))
+    sent.end(content)
+  })
+}
+
+/** The statuses that a `Response` must not have a body with. */
+const WITHOUT_BODY: readonly number[] = [204, 205, 304]
+
+/** A response as `fetch` gives it. Its body is without content codings. */
+function toResponse(
+  body: Readable,
+  status: number,
+  fields: Readonly<Record<string, string | readonly string[] | undefined>>,
+): Response {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(fields))
+    for (const value of [values ?? []].flat()) if (!name.startsWith(':')) headers.append(name, value)
+  if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status)) {
+    const plain = decoded(body, headers.get('content-encoding') ?? '')
+    return new Response(Readable.toWeb(plain) as ReadableStream, { status, headers })
+  }
+  body.destroy()
+  return new Response(null, { status, headers })
+}
+
+/** Some servers leave the end of a compressed body away. */
+const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
+
+/** The largest number of content codings. Each needs a decoder, and a field line has room for thousands. */
+const MAX_CODINGS = 5
+
+/** The body without its content codings (RFC 9110 §8.4.1). One that is not known stays as it is. */
+function decoded(encoded: Readable, field: string): Readable {
+  const codings = field.toLowerCase().split(',', MAX_CODINGS + 1)
+  if (codings.length > MAX_CODINGS) {
+    encoded.destroy()
+    throw new Error(`The response has more than ${MAX_CODINGS} content codings`)
+  }
+  return codings.reduceRight<Readable>((body, coding) => {
+    const decoder = {
+      gzip: () => createGunzip(LENIENT),
+      'x-gzip': () => createGunzip(LENIENT),
+      deflate: () => createInflate(LENIENT),
+      br: () => createBrotliDecompress(),
+    }[coding.trim()]
+    // An error of the body reaches the reader, and needs no other listener.
+    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
+  }, encoded)
+}

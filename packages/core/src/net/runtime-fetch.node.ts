@@ -1,0 +1,85 @@
+/** What requests are sent with by default on Node: a client of our own, unless the application changed how `fetch` connects. */
+
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { isObject } from '../lib/json.ts'
+import { fetchOver, withoutProtocol } from './client.node.ts'
+import type { Fetch } from './fetch-json.ts'
+import { LostConnectionError } from './lost-connection.ts'
+
+const own = fetchOver({
+  'http:': (settings) => new HttpAgent(settings),
+  'https:': (settings) => new HttpsAgent(settings),
+})
+
+/**
+ * Sends a request over HTTP/1.1. `fetch` cannot be told to open a new connection, and over HTTP/2 it uses a connection
+ * again that no answer came from.
+ *
+ * `globalThis.fetch` is used if the application replaced it, as tests do, or its dispatcher, as for a proxy or a private CA, and if the
+ * server does not speak HTTP/1.1.
+ */
+export const runtimeFetch: Fetch = async (url, init) => {
+  if (isReplaced()) return replaced(url, init)
+  try {
+    const response = await own(url, init)
+    if (response.status !== 403 || !withoutProtocol.has(response)) return response
+    // A server of Node that speaks only HTTP/2 answers like this, and so may any old server.
+    return await replaced(url, init).catch(() => response)
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== NO_PROTOCOL) throw cause
+    return replaced(url, init)
+  }
+}
+
+/** The code of the error if the server does not speak HTTP/1.1 (RFC 7301 §3.2). */
+const NO_PROTOCOL = 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
+/** The codes of errors of a connection that was open, by undici and by Node. */
+const CLOSED: readonly unknown[] = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']
+
+async function replaced(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await globalThis.fetch(url, init)
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: unknown } }
+    throw !init.signal?.aborted && CLOSED.includes(cause?.code) ? new LostConnectionError(error) : error
+  }
+}
+
+/** Where undici keeps the dispatcher of `fetch`, by its version. */
+const DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for('undici.globalDispatcher.2')]
+
+function isReplaced(): boolean {
+  const dispatchers = DISPATCHERS.map((symbol) => (globalThis as Record<symbol, unknown>)[symbol])
+  return !isBuiltIn(globalThis.fetch) || !dispatchers.every(isDefault)
+}
+
+/** Only its text tells that `fetch` is the one of Node. */
+function isBuiltIn(fetch: unknown): boolean {
+  return typeof fetch === 'function' && String(fetch).includes('internal/deps/undici')
+}
+
+/** Whether a dispatcher is the one that undici makes itself when it is loaded: an agent without settings. */
+function isDefault(dispatcher: unknown): boolean {
+  if (typeof dispatcher !== 'object' || dispatcher === null) return dispatcher === undefined
+  const { name } = dispatcher.constructor
+  // It passes everything on to the other dispatcher.
+  if (name === 'Dispatcher1Wrapper') return true
+  const { options, factory } = internals(dispatcher)
+  const isPlain = (setting: unknown) => setting === undefined || setting === Number.POSITIVE_INFINITY
+  return (
+    name === 'Agent' &&
+    typeof factory === 'function' &&
+    factory.name === 'defaultFactory' &&
+    isObject(options) &&
+    Object.values(options).every(isPlain)
+  )
+}
+
+/** The members that an object of undici keeps under symbols, by their descriptions. */
+function internals(object: object): Readonly<Record<string, unknown>> {
+  const symbols = Object.getOwnPropertySymbols(object)
+  return Object.fromEntries(
+    symbols.map((symbol) => [symbol.description, (object as Record<symbol, unknown>)[symbol]]),
+  )
+}
