@@ -186,6 +186,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
         return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Maybe<Outcome<V | undefined>> => {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
+          if (required === undefined) return this.#pass(identity, source, kept)
           return mapMaybe(
             authorize(identity, required, context, kept as RequestLike),
             (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, source, kept),

@@ -4,16 +4,16 @@ import type { Passed, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 
 /**
- * A request that passed. The user is private, so that neither `JSON.stringify` nor `console.log` shows it. Every other member
+ * A request that passed, with its user. The user is private, so that neither `JSON.stringify` nor `console.log` shows it. Every other member
  * is its own, so nothing on `Object.prototype` adds to it.
  */
 export class PassedRequest<I extends Identity<unknown> | undefined> {
   readonly ok = true
   readonly identity: I
   readonly headers: RequiredHeaders | undefined
-  readonly #user: object | undefined
+  readonly #user: object
 
-  constructor(identity: I, headers: RequiredHeaders | undefined, user: object | undefined) {
+  constructor(identity: I, headers: RequiredHeaders | undefined, user: object) {
     this.identity = identity
     this.headers = headers
     this.#user = user
@@ -24,7 +24,7 @@ export class PassedRequest<I extends Identity<unknown> | undefined> {
     return #user in value
   }
 
-  static userOf(decision: PassedRequest<Identity<unknown> | undefined>): object | undefined {
+  static userOf(decision: PassedRequest<Identity<unknown> | undefined>): object {
     return decision.#user
   }
 }
@@ -39,5 +39,6 @@ export function passed<I extends Identity<unknown> | undefined>(
   headers?: RequiredHeaders,
   user?: object,
 ): Passed<I> {
+  if (user === undefined) return Object.freeze({ ok: true, identity, headers }) as Passed<I>
   return new PassedRequest(identity, headers, user) as unknown as Passed<I>
 }
