@@ -82,7 +82,7 @@ describe('Express', () => {
     await close()
   })
 
-  it('A05 has the last word on caching also where a handler calls writeHead', async () => {
+  it('keeps the required cache headers if a handler calls writeHead (A05)', async () => {
     const app = express()
     app.use(bearerExpress.bearer({ verifier: accept('emma'), tokenFrom: { query: true } }))
     app.get('/object', (_request, response) => {
@@ -99,13 +99,13 @@ describe('Express', () => {
     await close()
   })
 
-  it('throws from identity() where bearer() did not run', () => {
+  it('throws from identity() if bearer() did not run', () => {
     expect(() => bearerExpress.bearer({ verifier: refuse }).identity({} as Express.Request)).toThrow(
       /bearer\(\) did not run/,
     )
   })
 
-  it('hands a refusal to the error handling where onDenied is next', async () => {
+  it('passes a denial to the error handling if onDenied is next', async () => {
     const app = express()
     app.use(bearerExpress.bearer({ verifier: refuse, onDenied: 'next' }))
     const handle: express.ErrorRequestHandler = (error, _request, response, _next) => {
@@ -115,14 +115,14 @@ describe('Express', () => {
     expect((await answer(app)).text).toBe('[true,401,"revoked"]')
   })
 
-  it('gives the right answer through the error handling that Express has itself', async () => {
+  it('answers a BearerAuthError correctly by the error handling of Express', async () => {
     const app = express().set('env', 'test')
     app.use(bearerExpress.bearer({ verifier: refuse, onDenied: 'next' }))
     const { status, challenges } = await answer(app)
     expect([status, challenges[0]]).toEqual([401, expect.stringContaining('error="invalid_token"')])
   })
 
-  it('does not answer twice where somebody else has answered', async () => {
+  it('sends no second answer if other middleware has answered', async () => {
     const app = express()
     let verified = () => {}
     app.use((_request, response, next) => {
@@ -140,7 +140,7 @@ describe('Express', () => {
     expect(await answer(app)).toMatchObject({ status: 200, text: 'first' })
   })
 
-  it('refuses to authorize without bearer() before it', async () => {
+  it('throws from authorize() if bearer() did not run before it', async () => {
     const app = express().set('env', 'test')
     app.use(bearerExpress.requireScope('read'))
     app.get('/', (_request, response) => void response.end('reached'))
@@ -149,7 +149,7 @@ describe('Express', () => {
     expect(text).not.toBe('reached')
   })
 
-  it('leaves an identity of undefined where bearer() did not run', async () => {
+  it('leaves req.identity and ctx.state.identity undefined if bearer() did not run', async () => {
     const app = express()
     app.get('/', (request, response) => void response.end(String(request.identity)))
     expect((await answer(app)).text).toBe('undefined')
@@ -181,13 +181,13 @@ describe('Koa', () => {
     expect((await answer(app)).text).toBe('["outer","inner","inner"]')
   })
 
-  it('throws from identity() where bearer() did not run', () => {
+  it('throws from identity() if bearer() did not run', () => {
     expect(() => bearerKoa.bearer({ verifier: refuse }).identity({} as Koa.Context)).toThrow(
       /bearer\(\) did not run/,
     )
   })
 
-  it('hands a refusal to the error handling where onDenied is next', async () => {
+  it('passes a denial to the error handling if onDenied is next', async () => {
     const app = new Koa()
     app.use(async (context, next) => {
       await next().catch((error: unknown) => {
@@ -200,7 +200,7 @@ describe('Koa', () => {
     expect((await answer(app)).text).toBe('[401,"revoked"]')
   })
 
-  it('gives the right answer through the error handling that Koa has itself', async () => {
+  it('answers a BearerAuthError correctly by the error handling of Koa', async () => {
     const app = new Koa()
     const logged = once(app, 'error')
     app.use(bearerKoa.bearer({ verifier: refuse, onDenied: 'next' }))
@@ -209,7 +209,7 @@ describe('Koa', () => {
     expect((await logged)[0]).toBeInstanceOf(BearerAuthError)
   })
 
-  it('refuses to authorize without bearer() before it', async () => {
+  it('throws from authorize() if bearer() did not run before it', async () => {
     const app = new Koa()
     app.silent = true
     app.use(bearerKoa.requireScope('read'))
@@ -226,7 +226,7 @@ describe.each([
   ['Express', bearerExpress],
   ['Koa', bearerKoa],
 ])('%s', (_, adapter) => {
-  it('takes a gate as it is', () => {
+  it('accepts a gate instead of options', () => {
     const gate = createGate({ verifier: refuse })
     const bearer = adapter.bearer as typeof bearerExpress.bearer
     expect(bearer(gate).gate).toBe(gate)

@@ -46,15 +46,15 @@ describe.each(hosts)('$name', (host) => {
   }
 
   describe('the twelve request shapes', () => {
-    it('A06 A07 A10 B06 answers 401 without an error code when no credentials are sent', async () => {
+    it('answers 401 without an error code when no credentials are sent (A06, A07, A10, B06)', async () => {
       await expectRefusal(await get(), 401, REALM)
     })
 
-    it('FIELD14 A10 answers 401 without an error code to a blank value', async () => {
+    it('answers 401 without an error code to a blank value (FIELD14, A10)', async () => {
       await expectRefusal(await get(''), 401, REALM)
     })
 
-    it('A10 answers 401 without an error code to another scheme', async () => {
+    it('answers 401 without an error code to another scheme (A10)', async () => {
       await expectRefusal(await get('Basic ZW1tYTpzZWNyZXQ='), 401, REALM)
     })
 
@@ -62,11 +62,11 @@ describe.each(hosts)('$name', (host) => {
       ['the scheme alone', 'Bearer'],
       ['two tokens', 'Bearer a b'],
       ['illegal characters', 'Bearer a"b'],
-    ])('A02 A11 B02 answers 400 invalid_request to %s', async (_, value) => {
+    ])('answers 400 invalid_request to %s (A02, A11, B02)', async (_, value) => {
       await expectRefusal(await get(value), 400, told('invalid_request', 'The credentials are malformed'))
     })
 
-    it('A12 F07 answers 401 invalid_token to garbage', async () => {
+    it('answers 401 invalid_token to garbage (A12, F07)', async () => {
       await expectRefusal(
         await get('Bearer garbage'),
         401,
@@ -74,7 +74,7 @@ describe.each(hosts)('$name', (host) => {
       )
     })
 
-    it('A12 D03 F05 answers 401 invalid_token to an expired token', async () => {
+    it('answers 401 invalid_token to an expired token (A12, D03, F05)', async () => {
       const expired = await key.sign({ exp: NOW - 60 })
       await expectRefusal(
         await get(`Bearer ${expired}`),
@@ -83,7 +83,7 @@ describe.each(hosts)('$name', (host) => {
       )
     })
 
-    it('D08 E13 F03 answers 401 invalid_token to a token for another audience', async () => {
+    it('answers 401 invalid_token to a token for another audience (D08, E13, F03)', async () => {
       const foreign = await key.sign({ aud: 'https://other.example.com' })
       await expectRefusal(
         await get(`Bearer ${foreign}`),
@@ -92,7 +92,7 @@ describe.each(hosts)('$name', (host) => {
       )
     })
 
-    it('A05 ignores a token in the query, which is not enabled', async () => {
+    it('ignores a token in the query, which is not enabled (A05)', async () => {
       const bad = await api.send(`/me?access_token=${good}`)
       await expectRefusal(bad, 401, REALM)
       const both = await api.send(`/me?access_token=${good}`, {
@@ -105,18 +105,18 @@ describe.each(hosts)('$name', (host) => {
       ['the same', (token: string) => [`Bearer ${token}`, `Bearer ${token}`]],
       ['two schemes', (token: string) => ['Basic ZW1tYQ==', `Bearer ${token}`]],
       ['two schemes, ours first', (token: string) => [`Bearer ${token}`, 'Basic ZW1tYQ==']],
-    ])('A03 B07 answers 400 to two Authorization lines: %s', async (_, lines) => {
+    ])('answers 400 to two Authorization lines: %s (A03, B07)', async (_, lines) => {
       const answer = await get(...lines(good))
       expect(answer.status).toBe(400)
       expect(answer.challenges[0]).toContain('error="invalid_request"')
     })
 
-    it('B01 takes the scheme in any case', async () => {
+    it('accepts the scheme Bearer in any case (B01)', async () => {
       expect((await get(`bearer ${good}`)).status).toBe(200)
       expect((await get(`bEaReR ${good}`)).status).toBe(200)
     })
 
-    it('A01 lets a good token pass and tells who sent it', async () => {
+    it('allows a valid token and returns its identity (A01)', async () => {
       const answer = await get(`Bearer ${good}`)
       expect(answer.status).toBe(200)
       expect(JSON.parse(answer.text)).toEqual({ subject: 'emma', kind: 'jwt', scopes: ['read', 'write'] })
@@ -124,7 +124,7 @@ describe.each(hosts)('$name', (host) => {
     })
   })
 
-  it('A13 answers 403 insufficient_scope with the scope that is needed', async () => {
+  it('answers 403 insufficient_scope with the scope that is needed (A13)', async () => {
     const reader = await key.sign({ scope: 'read' })
     const answer = await api.send('/write', { headers: ['Authorization', `Bearer ${reader}`] })
     const challenge = `${told('insufficient_scope', 'The access token does not allow this operation')}, scope="write"`
@@ -134,7 +134,7 @@ describe.each(hosts)('$name', (host) => {
     )
   })
 
-  it('A04 ignores a token in a form body, which is not enabled', async () => {
+  it('ignores a token in a form body, which is not enabled (A04)', async () => {
     const headers = ['Content-Type', 'application/x-www-form-urlencoded']
     await expectRefusal(
       await api.send('/me', { method: 'POST', headers, body: `access_token=${good}` }),
@@ -143,19 +143,19 @@ describe.each(hosts)('$name', (host) => {
     )
   })
 
-  it('B12 authenticates HEAD as GET, and answers it without a body', async () => {
+  it('authenticates HEAD as GET, and answers it without a body (B12)', async () => {
     const refused = await api.send('/me', { method: 'HEAD' })
     expect([refused.status, refused.challenges, refused.text]).toEqual([401, [REALM], ''])
     const passed = await api.send('/me', { method: 'HEAD', headers: ['Authorization', `Bearer ${good}`] })
     expect(passed.status).toBe(200)
   })
 
-  it('B13 authenticates OPTIONS as any other method', async () => {
+  it('authenticates OPTIONS as any other method (B13)', async () => {
     const preflight = ['Origin', 'https://app.example.com', 'Access-Control-Request-Method', 'GET']
     await expectRefusal(await api.send('/me', { method: 'OPTIONS', headers: preflight }), 401, REALM)
   })
 
-  it('K15 L05 refuses a token that is bound to a key, for nothing proves it', async () => {
+  it('rejects a token that is bound to a key without a proof (K15, L05)', async () => {
     const bound = await key.sign({ cnf: { jkt: 'thumbprint' } })
     const answer = await get(`Bearer ${bound}`)
     expect(answer.status).toBe(401)
@@ -171,8 +171,8 @@ describe.each(hosts)('$name', (host) => {
   })
 })
 
-describe.each(hosts)('$name, when nobody can tell', (host) => {
-  it('B15 answers 503 with Retry-After and no challenge, and gives the cause to the operator only', async () => {
+describe.each(hosts)('$name, if the token cannot be checked', (host) => {
+  it('answers 503 with Retry-After and no challenge, and gives the cause to the operator only (B15)', async () => {
     const causes: unknown[] = []
     const failing = createGate({
       verifier: {
@@ -202,7 +202,7 @@ describe.each(hosts)('$name, when nobody can tell', (host) => {
     ['gives true', () => true],
     ['gives a truthy "active"', () => ({ active: 'true', identity: {} })],
     ['gives no identity', () => ({ active: true })],
-  ])('answers 503 where the verifier %s', async (_, verify) => {
+  ])('answers 503 if the verifier %s', async (_, verify) => {
     const api = await host.start(createGate({ verifier: { verify: verify as never } }))
     const answer = await api.send('/me', { headers: ['Authorization', 'Bearer token'] })
     expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])

@@ -186,13 +186,13 @@ describe.each(HOSTS)('on %s', (_host, start) => {
     expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', undefined])
   })
 
-  it('a token in Authorization makes the answer vary if the next caller may send none (ATK05)', async () => {
+  it('the answer to a token in Authorization has Vary: Authorization if the gate is optional (ATK05)', async () => {
     const ask = await start(gateOf({ header: true }, true), { 'Cache-Control': 'public, max-age=60' })
     const headers = await ask('/', { headers: ['Authorization', 'Bearer emma'] })
     expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', 'Authorization'])
   })
 
-  it('an anonymous answer varies by the fields that may hold a token (ATK05)', async () => {
+  it('an anonymous answer names in Vary the fields that may contain a token (ATK05)', async () => {
     const ask = await start(gateOf({ cookie: 'session' }, true), { 'Cache-Control': 'public, max-age=60' })
     const headers = await ask('/')
     expect([headers['cache-control'], headers.vary]).toEqual(['public, max-age=60', 'Authorization, Cookie'])

@@ -70,7 +70,7 @@ async function statusOf(listener: Listener, headers: Readonly<Record<string, str
   return answer[':status']
 }
 
-describe.each(HOSTS)('FIELD27 requireTls over HTTP/2 without TLS on %s', (_, listenerOf) => {
+describe.each(HOSTS)('requireTls over HTTP/2 without TLS on %s (FIELD27)', (_, listenerOf) => {
   it('allows a request from loopback only if allowLoopback is set', async () => {
     expect(await statusOf(listenerOf(gateOf({ allowLoopback: true })))).toBe(200)
     expect(await statusOf(listenerOf(gateOf()))).toBe(400)
@@ -85,7 +85,7 @@ describe.each(HOSTS)('FIELD27 requireTls over HTTP/2 without TLS on %s', (_, lis
     expect(await statusOf(listenerOf(gateOf({ allowLoopback: true })), { [name]: value })).toBe(400)
   })
 
-  it('answers 400 whatever the authority and the scheme say, which a client writes', async () => {
+  it('answers 400 for any :authority and :scheme, because the client writes them', async () => {
     const listener = listenerOf(gateOf())
     for (const headers of [
       { ':authority': 'localhost' },
@@ -108,7 +108,7 @@ describe.each(HOSTS)('FIELD27 requireTls over HTTP/2 without TLS on %s', (_, lis
   })
 })
 
-describe('FIELD27 the host of a request', () => {
+describe('the host of a request (FIELD27)', () => {
   it('is :authority over HTTP/2, also beside a Host that says something else', () => {
     const headers = { ':authority': 'a.example.com', host: 'b.example.com' }
     expect(fromNodeRequest({ headers }).header('host')).toBe('a.example.com')

@@ -106,27 +106,27 @@ describe.each(hosts)('the Express middleware on $name', (host) => {
     })
     afterAll(() => running.close())
 
-    it('FIELD17 answers 401 with a plain challenge to a request without a token', async () => {
+    it('answers 401 with a plain challenge to a request without a token (FIELD17)', async () => {
       expect(await ask('GET', [])).toEqual({ ...DENIED, status: 401, challenge: PLAIN, text: NO_TOKEN })
     })
 
-    it('FIELD17 answers 401 invalid_token to a bad token', async () => {
+    it('answers 401 invalid_token to a bad token (FIELD17)', async () => {
       const got = await ask('POST', bearer('bad'))
       expect(got).toMatchObject({ ...DENIED, status: 401 })
       expect(got.challenge).toContain('error="invalid_token"')
       expect(JSON.parse(got.text)).toMatchObject({ error: 'invalid_token' })
     })
 
-    it('FIELD17 answers 400 to a malformed token', async () => {
+    it('answers 400 to a malformed token (FIELD17)', async () => {
       expect(await ask('GET', bearer('a b'))).toMatchObject({ ...DENIED, status: 400 })
     })
 
-    it('FIELD17 answers HEAD with the same status and challenge, and no body', async () => {
+    it('answers HEAD with the same status and challenge, and no body (FIELD17)', async () => {
       expect(await ask('HEAD', [])).toEqual({ ...DENIED, status: 401, challenge: PLAIN, text: '' })
       expect(await ask('HEAD', bearer('bad'))).toMatchObject({ ...DENIED, status: 401, text: '' })
     })
 
-    it('FIELD17 lets a good token pass, with its identity', async () => {
+    it('allows a valid token, with its identity (FIELD17)', async () => {
       expect(await ask('GET', bearer('good'))).toMatchObject({
         status: 200,
         challenge: undefined,
@@ -135,7 +135,7 @@ describe.each(hosts)('the Express middleware on $name', (host) => {
     })
   })
 
-  it('FIELD17 answers 403, 503 and the metadata by the same means', async () => {
+  it('answers 403, 503 and the metadata by the same means (FIELD17)', async () => {
     const verifier: TokenVerifier = {
       verify: (token) => (token === 'good' ? { active: true, identity } : Promise.reject(new Error('down'))),
     }
@@ -157,7 +157,7 @@ describe.each(hosts)('the Express middleware on $name', (host) => {
     await running.close()
   })
 
-  it('FIELD17 answers preflights with 204', async () => {
+  it('answers preflights with 204 (FIELD17)', async () => {
     const running = await host.start(
       bearerExpress.bearer({ verifier: knows(false), allowPreflight: { methods: ['GET'] } }),
     )
@@ -166,7 +166,7 @@ describe.each(hosts)('the Express middleware on $name', (host) => {
     await running.close()
   })
 
-  it('FIELD17 carries the cache headers of a token outside Authorization', async () => {
+  it('carries the cache headers of a token outside Authorization (FIELD17)', async () => {
     const running = await host.start(
       bearerExpress.bearer({ verifier: knows(false), tokenFrom: { cookie: 'token' } }),
     )
@@ -176,7 +176,7 @@ describe.each(hosts)('the Express middleware on $name', (host) => {
   })
 })
 
-describe('FIELD17 after somebody else has answered', () => {
+describe('after other middleware has answered (FIELD17)', () => {
   /** Answers first, and lists what happens then. */
   const first = (isLate: boolean) => {
     const auth = bearerExpress.bearer({ verifier: knows(isLate) })
@@ -218,7 +218,7 @@ describe('FIELD17 after somebody else has answered', () => {
   })
 })
 
-describe('FIELD17 on node:http', () => {
+describe('on node:http (FIELD17)', () => {
   let running: Running | undefined
   afterEach(async () => {
     await running?.close()
@@ -245,7 +245,7 @@ describe('FIELD17 on node:http', () => {
     expect(calls).toBe(1)
   })
 
-  it('passes an error to next where onDenied is next', async () => {
+  it('passes an error to next if onDenied is next', async () => {
     const auth = bearerExpress.bearer({ verifier: knows(false), onDenied: 'next' })
     running = await listen((request, response) =>
       auth(request, response, (cause) => {
@@ -267,7 +267,7 @@ describe('FIELD17 on node:http', () => {
   })
 })
 
-describe('FIELD17 socket.io', () => {
+describe('socket.io (FIELD17)', () => {
   async function attempt(transport: 'polling' | 'websocket', token: string | undefined): Promise<string> {
     const server = createServer()
     const sockets = new SocketServer(server)
@@ -299,7 +299,7 @@ describe('FIELD17 socket.io', () => {
 describe.each([
   ['Koa 2', () => new Koa2()],
   ['Koa 3', () => new Koa3()],
-])('FIELD17 %s', (name, create) => {
+])('%s (FIELD17)', (name, create) => {
   it.each([
     ['HTTP/1.1', listen, overHttp],
     ['HTTP/2', listenHttp2, overHttp2],

@@ -157,7 +157,7 @@ describe.each(HOSTS)('on %s', (name, run) => {
     expect(reached).toEqual([])
   })
 
-  it('names the origin only if it is one of those that may ask (ATK01)', async () => {
+  it('allows the origin of a preflight only if it is in the list (ATK01)', async () => {
     const allowPreflight = { methods: ['GET'], origins: [ORIGIN], headers: ['DPoP'], maxAge: 0 }
     const { ask } = await start(run, { allowPreflight })
     const { headers } = await ask({ method: 'OPTIONS', headers: PREFLIGHT })
@@ -206,7 +206,7 @@ describe.each(HOSTS)('on %s', (name, run) => {
     expect(reached).toEqual([])
   })
 
-  it('asks a good token for its scope, whatever the request looks like (ATK01)', async () => {
+  it('answers 403 to a token without the scope, even if the request looks like a preflight (ATK01)', async () => {
     const { ask, reached } = await start(run)
     const as = (token: string) => ({
       method: 'OPTIONS',
@@ -229,7 +229,7 @@ describe.each(HOSTS)('on %s', (name, run) => {
     expect((await ask({ method: 'OPTIONS', headers: PREFLIGHT })).status).toBe(401)
   })
 
-  it('lets no preflight pass as an anonymous request (ATK01)', async () => {
+  it('allows no preflight as an anonymous request (ATK01)', async () => {
     const { ask, reached } = await start(run, { optional: true })
     expect((await ask({ method: 'OPTIONS', headers: PREFLIGHT })).status).toBe(204)
     expect(reached).toEqual([])
@@ -268,7 +268,7 @@ describe('a CORS middleware that allowPreflight names', () => {
   const EXPRESS = HOSTS.filter(([name]) => name.startsWith('Express'))
 
   it.each(EXPRESS)(
-    'reaches no handler, whatever it gives to next that is no error, on %s (ATK01)',
+    'a preflight reaches no handler if the CORS middleware passes a non-error to next, on %s (ATK01)',
     async (_, run) => {
       for (const given of [null, 'route', 'router', 0, '', {}]) {
         const allowPreflight = (_request: unknown, _response: unknown, next: (given: unknown) => void) => {
@@ -283,7 +283,7 @@ describe('a CORS middleware that allowPreflight names', () => {
   )
 
   it.each(EXPRESS)(
-    'reaches no handler, whatever it throws or rejects with, on %s (ATK01)',
+    'a preflight reaches no handler if the CORS middleware throws or rejects, on %s (ATK01)',
     async (_, run) => {
       for (const thrown of [new Error('cors'), null, 'route'])
         for (const isAsync of [false, true]) {
@@ -365,7 +365,7 @@ describe('the option allowPreflight', () => {
     expect(() => gateOf({ allowPreflight })).toThrow(/allowPreflight|"maxAge"|"methods"/)
   })
 
-  it('is told to onDecision as an outcome of its own', async () => {
+  it('a preflight is reported to onDecision with the reason preflight', async () => {
     const decisions: unknown[] = []
     const gate = gateOf({
       onDecision: (event: { decision: Preflight }) => decisions.push(event.decision.reason),

@@ -61,7 +61,7 @@ describe.each([
   ['node:http', onNode],
   ['Fastify', onFastify],
 ])('%s', (_name, start) => {
-  it('passes who has a good token, and answers anybody else', async () => {
+  it('allows a valid token, and answers any other request', async () => {
     const origin = await start()
     const ask = (...lines: readonly string[]): Promise<{ status: number; challenges: readonly string[] }> =>
       send(`${origin}/`, { headers: lines.flatMap((line) => ['Authorization', line]) } satisfies Sent)
@@ -83,7 +83,7 @@ describe.each([
     expect(JSON.parse(unclear.text)).toMatchObject({ error: 'temporarily_unavailable' })
   })
 
-  it('A05 has nobody keep what was answered to a token in the query', async () => {
+  it('forbids caches to store the answer to a token in the query (A05)', async () => {
     const { status, headers } = await send(`${await start()}/?access_token=good`)
     expect([status, headers['cache-control'], headers['referrer-policy']]).toEqual([
       200,

@@ -154,7 +154,7 @@ function gateOf(settings: object = {}): AnyGate {
 
 describe.each(HOSTS)('%s', (name, start) => {
   describe('optional', () => {
-    it('lets absence pass, and nothing else', async () => {
+    it('allows a request without credentials, and rejects invalid credentials', async () => {
       const ask = await start(gateOf({ optional: true }))
       expect((await ask('/')).text).toBe('{"subject":null}')
       expect((await ask('/', { headers: ['Authorization', 'Basic abc'] })).text).toBe('{"subject":null}')
@@ -168,7 +168,7 @@ describe.each(HOSTS)('%s', (name, start) => {
         expect((await ask('/', { headers })).status).toBe(status)
     })
 
-    it('asks whoever is nobody for credentials where a scope is needed', async () => {
+    it('answers 401 to an anonymous request if a scope is needed', async () => {
       const ask = await start(gateOf({ optional: true }))
       const { status, challenges } = await ask('/admin')
       expect([status, challenges]).toEqual([401, ['Bearer realm="api"']])
@@ -188,7 +188,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       requirement: scope('good'),
     }
 
-    it('J01 J02 J03 O01 O09 publishes its metadata, though the gate stands in front of it', async () => {
+    it('publishes the metadata of the resource without a token (J01, J02, J03, O01, O09)', async () => {
       const ask = await start(gateOf(settings))
       const { status, headers, text } = await ask(`${PATH}?x=1`)
       expect(status).toBe(200)
@@ -203,7 +203,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       })
     })
 
-    it('answers HEAD and the preflight for it, and no other method', async () => {
+    it('answers HEAD and preflights for the metadata, and 405 to other methods', async () => {
       const ask = await start(gateOf(settings))
       expect(await ask(PATH, { method: 'HEAD' })).toMatchObject({
         status: 200,
@@ -227,11 +227,11 @@ describe.each(HOSTS)('%s', (name, start) => {
       `${PATH}/x`,
       `/v1${PATH}`,
       `${PATH};a`,
-    ])('BI14 is nothing but its path: %s needs a token', async (path) => {
+    ])('serves the metadata at its path only: %s needs a token (BI14)', async (path) => {
       expect((await (await start(gateOf(settings)))(path)).status).toBe(401)
     })
 
-    it('J04 O02 O05 names the metadata in every challenge, from its configuration', async () => {
+    it('names the metadata in every challenge, from its configuration (J04, O02, O05)', async () => {
       const ask = await start(gateOf(settings))
       const parameter = `resource_metadata="${METADATA}"`
       for (const [headers, status] of [
@@ -249,7 +249,7 @@ describe.each(HOSTS)('%s', (name, start) => {
   })
 
   describe('credentials', () => {
-    it('A05 in the query are answered so that nobody keeps them', async () => {
+    it('forbids caches to store the answer to a token in the query (A05)', async () => {
       const ask = await start(gateOf({ tokenFrom: { query: true } }))
       const { status, headers } = await ask('/?access_token=good')
       expect(status).toBe(200)
@@ -259,7 +259,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       expect([other.status, other.headers['referrer-policy']]).toEqual([200, undefined])
     })
 
-    it('A05 in the query are answered so that nobody keeps them, whatever the handler says', async () => {
+    it('forbids caches to store the answer to a token in the query, even if the handler allows it (A05)', async () => {
       const ask = await start(gateOf({ tokenFrom: { query: true } }))
       const { headers } = await ask('/public?access_token=good')
       expect(headers['cache-control']).toBe('private, no-store')
@@ -268,7 +268,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       )
     })
 
-    it('A04 in a form are taken, and from JSON never', async () => {
+    it('accepts a token in a form, and never in JSON (A04)', async () => {
       const ask = await start(gateOf({ tokenFrom: { form: true } }))
       expect((await ask('/', { method: 'POST', headers: FORM, body: 'access_token=good' })).text).toBe(
         '{"subject":"good"}',
@@ -279,18 +279,18 @@ describe.each(HOSTS)('%s', (name, start) => {
         ).toBe(401)
     })
 
-    it('A04 in a form that a parser made an object of are refused', async () => {
+    it('rejects a token in a form if it is not a string after parsing (A04)', async () => {
       const ask = await start(gateOf({ tokenFrom: { form: true } }))
       const { status } = await ask('/', { method: 'POST', headers: FORM, body: 'access_token%5B%24ne%5D=' })
       expect(status).toBe(name.startsWith('Express') ? 400 : 401)
     })
 
-    it('in a cookie are taken', async () => {
+    it('accepts a token in a cookie', async () => {
       const ask = await start(gateOf({ tokenFrom: { cookie: 'session' } }))
       expect((await ask('/', { headers: ['Cookie', 'a=b; session=good'] })).text).toBe('{"subject":"good"}')
     })
 
-    it('A03 in two places are refused', async () => {
+    it('answers 400 to tokens in two places (A03)', async () => {
       const ask = await start(gateOf({ tokenFrom: { query: true, cookie: 'session', form: true } }))
       const { status, challenges } = await ask('/?access_token=good', { headers: bearer() })
       expect([status, challenges[0]]).toEqual([400, expect.stringContaining('error="invalid_request"')])
@@ -303,7 +303,7 @@ describe.each(HOSTS)('%s', (name, start) => {
   })
 
   describe('revocation', () => {
-    it('asks isRevoked about each request', async () => {
+    it('calls isRevoked for each request', async () => {
       let answer = (): unknown => false
       const ask = await start(gateOf({ isRevoked: () => answer() }))
       const status = async () => (await ask('/', { headers: bearer() })).status
@@ -322,7 +322,7 @@ describe.each(HOSTS)('%s', (name, start) => {
       expect(await status()).toBe(503)
     })
 
-    it('FX53 remembers what was revoked', async () => {
+    it('rejects a revoked token (FX53)', async () => {
       const gate = gateOf()
       const ask = await start(gate)
       const status = async (token: string) => (await ask('/', { headers: bearer(token) })).status
@@ -334,12 +334,12 @@ describe.each(HOSTS)('%s', (name, start) => {
   })
 
   describe('CORS', () => {
-    it('B13 a preflight is a request like any other, unless it was told to pass', async () => {
+    it('answers a preflight like any other request without allowPreflight (B13)', async () => {
       const ask = await start(gateOf())
       expect((await ask('/', PREFLIGHT)).status).toBe(401)
     })
 
-    it('exposes the challenge where it is asked to, beside what is exposed already', async () => {
+    it('exposes the challenge with exposeChallenge, in addition to the headers that are exposed already', async () => {
       const plain = await start(gateOf())
       expect((await plain('/')).headers['access-control-expose-headers']).toBeUndefined()
       const ask = await start(gateOf({ exposeChallenge: true }), { exposed: 'X-Total' })
@@ -351,7 +351,7 @@ describe.each(HOSTS)('%s', (name, start) => {
     })
   })
 
-  it('J06 asks for a more recent authentication', async () => {
+  it('asks for a more recent authentication (J06)', async () => {
     const { status, challenges } = await (await start(gateOf()))('/recent', { headers: bearer() })
     expect(status).toBe(401)
     expect(challenges).toEqual([
@@ -372,18 +372,18 @@ describe.each(HOSTS.filter(([name]) => name !== 'fetch'))('requireTls on %s', (_
     expect(await status([])).toBe(200)
   })
 
-  it('does not ask Host whether a request came from loopback (ATK09)', async () => {
+  it('does not use Host to decide whether a request came from loopback (ATK09)', async () => {
     const ask = await start(gateOf({ requireTls: true }))
     expect((await ask('/', { headers: [...bearer(), 'Host', 'localhost'] })).status).toBe(400)
     expect(await status(['Host', 'api.example.com'])).toBe(200)
   })
 
-  it('does not ask an absolute-form request target for its scheme (ATK09)', async () => {
+  it('does not use the scheme of an absolute-form request target (ATK09)', async () => {
     const ask = await start(gateOf({ requireTls: true }))
     expect((await ask('/', { headers: bearer(), target: 'https://api.example.com/' })).status).toBe(400)
   })
 
-  it('asks isSecure, if it is given, and answers 503 if that does not return a boolean (ATK09)', async () => {
+  it('calls isSecure, and answers 503 if it does not return a boolean (ATK09)', async () => {
     const byHeader = (request: RequestLike) => request.header('x-forwarded-proto') === 'https'
     const ask = await start(gateOf({ requireTls: true, isSecure: byHeader }))
     expect((await ask('/', { headers: [...bearer(), 'X-Forwarded-Proto', 'https'] })).status).toBe(200)
@@ -392,27 +392,27 @@ describe.each(HOSTS.filter(([name]) => name !== 'fetch'))('requireTls on %s', (_
     expect((await odd('/', { headers: bearer() })).status).toBe(503)
   })
 
-  it('believes no header without a trusted proxy (B17)', async () => {
+  it('ignores X-Forwarded-* without a trusted proxy (B17)', async () => {
     const ask = await start(gateOf({ requireTls: true }))
     const forwarded = ['X-Forwarded-Proto', 'https', 'Forwarded', 'proto=https']
     expect((await ask('/', { headers: [...bearer(), ...forwarded] })).status).toBe(400)
   })
 
   it.each(['Forwarded', 'Via', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Real-IP'])(
-    'B17 takes what a proxy forwarded for nothing local, by %s, whatever the Host',
+    'does not count a forwarded request as local, by %s, for any Host (B17)',
     async (field) => {
       expect(await status([field, 'http'])).toBe(400)
       expect(await status([field, 'https', 'Host', 'localhost'])).toBe(400)
     },
   )
 
-  it('B17 believes a trusted proxy: https passes, http from elsewhere does not', async () => {
+  it('trusts X-Forwarded-Proto of a trusted proxy: allows https, and answers 400 to http (B17)', async () => {
     const from = ['X-Forwarded-For', '192.0.2.7']
     expect(await status([...from, 'X-Forwarded-Proto', 'https'], { trustProxy: true })).toBe(200)
     expect(await status([...from, 'X-Forwarded-Proto', 'http'], { trustProxy: true })).toBe(400)
   })
 
-  it('refuses a token, and only a token: without one it is the usual 401', async () => {
+  it('with requireTls, answers 400 to a token over http, and 401 to a request without one', async () => {
     const ask = await start(gateOf({ requireTls: true }), { trustProxy: true })
     const from = ['X-Forwarded-For', '192.0.2.7', 'X-Forwarded-Proto', 'http']
     const { status: refused, challenges } = await ask('/', { headers: [...bearer(), ...from] })
@@ -426,7 +426,7 @@ describe('requireTls for a fetch Request', () => {
     new Request(url, { headers: { authorization: 'Bearer good', ...headers } })
 
   it.each(['https://api.example.com/', 'http://localhost:3000/', 'http://127.0.0.1/', 'http://[::1]:8080/'])(
-    'rejects a token whatever the URL says, which a client may have written: %s (ATK09)',
+    'with requireTls, rejects a token in a fetch Request without isSecure, for any URL: %s (ATK09)',
     (url) => {
       for (const gate of [gateOf({ requireTls: true }), gateOf({ requireTls: true, allowLoopback: true })])
         expect(gate.authenticate(request(url))).toMatchObject({ status: 400, reason: 'insecure_transport' })
@@ -490,7 +490,7 @@ describe('protectedResource', () => {
 })
 
 describe('a resource as the audience', () => {
-  it('D08 O03 is the default audience, in both spellings', async () => {
+  it('is the default audience, in both spellings (D08, O03)', async () => {
     const gate = createGate({
       issuer: 'https://id.example.com',
       resource: 'https://API.example.com/',
@@ -508,7 +508,7 @@ describe('a resource as the audience', () => {
     expect(gate.describe().metadataUrl).toBe('https://api.example.com/.well-known/oauth-protected-resource')
   })
 
-  it('gives way to one that is named', () => {
+  it('a configured audience replaces the default one of the resource', () => {
     const gate = createGate({
       issuer: 'https://id.example.com',
       resource: 'https://api.example.com',

@@ -53,7 +53,7 @@ describe.each(routeHosts)('$name', (host: RouteHost) => {
     expect(await ask(gateOf(), tellToken, ['Authorization', `Bearer ${TOKEN}`])).toEqual({ token: TOKEN })
   })
 
-  it('gives a handler the token of the place where the gate found it', async () => {
+  it('gives a handler the token of each place that the gate reads', async () => {
     const gate = gateOf({ tokenFrom: { cookie: 'session' } })
     expect(await ask(gate, tellToken, ['Cookie', `a=b; session=${TOKEN}`])).toEqual({ token: TOKEN })
     await route?.close()
@@ -126,7 +126,7 @@ describe('gate.tokenOf', () => {
     expect(() => one.tokenOf(fromNodeRequest({ headers: {} }))).toThrow(TypeError)
   })
 
-  it('is the token that was verified, whatever a middleware changes in the request afterwards', async () => {
+  it('is the token that was verified, also if a middleware changes the request afterwards', async () => {
     const seen: string[] = []
     const auth = bearerExpress.bearer(gateOf())
     const { default: express } = await import('express')

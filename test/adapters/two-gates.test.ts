@@ -90,7 +90,7 @@ describe.each([
     expect(await (await start(['users', 'services'], 'services', 'admin')).ask(USER)).toBe(401)
   })
 
-  it('the free helpers refuse to guess if more than one gate ran (ATK10)', async () => {
+  it('the helpers without a gate throw if more than one gate ran (ATK10)', async () => {
     for (const order of [['users', 'services'] as const, ['services', 'users'] as const])
       for (const sent of [BOTH, USER]) {
         const { ask, failures } = await start(order, 'free', 'read')
@@ -100,7 +100,7 @@ describe.each([
       }
   })
 
-  it('the free helpers decide by the only gate that ran, also if it ran twice', async () => {
+  it('the helpers without a gate use the only gate that ran, also if it ran twice', async () => {
     expect(await (await start(['users', 'users'], 'free', 'read')).ask(USER)).toBe(200)
     expect(await (await start(['users', 'users'], 'free', 'admin')).ask(USER)).toBe(403)
   })

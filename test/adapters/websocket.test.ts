@@ -100,7 +100,7 @@ describe('authenticateUpgrade', () => {
     expect([answer.status, answer.statusText]).toEqual([status, statusText])
   })
 
-  it('takes the token from the Authorization field', async () => {
+  it('authenticateUpgrade accepts a token in Authorization', async () => {
     const { status, text } = await open(await start(), ['chat'], { authorization: `Bearer ${token}` })
     expect([status, JSON.parse(text)]).toEqual([101, { hello: 'emma', protocols: ['chat'] }])
   })
@@ -108,20 +108,17 @@ describe('authenticateUpgrade', () => {
   it.each([
     ['first', (own: string) => [own, 'chat']] as const,
     ['last', (own: string) => ['chat', own]] as const,
-  ])(
-    'takes the token from the subprotocol that is offered %s, and echoes the other one',
-    async (_, offer) => {
-      const { status, text, protocol, headers } = await open(await start(), offer(`bearer.${token}`))
-      expect([status, JSON.parse(text), protocol]).toEqual([
-        101,
-        { hello: 'emma', protocols: ['chat'] },
-        'chat',
-      ])
-      expect(JSON.stringify(headers)).not.toContain(token)
-    },
-  )
+  ])('accepts a token in the subprotocol that is offered %s, and selects the other one', async (_, offer) => {
+    const { status, text, protocol, headers } = await open(await start(), offer(`bearer.${token}`))
+    expect([status, JSON.parse(text), protocol]).toEqual([
+      101,
+      { hello: 'emma', protocols: ['chat'] },
+      'chat',
+    ])
+    expect(JSON.stringify(headers)).not.toContain(token)
+  })
 
-  it.each([['chat'], []])('M05 leaves the token nowhere in the request, beside %j', async (...others) => {
+  it.each([['chat'], []])('leaves the token nowhere in the request, beside %j (M05)', async (...others) => {
     const seen: string[] = []
     const server = createServer().on('upgrade', async (request, socket) => {
       await authenticateUpgrade(gate, request, socket)
@@ -137,7 +134,7 @@ describe('authenticateUpgrade', () => {
     expect(seen[0]?.includes('chat')).toBe(others.length > 0)
   })
 
-  it('takes another marker, and then not the usual one', async () => {
+  it('accepts a configured subprotocolPrefix, and then not the default one', async () => {
     const url = await start(gate, { subprotocolPrefix: 'access_token~' })
     expect((await open(url, ['chat', `access_token~${token}`])).status).toBe(101)
     const refused = await open(url, ['chat', `bearer.${token}`])
@@ -147,14 +144,14 @@ describe('authenticateUpgrade', () => {
     ])
   })
 
-  it('A03 refuses a token that is sent twice', async () => {
+  it('answers 400 to a WebSocket handshake with two tokens (A03)', async () => {
     const twice = await open(await start(), ['chat', `bearer.${token}`], { authorization: `Bearer ${token}` })
     expect([twice.status, JSON.parse(twice.text).error]).toEqual([400, 'invalid_request'])
     const again = await open(await start(), [`bearer.${token}`, `bearer.${token}x`])
     expect(again.status).toBe(400)
   })
 
-  it('B06 answers a refusal on the socket, with its challenge, and without the token', async () => {
+  it('sends a denial on the socket, with its challenge, and without the token (B06)', async () => {
     const expired = await key.sign({ exp: NOW - 60 })
     for (const [bad, status] of [
       [expired, 401],
@@ -171,13 +168,13 @@ describe('authenticateUpgrade', () => {
     expect([none.status, none.headers['www-authenticate']]).toEqual([401, 'Bearer realm="api"'])
   })
 
-  it('B15 answers 503 where nobody can tell', async () => {
+  it('answers 503 on the socket if the token cannot be checked (B15)', async () => {
     const verifier = { verify: () => Promise.reject(new UnavailableError('down', { retryAfter: 7 })) }
     const refused = await open(await start(createGate({ verifier })), ['chat', `bearer.${token}`])
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '7'])
   })
 
-  it('FX59 keeps no socket of whom it refused, though the client keeps its half, or goes on sending', async () => {
+  it('destroys the socket of a denied client, even if the client keeps its half open or goes on sending (FX59)', async () => {
     const { port } = new URL(await start())
     const client = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
     client.on('error', () => {})
@@ -197,7 +194,7 @@ describe('authenticateUpgrade', () => {
     client.destroy()
   })
 
-  it('FX55 survives a client that resets the connection while its token is verified', async () => {
+  it('survives a client that resets the connection while its token is verified (FX55)', async () => {
     let decided: (() => void) | undefined
     const pending = new Promise<void>((resolve) => {
       decided = resolve
@@ -239,7 +236,7 @@ describe('fromWebSocketRequest', () => {
     expect(await gate.authenticate(handshake)).toMatchObject({ ok: true, identity: { subject: 'emma' } })
   })
 
-  it('takes no token from a subprotocol where there is no upgrade to WebSocket', async () => {
+  it('ignores a token in a subprotocol if the request is no upgrade to WebSocket', async () => {
     for (const upgrade of [{}, { upgrade: 'h2c' }])
       expect(
         await gate.authenticate(
@@ -248,7 +245,14 @@ describe('fromWebSocketRequest', () => {
       ).toMatchObject({ status: 401, reason: 'no_credentials' })
   })
 
-  it('A02 answers 400 to a subprotocol that is the marker alone', async () => {
+  it('ignores a blank Authorization beside the token of a subprotocol (FIELD14)', async () => {
+    const handshake = fromWebSocketRequest(
+      request({ upgrade: 'WebSocket', authorization: ' ', 'sec-websocket-protocol': 'bearer.good' }),
+    )
+    expect(handshake.header('authorization')).toEqual(['Bearer good'])
+  })
+
+  it('answers 400 to a subprotocol that is only the prefix (A02)', async () => {
     const handshake = fromWebSocketRequest(
       request({ upgrade: 'WebSocket', 'sec-websocket-protocol': 'bearer.' }),
     )
@@ -259,7 +263,7 @@ describe('fromWebSocketRequest', () => {
     ['too many subprotocols', ['bearer.good', ...Array<string>(64).fill('chat')].join(',')],
     ['a space behind the marker', 'bearer. good'],
     ['two markers', 'bearer.,bearer.good'],
-  ])('FIELD14 still answers 400 to %s, with optional as well', async (_, protocols) => {
+  ])('still answers 400 to %s, with optional as well (FIELD14)', async (_, protocols) => {
     const handshake = () =>
       fromWebSocketRequest(request({ upgrade: 'WebSocket', 'sec-websocket-protocol': protocols }))
     for (const optional of [false, true]) {

@@ -89,7 +89,7 @@ describe.skipIf(!hasClient)('examples/lambda', () => {
     expect([little.statusCode, JSON.parse(little.body)]).toMatchObject([403, { error: 'insufficient_scope' }])
   })
 
-  it('answers 401 to an event that is none (BI02)', async () => {
+  it('answers 401 to a value that is no event (BI02)', async () => {
     for (const event of [null, 7, [], {}]) expect((await api.invoke(event)).statusCode).toBe(401)
   })
 })

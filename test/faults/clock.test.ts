@@ -125,7 +125,7 @@ describe.each(wallClocks)('%s', (_name, create) => {
   )
 })
 
-describe('a process that stood still for 15 minutes', () => {
+describe('a process that was frozen for 15 minutes', () => {
   it('accepts a token at once after a freeze of 15 minutes, and refreshes the keys in the background (FX42)', async () => {
     const { ask, events, moments, settled } = timeline(server)
     expect(await ask(key)).toBe('ok')

@@ -170,7 +170,7 @@ it('answers 503 if "active" is missing, because the server does not support intr
   expect(await outcome(gateFor())).toBe(UNAVAILABLE)
 })
 
-it('reports to the operator that our own credentials were rejected (G08)', async () => {
+it('reports to the operator that the server rejected the credentials of this API (G08)', async () => {
   server.reply = json({ error: 'invalid_client' }, 401)
   await outcome(gateFor())
   expect(events).toMatchObject([{ unauthorized: true, server: server.endpoint }])
@@ -470,7 +470,7 @@ describe('a question after a pause', () => {
     return gate
   }
 
-  it('of 60 s is asked again on another connection after 0.5 s without an answer (FX42)', async () => {
+  it('after a pause of 60 s, a request without an answer for 0.5 s is sent again on another connection (FX42)', async () => {
     const gate = await gateAfterPause()
     let isClosed = false
     server.reply = (_asked, response) => {
@@ -492,7 +492,7 @@ describe('a question after a pause', () => {
     await eventually(() => isClosed)
   })
 
-  it('of 60 s is asked again at once if its connection was reset (FX42)', async () => {
+  it('after a pause of 60 s, a request is sent again at once if its connection was reset (FX42)', async () => {
     const gate = await gateAfterPause()
     server.reply = reset
     expect(await outcome(gate)).toBe('ok')
@@ -500,14 +500,14 @@ describe('a question after a pause', () => {
     expect(assertions()).toEqual(['Assertion 1', 'Assertion 2', 'Assertion 3'])
   })
 
-  it('is asked only once if any answer comes', async () => {
+  it('a request after a pause is sent only once if any answer comes', async () => {
     const gate = await gateAfterPause()
     server.reply = json({}, 500)
     expect(await outcome(gate)).toBe(UNAVAILABLE)
     expect(server.asked).toHaveLength(2)
   })
 
-  it('of less than 60 s is asked only once', async () => {
+  it('after a pause of less than 60 s, a request is sent only once', async () => {
     const gate = await gateAfterPause({}, 59.75)
     server.reply = silent
     const pending = outcome(gate)
@@ -521,7 +521,7 @@ describe('a question after a pause', () => {
     expect(server.asked).toHaveLength(2)
   })
 
-  it('is asked again each 0.5 s, on up to four connections, until an answer comes (FX42)', async () => {
+  it('a request after a pause is sent again every 0.5 s, on up to four connections, until an answer comes (FX42)', async () => {
     const gate = await gateAfterPause()
     server.reply = silent
     const pending = outcome(gate)
@@ -535,7 +535,7 @@ describe('a question after a pause', () => {
     expect(server.asked).toHaveLength(5)
   })
 
-  it('is asked on no more than four connections, and answered 503 after the timeout', async () => {
+  it('a request after a pause uses at most four connections, and is answered 503 after the timeout', async () => {
     const gate = await gateAfterPause()
     server.reply = silent
     const pending = outcome(gate)
@@ -586,7 +586,7 @@ describe('a question after a pause', () => {
     expect(events).toEqual([])
   })
 
-  it('is asked twice and answered 503 if the server refuses connections', async () => {
+  it('a request after a pause is sent twice and answered 503 if the server refuses connections', async () => {
     const gone = await startIntrospector(json(GOOD))
     const calls: string[] = []
     const fetch = (url: string, init: RequestInit) => {
@@ -599,7 +599,7 @@ describe('a question after a pause', () => {
     expect(calls).toHaveLength(3)
   })
 
-  it('is not asked again if the timeout is shorter than 0.5 s', async () => {
+  it('a request after a pause is not sent again if the timeout is shorter than 0.5 s', async () => {
     const gate = await gateAfterPause({ timeout: 0.25 })
     server.reply = silent
     const pending = outcome(gate)

@@ -104,7 +104,7 @@ describe('searches beyond the free tries', () => {
     return { search, end: () => end() }
   }
 
-  it('run one after another, those of known callers before those of strangers (ATK15)', async () => {
+  it('searches run one after another, those of known callers before those of unknown ones (ATK15)', async () => {
     const budgets = tryBudgets()
     const running = begin(new KeyTries(budgets.unknown))
     expect(await isPending(running.search)).toBe(true)
@@ -120,7 +120,7 @@ describe('searches beyond the free tries', () => {
     expect(order).toEqual(['known', 'unknown', 'unknown'])
   })
 
-  it('wait in a queue of 1,000, in which a known caller takes the place of the newest stranger (ATK15)', async () => {
+  it('searches wait in a queue of 1,000, in which a known caller displaces the newest unknown one (ATK15)', async () => {
     const budgets = tryBudgets()
     const running = begin(new KeyTries(budgets.unknown))
     expect(await isPending(running.search)).toBe(true)
@@ -158,7 +158,7 @@ describe('searches beyond the free tries', () => {
 })
 
 describe('forged tokens', () => {
-  it('cost eight checks each and those of the budget, one after another or at once (ATK15)', async () => {
+  it('forged tokens cost eight checks each and those of the budget, one after another or at once (ATK15)', async () => {
     for (const atOnce of [false, true]) {
       const gate = gateOf()
       await gate.ready()
@@ -182,7 +182,7 @@ describe('forged tokens', () => {
     expect(await outcome(gate, forged())).toBe(SIGNATURE)
   })
 
-  it('are answered 401 also if there are more keys than the budget, which then takes longer to regain (ATK15)', async () => {
+  it('forged tokens are answered 401 also if there are more keys than the budget, which then refills for longer (ATK15)', async () => {
     const gate = gateOf([...signers, ...createSigners(86)])
     expect([await outcome(gate, forged()), await outcome(gate, forged())]).toEqual([SIGNATURE, UNAVAILABLE])
     // 142 tries were taken of 128, and another token needs the full budget.
@@ -237,7 +237,7 @@ describe('a good caller beside forged tokens', () => {
   })
 })
 
-it('a search that never ends, as in a request that its runtime ended, stops no other one for longer than 5 s (ATK15)', async () => {
+it('a search that never ends, as in a request that its runtime ended, delays other searches by 5 s at most (ATK15)', async () => {
   const keys = Array.from({ length: 20 }, (_, index) => ({ id: `${index}`, algorithms: [] }) as never)
   const budgets = tryBudgets()
   let checks = 0

@@ -157,7 +157,7 @@ describe('an outage of the server', () => {
     },
   )
 
-  it('ends for new tokens within two trials, though forged tokens take every turn of the callers (ATK07)', async () => {
+  it('an outage ends for new tokens within two trials, although forged tokens win every turn of the callers (ATK07)', async () => {
     const gate = gateFor()
     server.reply = json({}, 500)
     await statuses(gate, many(8, 'forged'))
@@ -184,7 +184,7 @@ describe('an outage of the server', () => {
     for (const token of tokens) expect(JSON.stringify([events, gate.describe()])).not.toContain(token)
   })
 
-  it('during which our own function fails to authenticate us does not open the circuit', async () => {
+  it('the circuit stays closed if the function that authenticates this API fails', async () => {
     let isDown = false
     const authenticate = () => {
       if (isDown) throw new Error('no key')

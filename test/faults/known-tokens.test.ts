@@ -16,15 +16,18 @@ function remembered(known: KnownTokens, tokens: readonly string[]): readonly str
 }
 
 describe('the known tokens', () => {
-  it.each([1, 2, 9])('of one caller each stay, whatever %i callers add (ATK16)', (attackers) => {
-    const known = new KnownTokens(100)
-    const good = names('good', 20)
-    for (const token of good) known.add(token, `caller of ${token}`)
-    for (const token of names('other', 10_000))
-      known.add(token, `attacker ${Number(token.slice(6)) % attackers}`)
-    expect(remembered(known, good)).toEqual(good)
-    expect(remembered(known, names('other', 10_000))).toHaveLength(80)
-  })
+  it.each([1, 2, 9])(
+    'the known tokens of single callers stay, although %i callers add more (ATK16)',
+    (attackers) => {
+      const known = new KnownTokens(100)
+      const good = names('good', 20)
+      for (const token of good) known.add(token, `caller of ${token}`)
+      for (const token of names('other', 10_000))
+        known.add(token, `attacker ${Number(token.slice(6)) % attackers}`)
+      expect(remembered(known, good)).toEqual(good)
+      expect(remembered(known, names('other', 10_000))).toHaveLength(80)
+    },
+  )
 
   it('of a new caller find room while another one has all of it (ATK16)', () => {
     const known = new KnownTokens(100)

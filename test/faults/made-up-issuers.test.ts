@@ -110,7 +110,7 @@ describe('made-up issuers', () => {
     expect(await status(gate, await key.sign({ iss: tenant('one-more') }))).toBe(503)
   })
 
-  it('are told that the resolver timed out after 10 s, and its place is free again (ATK16)', async () => {
+  it('a made-up issuer is answered 503 after the resolver timed out, 10 s, and its place is free again (ATK16)', async () => {
     const causes: unknown[] = []
     const gate = createGate({
       verifier: multiIssuerJwt(() => new Promise<undefined>(() => {}), { now: clock }),

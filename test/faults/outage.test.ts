@@ -211,7 +211,7 @@ describe('the key set endpoint fails', () => {
 })
 
 describe('connections', () => {
-  it('opens a new connection for each fetch and keeps none (FX04)', async () => {
+  it('opens a new connection for each fetch of keys and keeps none (FX04)', async () => {
     const { ask, settled } = timeline(server)
     expect(await ask(key)).toBe('ok')
     await eventually(() => server.openSockets === 0)

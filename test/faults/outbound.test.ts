@@ -150,6 +150,31 @@ describe.each([
   })
 })
 
+describe('a kept connection that the server gives up', () => {
+  it.each<[string, (request: IncomingMessage, response: ServerResponse) => unknown]>([
+    ['by 408', (_, response) => response.writeHead(408, { connection: 'close' }).end()],
+    [
+      'after 100 Continue',
+      ({ socket }) => {
+        socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+        socket.end()
+      },
+    ],
+  ])('%s leaves all tokens answered 200 (FIELD02)', async (_, giveUp) => {
+    reply = (question, request, response) =>
+      question.nth === 2 ? giveUp(request, response) : answer(question, request, response)
+    const verifier = introspection(client())
+    const statuses: number[] = []
+    for (let round = 0; round < 6; round += 1) statuses.push(await ask(verifier))
+    expect(statuses).toEqual(Array(6).fill(200))
+  })
+
+  it('is not a request that the server answers with 408 on a new connection', async () => {
+    reply = (_question, _request, response) => response.writeHead(408).end()
+    expect(await ask(introspection(client()))).toBe(503)
+  })
+})
+
 describe('by default, requests on Node', () => {
   it.each([
     ['gzip', gzipSync],
@@ -173,11 +198,11 @@ describe('by default, requests on Node', () => {
     expect(await ask(byKeys({ jwksUri: `${server.origin}/keys` }))).toBe(503)
   })
 
-  it('reject a body with more than five content codings (FX18)', async () => {
+  it('reject a body with more than one content coding (FX18)', async () => {
     for (const [count, expected] of [
-      [5, 200],
-      [6, 503],
-      [4_000, 503],
+      [1, 200],
+      [2, 503],
+      [2_000, 503],
     ] as const) {
       reply = (_question, _request, response) =>
         response

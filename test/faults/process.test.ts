@@ -88,7 +88,7 @@ const OTHERS = ['TickObject', 'Immediate', 'TCPSocketWrap']
 const count = (names: readonly string[], name: string) => names.filter((item) => item === name).length
 
 describe('a gate after close()', () => {
-  it('fetches nothing, decides with the keys that it has, and answers 503 to the rest (FX59)', async () => {
+  it('after close(), fetches nothing, uses the cached keys, and answers 503 to other tokens (FX59)', async () => {
     const { gate, ask, events } = observe(server)
     expect(await ask(key)).toBe('ok')
     gate.close()
@@ -145,7 +145,7 @@ describe('a gate after close()', () => {
     ['after keys were fetched', undefined, 'refreshed'],
     ['after a failure', answers['FX05 500'], 'failed'],
     ['after a body over the size limit', answers['FX19 64 MiB'], 'failed'],
-  ])('lets its process exit by itself if it is closed %s (FX59)', async (_, fault, state) => {
+  ])('a process exits by itself if its gate is closed %s (FX59)', async (_, fault, state) => {
     server.fault = fault
     // No deadline ends anything within this test: what goes on is ended by close(), or by nothing.
     const service = await Service.start({ ...options(), timeout: 60, deadline: 120 })
@@ -224,7 +224,7 @@ describe('a service', () => {
       await service.close()
     })
 
-    it('gives up a fetch on a dead connection, begins another and waits for no timeout (FX42)', async () => {
+    it('cancels a fetch on a dead connection and begins another without waiting for the timeout (FX42)', async () => {
       const service = await Service.start({ ...options(), timeout: 1, stopped: true })
       const headers = await newHeaders()
       server.fault = stalls['FX22 accepts and never answers']

@@ -107,7 +107,7 @@ describe('its lookup', () => {
       publicLookup('keys.example.net', options, (error, ...found) => resolve(error?.message ?? found))
     })
 
-  it('gives public addresses in the form that is asked for (ATK11)', async () => {
+  it('the lookup returns public addresses in the requested form (ATK11)', async () => {
     resolved = ['8.8.8.8', '2606:4700::1111']
     const all = [
       { address: '8.8.8.8', family: 4 },
@@ -159,7 +159,7 @@ describe('its requests', () => {
     return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/keys?a=b`, fetch }
   }
 
-  it('send method, headers and form, and give status, headers and body', async () => {
+  it('sends method, headers and form, and returns status, headers and body', async () => {
     const { url, fetch } = await start((server) =>
       server.on('request', async (request, response) => {
         const chunks: Buffer[] = []
@@ -206,7 +206,7 @@ describe('its requests', () => {
     await expect(fetch(url, {})).rejects.toThrow(/closed|socket hang up/)
   })
 
-  it.each([204, 302, 304, 404, 503])('give the status %i without following a redirect', async (status) => {
+  it.each([204, 302, 304, 404, 503])('returns the status %i without following a redirect', async (status) => {
     const { url, fetch } = await start((server) =>
       server.on('request', (_request, response) =>
         response.writeHead(status, { location: 'https://127.0.0.1/', 'retry-after': '5' }).end(),

@@ -182,7 +182,7 @@ describe('a Retry-After of the server', () => {
     ['3600', 60],
     [undefined, 1],
   ])(
-    'of %s s stops requests for unknown tokens for %i s, and none for known ones (ATK07)',
+    'a Retry-After of %s s stops requests for unknown tokens for %i s, and none for known ones (ATK07)',
     async (given, seconds) => {
       const server = serverWith(() => true, 0)
       const gate = gateFor(server)

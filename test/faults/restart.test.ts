@@ -94,7 +94,7 @@ async function flood(gate: Gate, seconds: number, each: (tick: number) => void =
 }
 
 describe('500 garbage tokens a second after a restart', () => {
-  it('leave room for new callers at a server that takes 300 ms, and no request is made in vain (ATK16)', async () => {
+  it('garbage tokens leave room for new callers at a server that takes 300 ms, and no request is made in vain (ATK16)', async () => {
     const server = new SlowServer(0.3)
     const gate = gateFor(server)
     const served = new Set<string>()

@@ -171,7 +171,7 @@ describe('a rotation', () => {
     expect(server.fetches).toBe(5)
   })
 
-  it('answers 503 to unknown keys at once while the budget is spent, and accepts a new key 30 s later (FX34, ATK08)', async () => {
+  it('answers 503 to unknown keys at once while the budget is used up, and accepts a new key 30 s later (FX34, ATK08)', async () => {
     const { ask, send, moments } = timeline(server)
     expect(await ask(one)).toBe('ok')
     for (let time = 0; time < 10; time += 1)

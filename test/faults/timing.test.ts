@@ -11,7 +11,8 @@ import {
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setClock } from '#core/lib/clock.ts'
 import { secureUrl } from '#core/lib/url.ts'
-import { fetchJson, KeptConnections } from '#core/net/fetch-json.ts'
+import { fetchJson } from '#core/net/fetch-json.ts'
+import { KeptConnections } from '#core/net/hedged-post.ts'
 import { InFlight } from '#core/net/single-flight.ts'
 import { cached } from '#core/verify/cached.ts'
 import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
@@ -370,7 +371,7 @@ describe('the budget of refreshes for unknown keys', () => {
   })
 })
 
-describe('a refresh during which the process stood still', () => {
+describe('a refresh during which the process was frozen', () => {
   it('repeats a refresh without a failure if a freeze makes its deadline more than 0.25 s late (FX42)', async () => {
     answer = silence
     const { begin, events } = gateFor()
@@ -519,7 +520,7 @@ describe('the deadline of a gate', () => {
     expect(pendingDeadlines()).toEqual([])
   })
 
-  it('gives the answer of a verifier that came right before the deadline', async () => {
+  it('returns the result of a verifier that came right before the deadline', async () => {
     let release: (verification: Verification) => void = () => {}
     const verify = () =>
       new Promise<Verification>((resolve) => {
@@ -535,7 +536,7 @@ describe('the deadline of a gate', () => {
 })
 
 describe('a pending result', () => {
-  it('lets a pending result be joined for 5 s', async () => {
+  it('concurrent callers share a pending result for 5 s', async () => {
     const flight = new InFlight<number>(10)
     const promise = flight.add('a', new Promise(() => {}))
     pass(5 - TICK)

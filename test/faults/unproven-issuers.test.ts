@@ -62,7 +62,7 @@ describe('made-up issuers', () => {
     },
   )
 
-  it('use up what is kept for issuers that come again only by coming again, too (ATK16)', async () => {
+  it('made-up issuers can use the reserve for returning issuers only by returning, too (ATK16)', async () => {
     const gate = gateOf(8)
     const madeUp = Array.from({ length: 20 }, (_, index) => unsigned(`again-${index}`))
     const send = () => Promise.all(madeUp.map((token) => outcome(gate, token)))
@@ -78,7 +78,7 @@ describe('made-up issuers', () => {
     expect(await ask(gate, 'tenant')).toBe('ok')
   })
 
-  it('have Retry-After tell when one more can be added (ATK16)', async () => {
+  it('Retry-After says when one more issuer can be added (ATK16)', async () => {
     const gate = gateOf(2)
     for (let time = 0; time < 2; time += 1) await outcome(gate, unsigned())
     const decision = await gate.authenticate(requestWith(unsigned()))
@@ -87,7 +87,7 @@ describe('made-up issuers', () => {
 })
 
 describe('the first verified token of a tenant', () => {
-  it('pays back what the tenant took: "max" tenants, and then "max" made-up issuers, are added at once (ATK16)', async () => {
+  it('the first verified token pays the allowance of its tenant back: "max" tenants, and then "max" made-up issuers, are added at once (ATK16)', async () => {
     const gate = gateOf(5)
     for (let index = 0; index < 5; index += 1) expect(await ask(gate, `tenant-${index}`)).toBe('ok')
     const answers: string[] = []
@@ -95,7 +95,7 @@ describe('the first verified token of a tenant', () => {
     expect(answers).toEqual([...Array(5).fill('401 invalid_signature'), '503 unavailable'])
   })
 
-  it('pays nothing back if it drives out another tenant (ATK16)', async () => {
+  it('the first verified token pays nothing back if its tenant evicts another one (ATK16)', async () => {
     const gate = gateOf(5)
     for (let index = 0; index < 5; index += 1) await ask(gate, `tenant-${index}`)
     const answers: string[] = []
@@ -103,7 +103,7 @@ describe('the first verified token of a tenant', () => {
     expect(answers).toEqual([...Array(5).fill('ok'), '503 unavailable', '503 unavailable'])
   })
 
-  it('pays back once, however many tokens of it are verified (ATK16)', async () => {
+  it('only the first verified token of a tenant pays its allowance back (ATK16)', async () => {
     const gate = gateOf(5)
     for (let time = 0; time < 20; time += 1) expect(await ask(gate, 'tenant')).toBe('ok')
     const answers: string[] = []

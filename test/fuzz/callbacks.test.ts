@@ -82,7 +82,7 @@ describe('a gate and its callbacks', () => {
   /** Node reports an unhandled rejection before the next turn of its event loop. */
   const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-  it('decides whatever a verifier returns, throws or rejects with (FX56)', async () => {
+  it('returns a decision for anything that a verifier returns, throws or rejects with (FX56)', async () => {
     const property = fc.asyncProperty(wayOut, async (verify) => {
       const decision = await createGate({ verifier: { verify: verify as never } }).authenticate(request)
       if (!isDefinite(decision)) return false
@@ -94,7 +94,7 @@ describe('a gate and its callbacks', () => {
     expect(unhandled).toEqual([])
   })
 
-  it('decides whatever a listener or a requirement returns or throws (FX56)', async () => {
+  it('returns a decision for anything that a listener or a requirement returns or throws (FX56)', async () => {
     const verifier = { verify: () => ({ active: true, identity }) as const }
     const property = fc.asyncProperty(result, thrown, async (value, error) => {
       for (const callback of [

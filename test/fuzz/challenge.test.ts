@@ -79,7 +79,7 @@ function faults(realm: string, scopes: readonly string[]): readonly string[] {
 const CODE_POINTS = Array.from({ length: 0x300 }, (_, code) => String.fromCodePoint(code))
 
 describe('a gate', () => {
-  it('BI13 answers with one strict challenge for each code point up to U+02FF in realm and scope', () => {
+  it('answers with one strict challenge for each code point up to U+02FF in realm and scope (BI13)', () => {
     const texts = CODE_POINTS.flatMap((character) => [
       character,
       `a${character}b`,
@@ -94,7 +94,7 @@ describe('a gate', () => {
     expect(tried.length).toBeGreaterThanOrEqual(scaled(768))
   })
 
-  it('BI13 answers with one strict challenge for 10,000 random realms and scopes', async () => {
+  it('answers with one strict challenge for 10,000 random realms and scopes (BI13)', async () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.string({ unit: fc.constantFrom(...'\\", =\r\n\0é\uD800') }),
@@ -114,7 +114,7 @@ describe('a gate', () => {
     expect(await fuzz('BI13', property, 10_000)).toBeGreaterThanOrEqual(scaled(10_000))
   })
 
-  it('BI13 refuses a realm that is no text at creation, and a scope that is no scope-token', async () => {
+  it('rejects at creation a realm that is no text, and a scope that is no scope-token (BI13)', async () => {
     const notText = fc
       .anything()
       .filter((value) => value !== undefined && (typeof value !== 'string' || value === ''))

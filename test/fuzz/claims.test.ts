@@ -138,7 +138,7 @@ function isFaithful(identity: Identity, claims: Readonly<Record<string, unknown>
 }
 
 describe('the claims of a signed token', () => {
-  it('D01 F06 pass only where an oracle takes them too, in 10,000 arbitrary sets of them', async () => {
+  it('accepts claims only if an oracle accepts them too, in 10,000 arbitrary sets (D01, F06)', async () => {
     const reasons = new Map<string, number>()
     const property = fc.asyncProperty(payload, typ, async (text, type) => {
       const token = signer.token({ alg: signer.alg, kid: signer.kid, typ: type }, text)

@@ -88,7 +88,7 @@ describe('the header of a token', () => {
     ['rfc9068', createGateFor('rfc9068'), BY_DEFAULT],
   ] as const
 
-  it('BI07 passes with the right alg, a type that is taken, the right kid or none, and nothing critical', async () => {
+  it('accepts a header with the right alg, an allowed type, the right kid or none, and nothing critical (BI07)', async () => {
     const claims = goodClaims()
     const wrong: unknown[] = []
     const passed = gates.map(() => 0)
@@ -113,7 +113,7 @@ describe('the header of a token', () => {
     expect(fetches).toBe(0)
   })
 
-  it('BI07 never chooses the key, and never compresses, nests or encrypts', async () => {
+  it('never chooses the key, and never compresses, nests or encrypts (BI07)', async () => {
     const foreign = createSigner('ES256', 'right')
     const values = [
       foreign.jwk,
@@ -154,7 +154,7 @@ describe('the header of a token', () => {
     expect(fetches).toBe(0)
   })
 
-  it('BI07 makes no secret of the public key, and no signature of none', async () => {
+  it('accepts neither HMAC with the public key nor the algorithm none (BI07)', async () => {
     const secrets = [
       JSON.stringify(signer.jwk),
       signer.key.export({ type: 'spki', format: 'pem' }),

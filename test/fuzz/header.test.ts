@@ -40,7 +40,7 @@ function isRight(value: string): boolean {
 }
 
 describe('the Authorization header', () => {
-  it('BI01 passes 200,000 mutations only where they carry exactly the good token', async () => {
+  it('accepts 200,000 mutations of Authorization only if they contain exactly the valid token (BI01)', async () => {
     const outcomes = new Map<number, number>()
     const property = fc.property(authorizationValues(GOOD), (value) => {
       const decision = decide(value)
@@ -54,7 +54,7 @@ describe('the Authorization header', () => {
     expect(Math.min(...outcomes.values()), AGAIN).toBeGreaterThanOrEqual(scaled(10_000))
   })
 
-  it('BI01 decides right of every octet at the start, in the middle and at the end', () => {
+  it('decides correctly for every octet at the start, in the middle and at the end (BI01)', () => {
     const value = `Bearer ${GOOD}`
     const inserted = [0, 3, 6, 7, 7 + GOOD.length / 2, value.length].flatMap((position) =>
       Array.from(
@@ -75,7 +75,7 @@ describe('the Authorization header', () => {
     expect(values.filter((text) => decide(text).ok)).toHaveLength(7)
   })
 
-  it('BI01 refuses the good token next to any text with 400 or 401, of a Request as well', async () => {
+  it('answers 400 or 401 to the valid token next to any other text, also in a fetch Request (BI01)', async () => {
     const around = fc.string({ unit: 'binary', maxLength: 8 })
     const property = fc.property(around, around, (before, behind) =>
       isRight(`${before}Bearer ${GOOD}${behind}`),
@@ -96,7 +96,7 @@ describe('the Authorization header', () => {
     expect(await fuzz('BI01 fetch', fetched, 5_000)).toBeGreaterThanOrEqual(scaled(5_000))
   })
 
-  it('BI02 takes no token out of any value that is no string', async () => {
+  it('finds no token in a value that is no string (BI02)', async () => {
     const notText = fc.anything({
       withBigInt: true,
       withDate: true,

@@ -118,7 +118,7 @@ describe.each(all)('Authorization through $name', (host) => {
       })
     ).status
 
-  it('BI03 answers 400 to what is repeated or joined', async () => {
+  it('answers 400 to what is repeated or joined (BI03)', async () => {
     const wrong: unknown[] = []
     let count = 0
     for (const lines of REPEATED)
@@ -136,7 +136,7 @@ describe.each(all)('Authorization through $name', (host) => {
   // The Headers of a Request hold strings only.
   if (host.name === 'fetch') return
 
-  it('BI02 decides of whatever a middleware before it sets, and never by 500', async () => {
+  it('returns a decision for anything that earlier middleware sets, and never a 500 (BI02)', async () => {
     const answers = []
     for (const [name, value] of ODD)
       for (const lines of [[], [GOOD]]) {
@@ -155,7 +155,7 @@ describe.each(all)('Authorization through $name', (host) => {
     expect(ODD.length).toBeGreaterThanOrEqual(16)
   })
 
-  it('BI02 answers 503 where reading the field throws', async () => {
+  it('answers 503 if reading the field throws (BI02)', async () => {
     before = (request) => {
       Object.defineProperty(request.headers, 'authorization', { get: throws })
     }
@@ -166,7 +166,7 @@ describe.each(all)('Authorization through $name', (host) => {
 })
 
 describe('the core', () => {
-  it('BI02 decides of each odd value of a view, of the headers of a Request, and behind protect()', async () => {
+  it('returns a decision for each odd value in a view, in the headers of a Request, and with protect() (BI02)', async () => {
     const handler = gate.protect(() => new Response('passed'))
     for (const [name, value, status] of ODD) {
       expect([name, gate.authenticate({ header: () => value as string })]).toMatchObject([

@@ -158,7 +158,7 @@ async function ask(gate: Gate, keys: readonly unknown[], tally: Tally): Promise<
 }
 
 describe('a key set', () => {
-  it('E02 C17 lets pass what one of its keys has signed, fetched with anything else in it', async () => {
+  it('accepts a token of one of its keys if the fetched set contains anything else (E02, C17)', async () => {
     const tally = { passed: 0, refused: 0, unavailable: 0 }
     const property = fc.asyncProperty(keySets, async (keys) => {
       const fetch = async () => Response.json({ keys })
@@ -168,7 +168,7 @@ describe('a key set', () => {
     expect(Math.min(...Object.values(tally)), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
-  it('C18 keeps its good keys whatever stands next to them, and whatever order they are in', async () => {
+  it('uses the good keys of a set beside any other entries, and in any order (C18)', async () => {
     const property = fc.asyncProperty(
       fc.constantFrom(...signers),
       keySets,
@@ -186,7 +186,7 @@ describe('a key set', () => {
     expect(await fuzz('C18', property, 2_000)).toBeGreaterThanOrEqual(scaled(2_000))
   })
 
-  it('E02 C17 is refused at creation, or lets pass what one of its keys has signed, given inline', async () => {
+  it('a configured set is rejected at creation, or accepts a token of one of its keys (E02, C17)', async () => {
     const tally = { passed: 0, refused: 0, unavailable: 0 }
     let refusedSets = 0
     const property = fc.asyncProperty(keySets, async (keys) => {
@@ -204,7 +204,7 @@ describe('a key set', () => {
     expect(Math.min(tally.passed, refusedSets), AGAIN).toBeGreaterThanOrEqual(scaled(500))
   })
 
-  it('FX05 FX08 FX10 FX15 is taken from an answer of 200 in whole, and from no other', async () => {
+  it('reads a set only from a complete answer with the status 200 (FX05, FX08, FX10, FX15)', async () => {
     const whole = JSON.stringify({ keys: signers.map(({ jwk }) => jwk) })
     const documents = fc.oneof(
       fc.constant(whole),

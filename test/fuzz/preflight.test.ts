@@ -29,7 +29,7 @@ async function outcomeOf(asked: typeof gate, request: Asked): Promise<string | n
 }
 
 describe('a request that is shaped like a preflight', () => {
-  it('is one on each host where another predicate says so, and passes by the good token only, of 20,000 (ATK01)', async () => {
+  it('each host recognizes a preflight exactly if another predicate does, and allows only the valid token, in 20,000 requests (ATK01)', async () => {
     const outcomes = new Map<Outcome, number>()
     const property = fc.asyncProperty(sent, async (given) => {
       for (const { host, request, known } of presentations(given)) {

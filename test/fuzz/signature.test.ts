@@ -51,7 +51,7 @@ const MUTATIONS: readonly Mutation[] = [
 const steps = fc.array(fc.tuple(fc.nat(MUTATIONS.length - 1), fc.nat(600), fc.nat(255)), { maxLength: 2 })
 
 describe('a signature', () => {
-  it('F04 is accepted by both twins if node:crypto accepts it, and by neither otherwise', async () => {
+  it('is accepted by both twins if node:crypto accepts it, and by neither otherwise (F04)', async () => {
     let accepted = 0
     const property = fc.asyncProperty(
       fc.constantFrom(...signers),

@@ -85,7 +85,7 @@ const DATE_ROWS = Object.entries(DATES).flatMap(([claim, outcomes]) =>
 
 describe('dates', () => {
   it.each(DATE_ROWS)(
-    'BI08 judges %s of %s by its form and the clock',
+    'checks %s of %s by its form and the clock (BI08)',
     async (claim, _shown, text, expected) => {
       const token = signed(claim, text)
       const got = [await outcome(exact, token), await outcome(gate, token), await outcome(lenient, token)]
@@ -97,7 +97,7 @@ describe('dates', () => {
     [NOW - 91, '401 max_age_exceeded'],
     [NOW - 90, '401 max_age_exceeded'],
     [NOW - 89, OK],
-  ])('BI08 judges iat %d by maxTokenAge 60 and the tolerance: %s', async (iat, expected) => {
+  ])('compares iat %d with maxTokenAge 60 and the tolerance: %s (BI08)', async (iat, expected) => {
     expect(await outcome(gateOfForge(forge, { maxTokenAge: 60 }), signed('iat', `${iat}`))).toBe(expected)
   })
 })
@@ -119,7 +119,7 @@ const ISSUERS = [
   [`{"toString":"${ISSUER}"}`, ISSUER_WRONG],
 ]
 describe('issuer', () => {
-  it.each(ISSUERS)('BI08 judges iss of %s: %s', async (text, expected) => {
+  it.each(ISSUERS)('checks iss of %s: %s (BI08)', async (text, expected) => {
     expect(await outcome(gate, signed('iss', text))).toBe(expected)
   })
 })
@@ -143,7 +143,7 @@ const AUDIENCES = [
   [`["${AUDIENCE}",7]`, INVALID],
 ]
 describe('audience', () => {
-  it.each(AUDIENCES)('BI08 judges aud of %s: %s', async (text, expected) => {
+  it.each(AUDIENCES)('checks aud of %s: %s (BI08)', async (text, expected) => {
     expect(await outcome(gate, signed('aud', text))).toBe(expected)
   })
 })
@@ -164,13 +164,13 @@ const NAME_ROWS = ['sub', 'client_id', 'jti'].flatMap((claim) =>
 )
 
 describe('names', () => {
-  it.each(NAME_ROWS)('BI08 judges %s of %s: %s', async (claim, text, expected) => {
+  it.each(NAME_ROWS)('checks %s of %s: %s (BI08)', async (claim, text, expected) => {
     // FIELD08: only RFC 9068 asks anything of them.
     expect(await outcome(gate, signed(claim, text))).toBe(OK)
     expect(await outcome(strict, signed(claim, text))).toBe(expected)
   })
 
-  it.each(['sub', 'client_id', 'jti'])('BI08 misses an absent %s in rfc9068 only', async (claim) => {
+  it.each(['sub', 'client_id', 'jti'])('misses an absent %s in rfc9068 only (BI08)', async (claim) => {
     expect(await outcome(gate, signed(claim, undefined))).toBe(OK)
     expect(await outcome(strict, signed(claim, undefined))).toBe(MISSING)
   })
@@ -202,11 +202,11 @@ const SCOPES = [
 describe('scope', () => {
   const reading = gateOfForge(forge, { requirement: scope('read') })
 
-  it.each(SCOPES)('BI08 judges scope of %s where read is required: %s', async (text, expected) => {
+  it.each(SCOPES)('checks scope of %s if read is required: %s (BI08)', async (text, expected) => {
     expect(await outcome(reading, signed('scope', text))).toBe(expected)
   })
 
-  it('BI08 reads scp only where scope is absent', async () => {
+  it('reads scp only if scope is absent (BI08)', async () => {
     const both = forge.sign(claimsText({ scope: '""', scp: '["read"]' }))
     expect(await outcome(reading, both)).toBe(SCOPE_LACKS)
     expect(await outcome(reading, forge.sign(claimsText({ scope: undefined, scp: '["read"]' })))).toBe(OK)
@@ -232,7 +232,7 @@ const CONFIRMATIONS = [
 ]
 describe('confirmation', () => {
   it.each(CONFIRMATIONS)(
-    'BI08 never lets a cnf of %s pass as a plain bearer token: %s',
+    'never accepts a token with a cnf of %s as a plain bearer token: %s (BI08)',
     async (text, expected) => {
       expect(await outcome(gate, signed('cnf', text))).toBe(expected)
     },
@@ -247,7 +247,7 @@ const PROTOTYPES = ['__proto__', 'constructor', 'prototype'].flatMap((name) => [
 ])
 
 describe('names of prototypes', () => {
-  it.each(PROTOTYPES)('BI08 keeps a member %s %s a plain claim', async (name, _where, member) => {
+  it.each(PROTOTYPES)('keeps a member %s %s a plain claim (BI08)', async (name, _where, member) => {
     const text = claimsText({ sub: undefined, scope: undefined }).replace('{', `{${member},`)
     const decision = await gate.authenticate(requestWith(forge.sign(text)))
     if (!decision.ok) throw new Error(decision.reason)
@@ -260,7 +260,7 @@ describe('names of prototypes', () => {
   })
 })
 
-it('BI08 has a row for every form that is promised', () => {
+it('has a row for every form that is promised (BI08)', () => {
   expect(DATE_ROWS.length).toBe(80)
   expect(ISSUERS.length).toBeGreaterThanOrEqual(12)
   expect(AUDIENCES.length).toBeGreaterThanOrEqual(14)

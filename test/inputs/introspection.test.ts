@@ -101,14 +101,14 @@ const LEFT_OUT: Readonly<Record<string, readonly unknown[]>> = {
 }
 
 describe('an answer with', () => {
-  it.each(TYPES)('BI12 %s', async (_name, reply, expected) => {
+  it.each(TYPES)('%s (BI12)', async (_name, reply, expected) => {
     expect(await outcome(reply)).toBe(expected)
   })
 
   const rows = Object.entries(WRONG).flatMap(([name, values]) =>
     values.map((value) => [name, value] as const),
   )
-  it.each(rows)('BI12 the member %s of a wrong type: %j', async (name, value) => {
+  it.each(rows)('the member %s of a wrong type: %j (BI12)', async (name, value) => {
     expect(await outcome(json({ ...GOOD, [name]: value }))).toBe('401 invalid_claim')
   })
 
@@ -116,13 +116,13 @@ describe('an answer with', () => {
     values.map((value) => [name, value] as const),
   )
   it.each(leftOut)(
-    'FIELD08 the member %s of a wrong type, which decides nothing: %j',
+    'the member %s of a wrong type, which decides nothing: %j (FIELD08)',
     async (name, value) => {
       expect(await outcome(json({ ...GOOD, [name]: value }))).toBe('ok')
     },
   )
 
-  it('BI12 exp that is infinite', async () => {
+  it('exp that is infinite (BI12)', async () => {
     expect(await outcome(json(TEXT.replace(String(NOW + 600), '1e999')))).toBe('401 invalid_claim')
   })
 
@@ -131,13 +131,16 @@ describe('an answer with', () => {
     ['iss', [ISSUER], '401 issuer_mismatch'],
     ['token_type', 7, '401 not_an_access_token'],
     ['token_type', ['Bearer'], '401 not_an_access_token'],
-  ])('BI12 the member %s of a wrong type: %j, refused as another', async (name, value, expected) => {
-    expect(await outcome(json({ ...GOOD, [name]: value }))).toBe(expected)
-  })
+  ])(
+    'the member %s of a wrong type: %j, rejected with another reason (BI12)',
+    async (name, value, expected) => {
+      expect(await outcome(json({ ...GOOD, [name]: value }))).toBe(expected)
+    },
+  )
 
   const others = Object.keys(GOOD).filter((name) => name !== 'active' && name !== 'aud')
   it.each(others)(
-    'BI12 no %s, or one without a value, is accepted: the server has checked what it does not say',
+    'no %s, or one without a value, is accepted: the server has checked what it does not say (BI12)',
     async (name) => {
       for (const value of [undefined, null, '', []])
         expect(await outcome(json({ ...GOOD, [name]: value }))).toBe('ok')
@@ -153,12 +156,12 @@ describe('an answer with', () => {
     [{ exp: 0 }, '401 expired'],
     [{ nbf: NOW + 31 }, '401 not_yet_valid'],
     [{ iat: NOW + 31 }, '401 issued_in_future'],
-  ])('BI12 %j', async (members, expected) => {
+  ])('%j (BI12)', async (members, expected) => {
     expect(await outcome(json({ ...GOOD, ...members }))).toBe(expected)
   })
 
   it.each(['active', 'aud', 'exp', 'scope', 'cnf', 'iss', 'token_type', 'typ'])(
-    'BI15 nothing else, and %s on Object.prototype',
+    'nothing else, and %s on Object.prototype (BI15)',
     async (name) => {
       const prototype = Object.prototype as unknown as Record<string, unknown>
       for (const value of [true, AUDIENCE, 'Refresh']) {

@@ -239,17 +239,17 @@ const places = Object.keys(PLACES) as (keyof Outcomes)[]
 describe.each(places)('in the %s', (place) => {
   const refused = place === 'header' || place === 'payload' ? MALFORMED : UNAVAILABLE
 
-  it('BI09 works with the document as it is', async () => {
+  it('works with the document as it is (BI09)', async () => {
     expect(await PLACES[place]((good) => Buffer.from(good))).toBe(OK)
   })
 
-  it.each(sampled(Object.entries(BROKEN), 20))(`BI09 refuses %s: ${refused}`, async (_name, fault) => {
+  it.each(sampled(Object.entries(BROKEN), 20))(`rejects %s: ${refused} (BI09)`, async (_name, fault) => {
     expect(await PLACES[place](fault)).toBe(refused)
   })
 
   it.each(
     Object.entries(HOSTILE).map(([name, [fault, outcomes]]) => [name, outcomes[place], fault] as const),
-  )('BI09 takes %s: %s', async (_name, expected, fault) => {
+  )('accepts %s: %s (BI09)', async (_name, expected, fault) => {
     expect(await PLACES[place](fault)).toBe(expected)
   })
 })
@@ -259,7 +259,7 @@ it.each([
   ['payload', MALFORMED],
   ['jwks', UNAVAILABLE],
   ['metadata', UNAVAILABLE],
-] as const)('BI09 refuses an empty %s: %s', async (place, expected) => {
+] as const)('rejects an empty %s: %s (BI09)', async (place, expected) => {
   expect(await PLACES[place](() => new Uint8Array())).toBe(expected)
 })
 
@@ -270,11 +270,11 @@ describe('members of the same name', () => {
     ['{"alg":"ES256","kid":"forge","kid":"other","typ":"at+jwt"}', '401 unknown_key'],
     ['{"alg":"ES256","kid":"forge","typ":"at+jwt","typ":"dpop+jwt"}', '401 not_an_access_token'],
     ['{"alg":"ES256","\\u0061lg":"none","kid":"forge","typ":"at+jwt"}', '401 algorithm_not_allowed'],
-  ])('BI09 takes the last one in the header %s: %s', async (header, expected) => {
+  ])('uses the last of repeated members in the header %s: %s (BI09)', async (header, expected) => {
     expect(await outcome(gateOfForge(forge), forge.sign(claimsText(), header))).toBe(expected)
   })
 
-  it('BI09 takes the last one in the payload', async () => {
+  it('uses the last of repeated members in the payload (BI09)', async () => {
     const twice = claimsText({ sub: '"leo","sub":"emma"' })
     const decision = await gateOfForge(forge).authenticate(requestWith(forge.sign(twice)))
     expect(decision).toMatchObject({ ok: true, identity: { subject: 'emma' } })
@@ -285,22 +285,28 @@ describe('members of the same name', () => {
   it.each([
     ['first', (good: string) => good.replace('{', '{"keys":[],'), OK],
     ['last', (good: string) => `${good.slice(0, -1)},"keys":[]}`, UNAVAILABLE],
-  ])('BI09 takes the last one in the key set: the empty one is %s', async (_where, write, expected) => {
-    expect(await PLACES.jwks(replaced(write))).toBe(expected)
-  })
+  ])(
+    'uses the last of repeated members in the key set: the empty one is %s (BI09)',
+    async (_where, write, expected) => {
+      expect(await PLACES.jwks(replaced(write))).toBe(expected)
+    },
+  )
 
   it.each([
     ['first', (good: string) => good.replace('{', '{"jwks_uri":"http://127.0.0.1/other",'), OK],
     ['last', (good: string) => `${good.slice(0, -1)},"jwks_uri":"http://evil.example.com"}`, UNAVAILABLE],
     ['last, the issuer', (good: string) => `${good.slice(0, -1)},"issuer":"https://evil"}`, UNAVAILABLE],
-  ])('BI09 takes the last one in the metadata: the wrong one is %s', async (_where, write, expected) => {
-    expect(await PLACES.metadata(replaced(write))).toBe(expected)
-  })
+  ])(
+    'uses the last of repeated members in the metadata: the wrong one is %s (BI09)',
+    async (_where, write, expected) => {
+      expect(await PLACES.metadata(replaced(write))).toBe(expected)
+    },
+  )
 })
 
 describe('inside a key', () => {
   it.each(Object.entries(HOSTILE).filter(([name]) => !name.startsWith('names written')))(
-    'BI09 takes %s in a member of a key that it does not read',
+    'takes %s in a member of a key that it does not read (BI09)',
     async (_name, [fault, outcomes]) => {
       const tenant = newTenant()
       const key = fault(JSON.stringify(forge.jwk))
@@ -310,7 +316,7 @@ describe('inside a key', () => {
   )
 })
 
-it('BI09 reads the metadata of OpenID Connect where that of RFC 8414 is no JSON', async () => {
+it('reads the metadata of OpenID Connect if that of RFC 8414 is no JSON (BI09)', async () => {
   const tenant = newTenant()
   publish(tenant, tenant.jwks, tenant.metadata)
   const { pathname } = new URL(tenant.issuer)
@@ -319,7 +325,7 @@ it('BI09 reads the metadata of OpenID Connect where that of RFC 8414 is no JSON'
   expect(requested).toContain(`${pathname}/.well-known/openid-configuration`)
 })
 
-it('BI09 has 200 cases at least', () => {
+it('has 200 cases at least (BI09)', () => {
   const each = Object.keys(BROKEN).length + Object.keys(HOSTILE).length
   expect(each * places.length).toBeGreaterThanOrEqual(200)
 })

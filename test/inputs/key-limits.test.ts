@@ -196,7 +196,7 @@ describe('a token that many keys of a set fit', () => {
     for (let index = 63; index >= 0; index -= 1) expect(await outcome(gate, by(index))).toBe('ok')
   })
 
-  it('finds its key among 64 that were given, and have one kid (ATK15)', async () => {
+  it('finds the key of a token among 64 configured keys with one kid (ATK15)', async () => {
     const named = all.map(({ jwk }) => ({ ...jwk, kid: 'same' }))
     const gate = createGate({
       issuer: ISSUER,
@@ -213,7 +213,7 @@ describe('a token that many keys of a set fit', () => {
     for (let time = 0; time < 200; time += 1) expect(await outcome(gate, forged())).toBe(SIGNATURE)
   })
 
-  it('takes more tries from a budget of 128, and is answered 503 when that is spent (ATK15)', async () => {
+  it('further tries use a budget of 128, and the token is answered 503 when it is used up (ATK15)', async () => {
     const keys = all.map(({ jwk }) => jwk)
     const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys: { keys }, cache: false } as never)
     // Each tries 64 keys, 56 of them from the budget.
@@ -240,7 +240,7 @@ describe('a token that many keys of a set fit', () => {
     expect(answers).toEqual([SIGNATURE, SIGNATURE, UNAVAILABLE, UNAVAILABLE])
   })
 
-  it('finds the key that verified a token most recently, whatever strangers forge (ATK15)', async () => {
+  it('finds the key that verified a token most recently, while attackers forge tokens (ATK15)', async () => {
     const gate = gateFor()
     for (const index of [60, 61, 62]) expect(await outcome(gate, by(index))).toBe('ok')
     for (let time = 0; time < 6; time += 1) await outcome(gate, forged())

@@ -30,7 +30,7 @@ afterEach(() => void vi.restoreAllMocks())
 const failures = FAILURES.map((failure) => [failure.name, failure.expected, failure] as const)
 
 describe('the core', () => {
-  it.each(failures)('BI19 tells nothing of the token with %s: %s', async (_name, expected, failure) => {
+  it.each(failures)('shows no part of the token with %s: %s (BI19)', async (_name, expected, failure) => {
     const events: DecisionEvent[] = []
     const gate = failure.gate({ onDecision: (event) => events.push(event) })
     const canary = newCanary()
@@ -53,7 +53,7 @@ describe('the core', () => {
     if (expected !== 'ok') expect(told).not.toContain(canary)
   })
 
-  it('BI19 tells nothing of the token while a lookup never settles', () => {
+  it('shows no part of the token while a lookup never settles (BI19)', () => {
     const verifier = opaque({ lookup: () => new Promise<null>(() => {}), cache: { ttl: 60 } })
     const gate = createGate({ verifier })
     const canary = newCanary()
@@ -107,7 +107,7 @@ function koaApi(onDenied: 'answer' | 'next') {
 }
 
 describe.each(Object.entries(APIS))('%s', (name, api) => {
-  it.each(failures)('BI19 tells nothing of the token with %s: %s', async (_name, expected, failure) => {
+  it.each(failures)('shows no part of the token with %s: %s (BI19)', async (_name, expected, failure) => {
     const seen: unknown[] = []
     const { origin, close } = await listen(api(failure, seen))
     const header = failure.header(newCanary())
@@ -122,7 +122,7 @@ describe.each(Object.entries(APIS))('%s', (name, api) => {
 })
 
 describe('the search itself', () => {
-  it('BI19 hears what Express logs of an error', async () => {
+  it('finds the text that Express logs for an error (BI19)', async () => {
     const [failure] = FAILURES.filter(({ expected }) => expected === '401 revoked')
     if (failure === undefined) throw new Error('no such failure')
     const { origin, close } = await listen(expressApi('next')(failure, []))
@@ -131,7 +131,7 @@ describe('the search itself', () => {
     await hears('BearerAuthError: The access token was revoked')
   })
 
-  it('BI19 finds a canary in a message, a stack, a cause, a hidden member, a getter and a key', () => {
+  it('finds a canary in a message, a stack, a cause, a hidden member, a getter and a key (BI19)', () => {
     const canary = newCanary()
     const message = `bad token: ${canary}`
     const hidden = Object.defineProperty({}, 'hidden', { value: message })
@@ -151,7 +151,7 @@ describe('the search itself', () => {
   })
 })
 
-it('BI19 finds no canary in a heap snapshot, once the requests are gone', async () => {
+it('finds no canary in a heap snapshot, once the requests are gone (BI19)', async () => {
   const child = fileURLToPath(new URL('leaks.child.ts', import.meta.url))
   const { stdout } = await promisify(execFile)(
     process.execPath,

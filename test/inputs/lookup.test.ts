@@ -36,14 +36,14 @@ const WAYS = [
 ] as const
 
 describe.each(WAYS)('%s', (_name, options) => {
-  it('BI18 refuses a token with any one bit of it turned', async () => {
+  it('rejects a token with any one bit changed (BI18)', async () => {
     const { gate } = await watched(options)
     expect(await outcome(gate, token)).toBe('ok')
     for (const off of oneBitOff(token)) expect(await outcome(gate, off)).toBe(denialOf(off))
     expect(await outcome(gate, token)).toBe('ok')
   })
 
-  it('BI18 refuses a token that is a character short, long, or in another case', async () => {
+  it('rejects a token that is one character shorter, longer, or in another case (BI18)', async () => {
     const { gate } = await watched(options)
     for (const off of [
       token.slice(1),
@@ -59,19 +59,19 @@ describe.each(WAYS)('%s', (_name, options) => {
   })
 })
 
-it('BI18 turns every bit of a token', () => {
+it('turns every bit of a token (BI18)', () => {
   expect(new Set(oneBitOff(token)).size).toBe(token.length * 8)
 })
 
 describe('the lookup', () => {
-  it('BI18 gets the SHA-256 of every token, once, however much of the token is right', async () => {
+  it('gets the SHA-256 of every token, once, however much of the token is right (BI18)', async () => {
     const { asked, gate } = await watched()
     const sent = Array.from(token, (_, right) => token.slice(0, right) + 'x'.repeat(token.length - right))
     for (const wrong of sent) await gate.authenticate({ header: () => `Bearer ${wrong}` })
     expect(asked).toEqual(sent.map((wrong) => createHash('sha256').update(wrong).digest('base64url')))
   })
 
-  it('BI18 is not asked about a token whose checksum is wrong: the checksum is no secret', async () => {
+  it('the lookup is not called for a token with a wrong checksum (BI18)', async () => {
     const { asked, gate } = await watched({ prefix: PREFIX })
     for (const off of oneBitOff(token)) await outcome(gate, off)
     expect(asked).toEqual([])
@@ -79,12 +79,12 @@ describe('the lookup', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('BI18 decides alone: the core lets pass what it finds, and compares nothing itself', async () => {
+  it('the lookup decides alone: the core accepts its result without a comparison (BI18)', async () => {
     const anything = createGate({ verifier: opaque({ lookup: () => ({ subject: 'emma' }) }) })
     for (const wrong of ['a', token.slice(1), `${token}A`]) expect(await outcome(anything, wrong)).toBe('ok')
   })
 
-  it('BI18 tells nobody how nearly right a token is: all refusals are one and the same', async () => {
+  it('all rejections are equal, so they do not show how nearly right a token is (BI18)', async () => {
     const { gate } = await watched()
     const nearly = [...oneBitOff(token)].filter((off) => /^[\w-]+$/.test(off))
     expect(nearly.length).toBeGreaterThan(100)

@@ -164,7 +164,7 @@ describe.each([
   ['opaque tokens', opaqueScene],
 ] as const)('a decision on %s', (_name, makeScene) => {
   it.each(Object.entries(OF_DECISIONS))(
-    'BI16 leaves the next one as it is where %s',
+    'leaves the next request unchanged if %s (BI16)',
     async (_what, change) => {
       const { gate, tokens } = makeScene()
       const before = await decisions(gate, tokens)
@@ -182,7 +182,7 @@ describe.each([
 
 describe('the options', () => {
   it.each(Object.entries(OF_OPTIONS))(
-    'BI16 are read once: nothing follows where %s',
+    'reads options once: nothing changes if %s (BI16)',
     async (_what, change) => {
       const untouched = await decisions(jwtScene().gate, TOKENS)
       const changedFirst: Jwt = jwtScene()
@@ -191,7 +191,7 @@ describe('the options', () => {
     },
   )
 
-  it('BI16 are read once by opaque, and what the lookup gave may change while it is kept', async () => {
+  it('opaque reads options once, and a cached result does not change with the object of the lookup (BI16)', async () => {
     const { gate, found, options, tokens } = opaqueScene()
     const before = await decisions(gate, tokens)
     const loose = found as unknown as Loose
@@ -203,14 +203,14 @@ describe('the options', () => {
     expect(await decisions(gate, tokens)).toEqual(before)
   })
 
-  it('BI16 leave no way into a gate', () => {
+  it('leave no way into a gate (BI16)', () => {
     const { gate } = jwtScene()
     expect(() => Object.assign(gate, { authenticate: () => ({ ok: true }) })).toThrow(TypeError)
   })
 })
 
 describe('the request', () => {
-  it('BI16 may change while a decision is under way', async () => {
+  it('a request may change while its decision is pending (BI16)', async () => {
     const { gate } = jwtScene()
     const headers: Record<string, string> = { authorization: `Bearer ${TOKENS.expired}` }
     const decision = gate.authenticate(fromNodeRequest({ headers }))
@@ -228,7 +228,7 @@ describe('a listener', () => {
   }
 
   it.each(['good', 'expired'] as const)(
-    'BI16 cannot change the decision on a token that is %s',
+    'cannot change the decision on a token that is %s (BI16)',
     async (name) => {
       const { options, gate } = jwtScene()
       const told = createGate({
@@ -249,28 +249,34 @@ describe('a verification', () => {
   }
   const evil = { active: true, identity: { ...identity, scopes: ['admin'] }, expiresAt: 9e9 }
 
-  it.each(Object.keys(GIVEN))('BI16 that a cache gave may be changed, if it is %s', async (name) => {
-    const verifier = kept(() => ({ ...(GIVEN[name] as Active) }))
-    const before = JSON.stringify(await verifier.verify('token'))
-    const given = await verifier.verify('token')
-    attempt(() => Object.assign(given, evil))
-    expect(JSON.stringify(await verifier.verify('token'))).toBe(before)
-  })
+  it.each(Object.keys(GIVEN))(
+    'an object that a cache returned cannot be changed for later requests, if it is %s (BI16)',
+    async (name) => {
+      const verifier = kept(() => ({ ...(GIVEN[name] as Active) }))
+      const before = JSON.stringify(await verifier.verify('token'))
+      const given = await verifier.verify('token')
+      attempt(() => Object.assign(given, evil))
+      expect(JSON.stringify(await verifier.verify('token'))).toBe(before)
+    },
+  )
 
-  it.each(Object.keys(GIVEN))('BI16 that a cache was given may be changed, if it is %s', async (name) => {
-    const source = { ...(GIVEN[name] as Active) }
-    const verifier = kept(() => source)
-    const before = JSON.stringify(await verifier.verify('token'))
-    Object.assign(source, evil)
-    expect(JSON.stringify(await verifier.verify('token'))).toBe(before)
-  })
+  it.each(Object.keys(GIVEN))(
+    'an object that a verifier returned may be changed after it was cached, if it is %s (BI16)',
+    async (name) => {
+      const source = { ...(GIVEN[name] as Active) }
+      const verifier = kept(() => source)
+      const before = JSON.stringify(await verifier.verify('token'))
+      Object.assign(source, evil)
+      expect(JSON.stringify(await verifier.verify('token'))).toBe(before)
+    },
+  )
 
   function kept(verify: TokenVerifier['verify']): TokenVerifier {
     return cached({ verify }, { ttl: 60, negativeTtl: 60, now })
   }
 })
 
-it('BI16 has 20 changes at least', () => {
+it('has 20 changes at least (BI16)', () => {
   expect(Object.keys(OF_DECISIONS).length + Object.keys(OF_OPTIONS).length).toBeGreaterThanOrEqual(20)
 })
 

@@ -289,14 +289,14 @@ describe.each([
   const allowed = rows.filter(([, , , , isAllowed]) => isAllowed)
   const refused = rows.filter(([, , , , isAllowed]) => !isAllowed)
 
-  it.each(refused)('BI20 %s names "%s" in a TypeError for: %s', (_factory, option, _value, create) => {
+  it.each(refused)('%s names "%s" in a TypeError for: %s (BI20)', (_factory, option, _value, create) => {
     const error = thrownBy(create)
     expect(error).toBeInstanceOf(TypeError)
     expect((error as TypeError).message).toContain(`"${option}"`)
   })
 
   if (allowed.length > 0)
-    it.each(allowed)('BI20 %s allows as "%s": %s', (_factory, _option, _value, create) => {
+    it.each(allowed)('%s allows as "%s": %s (BI20)', (_factory, _option, _value, create) => {
       expect(thrownBy(create)).toBe(undefined)
     })
 })
@@ -337,19 +337,19 @@ describe('an option that is undefined', () => {
   })
 })
 
-it('BI20 says that a store of key sets has nothing to keep where the keys are given', () => {
+it('rejects jwksStore with keys, because nothing is fetched that could be stored (BI20)', () => {
   const jwksStore = { get: () => undefined, set: () => {} }
   expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(/"jwksStore" exclude each other/)
 })
 
-it('BI20 never repeats a value in the message: it may be a secret', () => {
+it('never repeats a value in the message: it may be a secret (BI20)', () => {
   const SECRET = 'https://user:hunter2@id.example.com'
   for (const [factory, create] of Object.entries(JWT))
     for (const option of ['issuer', 'jwksUri'])
       expect(String(thrownBy(() => create({ [option]: SECRET }))), factory).not.toContain('hunter2')
 })
 
-it('BI20 has 150 rows at least, for all numbers, URLs and lists', () => {
+it('has 150 rows at least, for all numbers, URLs and lists (BI20)', () => {
   expect(NUMERIC.length + URL_OPTIONS.length + LIST_OPTIONS.length).toBeGreaterThanOrEqual(150)
 })
 

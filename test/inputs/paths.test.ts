@@ -194,13 +194,13 @@ describe.each([
     reached.length = 0
   })
 
-  it('BI14 reaches the route with a token', async () => {
+  it('reaches the route with a token (BI14)', async () => {
     const answer = await raw(server, ['GET /api/admin HTTP/1.1', 'Authorization: Bearer good'])
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
     expect(reached).toEqual(['GET /api/admin'])
   })
 
-  it.each(REQUESTS)('BI14 never reaches the route without a token by %s', async (by, line, ...rest) => {
+  it.each(REQUESTS)('never reaches the route without a token by %s (BI14)', async (by, line, ...rest) => {
     for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
       const answer = await raw(server, [`${line} ${version}`, ...rest])
       expect(reached).toEqual([])
@@ -209,7 +209,7 @@ describe.each([
     }
   })
 
-  it('BI14 does not keep a token for the next request of its connection', async () => {
+  it('does not keep a token for the next request of its connection (BI14)', async () => {
     const first = ['GET /api/admin HTTP/1.1', 'Host: a', 'Authorization: Bearer good', '', ''].join('\r\n')
     const answer = await raw(server, ['GET /api/admin HTTP/1.1'], first)
     expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 401'])
@@ -217,7 +217,7 @@ describe.each([
   })
 })
 
-it('BI14 has the requests that are promised', () => {
+it('has the requests that are promised (BI14)', () => {
   expect(REQUESTS.length).toBeGreaterThanOrEqual(21)
 })
 

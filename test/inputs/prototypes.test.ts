@@ -128,7 +128,7 @@ describe.each(Object.entries(GATES))('a gate with %s', (_name, prepare) => {
   ]
 
   it.each(sampled(rows, 12))(
-    'BI15 decides alike with %s on Object.prototype, being %j',
+    'returns the same decision with %s on Object.prototype, with the value %j (BI15)',
     async (name, value) => {
       const [create, tokens] = prepare()
       const clean = await decisions(await create(), tokens)
@@ -146,7 +146,7 @@ describe.each(Object.entries(GATES))('a gate with %s', (_name, prepare) => {
 })
 
 /** Node looks for it in an object of its own making, and then accepts no key. */
-it('BI15 lets no forged JWT pass with d on Object.prototype', async () => {
+it('accepts no forged JWT with d on Object.prototype (BI15)', async () => {
   const { good = '', tampered = '' } = jwts(ISSUER)
   const gate = gateOfForge(forge)
   const statuses = await whilePolluted('d', ['x'], async () => [
@@ -157,7 +157,7 @@ it('BI15 lets no forged JWT pass with d on Object.prototype', async () => {
   expect((await gate.authenticate(requestWith(good))).ok).toBe(true)
 })
 
-it('BI15 has the names and values that are promised', () => {
+it('has the names and values that are promised (BI15)', () => {
   expect(PROMISED).toHaveLength(12)
   expect(HOSTILE).toHaveLength(3)
 })

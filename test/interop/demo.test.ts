@@ -34,7 +34,7 @@ describe('the demonstration', () => {
     expect(code).toBe(0)
   })
 
-  it('exits 1 and says so where a host answers unexpectedly', async () => {
+  it('exits 1 and says so if a host answers unexpectedly', async () => {
     const asReceived = `const { fetch } = globalThis
       globalThis.fetch = (url, init) => String(url).includes('/echo/get/') && init.headers.has('authorization')
         ? Promise.resolve(Response.json({ sent: null })) : fetch(url, init)`
@@ -90,7 +90,7 @@ describe('the transcript', () => {
   const closing: (() => Promise<void>)[] = []
   afterEach(() => Promise.all(closing.splice(0).map((close) => close())))
 
-  it('puts words in the place of a token that an answer gives away', async () => {
+  it('replaces a token in an answer by a text', async () => {
     const server = createServer((request, response) => {
       response.setHeader('www-authenticate', `Bearer hint="${request.headers.authorization}"`)
       response.end(JSON.stringify({ access_token: 'issued', got: request.headers.authorization }))
@@ -105,7 +105,7 @@ describe('the transcript', () => {
     expect(lines.join('\n')).not.toMatch(/secret-token|issued/)
   })
 
-  it('is not as expected where nothing was asked', () => {
+  it('the transcript is not as expected if nothing was asked', () => {
     expect(new Transcript(() => {}).isAsExpected).toBe(false)
   })
 })

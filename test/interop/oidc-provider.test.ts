@@ -65,18 +65,18 @@ describe.each(PROFILES)('a gate of the profile %s', (profile) => {
       expect(JSON.parse(text)).toMatchObject({ from: { subject: 'emma', scopes: ['read', 'write'] } })
     })
 
-    it.each(HOSTS)('refuses one for another audience on %s', async (name) => {
+    it.each(HOSTS)('rejects a JWT for another audience on %s', async (name) => {
       const other = algorithm === 'RS256' ? 'ES256' : 'RS256'
       expectRefusal(await get(hosts(name), await clientToken(other)), 'meant for another audience')
     })
 
-    it.each(HOSTS)('refuses one on %s that it accepted before it expired', async (name) => {
+    it.each(HOSTS)('rejects an expired JWT on %s that it accepted before', async (name) => {
       const token = await clientToken(algorithm)
       expect((await get(hosts(name), token)).status).toBe(200)
       await later(HOUR + 31, async () => expectRefusal(await get(hosts(name), token), 'expired'))
     })
 
-    it.each(HOSTS)('refuses one on %s that is bound to a key', async (name) => {
+    it.each(HOSTS)('rejects a JWT that is bound to a key on %s', async (name) => {
       const token = await clientToken(algorithm, { dpop: await dpopProof() })
       expectRefusal(await get(hosts(name), token), 'bound to a key')
     })
@@ -88,17 +88,20 @@ describe.each(PROFILES)('a gate of the profile %s', (profile) => {
     )
     const ofClient = hostsBehind(() => createGate({ issuer: server.origin, audience: CLIENT, profile, now }))
 
-    it.each(HOSTS)('refuses one on %s', async (name) => {
+    it.each(HOSTS)('rejects an ID token on %s', async (name) => {
       const { id_token } = await userTokens('ES256')
       const description = profile === 'generic' ? 'meant for another audience' : 'not an access token'
       expectRefusal(await get(ofApi(name), id_token), description)
     })
 
     // By its type alone `generic` cannot tell an ID token, which may go without one: here the nonce does.
-    it.each(HOSTS)('refuses one with a nonce on %s even where the client is the audience', async (name) => {
-      const { id_token } = await userTokens('ES256', { nonce: 'n-0S6' })
-      expectRefusal(await get(ofClient(name), id_token), 'not an access token')
-    })
+    it.each(HOSTS)(
+      'rejects an ID token with a nonce on %s even if the client is the audience',
+      async (name) => {
+        const { id_token } = await userTokens('ES256', { nonce: 'n-0S6' })
+        expectRefusal(await get(ofClient(name), id_token), 'not an access token')
+      },
+    )
   })
 })
 
@@ -114,19 +117,19 @@ describe('a gate that looks opaque tokens up with the provider', () => {
     })
   })
 
-  it.each(HOSTS)('refuses one on %s that the provider revoked', async (name) => {
+  it.each(HOSTS)('rejects an opaque token on %s that the provider revoked', async (name) => {
     const { access_token } = await userTokens('opaque')
     expect((await get(hosts(name), access_token)).status).toBe(200)
     await fromProvider('/token/revocation', { token: access_token })
     expectRefusal(await get(hosts(name), access_token), 'not valid')
   })
 
-  it.each(HOSTS)('refuses one on %s that expired', async (name) => {
+  it.each(HOSTS)('rejects an expired opaque token on %s', async (name) => {
     const { access_token } = await userTokens('opaque')
     await later(HOUR, async () => expectRefusal(await get(hosts(name), access_token), 'expired'))
   })
 
-  it.each(HOSTS)('refuses a token on %s that the provider does not know', async (name) => {
+  it.each(HOSTS)('rejects a token on %s that the provider does not know', async (name) => {
     expectRefusal(await get(hosts(name), await clientToken('ES256')), 'not valid')
   })
 })

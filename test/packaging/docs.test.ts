@@ -44,16 +44,19 @@ describe('the pages', () => {
     const languages = PAGES.flatMap(({ path, text }) =>
       [...text.matchAll(/^```([^\n]*)\n.*?^```$/gms)].map(([, language]) => `${path} ${language}`),
     )
-    // The code of the page about CommonJS is run by commonjs.test.ts.
+    // The code of the page about CommonJS is run by commonjs.test.ts, and recipes with their files by recipes.test.ts.
     const isChecked = (entry: string) =>
-      / (?:ts|sh)$/.test(entry) || /^CONTRIBUTING\.md|\/commonjs-and-jest\.md/.test(entry)
+      / (?:ts|sh)$/.test(entry) || /^CONTRIBUTING\.md|\/commonjs-and-jest\.md|\/recipes\/.* yaml$/.test(entry)
     expect(languages.filter((entry) => !isChecked(entry))).toEqual([])
   })
 
-  it('are all in the table of packages/core/README.md', () => {
+  it('are all in the table of packages/core/README.md, or of docs/recipes.md', () => {
     const listed = linksOf(pageAt('packages/core/README.md').text)
+    const recipes = linksOf(pageAt('packages/core/docs/recipes.md').text).map((link) => `docs/${link}`)
     expect(
-      docs.map(({ path }) => path.replace('packages/core/', '')).filter((path) => !listed.includes(path)),
+      docs
+        .map(({ path }) => path.replace('packages/core/', ''))
+        .filter((path) => !(path.startsWith('docs/recipes/') ? recipes : listed).includes(path)),
     ).toEqual([])
   })
 })

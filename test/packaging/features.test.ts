@@ -12,7 +12,7 @@ const rows = page
   .map((line) => line.split(' | ').map((cell) => cell.trim()))
 
 describe('the feature table', () => {
-  it('has the 83 rows, each with a mark of ours', () => {
+  it('the feature table has 83 rows, each with an entry of bearergate', () => {
     expect(rows.map(([number]) => Number(number?.replace('| ', '')))).toEqual(
       Array.from({ length: 83 }, (_, index) => index + 1),
     )

@@ -117,7 +117,7 @@ describe('the bundle for Workers and browsers', () => {
     expect(inputs.filter((path) => path.endsWith('.node.ts'))).toEqual([])
   })
 
-  it('names Buffer and process nowhere but where lru-cache asks whether there is one', () => {
+  it('uses Buffer and process only as lru-cache checks whether they exist', () => {
     const guarded = bundle.replaceAll(
       /typeof process\s*==\s*"object"\s*&&\s*(?:!!)?process\s*\?\s*process\b/g,
       '',
@@ -125,7 +125,7 @@ describe('the bundle for Workers and browsers', () => {
     expect(guarded).not.toMatch(/(?<![\w$."'-])(?:Buffer|process)\b(?=\s*[.[(])/)
   })
 
-  it('verifies and caches a JWT, and refuses others, where there is no process and no Buffer', async () => {
+  it('verifies and caches a JWT, and rejects others, without process and Buffer', async () => {
     const key = await createKey()
     const token = await key.sign()
     const other = await key.sign({ sub: 'mallory' })

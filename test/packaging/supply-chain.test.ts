@@ -119,6 +119,7 @@ describe('the updates', () => {
       'npm /',
       'npm /test/runtimes',
       'npm /test/commonjs',
+      'npm /test/recipes',
       'github-actions /',
     ])
   })
@@ -136,15 +137,18 @@ describe('the lock files', () => {
       expect(line).toMatch(/^ {4}resolution: \{integrity: sha512-[\w+/]+={0,2}\}$/)
   })
 
-  it.for(['test/runtimes', 'test/commonjs'])('pin every package of %s by its hash (ATK20)', (folder) => {
-    const { dependencies } = readJson(`${folder}/package.json`)
-    const { packages } = readJson(`${folder}/package-lock.json`)
-    expect(packages[''].dependencies).toEqual(dependencies)
-    const unpinned = Object.entries<{ integrity?: string }>(packages).filter(
-      ([path, { integrity }]) => path !== '' && !/^sha512-[\w+/]+={0,2}$/.test(integrity ?? ''),
-    )
-    expect(unpinned).toEqual([])
-  })
+  it.for(['test/runtimes', 'test/commonjs', 'test/recipes'])(
+    'pin every package of %s by its hash (ATK20)',
+    (folder) => {
+      const { dependencies } = readJson(`${folder}/package.json`)
+      const { packages } = readJson(`${folder}/package-lock.json`)
+      expect(packages[''].dependencies).toEqual(dependencies)
+      const unpinned = Object.entries<{ integrity?: string }>(packages).filter(
+        ([path, { integrity }]) => path !== '' && !/^sha512-[\w+/]+={0,2}$/.test(integrity ?? ''),
+      )
+      expect(unpinned).toEqual([])
+    },
+  )
 
   it('are what CI installs from (ATK20)', () => {
     expect(

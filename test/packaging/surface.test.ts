@@ -51,6 +51,7 @@ const CORE_TYPES = [
   'AsyncRule',
   'AuthenticatedUpgrade',
   'Background',
+  'CacheDescription',
   'CacheOptions',
   'ClaimsOptions',
   'ClientAuthentication',

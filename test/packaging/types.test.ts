@@ -5,6 +5,6 @@ import { expect, it } from 'vitest'
 import { run } from './run.ts'
 import { ROOT } from './sources.ts'
 
-it('the types keep wrong configurations out, and let the identity through to every handler', async () => {
+it('the types reject wrong configurations, and pass the type of the identity to every handler', async () => {
   expect(await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', join(ROOT, 'test/types')])).toBe('')
 }, 600_000)

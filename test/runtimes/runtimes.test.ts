@@ -72,7 +72,7 @@ const RUNTIMES: readonly Runtime[] = [
     without: {
       'does not import a point off its curve': 'it does, and finds no signature of it valid',
       "rejects a signature for 'PS": 'its WebCrypto accepts a PSS signature plus the modulus',
-      'is told which of them is unusable': 'as above',
+      'says which of them is unusable': 'as above',
       'that rejects does not end the process': 'the test starts a process with flags of Node',
       'does not keep a token for the next request of its connection':
         'its node:http drops a request that was sent before an answer',
@@ -209,7 +209,7 @@ it('lists every tested runtime in docs/runtimes.md', () => {
 })
 
 describe('the core', () => {
-  it('asks nothing of Node where it is bundled for Workers', async () => {
+  it('needs no module of Node if it is bundled for Workers', async () => {
     const { outputFiles } = await build({
       stdin: {
         contents: `export * from '@bearergate/core'; export * from '@bearergate/core/presets'; export * from '@bearergate/core/lambda'`,

@@ -25,18 +25,18 @@ describe.skipIf(!hasVectors)('the parser of the tests', () => {
   const lax = all.filter(({ description }) => LAXER_THAN_THE_RFC.includes(description))
   const strict = all.filter(({ description }) => !LAXER_THAN_THE_RFC.includes(description))
 
-  it('is held against 54 vectors, two of them laxer than the RFC', () => {
+  it('the parser of the tests is checked by 54 vectors, two of them laxer than the RFC', () => {
     expect(all).toHaveLength(54)
     expect(lax).toHaveLength(2)
   })
 
   for (const { description, header, expected = [] } of strict)
-    it(`B04 B10 reads as the vector says: ${description}`, () => {
+    it(`reads as the vector says: ${description} (B04, B10)`, () => {
       expect(parseChallenges(header) ?? []).toEqual(expected)
     })
 
   for (const { description, header, expected } of lax)
-    it(`B03 reads nothing: ${description}`, () => {
+    it(`reads nothing: ${description} (B03)`, () => {
       expect(expected).toHaveLength(1)
       expect(parseChallenges(header)).toBeUndefined()
     })
@@ -116,8 +116,8 @@ function expectStrictChallenges(realm: string, scopes: readonly string[], reason
 
 const CODE_POINTS = Array.from({ length: 0x300 }, (_, code) => String.fromCodePoint(code))
 
-describe('a challenge of ours', () => {
-  it('A07 A08 A09 B05 B11 is one strict Bearer challenge for each code point up to U+02FF', () => {
+describe('a challenge of a gate', () => {
+  it('a gate sends one strict Bearer challenge for each code point up to U+02FF (A07, A08, A09, B05, B11)', () => {
     for (const character of CODE_POINTS) {
       expectStrictChallenges(character, [character])
       expectStrictChallenges(`a${character}b`, [`a${character}b`, 'read'])
@@ -125,11 +125,11 @@ describe('a challenge of ours', () => {
     expectStrictChallenges(CODE_POINTS.join(''), CODE_POINTS)
   })
 
-  it('A09 does not throw for a lone surrogate', () => {
+  it('does not throw for a lone surrogate (A09)', () => {
     expectStrictChallenges('\uD800', ['\uDC00', 'read'])
   })
 
-  it('B06 is sent by fetch as it is, whatever was configured', () => {
+  it('fetch sends a challenge unchanged, for any configuration (B06)', () => {
     for (const character of CODE_POINTS) {
       const refusal = createChallenger({ ...settings, realm: `a${character}b`, scopes: [character] }).refuse({
         reason: 'expired',
@@ -139,7 +139,7 @@ describe('a challenge of ours', () => {
     }
   })
 
-  it('A10 has no error where no credentials were sent, and A13 names every scope that is needed', () => {
+  it('a challenge has no error if no credentials were sent, and names every needed scope (A13, A10)', () => {
     const challenger = createChallenger({ ...settings, scopes: ['read'] })
     expect(challenger.refuse({ reason: 'no_credentials' }).headers).toMatchObject({
       'WWW-Authenticate': 'Bearer realm="api", scope="read"',

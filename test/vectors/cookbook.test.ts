@@ -57,7 +57,7 @@ function keysOf({ input }: Example): readonly Jwk[] {
   return (Array.isArray(input.key) ? input.key : [input.key]).map(publicOf)
 }
 
-describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
+describe.skipIf(!hasVectors)('the cookbook (BI06)', () => {
   for (const name of VERIFIED)
     it(`${name} verifies in compact form only`, async () => {
       const read = example(name)
@@ -68,7 +68,7 @@ describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
     })
 
   for (const [name, outcome] of Object.entries(REFUSED))
-    it(`C03 ${name} is refused in each of its forms`, async () => {
+    it(`${name} is rejected in each of its forms (C03)`, async () => {
       const { compact, json, json_flat } = example(name).output
       const keys = keysOf(example('jws/4_4.hmac-sha2_integrity_protection'))
       expect(compact === undefined).toBe(outcome === undefined)
@@ -79,7 +79,7 @@ describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
         expect(await verifyByGiven(JSON.stringify(form), keys)).toBe('malformed_token')
     })
 
-  it('C08 b64 is refused, signed as it should be or not', async () => {
+  it('b64 is rejected, with a correct signature or not (C08)', async () => {
     for (const name of ['rfc7797/4.2.hmac-sha2_b64_false', 'rfc7797/hmac-sha2_b64_false']) {
       const read = example(name)
       const header = Buffer.from(JSON.stringify(read.signing.protected)).toString('base64url')
@@ -89,7 +89,7 @@ describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
     }
   })
 
-  it('E04 an RSA key without "alg" verifies the first RSA algorithm that is allowed, and no other', async () => {
+  it('an RSA key without "alg" verifies the first RSA algorithm that is allowed, and no other (E04)', async () => {
     const read = example('jws/4_2.rsa-pss_signature')
     const { compact = '' } = read.output
     expect(keysOf(read)[0]).not.toHaveProperty('alg')
@@ -102,7 +102,7 @@ describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
     expect(await verifyByFetched(read.output.compact ?? '', keysOf(read))).toBe('unavailable')
   })
 
-  it('6 is refused as a nested token, though the token in it is good', async () => {
+  it('example 6 is rejected as a nested token, although the inner token is valid', async () => {
     const { sign, encrypt }: Nested = vectors('cookbook/6.nesting_signatures_and_encryption.json')
     const keys = keysOf(sign)
     const verifier = jwt({
@@ -123,7 +123,7 @@ describe.skipIf(!hasVectors)('BI06 the cookbook', () => {
   })
 
   for (const [name, wrong] of Object.entries(KEYS))
-    it(`C19 the key ${name} is ${wrong === undefined ? 'usable' : `refused: ${wrong}`}`, async () => {
+    it(`the key ${name} is ${wrong === undefined ? 'usable' : `rejected: ${wrong}`} (C19)`, async () => {
       const jwk: Jwk = vectors(`cookbook/jwk/${name}.json`)
       const token = 'eyJhbGciOiJFUzI1NiJ9.e30.AA'
       const outcome = wrong === undefined ? 'unknown_key' : `unusable key: ${wrong}`

@@ -102,11 +102,11 @@ describe.skipIf(!hasVectors)('the examples of the RFCs', async () => {
       expect(signature === 'verified').toBe(result === 'valid')
     })
 
-    it(`${id} is ${token.active ? 'accepted' : 'refused'} as an access token: ${because}`, async () => {
+    it(`${id} is ${token.active ? 'accepted' : 'rejected'} as an access token: ${because}`, async () => {
       expect(await jwt(options).verify(jws)).toMatchObject(token)
     })
 
-    it(`${id} is refused as an access token for somebody else, or too late`, async () => {
+    it(`${id} is rejected as an access token for another audience, or an expired one`, async () => {
       for (const change of [{ audience: 'https://api.example.com' }, { now: () => (at + 86_400) * 1000 }])
         expect(await jwt({ ...options, ...change }).verify(jws)).toMatchObject({ active: false })
     })

@@ -21,7 +21,7 @@ function isCompact(jwe: string): boolean {
 }
 
 for (const { file, all, compact } of FILES)
-  describe.skipIf(!hasVectors)(`BI05 ${file}`, async () => {
+  describe.skipIf(!hasVectors)(`${file} (BI05)`, async () => {
     const key = await createKey()
     const options = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [{ ...key.jwk }] } }
     const verifier = jwt(options)
@@ -42,7 +42,7 @@ for (const { file, all, compact } of FILES)
     })
 
     for (const { tcId, comment, token } of cases)
-      it(`tcId ${tcId}, ${comment}, is refused`, async () => {
+      it(`tcId ${tcId}, ${comment}, is rejected`, async () => {
         const reason = isCompact(token) ? 'encrypted_token' : 'malformed_token'
         expect(await verifier.verify(token)).toEqual({ active: false, reason })
         const decision = await gate.authenticate({ header: () => `Bearer ${token}` })

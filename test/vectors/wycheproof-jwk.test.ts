@@ -37,7 +37,7 @@ function unusable(wrong: string, because: string): Decided {
 }
 
 const TOO_SHORT = 'C15: a secret is as long as the hash, at least'
-const NOT_FOR_THIS = 'it fits no allowed algorithm'
+const NOT_FOR_THIS = 'it is for no allowed algorithm'
 
 const DECIDED: Readonly<Record<number, Decided>> = {
   1: secret(
@@ -91,7 +91,7 @@ const cases = groups.flatMap((group) =>
   }),
 )
 
-describe.skipIf(!hasVectors)('BI05 Wycheproof JWK', () => {
+describe.skipIf(!hasVectors)('Wycheproof JWK (BI05)', () => {
   let other: TestKey
   beforeAll(async () => {
     other = await createKey('ES256', 'other')

@@ -33,9 +33,9 @@ const ILLEGAL = 'RFC 7515 §2: "?" is no character of base64url'
 /** Where what is right differs from what the file says. */
 const EXCEPTIONS: Readonly<Record<number, Exception>> = {
   346: { says: 'valid', decided: 'unknown_key', because: OTHER_ALG },
-  347: { says: 'valid', decided: 'unusable key: it fits no allowed algorithm', because: NO_ALG },
+  347: { says: 'valid', decided: 'unusable key: it is for no allowed algorithm', because: NO_ALG },
   350: { says: 'valid', decided: 'unknown_key', because: OTHER_ALG },
-  351: { says: 'valid', decided: 'unusable key: it fits no allowed algorithm', because: NO_ALG },
+  351: { says: 'valid', decided: 'unusable key: it is for no allowed algorithm', because: NO_ALG },
   367: { says: 'invalid', decided: 'verified', because: PADDING_ABSENT },
   370: { says: 'invalid', decided: 'verified', because: PADDING_ABSENT },
   372: { says: 'valid', decided: 'malformed_token', because: ILLEGAL },
@@ -54,7 +54,7 @@ const exceptions = cases.flatMap((test) => {
   return exception === undefined ? [] : [{ ...test, ...exception }]
 })
 
-describe.skipIf(!hasVectors)('BI05 Wycheproof JWS', () => {
+describe.skipIf(!hasVectors)('Wycheproof JWS (BI05)', () => {
   it('has 401 cases, 393 to follow and 8 exceptions', () => {
     expect(new Set(cases.map(({ tcId }) => tcId)).size).toBe(401)
     expect(regular).toHaveLength(393)

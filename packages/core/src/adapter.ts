@@ -1,4 +1,10 @@
-/** What authors of adapters need: `@bearergate/core/adapter`. Applications need nothing of it. */
+/**
+ * Exports the API for authors of adapters, as `@bearergate/core/adapter`. Applications do not need it.
+ *
+ * An adapter translates the request (`fromNodeRequest`, or a `RequestLike` of your own), calls the gate, and sends the answer
+ * (`answerOf`, `sendAnswer`). It stores the decision of an allowed request (`setDecision`), so that route helpers find it
+ * (`getIdentity`, `authorizeRequest`), and adds the headers that the response must carry (`forceHeaders`).
+ */
 
 export { type MetadataResponse, metadataHandler } from './answer/metadata.ts'
 export { toRequirement } from './authorize/requirement.ts'

@@ -1,4 +1,12 @@
-/** The public surface: explicit named exports, nothing else. */
+/**
+ * Exports the API for applications, as `@bearergate/core`.
+ *
+ * Start with `createGate`, which checks requests by a `TokenVerifier`. Verifiers come from `jwt`, `multiIssuerJwt`,
+ * `introspection`, `opaque` and `staticTokens`, alone, combined by `chain`, or with a cache by `cached`. Requirements of single
+ * routes come from `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` and `anyOf`.
+ *
+ * Only named exports, each listed here: nothing becomes public by accident.
+ */
 
 export { type AnswerFunction, type CustomAnswer, problemDetails } from './answer/custom.ts'
 export { BearerAuthError } from './answer/error.ts'
@@ -65,7 +73,7 @@ export {
   type RevocationEntry,
   type RevocationStore,
 } from './state/revocations.ts'
-export { type CacheOptions, cached } from './verify/cached.ts'
+export { type CacheDescription, type CacheOptions, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'
 export type { ClaimsOptions } from './verify/claims/mapping.ts'
 export type { StandardSchema } from './verify/claims/schema.ts'

@@ -1,3 +1,3 @@
-/** What runs on Node only, exported as `@bearergate/core/node`. */
+/** Exports the API that needs Node, as `@bearergate/core/node`. The other entry points run on every runtime. */
 
 export { publicFetch } from './net/public-fetch.node.ts'

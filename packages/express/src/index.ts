@@ -1,4 +1,7 @@
-/** Express, and whatever else has requests of `node:http`: translate in, call the core, translate out. */
+/**
+ * Adapts gates to Express, and to any framework with requests of `node:http`: it translates the request, calls the core, and
+ * translates the decision.
+ */
 
 import {
   type AllowedIdentity,
@@ -39,7 +42,10 @@ import type { Request, RequestHandler } from 'express'
 declare global {
   namespace Express {
     interface Request {
-      /** Who sent the request; `undefined` where `bearer()` did not run. `auth.identity(req)` knows it for sure. */
+      /**
+       * The caller's identity. `undefined` if `bearer()` did not run. Other middleware can change it, so `auth.identity(req)`
+       * is safer, and has the exact type.
+       */
       identity?: Identity<unknown> | undefined
     }
   }
@@ -55,22 +61,35 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity, User
     CallerHelpers<I, User, Express.Request | NodeRequest> {
   readonly gate: Gate<I, User>
   /**
-   * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
-   * step-up otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
+   * step-up challenge (RFC 9470 §3). Mount it after this middleware.
+   *
+   * @example
+   * app.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
    * @throws TypeError if it is not a requirement
    */
   authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler & NodeHandler
   /**
-   * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
+   * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
+   *
+   * @example
+   * app.get('/orders', auth.requireScope('orders:read'), list)
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
    */
   requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler
 }
 
 /**
- * Lets a request pass whose bearer token is good, as `req.identity`; answers 400, 401, 403 or 503 to any other.
- * @param options those of `createGate`, or a gate
- * @throws TypeError where an option is unknown, missing or impossible
+ * Creates middleware that allows requests with a valid bearer token. It sets `req.identity`, and adds the headers that the
+ * response must carry. It answers any other request with 400, 401, 403 or 503, or passes a `BearerAuthError` to `next` if
+ * `onDenied` is `next`. It never throws because of a request.
+ *
+ * @example
+ * const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+ * app.use('/api', auth)
+ * @param options the options of `createGate`, or a gate, which may serve several middlewares
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
   gate: Gate<I, User>,
@@ -112,7 +131,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
     const answer = gate.metadata(view)
     if (answer !== undefined) return void sendAnswer(response, answer)
     const decision = gate.authenticate(view)
-    // What `next` throws is not caught: called again, a plain `next` would run its handler a second time.
+    // Errors that `next` throws are not caught: passed to `next`, they would make a plain host run its handler a second time.
     if (decision instanceof Promise) void decision.then(settle)
     else settle(decision)
   }
@@ -125,7 +144,8 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
 }
 
 /**
- * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.authorize`, for the only `bearer()` that ran for the request. Use it in modules that do not
+ * know `auth`. If none or more than one ran, the middleware throws a `TypeError`, which is a mistake in the app.
  * @throws TypeError if it is not a requirement
  */
 export function authorize(required: Requirement<Identity<unknown>, Request>): RequestHandler & NodeHandler {
@@ -133,7 +153,8 @@ export function authorize(required: Requirement<Identity<unknown>, Request>): Re
 }
 
 /**
- * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.requireScope`, for the only `bearer()` that ran for the request. If none or more than one ran,
+ * the middleware throws a `TypeError`.
  * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
 export function requireScope(first: Scopes, ...rest: readonly Scopes[]): RequestHandler & NodeHandler {
@@ -141,10 +162,14 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Request
 }
 
 /**
- * Answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3); any other passes. Stands at
- * the root of the app; `bearer()` with a `resource` does the same where it is mounted.
+ * Creates middleware that answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3). It
+ * calls `next` for any other request. Mount it at the root of the app, because the path of the metadata begins with
+ * `/.well-known`. `bearer()` with a `resource` answers the same requests, but only below the path where it is mounted.
+ *
+ * @example
+ * app.use(protectedResource(auth.gate))
  * @param source a gate with a `resource`, or the metadata itself
- * @throws TypeError where there is no resource, or a member is unknown or impossible
+ * @throws TypeError if there is no resource, or a member is unknown or invalid
  */
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
@@ -174,6 +199,7 @@ function guard(required: Required, gate?: Authorizing): RequestHandler & NodeHan
   }
 }
 
+/** Calls the next handler, or answers as `onDenied` says. */
 function proceed(
   decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,

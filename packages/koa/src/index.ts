@@ -1,4 +1,4 @@
-/** Koa: translate in, call the core, translate out. */
+/** Adapts gates to Koa: it translates the request, calls the core, and translates the decision. */
 
 import {
   type AllowedIdentity,
@@ -34,7 +34,10 @@ import type { Context, ExtendableContext, Middleware, Next } from 'koa'
 
 declare module 'koa' {
   interface DefaultState {
-    /** Who sent the request; `undefined` where `bearer()` did not run. `auth.identity(ctx)` knows it for sure. */
+    /**
+     * The caller's identity. `undefined` if `bearer()` did not run. Other middleware can change it, so `auth.identity(ctx)` is
+     * safer, and has the exact type.
+     */
     identity?: Identity<unknown> | undefined
   }
 }
@@ -45,22 +48,35 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity, User
     CallerHelpers<I, User, ExtendableContext> {
   readonly gate: Gate<I, User>
   /**
-   * Lets a request pass if the identity that this gate let pass meets the requirement, and answers 403 or asks for a
-   * step-up otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
+   * step-up challenge (RFC 9470 §3). Mount it after this middleware.
+   *
+   * @example
+   * router.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
    * @throws TypeError if it is not a requirement
    */
   authorize(required: Requirement<NonNullable<I>, Context>): Middleware
   /**
-   * Lets a request pass if its token has all of these scopes, and answers 403 otherwise. Mount it behind this middleware.
+   * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
+   * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
+   *
+   * @example
+   * router.get('/orders', auth.requireScope('orders:read'), list)
    * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
    */
   requireScope(first: Scopes, ...rest: readonly Scopes[]): Middleware
 }
 
 /**
- * Lets a request pass whose bearer token is good, as `ctx.state.identity`; answers 400, 401, 403 or 503 to any other.
- * @param options those of `createGate`, or a gate
- * @throws TypeError where an option is unknown, missing or impossible
+ * Creates middleware that allows requests with a valid bearer token. It sets `ctx.state.identity`, and adds the headers that
+ * the response must carry. It answers any other request with 400, 401, 403 or 503, or throws a `BearerAuthError` if `onDenied`
+ * is `next`.
+ *
+ * @example
+ * const auth = bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+ * app.use(auth)
+ * @param options the options of `createGate`, or a gate, which may serve several middlewares
+ * @throws TypeError if an option is unknown, missing or invalid
  */
 export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
   gate: Gate<I, User>,
@@ -116,7 +132,8 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
 }
 
 /**
- * Like `auth.authorize`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.authorize`, for the only `bearer()` that ran for the request. Use it in modules that do not
+ * know `auth`. If none or more than one ran, the middleware throws a `TypeError`, which is a mistake in the app.
  * @throws TypeError if it is not a requirement
  */
 export function authorize(required: Requirement<Identity<unknown>, Context>): Middleware {
@@ -124,7 +141,8 @@ export function authorize(required: Requirement<Identity<unknown>, Context>): Mi
 }
 
 /**
- * Like `auth.requireScope`, for the only `bearer()` that ran for the request. If more than one ran, it throws a `TypeError`.
+ * Creates middleware like `auth.requireScope`, for the only `bearer()` that ran for the request. If none or more than one ran,
+ * the middleware throws a `TypeError`.
  * @throws TypeError if there is no scope, or one is not a scope-token (RFC 6749 §3.3)
  */
 export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Middleware {
@@ -132,10 +150,14 @@ export function requireScope(first: Scopes, ...rest: readonly Scopes[]): Middlew
 }
 
 /**
- * Answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3); any other passes. Stands at
- * the root of the app; `bearer()` with a `resource` does the same where it is mounted.
+ * Creates middleware that answers requests for the metadata of a protected resource, which need no token (RFC 9728 §3). It
+ * calls `next` for any other request. Mount it at the root of the app, because the path of the metadata begins with
+ * `/.well-known`. `bearer()` with a `resource` answers the same requests, but only below the path where it is mounted.
+ *
+ * @example
+ * app.use(protectedResource(auth.gate))
  * @param source a gate with a `resource`, or the metadata itself
- * @throws TypeError where there is no resource, or a member is unknown or impossible
+ * @throws TypeError if there is no resource, or a member is unknown or invalid
  */
 export function protectedResource(
   source: Pick<Gate, 'metadata' | 'describe'> | ResourceMetadata,
@@ -158,6 +180,7 @@ function guard(required: Required, gate?: Authorizing): Middleware {
   }
 }
 
+/** Calls the next middleware, or answers as `onDenied` says. */
 function proceed(
   decision: Decision<Identity<unknown> | undefined>,
   onDenied: OnDenied,
@@ -169,7 +192,7 @@ function proceed(
   return send(context, answerOf(decision))
 }
 
-/** What another middleware exposes to scripts stays exposed. */
+/** Sends an answer. Headers that other middleware exposes to scripts stay exposed. */
 function send(context: Context, { status, headers, body }: Answer): void {
   const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
   if (exposed !== undefined) context.append('Access-Control-Expose-Headers', exposed as string)

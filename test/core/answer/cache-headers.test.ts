@@ -66,13 +66,13 @@ describe('the place of a token', () => {
     expect(cacheHeaders(undefined, false, true).of('header')).toEqual({ Vary: 'Authorization' })
   })
 
-  it('asks for a Vary of every field that may hold a token if the request had none (ATK05)', () => {
+  it('requires Vary with every field that may contain a token if the request had none (ATK05)', () => {
     expect(cacheHeaders(undefined, true).anonymous).toEqual({ Vary: 'Authorization, Cookie' })
     expect(cacheHeaders('X-Api-Key', false).anonymous).toEqual({ Vary: 'X-Api-Key' })
     expect(cacheHeaders('', false).anonymous).toEqual({})
   })
 
-  it('knows the headers that tell some caches to ignore Cache-Control (RFC 9213)', () => {
+  it('recognizes the headers that make some caches ignore Cache-Control (RFC 9213)', () => {
     for (const name of [
       'CDN-Cache-Control',
       'cloudflare-cdn-cache-control',

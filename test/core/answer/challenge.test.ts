@@ -44,7 +44,7 @@ const settings = {
 const challenger = createChallenger(settings)
 
 describe('createChallenger', () => {
-  it.each(Object.entries(REASONS))('A10 A11 A12 A13 answers %s with %j', (reason, [status, error]) => {
+  it.each(Object.entries(REASONS))('answers %s with %j (A10, A11, A12, A13)', (reason, [status, error]) => {
     const refusal = challenger.refuse({ reason: reason as Reason })
     expect(refusal.status).toBe(status)
     expect(refusal.body.error).toBe(error)
@@ -54,13 +54,13 @@ describe('createChallenger', () => {
     expect(refusal.headers['Cache-Control']).toBe('no-store')
   })
 
-  it('A14 tells a fixed text for each reason, whatever the detail says', () => {
+  it('answers with a fixed text for each reason, for any detail (A14)', () => {
     const refusal = challenger.refuse({ reason: 'invalid_claim', detail: 'a secret' })
     expect(JSON.stringify(refusal)).not.toContain('secret')
     expect(challenger.refuse({ reason: 'invalid_claim' }).headers).toEqual(refusal.headers)
   })
 
-  it('A08 A13 names each scope that is needed once, in one challenge', () => {
+  it('names each scope that is needed once, in one challenge (A08, A13)', () => {
     const refusal = challenger.refuse({ reason: 'insufficient_scope', scopes: ['read', 'write', 'read'] })
     expect(refusal.headers['WWW-Authenticate']).toMatch(/, scope="read write"$/)
   })
@@ -74,19 +74,19 @@ describe('createChallenger', () => {
     expect(refuse({ reason: 'malformed_credentials' }).headers['WWW-Authenticate']).not.toContain('scope')
   })
 
-  it('A09 B05 B11 escapes quotes and backslashes of the realm, and replaces what must not be sent', () => {
+  it('escapes quotes and backslashes of the realm, and replaces what must not be sent (A09, B05, B11)', () => {
     const { headers } = createChallenger({ ...settings, realm: 'a"b\\c\r\nd\u00e9\u{1F600}' }).refuse({
       reason: 'no_credentials',
     })
     expect(headers['WWW-Authenticate']).toBe('Bearer realm="a\\"b\\\\c??d??"')
   })
 
-  it('A09 drops scopes that are no scope-tokens', () => {
+  it('drops scopes that are no scope-tokens (A09)', () => {
     const refusal = challenger.refuse({ reason: 'insufficient_scope', scopes: ['a"b', 'ok', 'c d', '', 'é'] })
     expect(refusal.headers['WWW-Authenticate']).toMatch(/, scope="ok"$/)
   })
 
-  it('B15 answers 503 without a challenge, Retry-After in whole seconds and at least one', () => {
+  it('answers 503 without a challenge, Retry-After in whole seconds and at least one (B15)', () => {
     for (const [retryAfter, header] of [
       [0, '1'],
       [0.2, '1'],
@@ -105,11 +105,11 @@ describe('createChallenger', () => {
     }
   })
 
-  it('B14 forbids to store any refusal', () => {
+  it('sends Cache-Control: no-store with every denial (B14)', () => {
     expect(challenger.unavailable(1).headers['Cache-Control']).toBe('no-store')
   })
 
-  it('makes a new Response each time, of a frozen refusal', async () => {
+  it('toResponse() creates a new Response each time, and the denial is frozen', async () => {
     const refusal = challenger.refuse({ reason: 'expired' })
     expect(challenger.refuse({ reason: 'expired' })).toBe(refusal)
     for (const part of [refusal, refusal.headers, refusal.body]) expect(Object.isFrozen(part)).toBe(true)

@@ -19,12 +19,12 @@ describe('a simple requirement', () => {
     expect(judge(required)).toBe(expected)
   })
 
-  it('tells the operator which role or claim it was, and the client not', () => {
+  it('names the missing role or claim to the operator, and not to the client', () => {
     const details: unknown[] = []
     const gate = gateOf({ onDecision: ({ detail }: { detail?: string }) => details.push(detail) })
     expect(JSON.stringify(gate.authorize(emma, role('admin')))).not.toContain('admin')
     gate.authorize(emma, claim('plan', 'free'))
-    expect(details).toEqual(['the role admin is needed', 'the claim plan is not what is needed'])
+    expect(details).toEqual(['the role admin is needed', 'the claim plan does not have a required value'])
   })
 })
 

@@ -20,16 +20,16 @@ describe('allOf', () => {
     expect(judge(allOf(scope('read'), role('editor'), claim('plan', 'pro'), () => true))).toBe('ok')
   })
 
-  it('O05 names all the scopes that are needed in one challenge, those that are there included', () => {
+  it('names all the scopes that are needed in one challenge, those that are there included (O05)', () => {
     expect(judge(allOf(scope('read'), scope('admin'), scope('delete')))).toBe(tooLittle('read admin delete'))
   })
 
-  it('names no scope where none is lacking: the client would come back with the same token', () => {
+  it('names no scope in the challenge if no scope is missing', () => {
     expect(judge(allOf(scope('read'), role('admin')))).toBe(tooLittle())
     expect(judge(allOf(scope('delete'), role('admin')))).toBe(tooLittle('delete'))
   })
 
-  it('J06 asks for all of a stronger authentication at once, what is met included', () => {
+  it('allOf asks for all parts of a stronger authentication at once, including those that are met (J06)', () => {
     const payment = allOf(acr('silver'), maxAge(60))
     expect(judge(payment)).toBe(stepUp('acr_values="silver", max_age="60"'))
     expect(judge(payment, { ...emma, acr: 'bronze', authenticatedAt: NOW })).toBe(

@@ -17,7 +17,7 @@ describe('a simple requirement', () => {
 describe('a hierarchy of scopes', () => {
   const settings = { scopeImplies: (granted: string, needed: string) => needed.startsWith(`${granted}:`) }
 
-  it('O06 accepts a broader scope that implies the needed one', () => {
+  it('accepts a broader scope that implies the needed one (O06)', () => {
     expect(judge(scope('read:messages'), emma, settings)).toBe('ok')
     expect(judge(allOf(scope('read:messages'), scope('write:x')), emma, settings)).toBe('ok')
     expect(judge(scope('admin:x'), emma, settings)).toBe(tooLittle('admin:x'))
@@ -34,13 +34,13 @@ describe('a hierarchy of scopes', () => {
     ['gives a promise', () => Promise.resolve(true)],
     ['gives a text', () => 'yes'],
     ['rejects', () => Promise.reject(new Error('no'))],
-  ])('FX56 that %s is answered 503', (_, scopeImplies) => {
+  ])('that %s is answered 503 (FX56)', (_, scopeImplies) => {
     expect(judge(scope('admin'), emma, { scopeImplies })).toMatch(/^503/)
   })
 })
 
-describe('O07 offline_access', () => {
-  it('stands in no challenge', () => {
+describe('offline_access (O07)', () => {
+  it('no challenge contains offline_access', () => {
     expect(judge(allOf(scope('offline_access'), scope('admin')))).toBe(tooLittle('admin'))
   })
 })

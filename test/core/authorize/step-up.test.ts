@@ -16,13 +16,13 @@ describe('a simple requirement', () => {
     expect(judge(required)).toBe(expected)
   })
 
-  it('J07 asks for an authentication where the token does not say that there was one', () => {
+  it('maxAge answers 401 insufficient_user_authentication if the token has no auth_time (J07)', () => {
     const { acr: _acr, authenticatedAt: _at, ...silent } = emma
     expect(judge(acr('silver'), silent)).toBe(stepUp('acr_values="silver"'))
     expect(judge(maxAge(3600), silent)).toBe(stepUp('max_age="3600"'))
   })
 
-  it('believes no authentication that lies ahead by more than clocks differ', () => {
+  it('maxAge rejects an auth_time that is more than 300 s in the future', () => {
     expect(judge(maxAge(60), { ...emma, authenticatedAt: NOW + 300 })).toBe('ok')
     expect(judge(maxAge(60), { ...emma, authenticatedAt: NOW + 301 })).toBe(stepUp('max_age="60"'))
   })

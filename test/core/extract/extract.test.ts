@@ -34,7 +34,7 @@ describe('in more than one place', () => {
     },
   )
 
-  it('counts a malformed token too (A03)', async () => {
+  it('rejects two places with credentials if one of them is malformed (A03)', async () => {
     expect(await found({ authorization: 'Bearer a b', url: '/?access_token=abc' })).toBe(
       'multiple_credentials',
     )
@@ -45,7 +45,7 @@ describe('in more than one place', () => {
     expect(await found({ authorization: 'Bearer abc', cookie })).toBe('credentials_too_long')
   })
 
-  it('does not count another scheme', async () => {
+  it('ignores another scheme in Authorization beside a token elsewhere', async () => {
     expect(await found({ authorization: 'Basic abc', url: '/?access_token=abc' })).toBe('abc in query')
   })
 

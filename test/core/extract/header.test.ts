@@ -20,12 +20,12 @@ const reasonFor = (value: unknown) => {
 }
 
 describe('extract', () => {
-  it('A01 takes a b64token of every allowed character', () => {
+  it('accepts a b64token with every allowed character (A01)', () => {
     const token = 'AZaz09-._~+/=='
     expect(reasonFor(`Bearer ${token}`)).toBe(token)
   })
 
-  it('A02 BI01 takes the 68 characters of b64token in each position, "=" at the end, and refuses every other octet', () => {
+  it('accepts the 68 characters of b64token in each position, "=" at the end, and rejects every other octet (A02, BI01)', () => {
     const taken = [0, 1, 2].map((position) =>
       Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter((character) => {
         const token = 'abc'.slice(0, position) + character + 'abc'.slice(position + 1)
@@ -42,24 +42,24 @@ describe('extract', () => {
     expect(taken.map(({ length }) => length)).toEqual([68, 68, 69])
   })
 
-  it('A02 refuses padding that is not at the end, or alone', () => {
+  it('rejects padding that is not at the end, or alone (A02)', () => {
     expect(reasonFor('Bearer a=b')).toBe('malformed_credentials')
     expect(reasonFor('Bearer =')).toBe('malformed_credentials')
   })
 
-  it('B01 compares the scheme by ASCII folding only', () => {
+  it('compares the scheme by ASCII folding only (B01)', () => {
     for (const scheme of ['bearer', 'BEARER', 'bEaReR']) expect(reasonFor(`${scheme} abc`)).toBe('abc')
     for (const scheme of ['Bearεr', 'Ｂearer', 'bearerſ', 'b\u0435arer'])
       expect(reasonFor(`${scheme} abc`)).toBe('malformed_credentials')
   })
 
-  it('B02 takes one or more spaces after the scheme, and never a tab', () => {
+  it('accepts one or more spaces after the scheme, and rejects a tab (B02)', () => {
     expect(reasonFor('Bearer    abc')).toBe('abc')
     expect(reasonFor('Bearer\tabc')).toBe('malformed_credentials')
     expect(reasonFor('Bearer \tabc')).toBe('malformed_credentials')
   })
 
-  it('B08 B09 refuses CR, LF, NUL and tabs anywhere in the value', () => {
+  it('rejects CR, LF, NUL and tabs anywhere in the value (B08, B09)', () => {
     for (const character of ['\r', '\n', '\0', '\t', '\r\n '])
       for (const value of [
         `Bearer a${character}b`,
@@ -70,7 +70,7 @@ describe('extract', () => {
         expect(reasonFor(value)).toBe('malformed_credentials')
   })
 
-  it('A10 takes another scheme, even a similar one, for no credentials', () => {
+  it('counts another scheme, even a similar one, as no credentials (A10)', () => {
     for (const value of [
       'Basic YTpi',
       'Digest username="a", realm="b"',
@@ -83,7 +83,7 @@ describe('extract', () => {
     expect(reasonFor(undefined)).toBe('no_credentials')
   })
 
-  it('A11 refuses what is no credentials of any scheme', () => {
+  it('rejects a value that has the form of no scheme (A11)', () => {
     for (const value of [
       'Bearer a b',
       ' Bearer a',
@@ -97,7 +97,7 @@ describe('extract', () => {
       expect(reasonFor(value)).toBe('malformed_credentials')
   })
 
-  it('A03 B07 refuses several field lines, and their joined form', () => {
+  it('rejects several field lines, and their joined form (A03, B07)', () => {
     expect(reasonFor(['Bearer a', 'Bearer a'])).toBe('multiple_credentials')
     expect(reasonFor(['Bearer a', 'Basic b'])).toBe('multiple_credentials')
     expect(reasonFor('Basic YTpi, Bearer a')).toBe('multiple_credentials')
@@ -106,14 +106,14 @@ describe('extract', () => {
     expect(reasonFor(['Bearer a'])).toBe('a')
   })
 
-  it('B16 takes a token of 8,192 characters and refuses a longer one', () => {
+  it('accepts a token of 8,192 characters and rejects a longer one (B16)', () => {
     expect(reasonFor(`Bearer ${'a'.repeat(8192)}`)).toHaveLength(8192)
     expect(reasonFor(`Bearer ${'a'.repeat(8193)}`)).toBe('credentials_too_long')
     expect(reasonFor(`Bearer ${'.'.repeat(1_000_000)}`)).toBe('credentials_too_long')
     expect(reasonFor(`Basic ${'a'.repeat(16_385)}`)).toBe('credentials_too_long')
   })
 
-  it('BI02 refuses values that are no strings', () => {
+  it('rejects values that are not strings (BI02)', () => {
     const odd = [
       null,
       0,
@@ -132,7 +132,7 @@ describe('extract', () => {
   })
 })
 
-describe('FIELD14 a blank value', () => {
+describe('a blank value (FIELD14)', () => {
   it.each(['', ' ', '\t', ' \t '])('%j in Authorization counts as no credentials', (value) => {
     expect(reasonFor(value)).toBe('no_credentials')
     expect(reasonFor([value])).toBe('no_credentials')
@@ -170,7 +170,7 @@ describe('in another header', () => {
   const places = { header: 'X-Access-Token' }
   const inOther = (value: unknown) => found({ 'x-access-token': value }, places)
 
-  it('FIELD15 is the whole value or follows Bearer, and Authorization is no longer read', async () => {
+  it('is the whole value or follows Bearer, and Authorization is no longer read (FIELD15)', async () => {
     expect(await inOther('abc')).toBe('abc in header')
     expect(await inOther('Bearer abc')).toBe('abc in header')
     expect(await inOther('bearer  abc')).toBe('abc in header')
@@ -178,7 +178,7 @@ describe('in another header', () => {
     expect(await found({ authorization: 'Bearer abc' }, places)).toBe('no_credentials')
   })
 
-  it('FIELD14 counts as absent if it is blank', async () => {
+  it('counts a configured header field as absent if it is blank (FIELD14)', async () => {
     for (const value of ['', ' ', '\t']) expect(await inOther(value)).toBe('no_credentials')
   })
 
@@ -196,7 +196,7 @@ describe('in another header', () => {
     ['Basic YTpi', 'malformed_credentials'],
     ['Bearer: abc', 'malformed_credentials'],
     [`Bearer ${'a'.repeat(8193)}`, 'credentials_too_long'],
-  ])('FIELD15 rejects %j', async (value, reason) => {
+  ])('rejects %j (FIELD15)', async (value, reason) => {
     expect(await inOther(value)).toBe(reason)
   })
 })

@@ -89,7 +89,7 @@ describe('in a form', () => {
     expect(details).toEqual(['the form was not parsed: mount a body parser before the gate'])
   })
 
-  it('FIELD14 leaves a good token in the header if the parameter is blank', async () => {
+  it('leaves a good token in the header if the parameter is blank (FIELD14)', async () => {
     expect(await form({ access_token: '' }, { authorization: 'Bearer abc' })).toBe('abc in header')
     expect(await found({ url: '/?access_token=', authorization: 'Bearer abc' })).toBe('abc in header')
   })

@@ -45,7 +45,7 @@ describe('a known token', () => {
     expect(verifier.getCached?.(await hashToken(`${token}A`))).toBeUndefined()
   })
 
-  it('A03 B07 is refused all the same in two lines, in a joined line, and in two places', async () => {
+  it('rejects a cached token in two lines, in a joined line, and in two places (A03, B07)', async () => {
     const known = createGate({ verifier: ofIssuer() })
     await known.authenticate(withToken(token))
     expect(await known.authenticate(withToken(token))).toMatchObject({ ok: true })
@@ -62,21 +62,21 @@ describe('a known token', () => {
     expect(await places.authenticate(twice)).toMatchObject({ reason: 'multiple_credentials' })
   })
 
-  it('is taken in the other spellings of its scheme, and with more spaces', async () => {
+  it('accepts a cached token with other spellings of the scheme, and with more spaces', async () => {
     const gate = createGate({ verifier: ofIssuer() })
     await gate.authenticate(withToken(token))
     for (const authorization of [`bearer ${token}`, `BEARER   ${token}`, `Bearer  ${token}`])
       expect(await gate.authenticate(view({ authorization }))).toMatchObject({ ok: true })
   })
 
-  it('A15 is refused all the same where it came without TLS', async () => {
+  it('rejects a cached token that came without TLS (A15)', async () => {
     const gate = createGate({ verifier: ofIssuer(), requireTls: true })
     const over = (secure: boolean) => view({ authorization: `Bearer ${token}` }, { secure })
     expect(await gate.authenticate(over(true))).toMatchObject({ ok: true })
     expect(await gate.authenticate(over(false))).toMatchObject({ reason: 'insecure_transport' })
   })
 
-  it('FX53 is revoked by its text, and by isRevoked', async () => {
+  it('is revoked by its text, and by isRevoked (FX53)', async () => {
     let isRevoked = false
     const gate = createGate({ verifier: ofIssuer(), isRevoked: () => isRevoked })
     await gate.authenticate(withToken(token))
@@ -88,7 +88,7 @@ describe('a known token', () => {
     expect(await gate.authenticate(withToken(token))).toMatchObject({ reason: 'revoked' })
   })
 
-  it('is recalled through a chain, from whoever verified it', async () => {
+  it('a chain returns the cached result of the member that verified the token', async () => {
     const session = generateToken('acme')
     const lookup = vi.fn(() => ({ subject: 'session' }))
     const gate = createGate({
@@ -107,7 +107,7 @@ describe('a known token', () => {
   })
 })
 
-it('M01 a chain takes no result of a member for a token that another one owns', async () => {
+it('a chain ignores the cached result of a member for a token that another one claims (M01)', async () => {
   const other: Identity = {
     kind: 'opaque',
     subject: 'other',
@@ -124,10 +124,10 @@ it('M01 a chain takes no result of a member for a token that another one owns', 
   expect(await gate.authenticate(withToken(foreign))).toMatchObject({ reason: 'audience_mismatch' })
 })
 
-describe('a verifier of the user, where digests come at once', () => {
+describe('a verifier of the application, if digests are computed at once', () => {
   const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
 
-  it('is given the hash where it is known, and never that of another text', async () => {
+  it('receives the hash of the token if it is known, and never that of another text', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
     const gate = createGate({ verifier: { verify, getCached: () => undefined } })
     const hash = await hashToken('abc')
@@ -148,12 +148,12 @@ describe('a verifier of the user, where digests come at once', () => {
       },
     ],
     ['gives something else', () => 'yes'],
-  ])('FX56 whose getCached %s is answered 503', (_, getCached) => {
+  ])('whose getCached %s is answered 503 (FX56)', (_, getCached) => {
     const gate = createGate({ verifier: { verify: () => ({ active: true, identity }), getCached } as never })
     expect(gate.authenticate(withToken('abc'))).toMatchObject({ ok: false, status: 503 })
   })
 
-  it('keeps its results under the hash that it is told', async () => {
+  it('returns its cached results by the hash that it receives', async () => {
     const verify = vi.fn<TokenVerifier['verify']>(() => ({ active: true, identity }))
     const gate = createGate({ verifier: cached({ verify }, { ttl: 60 }) })
     for (let turn = 0; turn < 3; turn += 1) await gate.authenticate(withToken('abc'))

@@ -120,7 +120,7 @@ describe('forceHeaders', () => {
     expect([headers['cdn-cache-control'], headers['surrogate-control']]).toEqual([undefined, undefined])
   })
 
-  it('wins over a "writeHead" that was replaced before it and passes headers of its own', async () => {
+  it('sets the required headers even if a "writeHead" replaced before passes headers of its own', async () => {
     const headers = await respond((response) => {
       const { writeHead } = response
       response.writeHead = (status: number) =>

@@ -36,7 +36,7 @@ beforeAll(async () => {
 })
 
 describe('authenticate', () => {
-  it('decides at once where the verifier does', () => {
+  it('returns the decision at once, without a promise, if the verifier does', () => {
     const gate = createGate({ verifier })
     expect(gate.authenticate(request('Bearer good'))).toMatchObject({ ok: true, identity })
     expect(gate.authenticate(request('Bearer bad'))).toMatchObject({
@@ -46,12 +46,12 @@ describe('authenticate', () => {
     })
   })
 
-  it('takes a fetch Request and the view of any other request alike', () => {
+  it('accepts a fetch Request and a RequestLike', () => {
     const view: RequestLike = { header: (name) => (name === 'authorization' ? 'Bearer good' : undefined) }
     expect(createGate({ verifier }).authenticate(view)).toMatchObject({ ok: true })
   })
 
-  it('B07 sees several lines in the Headers of a Request', () => {
+  it('rejects several Authorization lines in the Headers of a Request (B07)', () => {
     const headers = new Headers([
       ['authorization', 'Bearer good'],
       ['authorization', 'Bearer good'],
@@ -62,7 +62,7 @@ describe('authenticate', () => {
     })
   })
 
-  it('B17 trusts no hop: it reads Authorization and no other field', () => {
+  it('reads Authorization and no other field by default (B17)', () => {
     const read: string[] = []
     const view: RequestLike = {
       header(name) {
@@ -74,7 +74,7 @@ describe('authenticate', () => {
     expect(read).toEqual(['authorization'])
   })
 
-  it('G11 asks the verifier only about what may be a token', () => {
+  it('calls the verifier only for texts that may be a token (G11)', () => {
     const verify = vi.fn(verifier.verify)
     const gate = createGate({ verifier: { verify } })
     for (const value of [
@@ -89,7 +89,7 @@ describe('authenticate', () => {
     expect(verify).not.toHaveBeenCalled()
   })
 
-  it('BI02 answers whatever is no request, or throws when it is read, with a decision', () => {
+  it('returns a decision for a value that is no request, or throws when it is read (BI02)', () => {
     const gate = createGate({ verifier })
     const throwing = {
       header: () => {
@@ -125,14 +125,14 @@ describe('authenticate', () => {
     ).toMatchObject({ ok: true })
   })
 
-  it('compares scopes as a whole: no part, prefix or other case of one counts', () => {
+  it('compares scopes exactly: a part, a prefix or another case does not count', () => {
     const gate = createGate({ verifier })
     for (const name of ['rea', 'READ', 'read:all', 'ad'])
       expect(gate.authorize(identity, scope(name))).toMatchObject({ ok: false })
     expect(gate.authorize(identity, scope('read'))).toMatchObject({ ok: true })
   })
 
-  it('answers 503 where a requirement of the user throws', () => {
+  it('answers 503 if a requirement of the application throws', () => {
     const requirement = () => {
       throw new Error('no')
     }
@@ -148,7 +148,7 @@ describe('authenticate', () => {
 })
 
 describe('onDecision', () => {
-  it('is told of every decision, with the detail for operators', async () => {
+  it('onDecision receives every decision, with the detail for operators', async () => {
     const events: DecisionEvent[] = []
     const gate = createGate({
       issuer: ISSUER,
@@ -168,7 +168,7 @@ describe('onDecision', () => {
     expect(events[2]?.decision).toBe(decision)
   })
 
-  it('is told each decision once, with its stage, also of requirements that are met', () => {
+  it('onDecision receives each decision once, with its stage, also for requirements that are met', () => {
     const told: unknown[] = []
     const gate = createGate({
       verifier,
@@ -202,7 +202,7 @@ describe('onDecision', () => {
     expect(gate.authenticate(request('Bearer bad'))).toMatchObject({ ok: false, status: 401 })
   })
 
-  it('M05 is never told a token, or a part of one', async () => {
+  it('onDecision never receives a token, or a part of one (M05)', async () => {
     const events: DecisionEvent[] = []
     const gate = createGate({
       issuer: ISSUER,
@@ -230,7 +230,7 @@ describe('onDecision', () => {
 describe('protect', () => {
   const gate = createGate({ verifier })
 
-  it('calls the handler with the identity, and with what the runtime passes', async () => {
+  it('protect() calls the handler with the identity, and with the arguments of the runtime', async () => {
     const handler = gate.protect((_request, { subject }, environment: { name: string }) =>
       Response.json({ subject, name: environment.name }),
     )
@@ -240,7 +240,7 @@ describe('protect', () => {
     })
   })
 
-  it('answers for itself where the request may not pass', async () => {
+  it('protect() answers a request that is not allowed, without calling the handler', async () => {
     const handler = vi.fn(() => new Response())
     const response = await gate.protect(handler)(request('Bearer bad'))
     expect([response.status, response.headers.get('www-authenticate'), await response.json()]).toEqual([
@@ -258,7 +258,7 @@ describe('protect', () => {
     await expect(handler(request('Bearer good'))).rejects.toThrow('mine')
   })
 
-  it('hands on an error response as it is, wherever the token stood', async () => {
+  it('protect() returns an error response of the handler unchanged, for a token in any place', async () => {
     const gate = createGate({ verifier, tokenFrom: { query: true } })
     const response = await gate.protect(() => Response.error())(new Request('https://a/?access_token=good'))
     expect(response.type).toBe('error')
@@ -270,7 +270,7 @@ describe('protect', () => {
 })
 
 describe('a gate', () => {
-  it('lets its methods be taken from it', async () => {
+  it('the methods of a gate work without the gate as their receiver', async () => {
     const { authenticate, authorize, protect, metadata, revoke, ready, close, describe } = createGate({
       verifier,
       resource: 'https://api.example.com',
@@ -288,7 +288,7 @@ describe('a gate', () => {
 })
 
 describe('toGate', () => {
-  it('BI20 takes options with a function called authenticate for no gate', () => {
+  it('toGate() does not accept options with a function called authenticate as a gate (BI20)', () => {
     const options = { issuer: ISSUER, audience: AUDIENCE, authenticate: () => {} }
     expect(() => toGate(options)).toThrow('"createGate" has no option "authenticate"')
     const gate = createGate({ verifier })
@@ -330,7 +330,7 @@ describe('createGate', () => {
     expect(gate.authenticate(request('Bearer bad'))).toMatchObject({ ok: false })
   })
 
-  it('takes nothing from Object.prototype for an option', () => {
+  it('reads no option from Object.prototype', () => {
     const prototype = Object.prototype as Record<string, unknown>
     prototype.audience = AUDIENCE
     try {
@@ -342,7 +342,7 @@ describe('createGate', () => {
 })
 
 describe('requirements', () => {
-  it('throw where they are impossible', () => {
+  it('invalid requirements throw a TypeError at creation', () => {
     for (const name of ['', 'a b', 'a"b', 'a\\b', 'é', undefined, 7, ['a']])
       expect(() => scope(name as string)).toThrow(/"scope"/)
     expect(() => (allOf as () => unknown)()).toThrow(/"allOf"/)
@@ -356,7 +356,7 @@ function later(value: unknown): unknown {
   return { then: (resolve: (value: unknown) => void) => void setImmediate(resolve, value) }
 }
 
-describe('a verifier of the user', () => {
+describe('a verifier of the application', () => {
   const outcome = (given: unknown, options: object = {}) => {
     const causes: unknown[] = []
     const gate = createGate({
@@ -373,17 +373,20 @@ describe('a verifier of the user', () => {
   it.each<[string, unknown]>([
     ['gives true', true],
     ['gives no boolean', 'yes'],
-  ])('FX56 an isRevoked whose thenable settles later and %s lets nobody pass', async (_, answer) => {
-    const isRevoked = () => later(answer)
-    const gate = createGate({ verifier, isRevoked: isRevoked as never })
-    expect(await gate.authenticate(request('Bearer good'))).toMatchObject({ ok: false })
-  })
+  ])(
+    'denies the request if isRevoked returns a thenable that settles later and %s (FX56)',
+    async (_, answer) => {
+      const isRevoked = () => later(answer)
+      const gate = createGate({ verifier, isRevoked: isRevoked as never })
+      expect(await gate.authenticate(request('Bearer good'))).toMatchObject({ ok: false })
+    },
+  )
 
   it.each<[string, unknown, string]>([
     ['a good result', { active: true, identity }, 'ok'],
     ['nonsense', { active: 'yes' }, 'unavailable'],
     ['nothing', undefined, 'unavailable'],
-  ])('FX56 whose thenable settles later with %s is heard', async (_, result, expected) => {
+  ])('awaits a thenable of verify that settles later with %s (FX56)', async (_, result, expected) => {
     const verify = () => later(result)
     const decision = await createGate({ verifier: { verify: verify as never } }).authenticate(
       request('Bearer good'),
@@ -391,7 +394,7 @@ describe('a verifier of the user', () => {
     expect(decision.ok ? 'ok' : decision.reason).toBe(expected)
   })
 
-  it('is believed only before the expiresAt of the identity, where it gives no other', () => {
+  it('is not accepted after the expiresAt of its identity, if the result has none', () => {
     const expired = { active: true, identity: { ...identity, expiresAt: 1000 } } as const
     expect(
       createGate({ verifier: { verify: () => expired } }).authenticate(request('Bearer good')),
@@ -400,7 +403,7 @@ describe('a verifier of the user', () => {
     })
   })
 
-  it('is believed only before the expiresAt that it gives', () => {
+  it('is not accepted after the expiresAt of its result', () => {
     expect(outcome({ active: true, identity, expiresAt: NOW + 1 })).toBe('ok')
     expect(outcome({ active: true, identity, expiresAt: NOW })).toMatch('expired')
     expect(outcome({ active: true, identity, expiresAt: 5 })).toMatch('expired')
@@ -421,13 +424,13 @@ describe('a verifier of the user', () => {
     ['an unknown kind', { active: true, identity: { ...identity, kind: 'session' } }, '"kind"'],
     ['a subject that is a number', { active: true, identity: { ...identity, subject: 7 } }, '"subject"'],
     ['an actor that is a list', { active: true, identity: { ...identity, actor: [] } }, '"actor"'],
-  ])('is answered 503 where it gives %s, and the operator is told', (_, given, told) => {
+  ])('answers 503 if it returns %s, and onDecision receives the cause', (_, given, told) => {
     expect(outcome(given)).toMatch(
       new RegExp(`^unavailable UnavailableError: The verifier returned .*${told}`),
     )
   })
 
-  it('FX56 may give an instance whose members are those of its class', () => {
+  it('accepts a result that is an instance with inherited members (FX56)', () => {
     class Result {
       readonly #active: boolean
       readonly reason = 'unknown_token'
@@ -445,7 +448,7 @@ describe('a verifier of the user', () => {
     expect(outcome(new Result(false))).toMatch(/^unknown_token/)
   })
 
-  it('D03 that keeps what jwt gave does not make a token last', async () => {
+  it('that keeps what jwt gave does not make a token last (D03)', async () => {
     let ahead = 0
     const now = () => (NOW + ahead) * 1000
     const kept = new Map<string, Awaited<ReturnType<TokenVerifier['verify']>>>()
@@ -466,7 +469,7 @@ describe('a verifier of the user', () => {
     expect(await gate.authenticate(request(good))).toMatchObject({ ok: false, reason: 'expired' })
   })
 
-  it('J06 has each of its challenges told as it is, though the reason is the same', () => {
+  it("sends each challenge of an application's rule unchanged, even if the reason is the same (J06)", () => {
     const gate = createGate({
       verifier: {
         verify: (token) => ({
@@ -483,7 +486,7 @@ describe('a verifier of the user', () => {
       })
   })
 
-  it('gives identities that nobody can change', () => {
+  it('returns identities that are deeply frozen', () => {
     const gate = createGate({ verifier: { verify: () => ({ active: true, identity: { ...identity } }) } })
     const decision = gate.authenticate(request('Bearer a'))
     if (decision instanceof Promise || !decision.ok) throw new Error('refused')
@@ -491,7 +494,7 @@ describe('a verifier of the user', () => {
     expect(Object.isFrozen(decision.identity.scopes)).toBe(true)
   })
 
-  it('FX56 is answered 503 where a rule of the user gives neither a rejection nor undefined', () => {
+  it('answers 503 if a rule of the application returns neither a rejection nor undefined (FX56)', () => {
     const rule = { ...scope('read'), check: () => false }
     expect(outcome({ active: true, identity }, { requirement: rule })).toMatch(/^unavailable/)
   })

@@ -33,7 +33,7 @@ async function told(gate: Gate, token: string): Promise<string> {
   return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
 }
 
-describe('FIELD18 maxTokenLength', () => {
+describe('maxTokenLength (FIELD18)', () => {
   const a = (length: number) => 'a'.repeat(length)
 
   it.each([
@@ -118,7 +118,7 @@ describe('FIELD18 maxTokenLength', () => {
   })
 })
 
-describe('FIELD15 tokenSyntax', () => {
+describe('tokenSyntax (FIELD15)', () => {
   const ODD = [
     '12|x7AbQ9',
     'a:b',
@@ -169,7 +169,7 @@ describe('FIELD15 tokenSyntax', () => {
     expect(given).toEqual([])
   })
 
-  it('answers 400 to repeated fields, also where a host has joined them', async () => {
+  it('answers 400 to repeated fields, also if a host has joined them', async () => {
     const { verifier, given } = remembering()
     const gate = createGate({ verifier, tokenSyntax: 'visible-ascii' })
     for (const value of [

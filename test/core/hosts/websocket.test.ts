@@ -34,7 +34,7 @@ describe('an item of Sec-WebSocket-Protocol', () => {
   )
 
   it.each(['\u00a0', '\v', '\f', '\r', '\n', '\u0085', '\u1680', '\u2003', '\u2028', '\u3000', '\ufeff'])(
-    'is another subprotocol if %j stands before the prefix (ATK17)',
+    'counts an item as another subprotocol if %j is before the prefix (ATK17)',
     async (space) => {
       const item = `${space}bearer.good`
       expect(await outcomeOf(`chat, ${item}`)).toEqual({
@@ -45,7 +45,7 @@ describe('an item of Sec-WebSocket-Protocol', () => {
   )
 
   it.each(['\u00a0', '\v', '\f', '\r', '\n', '\u0085', '\u1680', '\u2003', '\u2028', '\u3000', '\ufeff'])(
-    'is a malformed token if %j stands behind it (ATK17)',
+    'counts an item as a malformed token if %j is after it (ATK17)',
     async (space) => {
       expect(await outcomeOf(`bearer.good${space}, chat`)).toEqual({
         outcome: 'malformed_credentials',
@@ -55,7 +55,7 @@ describe('an item of Sec-WebSocket-Protocol', () => {
   )
 })
 
-it('is malformed if a space stands between the prefix and the token (ATK17)', async () => {
+it('counts an item as malformed if a space is between the prefix and the token (ATK17)', async () => {
   expect(await outcomeOf('bearer. good')).toEqual({ outcome: 'malformed_credentials', protocols: [] })
 })
 

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { sha256 } from '#core/lib/digest.node.ts'
 import { sha256 as portable } from '#core/lib/digest.ts'
 
-it('gives the same digest on Node, at once, as everywhere else', async () => {
+it('returns the same digest on Node, at once, as on other runtimes', async () => {
   for (const text of ['', 'abc', 'é\u{1F600}', 'a'.repeat(8192)]) {
     expect(typeof sha256(text)).toBe('string')
     expect(await portable(text)).toBe(sha256(text))

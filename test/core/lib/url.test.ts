@@ -91,7 +91,7 @@ const REFUSED: readonly (readonly [given: string, meant: string | undefined])[] 
 ]
 
 describe.each(Object.entries(FETCHED))('%s', (_name, create) => {
-  it.each(REFUSED)('is refused as %j, and the message says to write %j (ATK02)', (given, meant) => {
+  it.each(REFUSED)('is rejected as %j, and the message says to write %j (ATK02)', (given, meant) => {
     const message = messageOf(() => create(given))
     expect(message).toContain('"issuer" must be an https URL')
     if (meant === undefined) expect(message).not.toContain('write "')
@@ -132,7 +132,7 @@ it.each([
   [5, 'number'],
   [['https://id.example.com'], 'object'],
 ])(
-  'shows the refused issuer %j as %s, without secrets, and with odd characters escaped (ATK02)',
+  'shows the rejected issuer %j as %s, without secrets, and with odd characters escaped (ATK02)',
   (given, shown) => {
     const message = messageOf(() => jwt({ issuer: given as string, audience: AUDIENCE }))
     expect(message).toContain(`received ${shown}`)
@@ -140,7 +140,7 @@ it.each([
   },
 )
 
-it('shows the first 200 characters of a refused issuer (ATK02)', () => {
+it('shows the first 200 characters of a rejected issuer (ATK02)', () => {
   const message = messageOf(() => jwt({ issuer: `https://${'a'.repeat(10_000)}\n`, audience: AUDIENCE }))
   expect(message).toContain(`${'a'.repeat(192)}…"`)
   expect(message).not.toContain('a'.repeat(193))
@@ -187,7 +187,7 @@ describe.each<[string, (issuer: string) => unknown]>([
     'josé',
     '\ufeffjoe',
     'https://id.example.com\u00a0',
-  ])('is refused as %j (ATK02)', (issuer) => {
+  ])('is rejected as %j (ATK02)', (issuer) => {
     expect(messageOf(() => create(issuer))).toContain('"issuer" must be')
   })
 })
@@ -240,7 +240,7 @@ describe.each(ENDPOINTS)('the option %s', (option, create) => {
     '/a',
     'https://',
     '',
-  ])('is refused as %j (ATK02)', (url) => {
+  ])('is rejected as %j (ATK02)', (url) => {
     const message = messageOf(() => create(url))
     expect(message).toContain(`"${option}" must be`)
     expect(message).not.toContain('hunter2')
@@ -287,7 +287,7 @@ it('publishes only the issuers from which clients can get tokens (ATK02)', () =>
 })
 
 it.each(['https://id.example.com/token\n', 'https://idé.example.com', 'a b', ''])(
-  'refuses the audience of a client assertion as %j (ATK02)',
+  'rejects the audience of a client assertion as %j (ATK02)',
   (audience) => {
     const privateKey = { kty: 'EC', d: 'a', alg: 'ES256' }
     const message = messageOf(() => privateKeyJwt({ clientId: 'api', privateKey, audience }))
@@ -302,7 +302,7 @@ it.each([
   'acme.okta.com.',
   'acme\\.okta.com',
   'acme.okta.com:443',
-])('refuses the domain of a preset as %j (ATK02)', (domain) => {
+])('rejects the domain of a preset as %j (ATK02)', (domain) => {
   expect(messageOf(() => okta({ domain, audience: AUDIENCE }))).toContain('"domain" must be a domain name')
 })
 

@@ -138,7 +138,7 @@ describe('a closed circuit', () => {
     expect(await run(unknown, 'good')).toBe('ok')
   })
 
-  it('makes all callers wait for one probe, and then lets them pass (ATK07)', async () => {
+  it('all callers wait for one probe, and their calls are made if it succeeds (ATK07)', async () => {
     const { unknown, asked, run, fail, answer } = lanes()
     await fail(unknown, FOUR)
     let succeed = () => {}
@@ -178,7 +178,7 @@ describe('a closed circuit', () => {
 })
 
 describe('an open circuit', () => {
-  it('lets one trial through each 5 s: a token of a caller and a probe in turn (FX52, ATK07)', async () => {
+  it('makes one trial every 5 s: the token of a caller and a probe in turn (FX52, ATK07)', async () => {
     const { unknown, asked, run, fail } = lanes()
     await fail(unknown, [...FOUR, 'e'])
     asked.length = 0

@@ -88,7 +88,7 @@ describe('the circuit of known tokens', () => {
     expect(asked).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
-  it('lets its callers pass if the fifth token succeeds', async () => {
+  it('stays closed for known tokens if the fifth token succeeds', async () => {
     const { known, asked, run, fail } = lanes()
     await fail(known, 'abcd')
     const outcomes = ['e', 'f', 'g'].map((hash) => run(known, hash, answers('active')))

@@ -73,8 +73,8 @@ describe.each([
   ['node-fetch 2', nodeFetch2],
   ['node-fetch 3', nodeFetch3],
   ['undici', undiciFetch],
-])('FIELD20 %s', (_, fetch) => {
-  it('discovers and fetches the keys, and passes by a 404', async () => {
+])('%s (FIELD20)', (_, fetch) => {
+  it('discovers and fetches the keys, and skips a 404', async () => {
     answer = publish
     expect(await outcome(fetch)).toEqual(['200', ''])
     expect(asked).toEqual([
@@ -160,7 +160,7 @@ describe.each([
   })
 })
 
-describe('FIELD20 a response of another kind', () => {
+describe('a response of another kind (FIELD20)', () => {
   const ok = { status: 200, headers: new Headers() }
   const body = () => new TextEncoder().encode(JSON.stringify({ keys: [key.jwk] }))
 
@@ -181,7 +181,7 @@ describe('FIELD20 a response of another kind', () => {
       }),
       'than bytes',
     ],
-  ])('is refused by the name of the option: %s', async (_, respond, message) => {
+  ])('is rejected with an error that names the option "fetch": %s', async (_, respond, message) => {
     const [status, cause] = await outcome(async () => respond())
     expect(status).toBe('503 unavailable')
     expect(cause).toContain('The function in "fetch" must return a Response of the Fetch standard')

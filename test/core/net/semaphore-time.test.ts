@@ -114,7 +114,7 @@ describe('a waiting call', () => {
     expect(refused).toEqual(['third'])
   })
 
-  it('counts cancelled calls as slow ones, so that none starts in vain again and again (ATK16)', async () => {
+  it('counts cancelled calls as slow ones, so that no further call starts in vain (ATK16)', async () => {
     const { started, refused, late, enter, end, wait } = calls(1)
     enter('quick')
     await wait(0.25)
@@ -178,7 +178,7 @@ describe('an arrival', () => {
 })
 
 describe('a place', () => {
-  it('is kept until everything that the call started has ended (ATK16)', async () => {
+  it('a place stays taken until everything that the call started has ended (ATK16)', async () => {
     const { semaphore, started, late, enter, wait, placeOf } = calls(1)
     enter('first')
     let finish = () => {}
@@ -195,7 +195,7 @@ describe('a place', () => {
     expect(started).toEqual(['first', 'second'])
   })
 
-  it('is kept no longer than twice the timeout and 10 s, because a runtime may drop a call (FX42)', async () => {
+  it('a place stays taken for twice the timeout and 10 s at most, because a runtime may drop a call (FX42)', async () => {
     const { semaphore, started, enter } = calls(1)
     enter('first')
     pass(15.75)
@@ -207,7 +207,7 @@ describe('a place', () => {
     expect(started).toEqual(['first', 'second'])
   })
 
-  it('beside another one counts like any other (ATK16)', async () => {
+  it('a second place of a call counts like any other (ATK16)', async () => {
     const { semaphore, enter, placeOf } = calls(4)
     enter('unknown')
     enter('known', true)

@@ -39,7 +39,7 @@ describe('places', () => {
     [4, 3],
     [5, 3],
     [64, 48],
-  ])('of %i, unknown callers take %i, and known callers all (ATK16)', (concurrency, unknown) => {
+  ])('of %i places, unknown callers can have %i, and known callers all (ATK16)', (concurrency, unknown) => {
     const { semaphore, started, enter } = calls(concurrency, 100)
     for (const name of names('unknown', concurrency + 1)) void enter(name, false)
     expect(started).toHaveLength(unknown)
@@ -48,7 +48,7 @@ describe('places', () => {
     expect(semaphore).toMatchObject({ running: concurrency, waiting: concurrency + 2 })
   })
 
-  it('are given to known callers first, then to unknown ones, each in order of arrival (ATK16)', async () => {
+  it('free places go to known callers first, then to unknown ones, each in order of arrival (ATK16)', async () => {
     const { started, enter, end } = calls(1, 100)
     void enter('first', false)
     for (const name of ['u0', 'u1']) void enter(name, false)
@@ -57,7 +57,7 @@ describe('places', () => {
     expect(started).toEqual(['first', 'k0', 'k1', 'u0', 'u1'])
   })
 
-  it('are not taken by an arrival before a caller that waits', async () => {
+  it('a free place goes to a waiting caller before a new one', async () => {
     const { started, enter, end } = calls(1, 100)
     void enter('first', true)
     void enter('second', true)
@@ -100,7 +100,7 @@ describe('a full queue', () => {
     )
   })
 
-  it('gives a known arrival the place of the newest unknown caller (ATK16)', async () => {
+  it('a known caller takes the place of the newest unknown one in a full queue (ATK16)', async () => {
     const { started, rejected, enter, end } = calls(1, 3)
     for (const name of names('u', 4)) void enter(name, false)
     for (const name of names('k', 4)) {
@@ -140,7 +140,7 @@ describe('a signal', () => {
     expect(started).toEqual(['first', 'u1', 'last'])
   })
 
-  it('that aborted already starts no call and takes no place', async () => {
+  it('a signal that has aborted starts no call and takes no place', async () => {
     const { semaphore, started, enter } = calls(1, 1)
     const aborted = AbortSignal.abort(new Error('late'))
     const turn = { known: false, signal: aborted }

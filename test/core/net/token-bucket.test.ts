@@ -28,7 +28,7 @@ it('regains one per refill time, up to its capacity', () => {
   expect(taken(bucket, 10)).toBe(2)
 })
 
-it('regains one in time, however often it is asked before', () => {
+it('refills by one after the refill time, independent of attempts before', () => {
   const bucket = new TokenBucket(2, 30)
   taken(bucket, 2)
   for (let step = 0; step < 300; step += 1) {
@@ -38,7 +38,7 @@ it('regains one in time, however often it is asked before', () => {
   expect(taken(bucket, 10)).toBe(1)
 })
 
-it('tells in how many seconds the next one can be taken', () => {
+it('returns in how many seconds the next one can be taken', () => {
   const bucket = new TokenBucket(2, 30)
   expect(bucket.wait).toBe(0)
   taken(bucket, 1)
@@ -51,7 +51,7 @@ it('tells in how many seconds the next one can be taken', () => {
   expect(bucket.wait).toBe(0)
 })
 
-it('takes back what was not used, and holds no more than its capacity after that', () => {
+it('release() puts back what was not used, up to the capacity', () => {
   const bucket = new TokenBucket(4, 30)
   taken(bucket, 4)
   bucket.release(3)

@@ -88,7 +88,7 @@ describe('auth0', () => {
     expect((await identityOf(verifier(), permitted)).scopes).toEqual(['read:patients'])
   })
 
-  it('takes the scopes from the permissions alone where it is told to', async () => {
+  it('reads the scopes from the permissions only, if configured', async () => {
     const scopes = async (claims: Claims) =>
       (await identityOf(verifier({ permissions: true }), await sign(key, claims))).scopes
     expect(await scopes(ACCESS)).toEqual(['read:patients', 'write:patients'])
@@ -101,7 +101,7 @@ describe('auth0', () => {
     expect(await outcome(verifier(), await sign(other, ACCESS))).toBe('algorithm_not_allowed')
   })
 
-  it('takes a domain in upper case for what it is', async () => {
+  it('accepts a domain in upper case', async () => {
     expect(await outcome(verifier({ domain: 'Acme.EU.auth0.com' }), await sign(key, ACCESS))).toBe('active')
   })
 
@@ -127,11 +127,11 @@ describe('auth0', () => {
       'audience_mismatch',
     ],
     ['no audience', { ...ACCESS, aud: undefined }, 'missing_claim: aud'],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
-  it('refuses a token that somebody else signed, or changed', async () => {
+  it('rejects a token that was signed with another key, or changed', async () => {
     const [header, payload, signature] = (await sign(key, ACCESS)).split('.')
     const changed = Buffer.from(JSON.stringify({ ...ACCESS, exp: 4e9 })).toString('base64url')
     expect(await outcome(verifier(), `${header}.${changed}.${signature}`)).toBe('invalid_signature')
@@ -144,14 +144,14 @@ describe('the schema of an auth0 verifier', () => {
   const validate = (value: unknown) => ({ value: { who: (value as Claims).sub } })
   const claims = { '~standard': { version: 1, vendor: 'test', validate } }
 
-  it('gives the claims, and is asked only of tokens that name a client', async () => {
+  it('returns the claims of the schema, which checks only tokens that name a client', async () => {
     expect((await identityOf(verifier({ claims }), await sign(key, ACCESS))).claims).toEqual({
       who: ACCESS.sub,
     })
     expect(await outcome(verifier({ claims }), await sign(key, ID))).toBe('invalid_claim: azp')
   })
 
-  it('that gives nonsense leaves nothing decided', async () => {
+  it('rejects with an error instead of a result if a schema returns nonsense', async () => {
     const nonsense = { '~standard': { version: 1, vendor: 'test', validate: () => undefined } }
     await expect(verifier({ claims: nonsense }).verify(await sign(key, ACCESS))).rejects.toThrow(/claims/)
   })

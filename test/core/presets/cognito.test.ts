@@ -89,7 +89,7 @@ describe('cognito', () => {
     )
   })
 
-  it('takes the issuer that the pool was set to, and not the other', async () => {
+  it('accepts the issuer that the pool is configured for, and not the other one', async () => {
     const updated = verifier({ issuerType: 'updated' })
     const from = provider.asked.length
     expect(await outcome(updated, await sign(key, { ...ACCESS, iss: UPDATED }))).toBe('active')
@@ -100,7 +100,7 @@ describe('cognito', () => {
     )
   })
 
-  it('asks for the resource too where one is named', async () => {
+  it('requires the resource as well if one is configured', async () => {
     const audience = 'https://api.example.com'
     const bound = verifier({ audience })
     expect(await outcome(bound, await sign(key, { ...ACCESS, aud: audience }))).toBe('active')
@@ -135,17 +135,17 @@ describe('cognito', () => {
       { ...ACCESS, iss: `https://cognito-idp.us-east-1.amazonaws.com/${POOL}` },
       'issuer_mismatch: iss is another issuer',
     ],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
-  it('refuses an ID token even where its type says otherwise', async () => {
+  it('rejects an ID token even if its type says otherwise', async () => {
     expect(await outcome(verifier(), await sign(key, { ...ID, client_id: CLIENT }, { typ: 'at+jwt' }))).toBe(
       'invalid_claim: token_use',
     )
   })
 
-  it('refuses another algorithm and another key', async () => {
+  it('rejects another algorithm and another key', async () => {
     expect(await outcome(verifier(), await sign(ec, ACCESS))).toBe('algorithm_not_allowed')
     expect(await outcome(verifier(), await sign(await rsaKey(), ACCESS))).toBe('invalid_signature')
   })

@@ -89,7 +89,7 @@ describe('entra', () => {
     expect(provider.asked.slice(from)).toEqual([keysOf(A)])
   })
 
-  it('accepts an access token of v1.0 where that is the version', async () => {
+  it('accepts an access token of v1.0 if that version is configured', async () => {
     const from = provider.asked.length
     expect(await identityOf(v1(), await sign(key, V1))).toMatchObject({
       issuer: `https://sts.windows.net/${A}/`,
@@ -108,14 +108,14 @@ describe('entra', () => {
     })
   })
 
-  it('accepts both versions where it is told to, each by its own keys', async () => {
+  it('accepts both versions if configured, each with its own keys', async () => {
     const both = verifier({ version: 'both', audience: [API, `api://${API}`] })
     expect(await outcome(both, await sign(key, V2))).toBe('active')
     expect(await outcome(both, await sign(key, V1))).toBe('active')
     expect(both.issuers).toEqual([`${LOGIN}/${A}/v2.0`, `https://sts.windows.net/${A}/`])
   })
 
-  it('takes a tenant in upper case for what it is', async () => {
+  it('accepts a tenant in upper case', async () => {
     expect(await outcome(verifier({ tenant: A.toUpperCase() }), await sign(key, V2))).toBe('active')
     expect(verifier({ tenant: [A, A.toUpperCase()] }).issuers).toEqual([`${LOGIN}/${A}/v2.0`])
   })
@@ -147,7 +147,7 @@ describe('entra', () => {
     ],
     ['another API', { ...V2, aud: V2.azp }, 'audience_mismatch'],
     ['Microsoft Graph', { ...V2, aud: '00000003-0000-0000-c000-000000000000' }, 'audience_mismatch'],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
@@ -156,11 +156,11 @@ describe('entra', () => {
     ['a token of v2.0', V2, 'issuer_mismatch: iss is another issuer'],
     ['a tid that does not fit iss', { ...V1, tid: B }, 'invalid_claim: tid'],
     ['a version that does not fit iss', { ...V1, ver: '2.0' }, 'invalid_claim: ver'],
-  ])('refuses as v1.0 %s', async (_what, claims, reason) => {
+  ])('rejects as v1.0 %s', async (_what, claims, reason) => {
     expect(await outcome(v1(), await sign(key, claims))).toBe(reason)
   })
 
-  it('takes the tokens of the named clients only, where they are named', async () => {
+  it('accepts only the tokens of the configured clients, if there are any', async () => {
     for (const [make, claims, name] of [
       [verifier, V2, 'azp'],
       [v1, V1, 'appid'],
@@ -171,7 +171,7 @@ describe('entra', () => {
     }
   })
 
-  it('refuses another algorithm and another key', async () => {
+  it('rejects another algorithm and another key', async () => {
     expect(await outcome(verifier(), await sign(ec, V2))).toBe('algorithm_not_allowed')
     expect(await outcome(verifier(), await sign(keyOfB, V2))).toBe('unknown_key')
   })
@@ -191,14 +191,14 @@ describe('entra for several tenants', () => {
     expect(both.issuers).toEqual([`${LOGIN}/${A}/v2.0`, `${LOGIN}/${B}/v2.0`])
   })
 
-  it('refuses a tid of the other tenant, and a tenant that is not named', async () => {
+  it('rejects the tid of another tenant, and a tenant that is not configured', async () => {
     expect(await outcome(several(), await sign(keyOfB, { ...ofB, tid: A }))).toBe('invalid_claim: tid')
     expect(await outcome(several(), await sign(key, { ...V2, tid: B }))).toBe('invalid_claim: tid')
     const stranger = { ...V2, iss: `${LOGIN}/${STRANGER}/v2.0`, tid: STRANGER }
     expect(await outcome(several(), await sign(key, stranger))).toMatch(/^issuer_mismatch/)
   })
 
-  it('keeps what it verified, unless it is told not to', async () => {
+  it('caches verified tokens, unless cache is false', async () => {
     const token = await sign(key, V2)
     const keeping = several()
     const first = await identityOf(keeping, token)
@@ -207,12 +207,12 @@ describe('entra for several tenants', () => {
     expect(await identityOf(forgetful, token)).not.toBe(await identityOf(forgetful, token))
   })
 
-  it('judges by the clock that it is given', async () => {
+  it('compares dates with the configured clock', async () => {
     const late = several({ now: () => now() + 3_600_000 })
     expect(await outcome(late, await sign(key, V2))).toBe('expired')
   })
 
-  it('takes keys that are given, and fetches nothing', async () => {
+  it('uses configured keys, and fetches nothing', async () => {
     const from = provider.asked.length
     const given = several({ keys: { keys: [key.jwk] } })
     expect(await outcome(given, await sign(key, ofB))).toBe('active')

@@ -57,7 +57,7 @@ describe('google', () => {
     expect(provider.asked.slice(from)).toEqual([KEYS])
   })
 
-  it('takes one address for a list of one', async () => {
+  it('accepts one address like a list with one entry', async () => {
     expect(await outcome(verifier({ serviceAccounts: CALLER }), await sign(key, SERVICE))).toBe('active')
   })
 
@@ -84,11 +84,11 @@ describe('google', () => {
       'issuer_mismatch: iss is another issuer',
     ],
     ['the ID token of a sign-in', { ...SERVICE, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
-  it('takes the accounts of a Workspace where one is named, and no other', async () => {
+  it('accepts only the accounts of a Workspace if one is configured', async () => {
     for (const serviceAccounts of [undefined, null]) {
       const workspace = verifier({ serviceAccounts, hostedDomain: 'example.com' })
       expect(await outcome(workspace, await sign(key, USER))).toBe('active')
@@ -97,7 +97,7 @@ describe('google', () => {
     }
   })
 
-  it('asks for both where both are named', async () => {
+  it('requires both the address and the Workspace if both are configured', async () => {
     const both = verifier({ serviceAccounts: ['emma@example.com'], hostedDomain: 'example.com' })
     expect(await outcome(both, await sign(key, USER))).toBe('active')
     expect(await outcome(both, await sign(key, { ...USER, email: 'max@example.com' }))).toBe(
@@ -105,13 +105,13 @@ describe('google', () => {
     )
   })
 
-  it('takes every account only where null says so', async () => {
+  it('accepts every account only if the option is null', async () => {
     expect(await outcome(verifier({ serviceAccounts: null }), await sign(key, USER))).toBe('active')
     for (const serviceAccounts of [undefined, '', [], false, 0, {}])
       expect(() => verifier({ serviceAccounts })).toThrow(/"serviceAccounts"/)
   })
 
-  it('refuses another algorithm and another key', async () => {
+  it('rejects another algorithm and another key', async () => {
     expect(await outcome(verifier(), await sign(ec, SERVICE))).toBe('algorithm_not_allowed')
     expect(await outcome(verifier(), await sign(await rsaKey(), SERVICE))).toBe('invalid_signature')
   })

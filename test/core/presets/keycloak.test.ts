@@ -73,13 +73,13 @@ describe('keycloak', () => {
     expect(await outcome(verifier(), await sign(ec, ACCESS))).toBe('active')
   })
 
-  it('takes a url with a path, and with a slash at its end', async () => {
+  it('accepts a url with a path, and with a slash at its end', async () => {
     const iss = `${URL}/auth/realms/acme`
     for (const url of [`${URL}/auth`, `${URL}/auth/`])
       expect(await outcome(verifier({ url }), await sign(key, { ...ACCESS, iss }))).toBe('active')
   })
 
-  it('takes the roles of the client that it is told', async () => {
+  it('reads the roles of the configured client', async () => {
     const roles = async (options: object, claims = ACCESS) =>
       (await identityOf(verifier(options), await sign(key, claims))).roles
     expect(await roles({ clientId: 'account' })).toEqual(['offline_access', 'staff', 'manage-account'])
@@ -94,7 +94,7 @@ describe('keycloak', () => {
     expect(await roles({}, { ...ACCESS, realm_access: undefined, resource_access: undefined })).toEqual([])
   })
 
-  it('takes nothing from a prototype for roles', async () => {
+  it('reads no roles from a prototype', async () => {
     const { roles } = await identityOf(verifier({ clientId: 'constructor' }), await sign(key, ACCESS))
     expect(roles).toEqual(['offline_access', 'staff'])
   })
@@ -118,11 +118,11 @@ describe('keycloak', () => {
     ['another realm', { ...ACCESS, iss: `${URL}/realms/master` }, 'issuer_mismatch: iss is another issuer'],
     ['another client’s token', { ...ACCESS, aud: 'account' }, 'audience_mismatch'],
     ['an audience that is the client’s alone', { ...ACCESS, aud: undefined }, 'missing_claim: aud'],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
-  it('refuses another key', async () => {
+  it('rejects another key', async () => {
     expect(await outcome(verifier(), await sign(await rsaKey(), ACCESS))).toBe('invalid_signature')
   })
 })

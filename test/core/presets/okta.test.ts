@@ -75,14 +75,14 @@ describe('okta', () => {
     expect((await identityOf(verifier(), await sign(key, claims))).roles).toEqual([])
   })
 
-  it('takes the tokens of the authorization server that it is told', async () => {
+  it('accepts the tokens of the configured authorization server', async () => {
     const other = verifier({ authorizationServer: 'aus9s3ami4MXPMEyi0h7' })
     expect(await outcome(other, await sign(key, { ...ACCESS, iss: OTHER }))).toBe('active')
     expect(provider.asked.at(-1)).toBe(`${OTHER}/v1/keys`)
     expect(await outcome(other, await sign(key, ACCESS))).toBe('issuer_mismatch: iss is another issuer')
   })
 
-  it('takes the tokens of the named clients only, where they are named', async () => {
+  it('accepts only the tokens of the configured clients, if there are any', async () => {
     const token = await sign(key, ACCESS)
     expect(await outcome(verifier({ clientId: ['another', ACCESS.cid] }), token)).toBe('active')
     expect(await outcome(verifier({ clientId: 'another' }), token)).toBe('invalid_claim: cid')
@@ -105,16 +105,16 @@ describe('okta', () => {
       'issuer_mismatch: iss is another issuer',
     ],
     ['another audience', { ...ACCESS, aud: 'api://other' }, 'audience_mismatch'],
-  ])('refuses %s', async (_what, claims, reason) => {
+  ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })
 
-  it('refuses the token of the organization’s server by its type too', async () => {
+  it('rejects a token of the organization’s server by its type as well', async () => {
     const internal = await sign(key, ACCESS, { typ: 'application/okta-internal-at+jwt' })
     expect(await outcome(verifier(), internal)).toBe('not_an_access_token: typ')
   })
 
-  it('refuses another algorithm and another key', async () => {
+  it('rejects another algorithm and another key', async () => {
     expect(await outcome(verifier(), await sign(ec, ACCESS))).toBe('algorithm_not_allowed')
     expect(await outcome(verifier(), await sign(await rsaKey(), ACCESS))).toBe('invalid_signature')
   })

@@ -100,7 +100,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
   const told = async (more: Options, changed: Claims = {}) =>
     outcome(verifier(more), await sign(key, { ...claims, ...changed }))
 
-  it('takes keys that are given, and fetches nothing', async () => {
+  it('uses configured keys, and fetches nothing', async () => {
     expect(await told({})).toBe('active')
   })
 
@@ -131,7 +131,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
       expect(() => create(wrong as never)).toThrow(`the options of "${name}" must be an object`)
   })
 
-  it('takes nothing from Object.prototype for an option', async () => {
+  it('reads no option from Object.prototype', async () => {
     const polluted = {
       roles: () => ['admin'],
       scopes: () => ['all'],
@@ -147,7 +147,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
     }
   })
 
-  it('passes the options of jwt on', async () => {
+  it('passes the options of jwt to it', async () => {
     const minute = { exp: NOW - 60 }
     expect(await told({ clockTolerance: 120 }, minute)).toBe('active')
     expect(await told({}, minute)).toBe('expired')
@@ -164,7 +164,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
     })
   })
 
-  it('keeps what it verified, unless it is told not to', async () => {
+  it('caches verified tokens, unless cache is false', async () => {
     const token = await sign(key, claims)
     const [keeping, forgetful] = [verifier(), verifier({ cache: false })]
     expect(await identityOf(keeping, token)).toBe(await identityOf(keeping, token))
@@ -172,13 +172,13 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
     expect(verifier({ cache: { max: 7 } }).describe?.()).toMatchObject({ cache: { max: 7 } })
   })
 
-  it('asks for the claims of the user’s besides its own', async () => {
+  it('requires the claims that the application requires, in addition to its own', async () => {
     const more = { requiredClaims: { plan: 'pro' } }
     for (const claim of required)
       expect(await told(more, { plan: 'pro', [claim]: undefined })).toBe(`missing_claim: ${claim}`)
   })
 
-  it('does not let its own requirements be replaced', () => {
+  it('keeps its own requirements if the application requires the same claims', () => {
     for (const claim of required)
       expect(() => verifier({ requiredClaims: { [claim]: () => true } })).toThrow(
         `"requiredClaims" must not have "${claim}", which the preset checks itself`,
@@ -209,7 +209,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
     expect(() => verifier({ [option]: value })).toThrow(`"${option}"`)
   })
 
-  it('names "cacheMaxAge", "timeout" and "onJwks" where they cannot be', () => {
+  it('names "cacheMaxAge", "timeout" and "onJwks" in the error if they are invalid', () => {
     for (const [option, value] of Object.entries({
       cacheMaxAge: 1,
       staleIfError: -1,
@@ -332,12 +332,12 @@ describe('an impossible option of a preset', () => {
     expect(() => auth0({ ...options, permissions: false })).not.toThrow()
   })
 
-  it('is none that names a region of AWS’s, GovCloud included', () => {
+  it('a region of AWS is accepted, GovCloud included', () => {
     for (const userPoolId of ['us-gov-west-1_AbC', 'ap-southeast-2_AbC', 'mx-central-1_AbC'])
       expect(() => cognito({ userPoolId, clientId: 'web' })).not.toThrow()
   })
 
-  it('is none where Keycloak is on loopback', () => {
+  it('http is accepted if Keycloak is on loopback', () => {
     const verifier = keycloak({ url: 'http://localhost:8080', realm: 'acme', audience: AUDIENCE })
     expect(verifier.issuers).toEqual(['http://localhost:8080/realms/acme'])
   })

@@ -15,12 +15,12 @@ const extract = (request: RequestLike): string | Rejection => {
 describe('fromNodeRequest', () => {
   const rawHeaders = (...lines: string[]) => lines.flatMap((value) => ['AuthorizatioN', value])
 
-  it('sees several lines where Node keeps the first only', () => {
+  it('returns all lines of a field of which Node keeps only the first', () => {
     const request = { headers: { authorization: 'Bearer a' }, rawHeaders: rawHeaders('Bearer a', 'Bearer b') }
     expect(extract(fromNodeRequest(request))).toEqual({ reason: 'multiple_credentials' })
   })
 
-  it('takes the value that a middleware before it has set, and heeds that it was removed', () => {
+  it('returns the value that middleware has set, and nothing if middleware has removed it', () => {
     expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer b' }, rawHeaders: [] }))).toBe('b')
     expect(extract(fromNodeRequest({ headers: {}, rawHeaders: rawHeaders('Bearer a') }))).toEqual({
       reason: 'no_credentials',

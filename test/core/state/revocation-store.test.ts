@@ -47,7 +47,7 @@ const verifierOf = (members: Partial<Identity> = {}): TokenVerifier => ({
 })
 
 describe('a store of revocations', () => {
-  it('takes new ones for ever, since each ends with its token (ATK12)', async () => {
+  it('accepts new revocations without end, because each ends with its token (ATK12)', async () => {
     const revocations = memoryRevocations({ max: 1_000 })
     for (let round = 0; round < 20; round += 1) {
       for (let index = 0; index < 1_000; index += 1)
@@ -108,7 +108,7 @@ describe('a store of revocations', () => {
     },
   )
 
-  it('holds as many entries with an issuer as without (ATK12)', () => {
+  it('stores as many entries with an issuer as without (ATK12)', () => {
     const revocations = memoryRevocations({ max: 2 })
     for (const tokenId of ['a', 'b']) revocations.revoke({ tokenId, issuer: ISSUER })
     expect(revocations.size).toBe(2)
@@ -225,7 +225,7 @@ describe('a store of the application', () => {
 })
 
 describe('gates that share a store', () => {
-  it('reject what any of them revokes, whatever verifier they have (ATK13)', async () => {
+  it('gates that share a store reject what any of them revokes, with any verifier (ATK13)', async () => {
     const revocations = memoryRevocations()
     const verifier = verifierOf({ tokenId: 'one' })
     const [one, other] = [createGate({ verifier, revocations }), createGate({ verifier, revocations })]
@@ -288,7 +288,7 @@ describe('the source of an identity', () => {
     return { gate: createGate({ verifier }), close: () => server.close() }
   }
 
-  it('names the configured issuer if the answer of its server names none, so revocations with an issuer match (ATK04)', async () => {
+  it('source.issuer is the configured issuer if introspection names none, so revocations with an issuer match (ATK04)', async () => {
     for (const revocation of [
       { tokenId: 'one', issuer: ISSUER },
       { subject: 'emma', issuer: ISSUER, issuedBefore: seconds() + 30 },
@@ -306,7 +306,7 @@ describe('the source of an identity', () => {
     }
   })
 
-  it('rejects by a revocation for any issuer if nobody knows which one issued the token (ATK04)', async () => {
+  it('a revocation with an issuer matches a token whose issuer is unknown (ATK04)', async () => {
     const { gate, close } = await ofIntrospection({})
     await gate.revoke({ tokenId: 'one', issuer: ISSUER })
     expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
@@ -320,7 +320,7 @@ describe('the source of an identity', () => {
     await close()
   })
 
-  it('says where the token was found, and is one frozen object for each place (ATK04)', () => {
+  it('source.tokenFrom names the place of the token, in one frozen identity per place (ATK04)', () => {
     const places = { cookie: 'session', query: true }
     const gate = createGate({
       verifier: opaque({ lookup: () => ({ subject: 'emma' }), cache: { ttl: 60 } }),
@@ -347,7 +347,7 @@ describe('the source of an identity', () => {
     }
   })
 
-  it('is kept if a verifier of the application hands on an identity of another one', async () => {
+  it('source is unchanged if a verifier of the application returns the identity of another one', async () => {
     const key = await createKey('ES256')
     const inner = jwt({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk as never] } })
     const outer: TokenVerifier = {
@@ -364,7 +364,7 @@ describe('the source of an identity', () => {
 })
 
 describe('closing a gate', () => {
-  it('leaves a verifier open that was given to it, and closes one that it made (ATK19)', async () => {
+  it('close() closes a verifier that the gate created, and no other (ATK19)', async () => {
     const close = vi.fn()
     const verifier = { ...verifierOf(), close }
     const [one, other] = [createGate({ verifier }), createGate({ verifier: chain(verifier as never) })]

@@ -75,7 +75,7 @@ describe('gate.revoke', () => {
     expect(gate.describe()).toMatchObject({ revocations: 1 })
   })
 
-  it('FX53 of a JWT holds for each of its signatures: by ECDSA there are two', async () => {
+  it('the revocation of a JWT matches each of its signatures: ECDSA has two (FX53)', async () => {
     const key = await createKey('ES256')
     const token = await key.sign()
     const [header, payload, signature = ''] = token.split('.')
@@ -114,7 +114,7 @@ describe('gate.revoke', () => {
     expect(gate.authenticate(request)).toMatchObject({ reason: 'revoked' })
   })
 
-  it('FX53 is effective at once: before its promise settles, for cached results, and for what is under way', async () => {
+  it('a revocation takes effect at once: before its promise settles, for cached results, and for pending verifications (FX53)', async () => {
     let finish = () => {}
     const pending = new Promise<void>((resolve) => {
       finish = resolve
@@ -132,7 +132,7 @@ describe('gate.revoke', () => {
     expect(verify).toHaveBeenCalledTimes(1)
   })
 
-  it('is asked after isRevoked, so that it counts while that takes its time', async () => {
+  it('the store is asked after isRevoked, so a revocation during isRevoked takes effect', async () => {
     let finish = (_revoked: boolean) => {}
     const isRevoked = () =>
       new Promise<boolean>((resolve) => {
@@ -162,7 +162,7 @@ describe('gate.revoke', () => {
     ['a date', { subject: 'a', issuedBefore: new Date() }],
     ['an empty issuer', { subject: 'a', issuer: '' }],
     ['an unknown member', { jti: 'a' }],
-  ])('BI20 rejects %s with a TypeError', async (_, revocation) => {
+  ])('rejects %s with a TypeError (BI20)', async (_, revocation) => {
     const gate = gateOf()
     await expect(gate.revoke(revocation as never)).rejects.toThrow(TypeError)
     expect(gate.authenticate(request)).toMatchObject({ ok: true })

@@ -1,7 +1,9 @@
 /** The cache around a verifier: which results are cached, for how long, and which never. */
 
+import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import {
   type Active,
+  type CacheDescription,
   type CacheOptions,
   cached,
   createGate,
@@ -12,7 +14,7 @@ import {
 } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
 import { eventually, pass, setWallClock, stopClock } from '../../support/clock.ts'
-import { AUDIENCE, createKey, ISSUER } from '../../support/issuer.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER } from '../../support/issuer.ts'
 import { isPending } from '../../support/pending.ts'
 
 stopClock()
@@ -38,6 +40,10 @@ function counting(
 ) {
   const verify = vi.fn(answer)
   return { verify, cache: cached({ verify }, { ttl: 60, ...options }) }
+}
+
+function usage(cache: TokenVerifier): CacheDescription {
+  return (cache.describe?.() as { cache: CacheDescription } | undefined)?.cache as CacheDescription
 }
 
 describe('cached', () => {
@@ -134,6 +140,87 @@ describe('cached', () => {
     expect(verify).toHaveBeenCalledTimes(4)
   })
 
+  it('keeps what was used most recently within "maxBytes"', async () => {
+    const large = (subject: string): Active => ({
+      active: true,
+      identity: { ...identity(subject), claims: { text: 'x'.repeat(15_000) } },
+    })
+    const { verify, cache } = counting(async (token) => large(token), { maxBytes: 65_536 })
+    for (const token of ['a', 'b', 'c', 'd', 'a', 'e', 'a']) await cache.verify(token)
+    expect(verify).toHaveBeenCalledTimes(5)
+    await cache.verify('b')
+    expect(verify).toHaveBeenCalledTimes(6)
+    const { bytes, entries } = usage(cache)
+    expect(entries).toBe(4)
+    expect(bytes).toBeGreaterThan(4 * 15_000)
+    expect(bytes).toBeLessThanOrEqual(65_536)
+  })
+
+  it('keeps a tenth of "maxBytes" of rejections', async () => {
+    const scopes = Array.from({ length: 100 }, (_, index) => `scope-${index}`)
+    const refuse = async (): Promise<Verification> => ({
+      active: false,
+      reason: 'insufficient_scope',
+      scopes,
+    })
+    const { verify, cache } = counting(refuse, { negativeTtl: 60, maxBytes: 100_000 })
+    for (let index = 0; index < 10; index += 1) await cache.verify(`bad${index}`)
+    expect(usage(cache).entries).toBe(2)
+    expect(usage(cache).bytes).toBeLessThanOrEqual(10_000)
+    await cache.verify('bad9')
+    expect(verify).toHaveBeenCalledTimes(10)
+  })
+
+  class Account {
+    readonly self = this
+    readonly items: readonly unknown[]
+
+    constructor(count: number) {
+      this.items = Array.from({ length: count }, (_, index) => ({ index }))
+    }
+  }
+  const unreadable = Object.defineProperty(new Account(1), 'secret', {
+    enumerable: true,
+    get: () => {
+      throw new Error('not readable')
+    },
+  })
+
+  it.each([
+    ['with claims larger than "maxBytes"', { text: 'x'.repeat(65_536) }],
+    ['with more than 10,000 members', { account: new Account(10_000) }],
+    ['with a getter that throws', { account: unreadable }],
+  ])('accepts an identity %s, but does not cache it, and counts that', async (_, claims) => {
+    const result = async (): Promise<Active> => ({ active: true, identity: { ...identity('a'), claims } })
+    const { verify, cache } = counting(result, { maxBytes: 65_536 })
+    expect(await cache.verify('a')).toMatchObject({ active: true })
+    expect(await cache.verify('a')).toMatchObject({ active: true })
+    expect(verify).toHaveBeenCalledTimes(2)
+    expect(usage(cache)).toMatchObject({ bytes: 0, entries: 0, tooLarge: 2 })
+  })
+
+  it('caches an identity with a cycle', async () => {
+    const claims = { account: new Account(10) }
+    const { verify, cache } = counting(async () => ({ active: true, identity: { ...identity('a'), claims } }))
+    await cache.verify('a')
+    await cache.verify('a')
+    expect(verify).toHaveBeenCalledOnce()
+  })
+
+  it('counts hits and misses in describe()', async () => {
+    const refuse = async (token: string): Promise<Verification> =>
+      token === 'bad' ? { active: false, reason: 'unknown_token' } : active(token)
+    const { cache } = counting(refuse, { negativeTtl: 60 })
+    const gate = createGate({ verifier: cache })
+    const ask = (token: string) =>
+      gate.authenticate({ header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) })
+    await Promise.all([ask('a'), ask('a'), ask('b')])
+    expect(usage(cache)).toMatchObject({ entries: 2, hits: 0, misses: 2 })
+    for (const token of ['a', 'b', 'a', 'bad', 'bad']) await ask(token)
+    expect(usage(cache)).toMatchObject({ entries: 3, hits: 4, misses: 3, tooLarge: 0 })
+    expect(gate.describe().verifier).toMatchObject({ cache: usage(cache) })
+  })
+
   it('freezes the identities that requests share (BI16)', async () => {
     const { cache } = counting(async () => ({
       active: true,
@@ -188,6 +275,9 @@ describe('cached', () => {
     ['ttl', { verify: () => active('a') }, { ttl: Number.POSITIVE_INFINITY }],
     ['max', { verify: () => active('a') }, { ttl: 1, max: 0 }],
     ['max', { verify: () => active('a') }, { ttl: 1, max: 2 ** 53 }],
+    ['maxBytes', { verify: () => active('a') }, { ttl: 1, maxBytes: 65_535 }],
+    ['maxBytes', { verify: () => active('a') }, { ttl: 1, maxBytes: 2 ** 34 + 1 }],
+    ['maxBytes', { verify: () => active('a') }, { ttl: 1, maxBytes: 1e5 + 0.5 }],
     ['now', { verify: () => active('a') }, { ttl: 1, now: 7 }],
     ['size', { verify: () => active('a') }, { ttl: 1, size: 7 }],
   ])('throws a TypeError that names "%s" at creation (BI20)', (name, verifier, options) => {
@@ -197,6 +287,47 @@ describe('cached', () => {
 })
 
 describe('the cache of jwt', () => {
+  it('has room for 40,000 tokens of 1 KiB by default', async () => {
+    const secret = randomBytes(32)
+    const key = { kty: 'oct', k: secret.toString('base64url'), alg: 'HS256', kid: 'one' }
+    const gate = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key] },
+      algorithms: ['HS256'],
+    })
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const header = part({ typ: 'at+jwt', alg: 'HS256', kid: 'one' })
+    const tokens = Array.from({ length: 40_000 }, (_, index) => {
+      const claims = {
+        ...goodClaims(),
+        sub: `user-${index}`,
+        jti: randomUUID(),
+        exp: now() + 600,
+        iat: now(),
+      }
+      const more = { roles: ['editor', 'admin'], email: `user-${index}@example.com`, text: 'x'.repeat(430) }
+      const text = `${header}.${part({ ...claims, ...more })}`
+      return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+    })
+    expect(tokens[0]?.length).toBeGreaterThan(1_000)
+    const send = async (count: number) => {
+      for (const token of tokens.slice(0, count)) {
+        const asked = gate.authenticate({
+          header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined),
+        })
+        if (!(await asked).ok) throw new Error('rejected')
+      }
+      return (gate.describe().verifier as { cache: CacheDescription }).cache
+    }
+    expect(await send(20_000)).toMatchObject({ entries: 20_000, hits: 0, misses: 20_000 })
+    expect(await send(20_000)).toMatchObject({ entries: 20_000, hits: 20_000, misses: 20_000 })
+    expect(await send(40_000)).toMatchObject({ entries: 40_000, hits: 40_000, misses: 40_000 })
+    const cache = await send(40_000)
+    expect(cache).toMatchObject({ entries: 40_000, hits: 80_000, misses: 40_000 })
+    expect(cache.bytes).toBeLessThan(cache.maxBytes)
+  }, 60_000)
+
   it('does not use a result after "exp", and verifies again within the clock tolerance', async () => {
     const key = await createKey('ES256')
     const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } })
@@ -235,7 +366,7 @@ describe('the cache of jwt', () => {
   })
 })
 
-describe('a verification that takes long', () => {
+describe('a long verification', () => {
   function pendingVerifier() {
     const answers: ((result: Verification) => void)[] = []
     const verifier: TokenVerifier = {
@@ -244,7 +375,7 @@ describe('a verification that takes long', () => {
     return { answers, cache: cached(verifier, { ttl: 60 }) }
   }
 
-  it('is shared by requests that come within 5 s, and by none later', async () => {
+  it('a pending verification is shared by requests within 5 s, and not by later ones', async () => {
     const { answers, cache } = pendingVerifier()
     const first = cache.verify('a')
     await eventually(() => answers.length === 1)
@@ -262,18 +393,21 @@ describe('a verification that takes long', () => {
   it.each([
     [4.75, true],
     [5, false],
-  ])('for %d s is kept: %s, because a newer answer may have come since (FX53)', async (seconds, isKept) => {
-    const { answers, cache } = pendingVerifier()
-    const first = cache.verify('a')
-    await eventually(() => answers.length === 1)
-    pass(seconds)
-    answers[0]?.(active('emma'))
-    expect(await first).toMatchObject({ active: true })
-    const again = cache.verify('a')
-    if (isKept) expect(await again).toMatchObject({ active: true })
-    else await eventually(() => answers.length === 2)
-    expect(answers).toHaveLength(isKept ? 1 : 2)
-  })
+  ])(
+    'the result of a verification of %d s is cached: %s, because a newer one may exist (FX53)',
+    async (seconds, isKept) => {
+      const { answers, cache } = pendingVerifier()
+      const first = cache.verify('a')
+      await eventually(() => answers.length === 1)
+      pass(seconds)
+      answers[0]?.(active('emma'))
+      expect(await first).toMatchObject({ active: true })
+      const again = cache.verify('a')
+      if (isKept) expect(await again).toMatchObject({ active: true })
+      else await eventually(() => answers.length === 2)
+      expect(answers).toHaveLength(isKept ? 1 : 2)
+    },
+  )
 
   it('does not replace the result of a newer one (FX53)', async () => {
     const { answers, cache } = pendingVerifier()

@@ -142,7 +142,7 @@ describe('the next verifier', () => {
   const unknown = verifier(() => ({ active: false, reason: 'unknown_token' }))
   const good = verifier(async () => ({ active: true, identity: identity('late') }))
 
-  it('is asked after unknown_token, returned at once or by a promise', async () => {
+  it('the next verifier is asked after unknown_token, returned at once or by a promise', async () => {
     const later = verifier(async () => ({ active: false, reason: 'unknown_token' }))
     expect(await outcome(gateOf(chain(unknown, later, good)), 'a')).toBe('ok opaque late')
     expect(await outcome(gateOf(chain(unknown, later)), 'a')).toBe('401 unknown_token')
@@ -151,7 +151,7 @@ describe('the next verifier', () => {
   it.each([
     ['expired', verifier(() => ({ active: false, reason: 'expired' })), '401 expired'],
     ['revoked', verifier(async () => ({ active: false, reason: 'revoked' })), '401 revoked'],
-  ])('is not asked after %s', async (_, member, expected) => {
+  ])('the next verifier is not asked after %s', async (_, member, expected) => {
     expect(await outcome(gateOf(chain(unknown, member, good)), 'a')).toBe(expected)
   })
 
@@ -163,14 +163,14 @@ describe('the next verifier', () => {
         throw new Error('down')
       },
     ],
-  ])('is asked if one %s, and may accept the token', async (_, verify) => {
+  ])('the next verifier is asked if one %s, and may accept the token', async (_, verify) => {
     const down = verifier(verify)
     expect(await outcome(gateOf(chain(down, good)), 'a')).toBe('ok opaque late')
     expect(await outcome(gateOf(chain(down, unknown)), 'a')).toBe('503 unavailable')
     expect(await outcome(gateOf(chain(unknown, down)), 'a')).toBe('503 unavailable')
   })
 
-  it('answers at once if all answer at once', () => {
+  it('a chain answers at once if all of its members answer at once', () => {
     const gate = gateOf(
       chain(
         unknown,
@@ -315,7 +315,7 @@ describe('a chain as a member', () => {
     expect(chain(member('a'), ofIssuer()).issuers).toEqual(['a', ISSUER])
   })
 
-  it('throws at creation without a verifier, and for a value that is none (BI20)', () => {
+  it('chain() throws without a verifier, and for a value that is none (BI20)', () => {
     expect(() => (chain as () => unknown)()).toThrow(/"chain"/)
     expect(() => chain(ofIssuer(), {} as TokenVerifier)).toThrow(/"chain"/)
   })

@@ -201,7 +201,7 @@ describe('a built-in verifier', () => {
     expect(clock).toHaveBeenCalledTimes(1)
   })
 
-  it('returns results that a chain passes on without a copy', async () => {
+  it('the results of a built-in verifier are not copied by a chain', async () => {
     const inner = ofIssuer()
     const outer = chain(chain(inner), staticTokens([{ token: 'fixed' }]))
     const token = await key.sign()

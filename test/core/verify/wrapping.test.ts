@@ -79,6 +79,8 @@ it('WrappingVerifier forwards getCached()', () => {
   expect(inner.getCached).toHaveBeenCalledWith('hash')
 })
 
+const EMPTY = { maxBytes: 67_108_864, bytes: 0, max: 100_000, entries: 0, hits: 0, misses: 0, tooLarge: 0 }
+
 describe('the description of opaque', () => {
   const lookup = () => ({ subject: 'emma' })
   const cache = { ttl: 60 }
@@ -86,11 +88,11 @@ describe('the description of opaque', () => {
   it.each([
     ['a lookup', { lookup }, { kind: 'opaque' }],
     ['a prefix', { lookup, prefix: 'acme' }, { kind: 'opaque', prefix: 'acme' }],
-    ['a cache', { lookup, cache }, { kind: 'opaque', cache: { max: 10_000, entries: 0 } }],
+    ['a cache', { lookup, cache }, { kind: 'opaque', cache: EMPTY }],
     [
       'a prefix and a cache',
       { lookup, prefix: 'acme', cache },
-      { kind: 'opaque', prefix: 'acme', cache: { max: 10_000, entries: 0 } },
+      { kind: 'opaque', prefix: 'acme', cache: EMPTY },
     ],
   ])('with %s names its kind, its prefix and its cache', (_, options, expected) => {
     const verifier = opaque(options)

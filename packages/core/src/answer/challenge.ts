@@ -1,10 +1,16 @@
-/** Turns a rejection into status, headers and body. Only this file writes `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3). */
+/**
+ * Turns a rejection into status, headers and body (RFC 6750 §3, RFC 9110 §11, RFC 9470 §3).
+ *
+ * Only this file writes `WWW-Authenticate`. Everything in a challenge comes from the configuration. If it contained a value
+ * that a client sent, a client could inject parameters or further challenges.
+ */
 
 import { isScopeToken } from '../lib/syntax.ts'
 import { type Denied, toResponse } from '../model/decision.ts'
 import type { Reason, Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 
+/** The status of each error code (RFC 6750 §3.1, RFC 9470 §3). */
 const STATUS = {
   invalid_request: 400,
   invalid_token: 401,
@@ -14,7 +20,10 @@ const STATUS = {
 
 type ErrorCode = keyof typeof STATUS
 
-/** The error code and text for the client, by reason. The text is fixed and never contains what the client sent (RFC 6750 §3.1). */
+/**
+ * The error code and text for the client, by reason. The text is fixed and never contains what the client sent (RFC 6750
+ * §3.1).
+ */
 const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readonly [ErrorCode, string]>> = {
   malformed_credentials: ['invalid_request', 'The credentials are malformed'],
   multiple_credentials: ['invalid_request', 'Credentials were sent more than once'],
@@ -46,17 +55,23 @@ const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readon
   ],
 }
 
+/** The longest `Retry-After`. In seconds. A verifier of the application may ask for more. */
 const MAX_RETRY_AFTER = 3600
 
-/** Writes the answers of one gate. */
+/** Creates the error responses of one gate. */
 export interface Challenger {
   /** Builds the 400, 401 or 403 response for a rejection. */
   refuse(rejection: Rejection): Denied
-  /** Builds the 503 response for a token that could not be checked (RFC 9110 §15.6.4). `retryAfter` is rounded up, within 1 s to 1 h. */
+  /**
+   * Builds the 503 response for a token that could not be checked (RFC 9110 §15.6.4). `retryAfter` is rounded up, within 1 s
+   * to 1 h.
+   */
   unavailable(retryAfter: Seconds): Denied
 }
 
+/** The settings of a gate that appear in its challenges. */
 export interface ChallengeSettings {
+  /** The protection space (RFC 9110 §11.5). */
   readonly realm: string
   /** The scopes that every request needs. Each 401 challenge names them (RFC 6750 §3). */
   readonly scopes: readonly string[]
@@ -146,6 +161,7 @@ function lacking(what: unknown): string | undefined {
 
 type Fields = Readonly<Record<string, string>>
 
+/** Creates a denial with everything that hosts need. It is frozen, because requests share it. */
 function answer(
   status: Denied['status'],
   reason: Denied['reason'],
@@ -175,6 +191,7 @@ export function askedFor(scopes: readonly string[]): readonly string[] {
   return [...new Set(scopes)].filter((scope) => isScopeToken(scope) && scope !== 'offline_access')
 }
 
+/** Formats scopes for a challenge: a list with single spaces (RFC 6750 §3). */
 function scopeList(scopes: readonly string[]): string {
   return askedFor(scopes).join(' ')
 }

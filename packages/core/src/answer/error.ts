@@ -1,4 +1,4 @@
-/** The denial of a request as an error, for the error handling of a framework. */
+/** Defines the denial of a request as an error, for the error handling of a framework. */
 
 import type { Denied } from '../model/decision.ts'
 
@@ -22,11 +22,15 @@ export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */
   readonly expose = true
+  /** 400, 401 or 403 if the client is at fault. 503 if the token could not be checked. */
   readonly status: Denied['status']
   /** Express: the same as `status`. */
   readonly statusCode: Denied['status']
+  /** The header fields of the response, such as `WWW-Authenticate` and `Cache-Control`. */
   readonly headers: Denied['headers']
+  /** The reason from the closed list, or `unavailable`. For operators. */
   readonly reason: Denied['reason']
+  /** The JSON body: `error` and `error_description`. */
   readonly body: Denied['body']
   /** The text that the gate would send. */
   readonly content: Denied['content']

@@ -10,11 +10,14 @@ import { askedFor } from './challenge.ts'
 export interface ResourceMetadata {
   /** The identifier of the resource: a URL with https, or http on loopback, without query and fragment. */
   readonly resource: string
-  /** The issuers from which clients get tokens: https URLs (or http on loopback) without query. Default: those issuers of the gate that have this form. */
+  /**
+   * The issuers from which clients get tokens: https URLs (or http on loopback) without query. Default: those issuers of the
+   * gate that have this form.
+   */
   readonly authorization_servers?: readonly string[]
-  /** Default: the scopes of the gate's `requirement`. `offline_access` is left out. */
+  /** The scopes that clients can ask for. Default: the scopes of the gate's `requirement`. `offline_access` is left out. */
   readonly scopes_supported?: readonly string[]
-  /** Default: the places in the gate's `tokenFrom`. */
+  /** The places in which clients can send the token (RFC 6750 §2). Default: the places in the gate's `tokenFrom`. */
   readonly bearer_methods_supported?: readonly ('header' | 'body' | 'query')[]
   readonly jwks_uri?: string
   readonly resource_signing_alg_values_supported?: readonly string[]
@@ -30,6 +33,7 @@ export interface ResourceMetadata {
   readonly [name: `${string}#${string}`]: string
 }
 
+/** The members by their type, for the check of the option `resource`. */
 const LISTS = [
   'authorization_servers',
   'scopes_supported',
@@ -48,10 +52,11 @@ export interface MetadataResponse {
   readonly status: 200 | 204 | 405
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  /** The answer as a new fetch `Response`. */
+  /** Creates a fetch `Response`. */
   toResponse(): Response
 }
 
+/** The protected resource of a gate. */
 export interface ProtectedResource {
   /** The identifier in the spellings that tokens may use as `aud`. */
   readonly audience: readonly string[]
@@ -61,6 +66,7 @@ export interface ProtectedResource {
   answer(request: RequestLike): MetadataResponse | undefined
 }
 
+/** The values for members that the option `resource` does not set. */
 interface Defaults {
   readonly issuers: readonly string[]
   readonly scopes: readonly string[]
@@ -115,6 +121,7 @@ export function resourceAudience(given: string | ResourceMetadata): readonly str
 }
 
 const METHODS = 'GET, HEAD, OPTIONS'
+/** Browser clients of any origin may read the document, which is public (RFC 9728 §3.1). */
 const OPEN = { 'Access-Control-Allow-Origin': '*' }
 const DOCUMENT = { ...OPEN, 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=300' }
 const PREFLIGHT = { ...OPEN, 'Access-Control-Allow-Methods': METHODS, 'Access-Control-Allow-Headers': '*' }
@@ -133,6 +140,7 @@ function answer(
   }
 }
 
+/** Checks the members of the metadata. An unknown member is an error, because it is probably misspelt. */
 function metadataOf(given: ResourceMetadata): ResourceMetadata {
   const languages = Object.keys(given ?? {}).filter((name) => name.includes('#'))
   const read: Readonly<Record<string, unknown>> = readOptions('resource', { ...given }, [
@@ -166,6 +174,10 @@ function canonical(resource: string): string {
   return origin + pathname.replace(/\/$/, '')
 }
 
+/**
+ * Creates the published document: the configured members, and defaults for the others. Empty lists are left out (RFC 9728
+ * §3.2).
+ */
 function documentOf(metadata: ResourceMetadata, { issuers, scopes, places }: Defaults): ResourceMetadata {
   const methods = [
     (places.header ?? true) === true && 'header',

@@ -17,7 +17,7 @@ export interface PreflightPolicy {
   headers?: readonly string[] | undefined
   /** The origins that are allowed, such as `['https://app.example.com']`. Default `'*'`: all of them. */
   origins?: '*' | readonly string[] | undefined
-  /** How long a browser may remember the answer, in seconds, 0 to 86,400. Default 600. */
+  /** How long a browser may cache the answer. In seconds, 0–86,400. Default 600. Browsers have lower limits of their own. */
   maxAge?: Seconds | undefined
 }
 
@@ -64,6 +64,7 @@ export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): Answe
   return (request) => byOrigin.get(String(request.header('origin'))) ?? other
 }
 
+/** Creates the outcome of a preflight. It is created once per origin, because anyone can send any number of preflights. */
 function preflight(fields: Readonly<Record<string, string>>): Preflight {
   const headers = Object.freeze({ ...fields })
   return Object.freeze({
@@ -77,6 +78,7 @@ function preflight(fields: Readonly<Record<string, string>>): Preflight {
   })
 }
 
+/** Checks an option that is a list of methods or header fields, and returns it as one line. */
 function names(option: string, value: unknown): string {
   const list = assertStrings(option, value)
   if (!list.every(isFieldName))
@@ -84,6 +86,7 @@ function names(option: string, value: unknown): string {
   return list.join(', ')
 }
 
+/** Checks the option `origins`. Each must be written as browsers send it in `Origin`, because they are compared exactly. */
 function originsOf(value: unknown): readonly string[] {
   const list = assertStrings('allowPreflight.origins', value)
   for (const origin of list)
@@ -109,6 +112,7 @@ export function isPreflight(request: RequestLike): boolean {
   )
 }
 
+/** Whether a request has a body. A browser sends no body with a preflight, so such a request comes from another client. */
 function hasBody(request: RequestLike): boolean {
   if (request.hasBody === true || request.header('transfer-encoding') !== undefined) return true
   const length = request.header('content-length')

@@ -6,7 +6,11 @@ import { type Rule, simpleRule } from './requirement.ts'
 type ClaimValue = string | number | boolean
 
 /**
- * Requires a claim to have one of these values, or to be an array that contains one of them. Otherwise the answer is 403.
+ * Requires a claim to have one of these values, or to be an array that contains one of them. Otherwise the answer is 403. The
+ * challenge names no scope, because a new token of this client would have the same claim.
+ *
+ * @example
+ * auth.authorize(claim('department', 'finance', 'audit'))
  * @throws TypeError if there is no name or no value, or a value is not a string, number or boolean
  */
 export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimValue[]]): Rule {
@@ -23,7 +27,7 @@ export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimVal
       reason: 'insufficient_scope',
       lacks: 'claim',
       requirement: `claim(${name})`,
-      detail: `the claim ${name} is not what is needed`,
+      detail: `the claim ${name} does not have a required value`,
     },
   )
 }

@@ -1,4 +1,10 @@
-/** Combines requirements, and what a challenge asks for (RFC 6750 §3, RFC 9470 §3). */
+/**
+ * Combines requirements, and computes what the challenge asks for (RFC 6750 §3, RFC 9470 §3).
+ *
+ * A client reads the challenge to ask for a better token. If the challenge named only the first missing scope, the client
+ * would return with a token that lacks the second one. If it named only missing scopes, the new token could lack those that
+ * the old one had. So a challenge names everything that the operation needs.
+ */
 
 import { inTurn, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'

@@ -1,4 +1,4 @@
-/** Stage 4: what an identity must be allowed to do, and what to tell a client that is not (RFC 6750 §3.1, RFC 9470 §3). */
+/** Stage 4: checks what an identity is allowed to do, and says what a client lacks (RFC 6750 §3.1, RFC 9470 §3). */
 
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
@@ -7,7 +7,7 @@ import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
 /**
- * What an operation requires of an identity: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
+ * A condition for an operation: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
  * a function of the identity and the request that returns `true`, `false`, or a promise of one of them. If the function
  * throws, rejects, or returns anything else, or takes longer than the `deadline` of the gate, the answer is 503.
  *
@@ -49,10 +49,10 @@ export interface Rule<I extends Identity<unknown> = Identity<unknown>, R = unkno
   readonly check: (identity: I, context: Context, request: R) => Rejection | undefined
 }
 
-/** What a client can ask its authorization server for. */
+/** The values that a client can ask its authorization server for: scopes, `acr_values` and `max_age`. */
 export type Needs = Pick<Rejection, 'scopes' | 'acrValues' | 'maxAge'>
 
-/** What the checks of a gate have in common. */
+/** The settings of a gate that its checks use. */
 export interface Context {
   /** Returns the time. In seconds since the epoch. */
   now(): Seconds
@@ -92,7 +92,7 @@ function checkedResult(rejection: unknown): Rejection | undefined {
   throw new UnavailableError('Requirement returned an invalid result: expected `undefined` or a rejection')
 }
 
-/** Creates a rule that always asks for the same, whatever the identity lacks. */
+/** Creates a rule with one fixed rejection, which is created once, because any client can cause it. */
 export function simpleRule(
   isMet: (identity: Identity<unknown>, context: Context) => boolean,
   given: Rejection,

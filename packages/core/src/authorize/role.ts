@@ -5,6 +5,9 @@ import { assertSingle, type Rule, simpleRule } from './requirement.ts'
 /**
  * Requires one role, compared exactly. Without it the answer is 403, and the challenge names no scope, because a new token
  * would not help.
+ *
+ * @example
+ * auth.authorize(role('admin'))
  * @throws TypeError if it is not a non-empty string
  */
 export function role(name: string, ...more: readonly never[]): Rule {

@@ -7,7 +7,11 @@ import { assertSingle, type Rule, simpleRule } from './requirement.ts'
 
 /**
  * Requires one of these authentication context classes. List the preferred one first. Otherwise the answer is 401
- * `insufficient_user_authentication` with `acr_values` (RFC 9470 §3).
+ * `insufficient_user_authentication` with `acr_values` (RFC 9470 §3). The client can then sign the user in again with one of
+ * them. They are compared exactly, so a stronger class that is not in the list does not count.
+ *
+ * @example
+ * auth.authorize(acr('urn:example:hardware-key', 'urn:example:otp'))
  * @throws TypeError if there is none, or one contains a character that `acr_values` does not allow
  */
 export function acr(...values: readonly [string, ...string[]]): Rule {
@@ -25,7 +29,10 @@ const MAX_SKEW: Seconds = 300
 
 /**
  * Requires an authentication that is at most this old, according to `auth_time`. Otherwise the answer is 401
- * `insufficient_user_authentication` with `max_age` (RFC 9470 §3).
+ * `insufficient_user_authentication` with `max_age` (RFC 9470 §3). A token without `auth_time` never meets it.
+ *
+ * @example
+ * auth.authorize(maxAge(300)) // the user signed in during the last five minutes
  * @param seconds a whole number, 0–31,536,000
  * @throws TypeError if it is not
  */

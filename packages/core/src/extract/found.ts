@@ -49,6 +49,7 @@ export function tokenOf(value: string, source: TokenSource, text: TokenText): Fo
   return isToken(value) ? { token: value, source } : MALFORMED
 }
 
+/** The scheme without a token, as templates such as `Bearer ${token}` leave it if there is none. */
 const SCHEME_ALONE = /^bearer[ \t]*$/i
 
 /** Finds a token alone, or after `Bearer`. Cookies and other header fields have either form, because no RFC defines one. */

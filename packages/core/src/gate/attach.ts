@@ -9,7 +9,7 @@ import { attachmentOf, gatesOf, getToken, getUser } from './attachments.ts'
 import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
-/** What handlers can find out about the caller of a request. */
+/** Reads what a gate found out about the caller of a request. */
 export interface CallerHelpers<I extends Identity<unknown> | undefined, User, Carrier extends object> {
   /**
    * Returns the caller's identity; `undefined` if `optional` let the request pass without one.

@@ -14,7 +14,7 @@ export interface Attachment {
   readonly request: RequestLike | undefined
   /** The token as it was sent. `undefined` for an anonymous request. */
   readonly token: string | undefined
-  /** What another gate attached before. */
+  /** The attachment of another gate that ran before. */
   readonly before: Attachment | undefined
 }
 

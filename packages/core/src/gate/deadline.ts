@@ -7,6 +7,7 @@ import type { Seconds } from '../model/units.ts'
 /** The part of the deadline in which requests share a timer. None on Workers, because a timer there ends with its request. */
 const SHARE = globalThis.navigator?.userAgent === 'Cloudflare-Workers' ? 0 : 0.1
 
+/** Limits the wait of all requests of a gate. */
 export class Deadline {
   readonly #seconds: Seconds
   #waiting = new Set<() => void>()
@@ -28,6 +29,12 @@ export class Deadline {
     })
   }
 
+  /**
+   * Returns the requests that wait for the current timer. Starts a new timer if the current one is too old to be joined.
+   *
+   * A timer for each request would cost more than the rest of a cached verification. So requests that begin within a tenth of
+   * the deadline share one timer, and some of them get up to a tenth less time.
+   */
   #together(): Set<() => void> {
     const now = monotonic()
     if (now < this.#joinableUntil) return this.#waiting

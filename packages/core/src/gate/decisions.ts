@@ -17,9 +17,10 @@ import { Deadline } from './deadline.ts'
 import type { OnDenied } from './options.ts'
 import type { Report } from './report.ts'
 
+/** The outcome of the stages: the first rejection, or an allowed request. */
 export type Outcome<I extends Identity<unknown> | undefined> = Passed<I> | Preflight | Rejection
 
-/** What a gate does with its decisions. */
+/** The options of a gate that concern its decisions. */
 export interface DecisionSettings<I extends Identity<unknown> | undefined> {
   readonly onDecision: DecisionListener<I> | undefined
   readonly answer: AnswerFunction | undefined

@@ -5,7 +5,7 @@ import type { RequiredHeaders } from '../model/decision.ts'
 import { type NodeResponse, textOf } from './node-response.ts'
 
 /**
- * Makes a response carry `decision.headers`, whatever the handler and other middleware set: the stricter value wins.
+ * Makes a response carry `decision.headers`. If the handler or other middleware sets the same header, the stricter value wins.
  *
  * The values are merged when the headers are sent, because handlers set theirs until then. From that moment on, no caller can
  * weaken them: a listener of middleware that was mounted before the gate runs after this function, and may still set
@@ -52,7 +52,9 @@ function guard(response: NodeResponse, headers: RequiredHeaders): void {
   for (const name of Object.keys(headers)) response.setHeader(name, response.getHeader(name) ?? '')
 }
 
-/** Sets the headers that `writeHead` was called with: an object, or a list of names and values in which a name can be repeated. */
+/**
+ * Sets the headers that `writeHead` was called with: an object, or a list of names and values in which a name can be repeated.
+ */
 function setAll(response: NodeResponse, fields: object): void {
   const entries = Array.isArray(fields) ? pairsOf(fields) : Object.entries(fields)
   const merged = new Map<string, [name: string, values: string[]]>()

@@ -63,7 +63,7 @@ const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url witho
 
 type Maybe<T> = T | PromiseLike<T>
 
-/** Public members are fields, so that they can be taken from the gate. */
+/** Implements the gate. Public methods are fields, so that they work without the gate as their receiver. */
 class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly onDenied: OnDenied
   readonly cors: CorsMiddleware | undefined

@@ -1,4 +1,4 @@
-/** What one handler needs in addition to the gate, and whether a request reaches it. */
+/** Checks the requirement of one handler, in addition to the gate. */
 
 import { type AsyncRule, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { readOptions } from '../lib/assert.ts'
@@ -10,7 +10,7 @@ import type { Background } from './keep-alive.ts'
 
 /** Options of one handler, in `gate.protect`, `lambda` and `authenticateUpgrade`. */
 export interface HandlerOptions<I extends Identity<unknown> | undefined, R> {
-  /** What the caller needs in addition to the `requirement` of the gate. Default: nothing. */
+  /** The requirement in addition to the `requirement` of the gate. Default: nothing. */
   requirement?: Requirement<NonNullable<I>, R> | undefined
 }
 

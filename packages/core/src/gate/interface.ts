@@ -14,13 +14,13 @@ import type { Revocation } from './revoke.ts'
 
 /** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
 export interface Gate<I extends Identity<unknown> | undefined = Identity, User = unknown> {
-  /** Who answers a rejected request in Express and Koa. */
+  /** The option `onDenied`, for adapters of frameworks. */
   readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
   readonly cors: CorsMiddleware | undefined
   /**
    * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
-   * has the result at hand.
+   * has the result already.
    * @param request a fetch `Request`, or a `RequestLike` made of any other request
    * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
    */
@@ -95,6 +95,6 @@ export interface GateDescription {
   readonly metadataUrl?: string | undefined
   /** How many revocations count now. */
   readonly revocations: number
-  /** What `describe` of the verifier returns. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
+  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
   readonly verifier: object
 }

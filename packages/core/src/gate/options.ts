@@ -33,9 +33,9 @@ export interface GateSettings<
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate asks the socket, and Express and Koa
-   * if they trust a proxy. It never asks `Host` or the URL, which the client writes: for a fetch `Request`, say by
-   * `isSecure` what you know. Default `false`.
+   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate uses the socket, and Express and Koa if they
+   * trust a proxy. It never uses `Host` or the URL, because the client writes them. For a fetch `Request`, set `isSecure` as
+   * well. Default `false`.
    */
   requireTls?: boolean | undefined
   /**
@@ -50,7 +50,7 @@ export interface GateSettings<
    * for development. Default `false`.
    */
   allowLoopback?: boolean | undefined
-  /** Where to look for the token. Default: the `Authorization` field only. */
+  /** The places where the gate looks for the token (RFC 6750 §2). Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
   /**
    * The longest token that is read, in characters, 256 to 15,000. Default 8,192. A longer one is answered 400, before any
@@ -58,16 +58,19 @@ export interface GateSettings<
    * fields, too: Node to 16 KiB together.
    */
   maxTokenLength?: number | undefined
-  /** What every request needs in addition to a valid token. Default: nothing. */
+  /** The requirement for every request, in addition to a valid token. A function gets a `RequestLike`. Default: nothing. */
   requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
   /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /**
-   * Where `gate.revoke` keeps revocations. Gates that share a store reject what any of them revokes. Default: a store in
-   * memory for this gate only.
+   * The store in which `gate.revoke` keeps revocations. Gates that share a store reject what any of them revokes. Default: a
+   * store in memory for this gate only.
    */
   revocations?: RevocationStore | undefined
-  /** Called on every request, including cache hits. Return `true` to reject the token as revoked. If it throws, the answer is 503. */
+  /**
+   * Called on every request, including cache hits. Return `true` to reject the token as revoked. If it throws, the answer is
+   * 503.
+   */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
    * Loads the application's user of a request that meets everything else, such as the row of a database. Handlers read it
@@ -123,12 +126,13 @@ export interface GateSettings<
    */
   answer?: AnswerFunction | undefined
   /**
-   * Who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework's own
+   * Decides who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework with its
    * error handling, which gets a `BearerAuthError` (`next`).
    */
   onDenied?: OnDenied | undefined
 }
 
+/** The values of the option `onDenied`. */
 export type OnDenied = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
@@ -234,7 +238,7 @@ export function verifierOf<V extends Identity<unknown>>(
 }
 
 /**
- * Reads which texts the gate takes for tokens.
+ * Reads which texts count as tokens.
  * @throws TypeError if an option is out of bounds, or allows characters that no JWT has without a verifier for them
  */
 export function tokenTextOf(options: {

@@ -34,7 +34,7 @@ export interface GateParts<V extends Identity<unknown>> {
   /** Whether the gate created its verifier, and closes it. */
   readonly isOwn: boolean
   readonly revocations: RevocationCheck<V>
-  /** What every request needs. */
+  /** The requirement for every request. */
   readonly required: AsyncRule<V, RequestLike> | undefined
   readonly context: Context
   readonly users: UserLoader<V> | undefined

@@ -1,4 +1,4 @@
-/** What is known about the decision of one request besides its outcome, for `onDecision` and `answer`. */
+/** Records a request and its duration, for `onDecision` and `answer`. */
 
 import type { Seconds } from '../model/units.ts'
 import type { DecisionStage } from '../observe/events.ts'

@@ -13,6 +13,7 @@ import type { FoundToken } from './token-finder.ts'
 /** The hash by which a token is revoked. `undefined` if it is not needed. */
 export type RevocationHash = string | Promise<string> | undefined
 
+/** Checks revocations by the option `isRevoked` and by the store of the gate. */
 export class RevocationCheck<V extends Identity<unknown>> {
   readonly #isRevoked: ((identity: V) => unknown) | undefined
   readonly #store: RevocationStore

@@ -16,7 +16,7 @@ import type { GateSettings } from './options.ts'
 import { Transport } from './transport.ts'
 import type { Unauthenticated } from './unauthenticated.ts'
 
-/** The token of a request. */
+/** The token of a request, with its cached result if there is one. */
 export class FoundToken<I extends Identity<unknown>> {
   readonly source: TokenSource
   /** The cached result. `undefined` if the token must be verified. */
@@ -32,6 +32,7 @@ export class FoundToken<I extends Identity<unknown>> {
     this.#hash = hash
   }
 
+  /** Whether the token has this text. */
   isOf(text: string): boolean {
     return text === this.#text
   }
@@ -51,6 +52,11 @@ export class FoundToken<I extends Identity<unknown>> {
 
 type Found<I extends Identity<unknown>> = FoundToken<I> | Outcome<undefined>
 
+/**
+ * Finds the token of each request. There are two ways. The fast one takes the text after `Bearer ` and looks for a cached
+ * result. That needs no pattern and no list of places, because only a token whose syntax was checked can be in the cache. If
+ * there is no result, the slow one extracts the token with all checks.
+ */
 export class TokenFinder<I extends Identity<unknown>> {
   readonly #extract: Extract
   readonly #transport: Transport

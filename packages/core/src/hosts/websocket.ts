@@ -3,7 +3,7 @@
 import { admit, type HandlerOptions, handlerRequirement } from '../gate/handler-options.ts'
 import type { Gate } from '../gate/interface.ts'
 import { readOptions } from '../lib/assert.ts'
-import { isFieldName, withoutSpace } from '../lib/syntax.ts'
+import { isBlank, isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight, STATUS_TEXT } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
@@ -57,7 +57,7 @@ export function fromWebSocketRequest(
       // The list was not searched.
       if (carried === undefined) return MALFORMED
       const lines = carried.map((protocol) => credentialsOf(protocol.slice(marker.length)))
-      return value === undefined ? lines : [value, ...lines].flat()
+      return value === undefined || isBlank(String(value)) ? lines : [value, ...lines].flat()
     },
     get method() {
       return view.method

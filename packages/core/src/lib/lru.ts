@@ -34,3 +34,49 @@ export function lru<V extends object>({ max, ...rest }: LruOptions<V>): Lru<V> {
     Object.assign(Object.create(null), rest, { maxSize: max, sizeCalculation: () => 1 }),
   )
 }
+
+/** An LRU map that is bounded in bytes and in entries. Nothing is allocated ahead. */
+export class SizedLru<V extends object> {
+  readonly #max: number
+  readonly #maxBytes: number
+  readonly #cache: LRUCache<string, V>
+
+  constructor(maxBytes: number, max: number) {
+    this.#maxBytes = maxBytes
+    this.#max = max
+    this.#cache = new LRUCache(Object.assign(Object.create(null), { maxSize: maxBytes }))
+  }
+
+  /** The number of entries. */
+  get size(): number {
+    return this.#cache.size
+  }
+
+  /** The sum of the bytes of all entries. */
+  get bytes(): number {
+    return this.#cache.calculatedSize
+  }
+
+  get(key: string): V | undefined {
+    return this.#cache.get(key)
+  }
+
+  /**
+   * Adds or replaces an entry, and evicts those that were used least recently until it fits. An entry that is larger than the
+   * whole map is not kept.
+   * @returns whether it is kept
+   */
+  set(key: string, value: V, bytes: number): boolean {
+    if (bytes > this.#maxBytes) {
+      this.delete(key)
+      return false
+    }
+    this.#cache.set(key, value, { __proto__: null, size: bytes } as { size: number })
+    if (this.#cache.size > this.#max) this.#cache.pop()
+    return true
+  }
+
+  delete(key: string): void {
+    this.#cache.delete(key)
+  }
+}

@@ -38,7 +38,7 @@ export function readUrl(text: unknown): URL | undefined {
   return typeof text === 'string' && SYNTAX.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }
 
-/** The hosts that plain http is allowed for, as `URL.host` has them: with the port unless it is 80. */
+/** The hosts to which plain http is allowed, in the form of `URL.host`: with the port unless it is 80. */
 export type HttpHosts = Pick<ReadonlySet<string>, 'has'>
 
 /**
@@ -55,6 +55,7 @@ export function httpHosts(value: unknown = []): ReadonlySet<string> {
   )
 }
 
+/** Reads one host of `allowHttp`. Returns `undefined` if it is not only a host with or without a port. */
 function httpHost(value: unknown): string | undefined {
   const host = String(value).toLowerCase()
   const url = typeof value === 'string' ? readUrl(`http://${host}`) : undefined
@@ -139,10 +140,13 @@ export function withoutQuery(url: string): string {
   return url.replace(/\?.*$/s, '')
 }
 
-/** How many errors that caused each other are described. */
+/** The largest number of nested causes that are described. A cause can refer to itself. */
 const MAX_CAUSES = 8
 
-/** Some implementations of `fetch` put the URL into their errors. If it has a query, only their messages are kept, without it. */
+/**
+ * Removes the query of a URL from an error. Some implementations of `fetch` put the URL into their errors, and its query may be
+ * an API key. If there is a query, only the messages of the error and its causes are kept.
+ */
 export function errorWithoutQuery(error: unknown, url: string): unknown {
   const query = url.slice(withoutQuery(url).length + 1)
   if (query === '') return error

@@ -113,8 +113,19 @@ export function createWholeIdentity<Claims>(
     claims: members.claims,
     actor: members.actor,
     confirmation: members.confirmation,
-    source: { verifier: kind, issuer: members.issuer, tokenFrom: 'header' },
+    source: sourceOf(kind, members.issuer),
   })
+}
+
+const sources = new Map<Identity['kind'], IdentitySource>()
+
+/** Most identities of a kind come from one issuer, and share their source. */
+function sourceOf(verifier: Identity['kind'], issuer: string | undefined): IdentitySource {
+  const last = sources.get(verifier)
+  if (last !== undefined && last.issuer === issuer) return last
+  const source = Object.freeze({ verifier, issuer, tokenFrom: 'header' as const })
+  sources.set(verifier, source)
+  return source
 }
 
 /**
@@ -142,7 +153,7 @@ export function withSource<I extends Identity<unknown>>(identity: I, given?: Ide
   const copy = frozen(identity)
   if (Object.getPrototypeOf(copy) !== Object.prototype) return copy
   if (given === undefined && isObject(copy.source)) return copy
-  const source = given ?? { verifier: copy.kind, issuer: copy.issuer, tokenFrom: 'header' as const }
+  const source = given ?? sourceOf(copy.kind, copy.issuer)
   return freezeIdentity({ ...copy, source } as Identity<unknown>) as I
 }
 
@@ -159,8 +170,8 @@ export function ignoredClaimsOf(identity: Identity<unknown>): readonly string[] 
   return ignoredClaims.get(identity)
 }
 
-/** Copies of an identity by the place of its token, other than a header. Each is created once, so that requests share it. */
-const located = new WeakMap<object, Map<TokenSource, Identity<unknown>>>()
+/** Copies of identities by the place of their token, other than a header. Each is created once, so that requests share it. */
+const located = new Map<TokenSource, WeakMap<object, Identity<unknown>>>()
 
 /**
  * Returns the identity of a token that was found in this place. A result is cached without its place, because the same token
@@ -168,10 +179,10 @@ const located = new WeakMap<object, Map<TokenSource, Identity<unknown>>>()
  */
 export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: TokenSource): I {
   if (tokenFrom === 'header' || identity.source === undefined) return identity
-  const places = located.get(identity) ?? new Map<TokenSource, Identity<unknown>>()
-  located.set(identity, places)
-  const known = places.get(tokenFrom) ?? withSource(identity, { ...identity.source, tokenFrom })
-  places.set(tokenFrom, known)
+  const identities = located.get(tokenFrom) ?? new WeakMap<object, Identity<unknown>>()
+  located.set(tokenFrom, identities)
+  const known = identities.get(identity) ?? withSource(identity, { ...identity.source, tokenFrom })
+  identities.set(identity, known)
   setIgnoredClaims(known, ignoredClaimsOf(identity) ?? [])
   return known as I
 }

@@ -1,9 +1,14 @@
-/** Which hosts may be on the public internet, by the address that stands in a URL (IANA special-purpose registries, RFC 6890). */
+/**
+ * Checks whether a host may be on the public internet, by the address in its URL (IANA special-purpose registries, RFC 6890).
+ *
+ * The metadata of an issuer names URLs that the gate then fetches. If the issuer is not trusted with that, it could name an
+ * address of the gate's own network, such as the metadata service of a cloud (server-side request forgery).
+ */
 
 const LOCAL_NAME = /(?:^|\.)localhost\.*$/
 const IPV4_ADDRESS = /^\d+(?:\.\d+){3}$/
 
-/** Everything here is refused. The first 32 bits decide, for IPv6 too. */
+/** The blocks of IPv4 that are not public. */
 const IPV4 = [
   '0.0.0.0/8', // this network, and the unspecified address
   '10.0.0.0/8', // private (RFC 1918)
@@ -23,10 +28,12 @@ const IPV4 = [
 ].map(blockOf)
 
 /**
- * Everything outside is refused: loopback, unspecified, IPv4-mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`), discard-only,
- * unique local (`fc00::/7`), link-local (`fe80::/10`), multicast (`ff00::/8`), and what is not assigned (RFC 4291 §2.4).
+ * The only block of IPv6 with public addresses. Outside of it are loopback, unspecified, IPv4-mapped (`::ffff:0:0/96`), NAT64
+ * (`64:ff9b::/96`), discard-only, unique local (`fc00::/7`), link-local (`fe80::/10`) and multicast (`ff00::/8`) addresses,
+ * and those that are not assigned (RFC 4291 §2.4).
  */
 const IPV6_GLOBAL = blockOf('2000::/3')
+/** The blocks within it that are not public. */
 const IPV6 = [
   '2001::/23', // protocol assignments, with Teredo (RFC 4380) and ORCHID
   '2001:db8::/32', // documentation (RFC 3849)
@@ -36,7 +43,7 @@ const IPV6 = [
 
 /**
  * Returns `false` for an address that is not on the public internet, and for `localhost` and the names below it (RFC 6761
- * §6.3). What other names resolve to is not checked.
+ * §6.3). Other names are not resolved, so they count as public. `publicFetch` checks their addresses when it connects.
  * @param hostname as `URL` has it: `URL` writes every spelling of an IP address in one way
  */
 export function isPublicHost(hostname: string): boolean {
@@ -46,8 +53,11 @@ export function isPublicHost(hostname: string): boolean {
   return isWithin(IPV6_GLOBAL, address) && !IPV6.some((block) => isWithin(block, address))
 }
 
+/** A block of addresses. All blocks here have a prefix of at most 32 bits, so the first 32 bits decide, for IPv6 as well. */
 interface Block {
+  /** The first 32 bits of the first address. */
   readonly start: number
+  /** The length of the prefix. In bits. */
   readonly length: number
 }
 
@@ -60,7 +70,10 @@ function isWithin({ start, length }: Block, address: number): boolean {
   return (start ^ address) >>> (32 - length) === 0
 }
 
-/** The first 32 bits of an address, `undefined` for a name. */
+/**
+ * Returns the first 32 bits of an address, or `undefined` for a name. `URL` has replaced `127.1` and `0x7f.1` by the usual
+ * form.
+ */
 function firstBits(hostname: string): number | undefined {
   if (hostname.startsWith('[')) {
     const [high, low] = hostname.slice(1, -1).split(':')
@@ -70,7 +83,7 @@ function firstBits(hostname: string): number | undefined {
   return hostname.split('.').reduce((bits, octet) => bits * 256 + Number(octet), 0)
 }
 
-/** A group of an IPv6 address; an empty one stands for zeros. */
+/** Reads a group of an IPv6 address. An empty one, from `::`, means zeros. */
 function group(digits: string | undefined): number {
   return Number.parseInt(digits || '0', 16)
 }

@@ -8,7 +8,7 @@ import { askedWait } from './fetch-json.ts'
 
 /** How many distinct tokens must fail within the window before a probe is made. Its token is the fifth. */
 const MIN_FAILURES = 4
-/** How long a failure counts, and how long the circuit stays closed after a sign that the server is up. */
+/** How long a failure counts, and how long the circuit stays closed after proof that the server is up. */
 const WINDOW: Seconds = 10
 /** The time between two trials while the circuit is open. */
 const TRIAL_INTERVAL: Seconds = 5
@@ -21,7 +21,7 @@ const TRIAL_INTERVAL: Seconds = 5
 export type CircuitState = 'closed' | 'half-open' | 'open'
 
 /**
- * What a failed call says about the server. `up` if the token caused it, `unclear` if the server was not asked. `limited` if
+ * The conclusion from a failed call. `up` if the token caused it, `unclear` if the server was not asked. `limited` if
  * it is up, but rejected the call because of its load, which says nothing to the other lanes.
  */
 export type Verdict = 'up' | 'limited' | 'down' | 'unclear'
@@ -49,7 +49,10 @@ export interface Call<T> {
   readonly probe: () => Promise<unknown>
 }
 
-/** The circuit rejected a call. The server was not asked. */
+/**
+ * The error for a call that the open circuit rejected. The server was not asked. `retryAfter` is the time until the next
+ * trial.
+ */
 export class CircuitOpenError extends UnavailableError {}
 
 /** `retryAt` is when the next trial may start. It also replaces a trial that a runtime dropped, which never ends. */
@@ -58,12 +61,19 @@ type State = { readonly name: 'closed' } | { readonly name: 'half-open' | 'open'
 const CLOSED: State = { name: 'closed' }
 
 /**
- * The circuit opens if five distinct tokens failed within 10 s and nothing shows that the server is up. The last of them
- * is a trial, whose result the other callers wait for. If the lane trusts probes, the trial is a probe: a random token that
- * no client sent. A server may fail for forged tokens and be up for all others, so forged tokens alone cannot open it.
+ * Stops calls to a server that is down, so that requests get their 503 at once instead of after a timeout.
  *
- * While the circuit is open, one trial runs each 5 s. Trials alternate between a caller's own token and a probe, because
- * forged tokens could win every turn of the callers, and a server may fail for every token that it did not issue.
+ * Opening: the circuit opens if five distinct tokens failed within 10 s and nothing proves that the server is up. The last
+ * of them is a trial, whose result the other callers wait for. If the lane trusts probes, the trial is a probe: a random
+ * token that no client sent. A server may fail for forged tokens and be up for all others, so forged tokens alone cannot
+ * open it. Distinct tokens count, because a client may repeat the one token that the server cannot handle.
+ *
+ * Closing: while the circuit is open, one trial runs every 5 s. Trials alternate between a caller's own token and a probe.
+ * Only the callers' tokens would not do, because forged ones could win every turn. Only probes would not do either, because a
+ * server may fail for every token that it did not issue.
+ *
+ * Lanes: known and unknown callers have a circuit each. A server may be up for one kind and down for the other, for example
+ * if it limits the rate of unknown tokens. A result that proves the server up for all callers closes all lanes.
  */
 export class CircuitBreaker {
   readonly #verdictOf: (cause: unknown) => Verdict
@@ -72,6 +82,7 @@ export class CircuitBreaker {
   readonly #trustsProbes: boolean
   /** The hashes of the tokens that failed last, oldest first, and when. */
   readonly #failures = new Map<string, Seconds>()
+  /** When the last call proved that the server is up, by the monotonic clock. */
   #upAt = Number.NEGATIVE_INFINITY
   #state: State = CLOSED
   /** The kind of the last trial. */
@@ -95,6 +106,7 @@ export class CircuitBreaker {
     this.#trustsProbes = trustsProbes
   }
 
+  /** The state for operators. An open circuit stays `open` after `wait` is over, until a call starts the next trial. */
   get state(): CircuitState {
     return this.#state.name
   }
@@ -138,6 +150,7 @@ export class CircuitBreaker {
     return this.#failures.size === MIN_FAILURES && oldest > since && this.#upAt <= since
   }
 
+  /** Rejects a caller that waited for a trial, if the trial did not close the circuit. */
   #rejectUnlessClosed(cause: unknown = this.#rejection): void {
     if (this.#state.name !== 'closed') throw cause
   }
@@ -168,6 +181,7 @@ export class CircuitBreaker {
     }
   }
 
+  /** Makes a call, and records what its result says about the server. */
   async #record<T>(call: () => Promise<T>, hash: string): Promise<T> {
     try {
       const result = await call()
@@ -181,6 +195,9 @@ export class CircuitBreaker {
     }
   }
 
+  /**
+   * Makes a probe. A lane that does not trust probes forgets its failures, and waits for calls to prove that the server is up.
+   */
   async #recordProbe(probe: () => Promise<unknown>): Promise<void> {
     try {
       await probe()
@@ -192,6 +209,7 @@ export class CircuitBreaker {
     this.#failures.clear()
   }
 
+  /** Closes this circuit, or those of all lanes. */
   #isUp(forAll: boolean): void {
     for (const lane of forAll ? this.#lanes : [this]) {
       lane.#state = CLOSED
@@ -199,6 +217,7 @@ export class CircuitBreaker {
     }
   }
 
+  /** Remembers a failure. The token moves to the end if it failed before, and the oldest one is forgotten. */
   #failed(hash: string): void {
     this.#failures.delete(hash)
     this.#failures.set(hash, monotonic())

@@ -1,4 +1,7 @@
-/** An HTTP/1.1 client on Node's own modules. Unlike `fetch`, it knows which of its connections can still be trusted. */
+/**
+ * Sends requests over HTTP/1.1 with Node's own modules. Unlike `fetch`, it knows which of its connections can still be
+ * trusted.
+ */
 
 import {
   type Agent,
@@ -8,7 +11,7 @@ import {
   request as overHttp,
 } from 'node:http'
 import { request as overHttps } from 'node:https'
-import { pipeline, Readable } from 'node:stream'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { raceAbort } from '../lib/abort.ts'
@@ -20,7 +23,7 @@ import { LostConnectionError } from './lost-connection.ts'
 /** The pause after which an idle connection is not used again: the server may have closed it, or the process stood still. */
 const IDLE_LIMIT: Seconds = 4
 
-/** What `fetch` of Node sends as well. Some servers reject requests without a `User-Agent`. */
+/** Header fields that Node's `fetch` sends as well. Some servers reject requests without a `User-Agent`. */
 const DEFAULTS = { 'user-agent': 'node', 'accept-encoding': 'br, gzip, deflate' }
 
 /** How connections are kept for further requests. */
@@ -59,7 +62,7 @@ export function fetchOver(agents: Agents): Fetch {
     })
     const distrust = () => closeIdle(kept, place)
     sent.on('error', distrust)
-    // At once: its own event may come after the next request.
+    // The listener of the signal comes first. The error event of the request may come after the next request has begun.
     signal?.addEventListener('abort', distrust)
     sent.on('close', () => signal?.removeEventListener('abort', distrust))
     const response = responseTo(sent, content)
@@ -83,6 +86,10 @@ function closeIdle({ freeSockets }: Agent, { hostname, port, protocol }: Partial
 /** The codes of errors of a connection that was open. */
 const CLOSED: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ECONNABORTED']
 
+/**
+ * Sends the request, and resolves with its response. If the connection was closed before the first byte of a response, rejects
+ * with `LostConnectionError`: the bytes that were read on the connection before belong to earlier responses.
+ */
 function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     let before = 0
@@ -93,18 +100,27 @@ function responseTo(sent: ClientRequest, content: Uint8Array): Promise<IncomingM
     sent.on('socket', (socket) => {
       before = socket.bytesRead
     })
-    sent.on('response', resolve)
+    // Such as "100 Continue", which is not the response.
+    sent.on('information', () => {
+      before = sent.socket?.bytesRead ?? before
+    })
+    sent.on('response', (incoming) => {
+      // The server gave up the idle connection before the request came (RFC 9110 §15.5.9).
+      if (incoming.statusCode !== 408 || !sent.reusedSocket) return resolve(incoming)
+      incoming.destroy()
+      reject(new LostConnectionError(new Error('The server answered 408 on a kept connection')))
+    })
     sent.on('error', fail)
-    // Such as a switch of protocols, which is neither a response nor an error.
+    // A switch of protocols, for example, is neither a response nor an error: without this, the promise would stay pending.
     sent.on('close', () => fail(new Error('The connection was closed before there was a response')))
     sent.end(content)
   })
 }
 
-/** The statuses that a `Response` must not have a body with. */
+/** The statuses with which a `Response` must not have a body. */
 const WITHOUT_BODY: readonly number[] = [204, 205, 304]
 
-/** A response as `fetch` gives it. Its body is without content codings. */
+/** Converts a response to that of `fetch`. Removes the content codings of its body. */
 function toResponse(
   body: Readable,
   status: number,
@@ -121,27 +137,26 @@ function toResponse(
   return new Response(null, { status, headers })
 }
 
-/** Some servers leave the end of a compressed body away. */
+/** Accepts a compressed body without its end. Some servers send one, and `fetch` accepts it, too. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 
-/** The largest number of content codings. Each needs a decoder, and a field line has room for thousands. */
-const MAX_CODINGS = 5
+const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', () => createGunzip(LENIENT)],
+  ['x-gzip', () => createGunzip(LENIENT)],
+  ['deflate', () => createInflate(LENIENT)],
+  ['br', () => createBrotliDecompress()],
+])
 
-/** The body without its content codings (RFC 9110 §8.4.1). One that is not known stays as it is. */
-function decoded(encoded: Readable, field: string): Readable {
-  const codings = field.toLowerCase().split(',', MAX_CODINGS + 1)
-  if (codings.length > MAX_CODINGS) {
+/**
+ * Removes the content coding of a body (RFC 9110 §8.4.1). An unknown one stays as it is. Servers use one coding. More of them
+ * are rejected: each needs a decoder, and only the output of the last one is limited.
+ */
+function decoded(encoded: Readable, coding: string): Readable {
+  if (coding.includes(',')) {
     encoded.destroy()
-    throw new Error(`The response has more than ${MAX_CODINGS} content codings`)
+    throw new Error('The response has more than one content coding')
   }
-  return codings.reduceRight<Readable>((body, coding) => {
-    const decoder = {
-      gzip: () => createGunzip(LENIENT),
-      'x-gzip': () => createGunzip(LENIENT),
-      deflate: () => createInflate(LENIENT),
-      br: () => createBrotliDecompress(),
-    }[coding.trim()]
-    // An error of the body reaches the reader, and needs no other listener.
-    return decoder === undefined ? body : pipeline(body, decoder(), () => {})
-  }, encoded)
+  const decoder = DECODERS.get(coding.trim().toLowerCase())
+  // An error of the body reaches the reader, and needs no other listener.
+  return decoder === undefined ? encoded : pipeline(encoded, decoder(), () => {})
 }

@@ -1,9 +1,9 @@
-/** Asks two places for the same: the second one when the first one fails, or is silent for a while. */
+/** Asks two places for the same document: the second one if the first one fails, or does not answer for a while. */
 
 import { pause } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** How long the first place may be silent until the second one is asked as well. */
+/** The time without an answer after which the second place is asked as well. In seconds. */
 const PATIENCE: Seconds = 0.25
 
 type Ask<T> = (signal: AbortSignal) => Promise<T>

@@ -1,38 +1,58 @@
-/** Fetches JSON objects: https or loopback only, with one deadline and a size limit, without redirects. */
+/**
+ * Fetches JSON objects: https or loopback only, with one deadline and a size limit, without redirects.
+ *
+ * All outbound requests are made here. A redirect is not followed, because its target was not configured: it could lead to
+ * the gate's own network, or carry the credentials of this API to another server.
+ */
 
 import { raceAbort } from '../lib/abort.ts'
-import { monotonic, now } from '../lib/clock.ts'
+import { now } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
 import { errorWithoutQuery, type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
-import { hedged } from './hedge.ts'
 import { LostConnectionError } from './lost-connection.ts'
 import { assertResponse, chunksOf, discard, isBytes, notStandard } from './response.ts'
-import type { ExtraPlace, Place } from './semaphore.ts'
+import type { Place } from './semaphore.ts'
 
+/**
+ * Sends a request, like the `fetch` of the runtime. Pass your own to use a proxy, a client certificate or a private CA.
+ *
+ * It must return a `Response` of the Fetch standard, honor `redirect: 'manual'`, and should abort with `init.signal`. If it
+ * throws or rejects, the request counts as failed.
+ *
+ * @example
+ * // Node: a proxy, by the library behind its fetch
+ * const dispatcher = new ProxyAgent('http://proxy.example.com:3128')
+ * const fetch: Fetch = (url, init) => globalThis.fetch(url, { ...init, dispatcher } as RequestInit)
+ */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** The largest body that is read, in bytes. */
+/** The largest body that is read, in bytes. A larger one is an error, and the rest of it is not read. */
 const MAX_BODY = 262_144
 /** The longest wait that a server can ask for with `Retry-After`. */
 const MAX_RETRY_AFTER: Seconds = 60
 
 /** Asks for a new connection without keep-alive. An idle connection may be dead by the next refresh. */
-const NEW_CONNECTION = { connection: 'close' }
+export const NEW_CONNECTION = { connection: 'close' }
 
+/** A JSON object from a server. */
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
   /** `Cache-Control: max-age` of the response. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
+/** The response to a form. */
 export interface Posted extends Fetched {
   /** 200, or another status whose body the caller reads. */
   readonly status: number
 }
 
-/** The server responded, but the status is not 200, or the body is not a JSON object. */
+/**
+ * The error for a response that cannot be used: the status is not 200, or the body is not a JSON object. A class of its own,
+ * because it proves that the server is reachable. Discovery then tries the other place of the metadata.
+ */
 export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
   /** The `Retry-After` of the response. In seconds, at most 60. 0 if it has none; then `retryAfter` is 1. */
@@ -45,12 +65,12 @@ export class UnusableAnswer extends UnavailableError {
   }
 }
 
-/** There is no response, because the connection was closed before the first byte of one. */
+/** The error for a connection that was closed before the first byte of a response. The request can be sent again. */
 class NoAnswer extends UnavailableError {}
 
 /**
  * Returns how long the server asks to wait before the next request. In seconds, at most 60. 0 if it does not ask. Only its
- * `Retry-After` counts, not an error of the user's own functions.
+ * `Retry-After` counts, not an error of the application's own functions.
  */
 export function askedWait(failure: unknown): Seconds {
   return failure instanceof UnusableAnswer ? failure.askedWait : 0
@@ -69,7 +89,7 @@ export function fetchJson(
   signal: AbortSignal,
   accept = 'application/json',
 ): Promise<Fetched> {
-  const init = { headers: { accept, ...NEW_CONNECTION }, signal }
+  const init = { headers: { accept, ...NEW_CONNECTION } }
   return repeatOnce(() => exchange(url, init, { fetch, signal, hold }))
 }
 
@@ -77,7 +97,7 @@ export function fetchJson(
  * Sends a request again, on a new connection, if its connection was closed without a byte of a response. A server may close
  * a kept connection at any time, and each request here may be sent twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
  */
-async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Promise<T> {
+export async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Promise<T> {
   try {
     return await send('kept')
   } catch (cause) {
@@ -86,72 +106,13 @@ async function repeatOnce<T>(send: (connection: Connection) => Promise<T>): Prom
   }
 }
 
-/** The pause after which connections may be dead without notice, because the process may have stood still. */
-const IDLE_LIMIT: Seconds = 60
-/** For how long requests are hedged after such a pause. As many connections may be dead as there were requests at once. */
-const IN_DOUBT_FOR: Seconds = 10
-
-export interface Form {
-  readonly headers: Headers
-  readonly body: URLSearchParams
-}
-
 /** Whether a request may use a connection that an earlier request left open. */
-type Connection = 'kept' | 'new'
+export type Connection = 'kept' | 'new'
 
 /** Counts work until the server is done with it, which may be after the caller has stopped waiting. */
 type Hold = Place['hold']
 
-const hold: Hold = (work) => work
-const UNLIMITED: ExtraPlace = { known: false, hold, beside: () => UNLIMITED, release: () => {} }
-
-/** Posts over keep-alive connections. After a pause, one of them may be dead. */
-export class KeptConnections {
-  readonly #fetch: Fetch
-  /** By the monotonic clock, like `#doubtedUntil`. */
-  #usedAt: Seconds | undefined
-  #doubtedUntil: Seconds = 0
-
-  constructor(fetch: Fetch) {
-    this.#fetch = fetch
-  }
-
-  /**
-   * Posts a form and reads one JSON object that is declared as JSON. Otherwise like `fetchJson`. After a pause, requests are
-   * hedged.
-   * @param form creates a form for each request, because a server may accept an assertion only once
-   * @param place the place that the caller takes. Each hedged request takes one more. Default: no limit.
-   * @param readable other statuses than 200 whose body is read. A body that is not a JSON object counts as an empty one.
-   */
-  async post(
-    url: SecureUrl,
-    form: () => Promise<Form>,
-    signal: AbortSignal,
-    place: Place = UNLIMITED,
-    readable: readonly number[] = [],
-  ): Promise<Posted> {
-    const now = monotonic()
-    if (this.#usedAt !== undefined && now - this.#usedAt >= IDLE_LIMIT)
-      this.#doubtedUntil = now + IN_DOUBT_FOR
-    this.#usedAt = now
-    const send = async (limit: AbortSignal, { hold }: Place, connection: Connection) => {
-      const { headers, body } = await form()
-      if (connection === 'new') headers.set('connection', NEW_CONNECTION.connection)
-      const init = { method: 'POST', headers, body, signal: limit }
-      return exchange(url, init, { fetch: this.#fetch, signal: limit, hold, type: JSON_TYPE, readable })
-    }
-    if (now >= this.#doubtedUntil) return repeatOnce((connection) => send(signal, place, connection))
-    let sent = 0
-    return hedged({
-      send: (limit, at) => send(limit, at, sent++ === 0 ? 'kept' : 'new'),
-      signal,
-      place,
-      isResponse: (cause) => cause instanceof UnusableAnswer,
-    })
-  }
-}
-
-const JSON_TYPE = /^application\/json[ \t]*(?:;|$)/i
+export const hold: Hold = (work) => work
 
 interface Exchange {
   readonly fetch: Fetch
@@ -163,31 +124,43 @@ interface Exchange {
   readonly readable?: readonly number[]
 }
 
-async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promise<Posted> {
+/** Makes one request, and reads its response within the deadline of its signal. */
+export async function exchange(url: SecureUrl, init: RequestInit, how: Exchange): Promise<Posted> {
   const { fetch, signal, hold, type, readable = [] } = how
   const place = withoutQuery(url)
+  // Its own controller, which is never aborted after `fetch` has rejected: undici 6 then throws an error that nothing catches.
+  const abort = new AbortController()
+  let response: Response | undefined
+  const cancel = () => abort.abort(signal.reason)
+  signal.addEventListener('abort', cancel)
   try {
-    const response = await raceAbort(hold(fetch(url, { ...init, redirect: 'manual' })), signal)
+    signal.throwIfAborted()
+    const sent = fetch(url, { ...init, redirect: 'manual', signal: abort.signal })
+    response = await raceAbort(hold(sent), signal)
     assertResponse(response)
     const { status } = response
     if (readable.includes(status))
-      return { status, body: await readObject(response, signal, hold).catch(noObject), maxAge: undefined }
+      return { status, body: await readObject(response, place, how).catch(noObject), maxAge: undefined }
     const isOfType = type === undefined || type.test(response.headers.get('content-type') ?? '')
     if (status !== 200 || !isOfType) {
       discard(response)
       if (status === 200) throw new UnusableAnswer(`${place} did not answer with JSON`, { status })
       throw new UnusableAnswer(`${place} answered ${status}`, { status, ...retryAfter(response) })
     }
-    return { status, body: await readObject(response, signal, hold), maxAge: maxAge(response) }
+    return { status, body: await readObject(response, place, how), maxAge: maxAge(response) }
   } catch (cause) {
+    // Its body may still be open.
+    if (response !== undefined) abort.abort()
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
     const Failure = cause instanceof LostConnectionError ? NoAnswer : UnavailableError
     throw new Failure(`Failed to reach ${place}`, { cause: errorWithoutQuery(cause, url) })
+  } finally {
+    signal.removeEventListener('abort', cancel)
   }
 }
 
-/** A body that is no JSON object says nothing beyond its status. */
+/** Replaces a body that is not a JSON object by an empty one. The status of such a response is enough. */
 function noObject(cause: unknown): Record<string, unknown> {
   if (cause instanceof UnusableAnswer) return {}
   throw cause
@@ -196,23 +169,25 @@ function noObject(cause: unknown): Record<string, unknown> {
 /** Strict UTF-8. A byte order mark is not skipped, so that it is a syntax error of JSON. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Reads a body that must be a JSON object (RFC 8259). */
 async function readObject(
   response: Response,
-  signal: AbortSignal,
-  hold: Hold,
+  place: string,
+  how: Exchange,
 ): Promise<Record<string, unknown>> {
-  const bytes = await readBytes(response, signal, hold)
+  const bytes = await readBytes(response, place, how)
   let body: unknown
   try {
     body = JSON.parse(utf8.decode(bytes))
   } catch {
-    throw new UnusableAnswer('The issuer did not answer with JSON')
+    throw new UnusableAnswer(`${place} did not answer with JSON`)
   }
-  if (!isObject(body)) throw new UnusableAnswer('The issuer did not answer with a JSON object')
+  if (!isObject(body)) throw new UnusableAnswer(`${place} did not answer with a JSON object`)
   return body
 }
 
-async function readBytes(response: Response, signal: AbortSignal, hold: Hold): Promise<Uint8Array> {
+/** Reads a body up to the limit. `Content-Length` is not trusted, and says nothing about a compressed body. */
+async function readBytes(response: Response, place: string, { signal, hold }: Exchange): Promise<Uint8Array> {
   const { read, cancel } = chunksOf(response)
   const chunks: Uint8Array[] = []
   let length = 0
@@ -223,7 +198,7 @@ async function readBytes(response: Response, signal: AbortSignal, hold: Hold): P
     length += value.byteLength
     if (length > MAX_BODY) {
       cancel()
-      throw new UnusableAnswer(`The issuer answered with more than ${MAX_BODY} bytes`)
+      throw new UnusableAnswer(`${place} answered with more than ${MAX_BODY} bytes`)
     }
     chunks.push(value)
   }
@@ -243,6 +218,10 @@ function retryAfter(response: Response): { retryAfter?: Seconds } {
   return seconds > 0 ? { retryAfter: Math.min(seconds, MAX_RETRY_AFTER) } : {}
 }
 
+/**
+ * Reads `Cache-Control: max-age`, also in quotes, as some servers write it (RFC 9111 §5.2). Returns `undefined` if there is
+ * none.
+ */
 function maxAge(response: Response): Seconds | undefined {
   const directive = /(?:^|[,\s])max-age="?(\d{1,9})\b/i.exec(response.headers.get('cache-control') ?? '')
   return directive?.[1] === undefined ? undefined : Number(directive[1])

@@ -1,21 +1,23 @@
-/** Hedged requests: a request without a response is sent again on another connection. */
+/** Hedges requests: sends a request without a response again on another connection. */
 
 import { pause } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 import type { ExtraPlace, Place } from './semaphore.ts'
 
-/** How long a request waits for its response before it is sent again. */
+/** How long a request waits for its response before it is sent again. In seconds. Far longer than an introspection takes. */
 const HEDGE_DELAY: Seconds = 0.5
-/** How often a request is sent at most. */
+/** How often a request is sent at most. Four dead connections in a row are improbable, and a slow server must not drown. */
 const MAX_REQUESTS = 4
 
+/** A request without a response. */
 interface Sent<T> {
   readonly place: Place
   readonly outcome: Promise<Outcome<T>>
 }
 
+/** The end of a request, or of a pause: with neither member set, the time for the next request has come. */
 interface Outcome<T> {
-  /** Of the request that it is the outcome of. */
+  /** Identifies the request. */
   readonly abort?: AbortController
   readonly answer?: { readonly value: T }
   readonly failed?: { readonly place: Place; readonly cause: unknown }
@@ -32,10 +34,15 @@ export interface Hedged<T> {
 }
 
 /**
- * Sends a request, and sends it again while there is no response. The first response counts.
+ * Sends a request, and sends it again every 0.5 s while there is no response. The first response counts, and the other
+ * requests are cancelled.
  *
- * If no place is free, an unknown caller waits for one. A known caller's request is cancelled once, and sent again in its
- * own place: its connection is probably dead.
+ * Each further request needs a place of the semaphore, because it is work for the server. If no place is free, an unknown
+ * caller goes on waiting. A known caller's request is cancelled once, and sent again in its own place: its connection is
+ * probably dead.
+ *
+ * A request that fails is sent again at once in the place of the failed one, but only after the first failure. A response,
+ * even a bad one, ends everything: the server has been reached.
  */
 export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>): Promise<T> {
   const pending = new Map<AbortController, Sent<T>>()
@@ -63,7 +70,7 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
       const silence = left > 0 ? [silent()] : []
       const outcomes = [...pending.values()].map(({ outcome }) => outcome)
       const { abort, answer, failed } = await Promise.race([...outcomes, ...silence])
-      // Not before it is read here: of two events at once, only the first one wins the race.
+      // Only now, because two outcomes can come together. The race returns the first, and the next turn must find the second.
       if (abort !== undefined) pending.delete(abort)
       if (answer !== undefined) return answer.value
       if (failed !== undefined) {
@@ -96,6 +103,7 @@ export async function hedged<T>({ send, signal, place, isResponse }: Hedged<T>):
   }
 }
 
+/** Resolves when it is time to send the request again. */
 async function silent(): Promise<Outcome<never>> {
   await pause(HEDGE_DELAY)
   return {}

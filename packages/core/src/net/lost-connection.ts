@@ -1,6 +1,9 @@
-/** The error of a request whose connection was closed before the first byte of a response: it may be sent again (RFC 9112 §9.3.1). */
+/** Defines the error for a connection that was closed before the first byte of a response (RFC 9112 §9.3.1). */
 
-/** No response to a request has begun, and none will. Only clients of this project throw it, never a `fetch` of the user's. */
+/**
+ * Reports that no response to a request has begun, and none will, so it may be sent again. Only the clients of this project
+ * throw it, never the `fetch` of an application.
+ */
 export class LostConnectionError extends Error {
   override readonly name = 'LostConnectionError'
 

@@ -4,10 +4,14 @@ import { timeout } from '../lib/clock.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 
+/**
+ * Runs calls with a common deadline. A gate that closes must not wait for the deadlines of its calls, so `close` aborts them.
+ * The requests that wait for them are answered 503.
+ */
 export class PendingCalls {
   readonly #deadline: Seconds
   readonly #late: string
-  /** One controller per call. Many listeners on one common signal would be a leak to Node, which warns if there are more than ten. */
+  /** One controller per call. Node warns of a leak if one common signal has more than ten listeners. */
   readonly #pending = new Set<AbortController>()
   #closed: UnavailableError | undefined
 

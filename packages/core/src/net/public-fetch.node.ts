@@ -1,4 +1,4 @@
-/** A `fetch` for Node that connects to public addresses only, whatever a DNS name resolves to. */
+/** Provides a `fetch` for Node that connects to public addresses only. */
 
 import { type LookupAddress, lookup } from 'node:dns'
 import { Agent } from 'node:https'
@@ -14,18 +14,24 @@ import type { Fetch } from './fetch-json.ts'
  * Use it if the issuer is not your own, for example with a function as `issuers`: its metadata may name a host that resolves
  * to your network. It uses no proxy, follows no redirect, and counts NAT64 addresses (`64:ff9b::/96`) as private.
  *
+ * A check before `fetch` would not be enough: `fetch` resolves the name again, and the second answer of the DNS may be
+ * another one (DNS rebinding).
+ *
  * @example
  * import { publicFetch } from '@bearergate/core/node'
  * const verifier = jwt({ issuer: 'https://id.example.com', audience: 'https://api.example.com', fetch: publicFetch })
  */
 export const publicFetch: Fetch = async (url, init) => {
   const { hostname } = new URL(url)
-  // Node looks up names only.
+  // Node does not call "lookup" for a host that is an address already, so that is checked here.
   if (!isPublicHost(hostname)) throw refusal(hostname, hostname)
   return overPublicAddresses(url, init)
 }
 
-/** Resolves a name as Node does, and fails if any of its addresses is not public. */
+/**
+ * Resolves a name as Node does, and fails if any of its addresses is not public. One hidden address is enough, because Node
+ * may try each of them until one connects.
+ */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     const hidden = addresses?.find((found) => !isPublicAddress(found))
@@ -35,6 +41,7 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
   })
 }
 
+/** Checks an address in the form that `URL` gives it, which is the only one that `isPublicHost` reads. */
 function isPublicAddress({ address, family }: LookupAddress): boolean {
   const url = `https://${family === 6 ? `[${address}]` : address}`
   return URL.canParse(url) && isPublicHost(new URL(url).hostname)

@@ -1,4 +1,4 @@
-/** What requests are sent with by default on Node: a client of our own, unless the application changed how `fetch` connects. */
+/** Sends requests on Node by default: with a client of this project, unless the application changed how `fetch` connects. */
 
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
@@ -13,18 +13,18 @@ const own = fetchOver({
 })
 
 /**
- * Sends a request over HTTP/1.1. `fetch` cannot be told to open a new connection, and over HTTP/2 it uses a connection
- * again that no answer came from.
+ * Sends a request over HTTP/1.1. It does not use `fetch`, which has no option for a new connection. Over HTTP/2, `fetch` also
+ * goes on using a connection on which no response came.
  *
- * `globalThis.fetch` is used if the application replaced it, as tests do, or its dispatcher, as for a proxy or a private CA, and if the
- * server does not speak HTTP/1.1.
+ * `globalThis.fetch` is used if the application replaced it, as tests do, or its dispatcher, as for a proxy or a private CA,
+ * and if the server does not speak HTTP/1.1.
  */
 export const runtimeFetch: Fetch = async (url, init) => {
   if (isReplaced()) return replaced(url, init)
   try {
     const response = await own(url, init)
     if (response.status !== 403 || !withoutProtocol.has(response)) return response
-    // A server of Node that speaks only HTTP/2 answers like this, and so may any old server.
+    // A Node server that speaks only HTTP/2 answers like this. So may any old server, whose answer then counts.
     return await replaced(url, init).catch(() => response)
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== NO_PROTOCOL) throw cause
@@ -37,6 +37,7 @@ const NO_PROTOCOL = 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
 /** The codes of errors of a connection that was open, by undici and by Node. */
 const CLOSED: readonly unknown[] = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']
 
+/** Sends a request by `globalThis.fetch`. Recognizes lost connections by the codes of undici and Node. */
 async function replaced(url: string, init: RequestInit): Promise<Response> {
   try {
     return await globalThis.fetch(url, init)
@@ -46,24 +47,25 @@ async function replaced(url: string, init: RequestInit): Promise<Response> {
   }
 }
 
-/** Where undici keeps the dispatcher of `fetch`, by its version. */
+/** The symbols under which the versions of undici keep the dispatcher of `fetch`. */
 const DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for('undici.globalDispatcher.2')]
 
+/** Whether the application replaced `fetch`, or configured its dispatcher. Then its settings must not be bypassed. */
 function isReplaced(): boolean {
   const dispatchers = DISPATCHERS.map((symbol) => (globalThis as Record<symbol, unknown>)[symbol])
   return !isBuiltIn(globalThis.fetch) || !dispatchers.every(isDefault)
 }
 
-/** Only its text tells that `fetch` is the one of Node. */
+/** Whether a function is Node's own `fetch`. Only its source text tells. */
 function isBuiltIn(fetch: unknown): boolean {
   return typeof fetch === 'function' && String(fetch).includes('internal/deps/undici')
 }
 
-/** Whether a dispatcher is the one that undici makes itself when it is loaded: an agent without settings. */
+/** Whether a dispatcher is the default one, which undici creates when it is loaded: an agent without settings. */
 function isDefault(dispatcher: unknown): boolean {
   if (typeof dispatcher !== 'object' || dispatcher === null) return dispatcher === undefined
   const { name } = dispatcher.constructor
-  // It passes everything on to the other dispatcher.
+  // This wrapper forwards everything to the other dispatcher.
   if (name === 'Dispatcher1Wrapper') return true
   const { options, factory } = internals(dispatcher)
   const isPlain = (setting: unknown) => setting === undefined || setting === Number.POSITIVE_INFINITY

@@ -1,4 +1,4 @@
-/** What requests are sent with by default where Node's modules are not used: the runtime's `fetch`, as far as it can be told about connections. */
+/** Sends requests by default on runtimes other than Node: with the runtime's `fetch`, and its options for connections. */
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
@@ -14,12 +14,13 @@ interface DenoGlobal {
   readonly Deno?: { readonly createHttpClient?: (options: object) => DenoClient }
 }
 
-/** For how long no kept connection is used after one was lost: until the runtime has closed those that were idle. */
+/** How long no kept connection is used after one was lost. In seconds. By then the runtime has closed those that were idle. */
 const DISTRUSTED_FOR: Seconds = 300
 
 let distrustedUntil: Seconds = 0
 let keptByDeno: DenoClient | undefined
 
+/** Stops using the kept connections. After one was lost, the others are probably dead as well. */
 function distrust(): void {
   distrustedUntil = monotonic() + DISTRUSTED_FOR
   keptByDeno?.close()
@@ -47,6 +48,7 @@ export const runtimeFetch: Fetch = async (url, init) => {
   }
 }
 
+/** Sends a request on Deno, whose connections belong to a client. A new client means a new connection. */
 async function overDeno(
   url: string,
   init: RequestInit,
@@ -58,7 +60,7 @@ async function overDeno(
   try {
     return await globalThis.fetch(url, { ...init, client } as RequestInit)
   } finally {
-    // The body still comes.
+    // Closes the client for further requests. The body of this one still arrives.
     if (isNew) client.close()
   }
 }

@@ -1,4 +1,10 @@
-/** Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need. */
+/**
+ * Limits how many calls run at once and how many wait, so that unknown callers never take what known ones need.
+ *
+ * Any client can send a token that has to be checked, so an attacker can cause any number of calls. Without a limit these
+ * would exhaust sockets and memory here, and the server would slow down for everyone. With one common limit, the attacker's
+ * calls would fill it. So there are two lanes. Known callers are those whose tokens were verified before.
+ */
 
 import { monotonic } from '../lib/clock.ts'
 import { isPromiseLike } from '../lib/promise.ts'
@@ -26,8 +32,9 @@ export interface SemaphoreLimits {
   readonly full: string
 }
 
+/** A caller that asks for a place. */
 export interface Turn {
-  /** Whether the caller was seen good before. Known callers go first, and have places of their own. */
+  /** Whether a token of the caller was verified before. Known callers go first, and have places of their own. */
   readonly known: boolean
   /** Ends the wait for a place. A call that runs must end by itself when this aborts, because it keeps its place until then. */
   readonly signal: AbortSignal
@@ -36,17 +43,31 @@ export interface Turn {
 /** The place that a running call takes. */
 export interface Place {
   readonly known: boolean
-  /** Keeps the place until this settles, even if the call ends before. Returns it. */
+  /**
+   * Keeps the place until this promise settles, even if the call ends before. Returns the promise. A cancelled request may
+   * still be work for the server, so its place is not free yet.
+   */
   hold<T>(work: Promise<T>): Promise<T>
   /** Takes one more place for the same caller if one is free. */
   beside(): ExtraPlace | undefined
 }
 
+/** A further place of a running call, for a hedged request. */
 export interface ExtraPlace extends Place {
   /** Gives the place back as soon as everything that it holds has settled. */
   release(): void
 }
 
+/**
+ * Gives places to calls, in two lanes.
+ *
+ * - Places: known callers may take all of them, unknown ones three quarters.
+ * - Queue: one limit for both lanes. A known caller that finds it full displaces the newest unknown one.
+ * - Time: a call that would probably not end before its timeout is rejected when it arrives, or when its place becomes free.
+ *   Otherwise an overloaded server would spend its time on calls whose clients have given up.
+ * - Lost calls: a runtime may drop a call together with the request that made it. Its place is taken back after twice the
+ *   timeout plus 10 s.
+ */
 export class Semaphore {
   readonly #limits: SemaphoreLimits
   readonly #timeout: Seconds
@@ -91,6 +112,7 @@ export class Semaphore {
     return line.wait(turn.signal, monotonic() + this.#timeout).then((place) => this.#call(call, turn, place))
   }
 
+  /** Runs a call in its place, measures it, and gives the place back when it ends. */
   #call<T>(
     call: (place: Place) => T | PromiseLike<T>,
     { known, signal }: Turn,
@@ -131,6 +153,7 @@ export class Semaphore {
     return this.#taken.size < this.#limits.concurrency && (known || this.#unknownTaken < this.#unknown.places)
   }
 
+  /** Takes a free place. The caller has checked that there is one. */
   #take(known: boolean): TakenPlace {
     const place: TakenPlace = new TakenPlace(known, monotonic() + 2 * this.#timeout + GRACE, {
       leave: () => this.#leave(place),
@@ -141,6 +164,7 @@ export class Semaphore {
     return place
   }
 
+  /** Frees a place, and gives it to the next waiting call. A place that was taken back already is not freed twice. */
   #leave(place: TakenPlace): void {
     if (!this.#taken.delete(place)) return
     if (!place.known) this.#unknownTaken -= 1
@@ -148,7 +172,7 @@ export class Semaphore {
     this.#next(false)
   }
 
-  /** Takes back the places of calls that a runtime dropped. */
+  /** Takes back the places of calls that a runtime dropped. All places are kept equally long, so the oldest ones come first. */
   #reclaim(): void {
     const now = monotonic()
     for (const place of this.#taken) {
@@ -157,7 +181,7 @@ export class Semaphore {
     }
   }
 
-  /** A place passes to whoever waits at once: a new arrival cannot take it in between. */
+  /** Gives free places to the calls that wait. This is synchronous, so that a new arrival cannot take a place in between. */
   #next(known: boolean): void {
     this.#dropLate(known)
     const { line } = this.#lane(known)
@@ -171,6 +195,7 @@ export class Semaphore {
     while (line.first !== undefined && line.first.until < latest) line.first.drop(this.#error)
   }
 
+  /** Ensures that the queue has room for one more call. Throws if it has none, or if the call would wait for too long. */
   #makeRoom(known: boolean): void {
     this.#dropLate(known)
     const lane = this.#lane(known)
@@ -204,6 +229,7 @@ class Lane {
   }
 }
 
+/** A place that a call has taken. It is free when the call and everything that it holds have ended. */
 class TakenPlace implements ExtraPlace {
   readonly known: boolean
   /** By the monotonic clock: when it is taken back. */
@@ -225,7 +251,7 @@ class TakenPlace implements ExtraPlace {
 
   readonly hold = <T>(work: Promise<T>): Promise<T> => {
     this.#holders += 1
-    // A `fetch` of the user's may return any thenable.
+    // The `fetch` of an application may return any thenable.
     Promise.resolve(work).then(this.release, this.release)
     return work
   }

@@ -11,7 +11,13 @@ interface Entry<T> {
   readonly until: number
 }
 
-/** Pending operations by key. A `Map`, because lru-cache clears all of its memory each time that its last entry leaves. */
+/**
+ * Holds pending operations by key. A token that many requests bring at the same time is verified once.
+ *
+ * Others may join an operation for 5 s only. A runtime may drop the request that began it, and then it never settles: every
+ * later request with this token would hang. It is a `Map`, because lru-cache clears all of its memory each time that its last
+ * entry leaves.
+ */
 export class InFlight<T> {
   readonly #max: number
   readonly #sharedFor: Seconds
@@ -26,7 +32,7 @@ export class InFlight<T> {
     this.#sharedFor = sharedFor
   }
 
-  /** Returns a pending operation that may be joined. */
+  /** Returns a pending operation that may be joined, or `undefined`. */
   get(key: string): Promise<T> | undefined {
     const entry = this.#entries.get(key)
     return entry !== undefined && monotonic() < entry.until ? entry.promise : undefined

@@ -1,4 +1,6 @@
-/** Slows requests for unknown callers down while the server answers 429, so that strangers do not spend what known callers need. */
+/**
+ * Slows requests for unknown callers down while the server answers 429, so that known callers keep their share of its limit.
+ */
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
@@ -19,7 +21,7 @@ const LIMITED_FOR: Seconds = 60
 /** How many requests may be made at once: those of this time. */
 const BURST: Seconds = 0.25
 
-/** A response with status 429. */
+/** A response with the status 429 (RFC 6585 §4). */
 export interface Rejected {
   /** The hash of the token. */
   readonly hash: string
@@ -29,17 +31,26 @@ export interface Rejected {
 }
 
 /**
- * The limit is half of what the server answered in a second before its 429. It grows with time, until the next 429.
+ * Adapts to the rate limit of a server, which is not known in advance (additive increase, multiplicative decrease).
  *
- * A 429 counts only if the server rejects random tokens, too: otherwise a forged token could lock out new callers.
+ * Start: a 429 sets the limit to half of the answers per second before it. Only unknown callers are limited. Their tokens may
+ * be made up, and the server counts them against the same limit as those of known callers.
+ *
+ * Proof: one 429 may be about one token only. So five distinct tokens within 10 s, or three of known callers, must be
+ * answered 429. If the tokens are of unknown callers, a probe with a random token must be answered 429 as well. Otherwise
+ * forged tokens that the server rejects by 429 could lock out new callers.
+ *
+ * End: the limit grows by one request per second each second, and by its first value every 30 s. Without another 429 it ends
+ * after 60 s.
  */
 export class Throttle {
-  /** The limit in requests per second at first, and when it was set. */
+  /** The limit when it was set, in requests per second. `limit` adds its growth since then. */
   #limit = Number.POSITIVE_INFINITY
   #limitedAt = Number.NEGATIVE_INFINITY
   #limitedUntil = Number.NEGATIVE_INFINITY
+  /** The end of the wait that the server asked for with `Retry-After`. */
   #pausedUntil: Seconds = 0
-  /** How many requests may be made now, as of then. */
+  /** How many requests could be made at `#allowanceAt`. */
   #allowance = 0
   #allowanceAt: Seconds = 0
   /** The tokens that were answered 429. */
@@ -76,7 +87,7 @@ export class Throttle {
     return true
   }
 
-  /** Counts an answer about an unknown token that is no 429. */
+  /** Counts an answer about an unknown token other than a 429. The rate of these answers is what the server can do. */
   answered(): void {
     this.#answers.add()
   }
@@ -85,7 +96,7 @@ export class Throttle {
   async rejected({ hash, known, probe }: Rejected): Promise<void> {
     const now = monotonic()
     if (now < this.#pausedUntil || now - this.#limitedAt < INTERVAL) return
-    // Nobody forges known tokens. If there is a limit already, one of them is enough.
+    // Known tokens are not forged, so they need no probe. If there is a limit already, one of them is enough.
     if (known && (this.#rejectedKnown.isFullWith(hash) || this.limit !== undefined)) return this.#reduce(0)
     if (!this.#rejected.isFullWith(hash) || now - this.#probedAt < INTERVAL) return
     this.#probedAt = now
@@ -94,6 +105,7 @@ export class Throttle {
     if (retryAfter !== undefined) this.#reduce(retryAfter)
   }
 
+  /** Halves the limit, and allows no request of unknown callers until the pause is over. */
   #reduce(pause: Seconds): void {
     const now = monotonic()
     this.#limit = Math.max(MIN_LIMIT, (this.limit ?? this.#answers.rate) / 2)
@@ -104,13 +116,14 @@ export class Throttle {
     this.#allowanceAt = now
   }
 
+  /** Returns how many requests may be made now. Unused ones add up to a quarter of a second's worth. */
   #allowanceOf(limit: number): number {
     const grown = this.#allowance + (monotonic() - this.#allowanceAt) * limit
     return Math.min(grown, Math.max(1, limit * BURST))
   }
 }
 
-/** The tokens of the last seconds, oldest first. */
+/** Counts distinct tokens of the last 10 s. Keeps their hashes, oldest first. */
 class RecentTokens {
   readonly #max: number
   readonly #hashes = new Map<string, Seconds>()
@@ -119,7 +132,7 @@ class RecentTokens {
     this.#max = max
   }
 
-  /** Adds a token, and returns whether there are as many as this may be. */
+  /** Adds a token. Returns whether the maximum number of distinct tokens is reached. */
   isFullWith(hash: string): boolean {
     const now = monotonic()
     this.#hashes.delete(hash)
@@ -134,7 +147,7 @@ class RecentTokens {
   }
 }
 
-/** Counts answers in this second and in the one before. */
+/** Counts answers in this second and in the one before. The larger number is the rate, because this second is not over. */
 class AnswersPerSecond {
   #second = 0
   #count = 0

@@ -1,9 +1,14 @@
-/** A token bucket: allows bursts up to its capacity, and one more each time the refill time has passed. */
+/**
+ * Implements the token bucket: it allows bursts up to its capacity, and one more each time the refill time has passed.
+ *
+ * It needs no timer. The bucket stores only the time at which it is full again. Each acquisition moves that time forward by
+ * one refill, so the number of missing tokens follows from the clock.
+ */
 
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** Sums of times are exact to far less than this, in seconds. */
+/** The tolerance for rounding errors of sums of times. In seconds. */
 const ROUNDING: Seconds = 1e-6
 
 export class TokenBucket {
@@ -22,26 +27,26 @@ export class TokenBucket {
     this.#refill = refill
   }
 
-  /** In how many seconds the next one can be taken: 0 if one can be taken now. */
+  /** The time until one can be taken. In seconds. 0 if one can be taken now. */
   get wait(): Seconds {
     return this.waitFor(1)
   }
 
-  /** In how many seconds so many can be taken at once. More than the capacity can be taken when the bucket is full. */
+  /** Returns the time until this number can be taken at once. In seconds. More than the capacity needs a full bucket. */
   waitFor(count: number): Seconds {
     const left = this.#capacity - Math.min(count, this.#capacity)
     const wait = this.#fullAt - left * this.#refill - monotonic()
     return wait > ROUNDING ? wait : 0
   }
 
-  /** Takes so many and returns `true`, or takes none and returns `false` if there are fewer. */
+  /** Takes this number and returns `true`. If there are fewer, takes none and returns `false`. */
   tryAcquire(count = 1): boolean {
     if (this.waitFor(count) > 0) return false
     this.#fullAt = Math.max(this.#fullAt, monotonic()) + count * this.#refill
     return true
   }
 
-  /** Puts back what was taken. */
+  /** Puts this number back. */
   release(count: number): void {
     this.#fullAt -= count * this.#refill
   }

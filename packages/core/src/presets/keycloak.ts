@@ -9,7 +9,10 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`, or with `keys` only). */
+  /**
+   * The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`,
+   * or with `keys` only).
+   */
   url: string
   /** The name of the realm. */
   realm: string
@@ -28,7 +31,6 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
  * - The claim `typ` is `Bearer`, or `DPoP` for a token that is bound to a key. ID, refresh and logout tokens have another.
  *
  * `identity.roles` contains the roles of `realm_access` and, from `resource_access`, those of `clientId`.
- * Not taken: tokens with a `nonce`, as Keycloak before 25 issues them where the client sent one.
  * @throws TypeError if an option is unknown, missing or impossible
  */
 export function keycloak<Claims = RawClaims>(

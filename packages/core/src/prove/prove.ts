@@ -1,4 +1,4 @@
-/** Stage 3: proof of possession of the key that a token is bound to (RFC 7800). */
+/** Stage 3: checks the proof of possession of the key that a token is bound to (RFC 7800). */
 
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'

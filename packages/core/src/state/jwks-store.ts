@@ -1,9 +1,17 @@
-/** Fetched key sets that processes share, in a store of the application's. */
+/**
+ * Defines the store in which processes share fetched key sets.
+ *
+ * On serverless platforms each new process would fetch the keys during its first request. During an outage of the issuer a new
+ * process has no keys at all, while the older ones still use theirs. A shared store solves both.
+ */
 
 import type { Seconds } from '../model/units.ts'
 
 /**
  * Stores key sets. If it throws or rejects, `onJwks` receives a `store_failed` event, and the keys are fetched from the issuer.
+ *
+ * Anyone who can write to the store can add keys, and so sign tokens that the gate accepts. Protect it like the configuration
+ * of the gate. An entry needs no lifetime, because its age is checked when it is read.
  *
  * @example
  * const jwksStore: JwksStore = {

@@ -1,4 +1,9 @@
-/** Stores revoked tokens, token ids and subjects. Gates check them on every request, cache hits included. */
+/**
+ * Stores revoked tokens, token ids and subjects. Gates check them on every request, cache hits included.
+ *
+ * A JWT is valid until its `exp`, so nothing but such a list can end it earlier. An entry is kept until the last token that it
+ * revokes must have expired.
+ */
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
@@ -6,7 +11,7 @@ import { mapMaybe } from '../lib/promise.ts'
 import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** A revocation. Of a token it contains the hash, never the text. */
+/** A revocation. For a token it contains the hash, never the text. */
 export type RevocationEntry =
   | { readonly tokenHash: string; readonly expiresAt?: Seconds | undefined }
   | RevokedName
@@ -22,16 +27,19 @@ export type RevokedName =
       readonly subject: string
       /**
        * Tokens with an earlier `iat` are rejected. In seconds since the epoch. `gate.revoke` defaults to now plus the
-       * `clockTolerance` of its verifier, because the issuer's clock may be ahead. The store itself defaults to now plus 30. Until
-       * then new tokens of the subject are rejected too, so give the exact time if it signs in again at once. Tokens without
-       * `iat` are rejected until the entry ends.
+       * `clockTolerance` of its verifier, because the issuer's clock may be ahead. The store itself defaults to now plus 30.
+       * Until then new tokens of the subject are rejected too, so give the exact time if it signs in again at once. Tokens
+       * without `iat` are rejected until the entry ends.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined
       readonly expiresAt?: Seconds | undefined
     }
 
-/** Stores revocations. Gates that share a store reject what any of them revoked. */
+/**
+ * Stores revocations. Gates that share a store reject the tokens that any of them revoked. Implement it on a database or a
+ * message bus if several processes must share revocations. `isRevoked` is called on every request, so keep a copy in memory.
+ */
 export interface RevocationStore {
   /** Stores an entry that the gate has validated. It takes effect at once. If it throws, `gate.revoke` throws. */
   revoke(entry: RevocationEntry): void | PromiseLike<void>
@@ -49,17 +57,22 @@ export interface RevocationStore {
   readonly size: number
 }
 
+/** The options of `memoryRevocations`. */
 export interface MemoryRevocationsOptions {
   /** The largest number of entries, 1 to 10,000,000. If all of them are still in effect, `revoke` throws. Default 1,000,000. */
   max?: number | undefined
-  /** The longest lifetime of any token. Entries without `expiresAt` end after it. In seconds, 60 to 315,360,000. Default 31,536,000 (a year). */
+  /**
+   * The longest lifetime of any token. Entries without `expiresAt` end after it. In seconds, 60 to 315,360,000. Default
+   * 31,536,000 (a year).
+   */
   maxTokenLifetime?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
 /**
- * Creates a store of revocations in the memory of this process.
+ * Creates a store of revocations in the memory of this process. They are lost when the process ends, and other processes do not
+ * see them. A gate without the option `revocations` creates one for itself.
  *
  * @example
  * const revocations = memoryRevocations()
@@ -90,8 +103,14 @@ interface Entry {
 }
 
 /**
- * Removes ended entries when new ones are added. Until then an ended entry is still in effect. That is harmless, because its
- * tokens have expired, and correct if the wall clock was wrong. Only tokens without `iat` depend on the end.
+ * Keeps revocations in maps, and removes ended entries when new ones are added, two per map and entry. No timer is needed,
+ * and no call takes long. Only if the store is full are all entries checked, once a minute at most.
+ *
+ * Until an ended entry is removed, it is still in effect. That is harmless, because its tokens have expired, and correct if the
+ * wall clock was wrong. Only tokens without `iat` depend on the end.
+ *
+ * An entry that names an issuer is stored twice: under the name with the issuer, and under the name alone. The second one is
+ * for introspected tokens whose issuer the server does not name.
  */
 class MemoryRevocations implements RevocationStore {
   readonly #max: number
@@ -135,6 +154,7 @@ class MemoryRevocations implements RevocationStore {
     }
   }
 
+  /** Adds an entry for a token id or a subject, and its copy without the issuer. */
   #addName(
     kind: 'tokenIds' | 'subjects',
     name: string,
@@ -197,6 +217,7 @@ class MemoryRevocations implements RevocationStore {
     return found.filter((entry) => entry !== undefined)
   }
 
+  /** Adds an entry, or extends the known one. A second revocation never shortens or weakens the first. */
   #add(entries: Map<string, Entry>, key: string, end: Seconds | undefined, before: Seconds = 0): void {
     const known = entries.get(key)
     const endsAt = end === undefined ? this.#now() + this.#maxTokenLifetime : end + MAX_TOLERANCE
@@ -214,6 +235,10 @@ class MemoryRevocations implements RevocationStore {
     return [this.#tokens, this.#tokenIds, this.#subjects, tokenIds, subjects]
   }
 
+  /**
+   * Checks some entries of each map, and removes those that have ended. Rejects the new entry if the store is full of entries
+   * in effect: to forget one of them would make a revoked token valid again.
+   */
   #makeRoom(): void {
     const now = this.#now()
     for (const entries of this.#all)
@@ -249,6 +274,7 @@ interface Flat {
   readonly expiresAt?: Seconds | undefined
 }
 
+/** Returns the key of a name. As JSON, because no name with an issuer can then equal another name. */
 function keyOf(name: string, issuer?: string): string {
   return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
 }

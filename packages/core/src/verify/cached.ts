@@ -2,8 +2,9 @@
 
 import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
 import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
-import { type Lru, lru } from '../lib/lru.ts'
+import { SizedLru } from '../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
+import { sizeOf } from '../lib/size.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { InFlight, SHARED_FOR } from '../net/single-flight.ts'
@@ -13,32 +14,57 @@ import type { Active, Inactive, Verification } from './verification.ts'
 import type { TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
+/** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
   /**
-   * How long a result is used. In seconds, 0.001–86,400. A token that is revoked elsewhere is accepted until its entry expires.
+   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until its
+   * entry expires. A longer time saves calls of the verifier, and bridges longer outages of what it depends on.
    */
   ttl: Seconds
-  /** How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. */
+  /**
+   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
+   * repeat a bad token cost less, but a token that becomes valid later is rejected until then.
+   */
   negativeTtl?: Seconds | undefined
-  /** The maximum number of results, 1–1,000,000. Default 10,000. Rejections have a cache of their own, a tenth as large. */
+  /**
+   * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864
+   * (64 MiB). A result that is larger alone is not cached. The least recently used one is evicted. Rejections
+   * have a cache of their own, a tenth as large, so that made-up tokens evict no valid one.
+   */
+  maxBytes?: number | undefined
+  /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections a tenth of it. */
   max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
+/** A cached result. */
 interface Kept<V> {
   readonly verification: V
-  /** When the entry expires, by the monotonic clock. In seconds. */
-  readonly until: Seconds
+  /** When the entry expires, by the monotonic clock. In seconds. `undefined` without `ttl`. */
+  readonly until: Seconds | undefined
+  /** When the token expires, by the wall clock. In seconds since the epoch. */
+  readonly expiresAt?: Seconds | undefined
 }
 
-interface KeptActive<I extends Identity<unknown>> extends Kept<Active<I>> {
-  /** When the token expires, by the wall clock. In seconds since the epoch. */
-  readonly expiresAt: Seconds | undefined
+/** Describes the cache of a verifier, for operators. */
+export interface CacheDescription {
+  readonly maxBytes: number
+  /** The memory that the entries take, by an estimate. In bytes. */
+  readonly bytes: number
+  readonly max: number
+  readonly entries: number
+  /** The number of tokens that were answered from the cache. */
+  readonly hits: number
+  /** The number of tokens that were verified because the cache had no result. Requests that shared a verification count once. */
+  readonly misses: number
+  /** The number of results that were not cached because each is larger than `maxBytes`, or too large to be measured. */
+  readonly tooLarge: number
 }
 
 /**
- * Caches the results of a verifier, but never beyond the `expiresAt` of a result or of its identity. Failures of the verifier are not cached.
+ * Caches the results of a verifier, but never beyond the `expiresAt` of a result or of its identity. Failures of the verifier
+ * are not cached.
  *
  * The key is the SHA-256 of the token. Identities are frozen, because requests share them. Concurrent requests with the same
  * token wait for one verification.
@@ -51,54 +77,97 @@ export function cached<I extends Identity<unknown> = Identity>(
   verifier: TokenVerifier<I>,
   options: CacheOptions,
 ): TokenVerifier<I> {
-  const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'max', 'now'])
+  const read = readOptions('cached', options, ['ttl', 'negativeTtl', 'maxBytes', 'max', 'now'])
   if (read.ttl === undefined) throw new TypeError('"ttl" must be given')
   const now = assertFunction('now', read.now, systemNow)
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
 
+/** The numbers of `CacheOptions`, checked and with defaults. */
 export interface CacheLimits {
+  /** In seconds. Infinite for a cache whose results only their `expiresAt` ends. */
   readonly ttl: number
   readonly negativeTtl: number
+  readonly maxBytes: number
   readonly max: number
 }
 
+/** The limits of a verifier that caches nothing. */
+export const UNCACHED: CacheLimits = { ttl: 0, negativeTtl: 0, maxBytes: 1, max: 1 }
+
 const DAY = 86_400
+const MEBIBYTE = 1_048_576
+/** How many pending verifications other requests can join. Beyond that, requests with the same token verify it again. */
 const MAX_IN_FLIGHT = 20_000
 
 /** Checks the limits of a cache. Without `ttl` a result is used until it expires. */
-export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
+function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
   return {
     ttl:
       options.ttl === undefined
         ? Number.POSITIVE_INFINITY
         : assertNumber('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
     negativeTtl: assertNumber('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
-    max: assertInteger('max', options.max, { preset: 10_000, min: 1, max: 1_000_000 }),
+    maxBytes: assertInteger('maxBytes', options.maxBytes, {
+      preset: 64 * MEBIBYTE,
+      min: MEBIBYTE / 16,
+      max: 16_384 * MEBIBYTE,
+    }),
+    max: assertInteger('max', options.max, { preset: 100_000, min: 1, max: 10_000_000 }),
   }
 }
 
-/** Checks an option `cache` that must have a `ttl`. */
+/**
+ * Checks an option `cache` that needs no member.
+ * @throws TypeError if an option is unknown or invalid
+ */
+export function presetLimits(
+  cache: Partial<Pick<CacheOptions, 'ttl' | 'maxBytes' | 'max'>> = {},
+): CacheLimits {
+  return cacheLimits(readOptions('cache', cache, ['ttl', 'maxBytes', 'max']))
+}
+
+/**
+ * Checks an option `cache` that must have a `ttl`: no default can say how long a revocation elsewhere may go unnoticed.
+ * @throws TypeError if an option is unknown, missing or invalid
+ */
 export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
-  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'max'])
+  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'maxBytes', 'max'])
   if (read.ttl === undefined) throw new TypeError('"cache" must have a "ttl"')
   return cacheLimits(read)
 }
 
-/** A verifier with a cache in front of it. The results of the verifier must be checked. */
+/**
+ * The memory of an entry without its identity. In bytes: the key, the result, and its places in the tables of the map. Measured,
+ * less what is counted of each identity although all of them share it.
+ */
+const ENTRY = 224
+/** The memory of the detail of a rejection. In bytes. It is not measured, because it may be an expensive getter. */
+const DETAIL = 256
+
+/**
+ * Puts a cache in front of a verifier. The results of the verifier must be checked.
+ *
+ * A request takes the first of these that there is: a cached result, a pending verification of the same token, a new
+ * verification. A cached result is checked again each time: its `ttl`, its `expiresAt`, and whether the verifier still vouches
+ * for it, for example because its key is still published. Its lifetime begins when the verification began, because a token
+ * may have been revoked while the verification ran.
+ */
 export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
   readonly #now: () => number
-  readonly #active: Lru<KeptActive<I>>
-  readonly #inactive: Lru<Kept<Inactive>>
+  readonly #active: SizedLru<Kept<Active<I>>>
+  readonly #inactive: SizedLru<Kept<Inactive>>
   readonly #inFlight = new InFlight<Verification<I>>(MAX_IN_FLIGHT)
+  readonly #counts = { hits: 0, misses: 0, tooLarge: 0 }
 
   constructor(verifier: TokenVerifier<I>, limits: CacheLimits, now: () => number) {
     super(verifier)
+    const { maxBytes, max } = limits
     this.#limits = limits
     this.#now = now
-    this.#active = lru({ max: limits.max })
-    this.#inactive = lru({ max: Math.ceil(limits.max / 10) })
+    this.#active = new SizedLru(maxBytes, max)
+    this.#inactive = new SizedLru(Math.ceil(maxBytes / 10), Math.ceil(max / 10))
   }
 
   verify(
@@ -111,21 +180,34 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   override getCached(hash: string): Active<I> | undefined {
     const kept = this.#active.get(hash)
     if (kept === undefined) return undefined
-    if (this.#isUsable(kept)) return kept.verification
+    if (this.#isUsable(kept)) {
+      this.#counts.hits += 1
+      return kept.verification
+    }
     this.#active.delete(hash)
     return undefined
   }
 
   override describe(): object {
-    const cache = { max: this.#limits.max, entries: this.#active.size + this.#inactive.size }
+    const { maxBytes, max } = this.#limits
+    const [active, inactive] = [this.#active, this.#inactive]
+    const cache: CacheDescription = {
+      maxBytes,
+      bytes: active.bytes + inactive.bytes,
+      max,
+      entries: active.size + inactive.size,
+      ...this.#counts,
+    }
     return { ...super.describe(), cache }
   }
 
+  /** Verifies a token by its hash, through the cache. */
   #verify(key: string, presented: PresentedToken): Verification<I> | Promise<Verification<I>> {
     const kept = this.#find(key)
     if (presented.cacheUse !== undefined) presented.cacheUse.isHit = kept !== undefined
     const known = kept ?? this.#inFlight.get(key)
     if (known !== undefined) return known
+    this.#counts.misses += 1
     const began = monotonic()
     const result = this.inner.verify(presented.text, presented)
     if (!isPromiseLike(result)) return this.#keep(key, result, began)
@@ -139,11 +221,13 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     const active = this.getCached(key)
     if (active !== undefined) return active
     const rejected = this.#limits.negativeTtl > 0 ? this.#inactive.get(key) : undefined
-    return rejected !== undefined && monotonic() < rejected.until ? rejected.verification : undefined
+    if (rejected === undefined || isOver(rejected.until)) return undefined
+    this.#counts.hits += 1
+    return rejected.verification
   }
 
-  #isUsable({ verification, until, expiresAt }: KeptActive<I>): boolean {
-    if (until !== Number.POSITIVE_INFINITY && monotonic() >= until) return false
+  #isUsable({ verification, until, expiresAt }: Kept<Active<I>>): boolean {
+    if (isOver(until)) return false
     if (expiresAt !== undefined && secondsOf(this.#now) >= expiresAt) return false
     return this.isStillValid(verification)
   }
@@ -152,15 +236,33 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     const { ttl, negativeTtl } = this.#limits
     const kept = verification.active ? ttl : negativeTtl
     if (kept === 0) return verification
-    const until = began + kept
-    if (verification.active) this.#active.set(key, { verification, until, expiresAt: earlier(verification) })
-    else this.#inactive.set(key, { verification, until })
+    const until = kept === Number.POSITIVE_INFINITY ? undefined : began + kept
+    const isKept = verification.active
+      ? this.#active.set(
+          key,
+          { verification, until, expiresAt: earlier(verification) },
+          ENTRY + sizeOf(verification.identity),
+        )
+      : this.#inactive.set(key, { verification, until }, sizeOfRejection(verification))
+    if (!isKept) this.#counts.tooLarge += 1
     return verification
   }
 }
 
-/** The `expiresAt` of a result can include the clock tolerance of its verifier, and that of its identity does not. */
+/** Whether a point in time has passed, by the monotonic clock. */
+function isOver(until: Seconds | undefined): boolean {
+  return until !== undefined && monotonic() >= until
+}
+
+/**
+ * Returns the earlier end of a result. Its own `expiresAt` can include the clock tolerance of its verifier, and that of its
+ * identity does not. Between the two, each request verifies the token again.
+ */
 function earlier({ expiresAt, identity }: Active<Identity<unknown>>): Seconds | undefined {
   if (expiresAt === undefined || identity.expiresAt === undefined) return expiresAt
   return Math.min(expiresAt, identity.expiresAt)
+}
+
+function sizeOfRejection({ scopes, acrValues }: Inactive): number {
+  return ENTRY + DETAIL + sizeOf([scopes, acrValues])
 }

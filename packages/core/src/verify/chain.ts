@@ -1,4 +1,9 @@
-/** Verifies several kinds of tokens. The text of a token selects its verifier (RFC 8725 §3.8). */
+/**
+ * Verifies several kinds of tokens. The text of a token selects its verifier (RFC 8725 §3.8).
+ *
+ * If every verifier were asked for every token, an attacker could present the token of one issuer to the verifier of another,
+ * and an outage of one would delay all. A verifier that recognizes its tokens by their text says so in `canVerify`.
+ */
 
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
@@ -13,7 +18,8 @@ import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier
 /**
  * Verifies tokens with several verifiers. If one of them claims a token by its text, only that one verifies it: `jwt` claims
  * the tokens of its issuer, and `opaque` those with its prefix. Any other token goes to the remaining verifiers in turn, until
- * one knows it. If one of them is unavailable, the next ones are still asked.
+ * one knows it. If one of them is unavailable, the next ones are still asked. The answer is 503 only if none of them knows the
+ * token, because the unavailable one might.
  *
  * @example
  * const verifier = chain(jwt({ issuer, audience }), opaque({ prefix: 'acme', lookup }), staticTokens(services))
@@ -26,10 +32,13 @@ export function chain<Identities extends readonly [Identity<unknown>, ...Identit
   const made = chainOf(verifiers)
   const twice = claimedTwice(made.members)
   if (twice !== undefined)
-    throw new TypeError(`"chain" has two verifiers for the JWTs of ${twice}: the second would never be asked`)
+    throw new TypeError(
+      `"chain" has two verifiers for the JWTs of ${twice}: the second one would never verify a token`,
+    )
   return made as TokenVerifier<Identity<unknown>> as TokenVerifier<Identities[number]>
 }
 
+/** A verifier of the chain. */
 type Member = TokenVerifier<Identity<unknown>>
 type Verified = Verification<Identity<unknown>>
 
@@ -39,6 +48,12 @@ function chainOf(verifiers: readonly Member[], now?: () => number): Chain {
   return markBuiltIn(new Chain(members), (clock) => chainOf(verifiers, clock))
 }
 
+/**
+ * Chooses the verifier of each token, and forwards the rest of the interface to all of them.
+ *
+ * The methods below recurse instead of looping with `await`, because a chain of synchronous verifiers must stay synchronous:
+ * only then is a cached token answered without a turn of the event loop.
+ */
 class Chain implements TokenVerifier<Identity<unknown>> {
   readonly members: readonly Member[]
   /** The member that returned a valid result. Each chain has its own, because chains can be nested. */
@@ -95,7 +110,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return { kind: 'chain', verifiers: this.members.map((member) => member.describe?.() ?? {}) }
   }
 
-  /** @param isOpen whether one before `index` may know the token */
+  /**
+   * Returns whether the chain handles a token: `true` if one member claims it, `false` if all of them reject it.
+   * @param isOpen whether one before `index` may know the token
+   */
   #owns(index: number, isOpen: boolean, presented: PresentedToken): CanVerify | Promise<CanVerify> {
     const member = this.members[index]
     if (member === undefined) return isOpen ? undefined : false
@@ -105,7 +123,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     )
   }
 
-  /** @param others those before `index` that may know the token */
+  /**
+   * Finds the member that claims a token. If there is none, asks all members that may know it.
+   * @param others those before `index` that may know the token
+   */
   #choose(
     index: number,
     others: readonly Member[],
@@ -125,7 +146,11 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     )
   }
 
-  /** @param failure of a verifier before these. It counts only if no other verifier knows the token */
+  /**
+   * Asks members in turn until one knows the token. `unknown_token` means that the next one is asked. Any other rejection is
+   * final, because that member has recognized the token.
+   * @param failure of a verifier before these. It counts only if no other verifier knows the token
+   */
   #askInTurn(
     [member, ...others]: readonly Member[],
     presented: PresentedToken,
@@ -156,9 +181,11 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   #unknown(presented: PresentedToken): Inactive {
     const iss = presented.unverifiedIssuer
     if (iss === undefined || this.issuers.includes(iss)) return inactive('unknown_token')
-    return inactive('unknown_token', () => foreignIssuer(iss, this.issuers).detail)
+    const foreign = foreignIssuer(iss, this.issuers)
+    return inactive('unknown_token', () => foreign.detail)
   }
 
+  /** Lets a member verify a token, and remembers for a valid result which member returned it. */
   #ask(member: Member, presented: PresentedToken): Verified | PromiseLike<Verified> {
     // The result of a verifier without a cache is not from the cache of the one before.
     if (presented.cacheUse !== undefined) presented.cacheUse.isHit = false

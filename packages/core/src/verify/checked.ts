@@ -1,4 +1,9 @@
-/** Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them. */
+/**
+ * Checks the results of verifiers that applications write, before a gate, a cache or a chain uses them.
+ *
+ * A result with a mistake must not become an identity with rights. For example, `{ active: 'false' }` is truthy, and a string
+ * as `scopes` matches by its parts. Such a result says nothing about the token, so the answer is 503 and not 401.
+ */
 
 import { now as systemNow } from '../lib/clock.ts'
 import { getOwn, isObject } from '../lib/json.ts'
@@ -8,7 +13,7 @@ import { isKnownReason, type Rejection } from '../model/rejection.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { isNumericDate } from '../model/units.ts'
 import type { PresentedToken } from './presented.ts'
-import { type Active, activeUntil, type Inactive, type Verification } from './verification.ts'
+import { type Active, activeUntil, type Inactive, inactive, type Verification } from './verification.ts'
 import type { CanVerify, TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
@@ -112,25 +117,29 @@ function checkedResult<I extends Identity<unknown>>(
   if (wrong !== undefined)
     throw invalid(`an identity with a "${wrong}" that is missing, or of the wrong type`)
   const end = expiresAt ?? (getOwn(copy, 'expiresAt') as Active['expiresAt'])
-  return activeUntil({ ...result, identity: copy, expiresAt: end }, now)
+  return activeUntil({ active: true, identity: copy, expiresAt: end }, now)
 }
 
+/** Returns a frozen rejection of a result, without members that a rejection does not have. */
 function rejectionOf(given: Rejection): Inactive {
   const { reason, scopes, acrValues, maxAge } = given
   if (!isKnownReason(reason)) throw invalid('a "reason" that is not in the list')
+  // The detail may be expensive, and is read only if `onDecision` is set.
+  const detail = () => given.detail
+  if (scopes === undefined && acrValues === undefined && maxAge === undefined) return inactive(reason, detail)
   return Object.freeze({
     active: false,
     reason,
     ...(scopes !== undefined && { scopes }),
     ...(acrValues !== undefined && { acrValues }),
     ...(maxAge !== undefined && { maxAge }),
-    /** May be expensive, and is read only if `onDecision` is set. */
     get detail() {
-      return given.detail
+      return detail()
     },
   })
 }
 
+/** Creates the error for a result that cannot be used. It says what is wrong, never a value, which could be a secret. */
 function invalid(problem: string): UnavailableError {
   return new UnavailableError(`The verifier returned ${problem}`)
 }

@@ -8,7 +8,10 @@ import type { TokenVerifier } from './verifier.ts'
 
 type Member = TokenVerifier<Identity<unknown>>
 
-/** Returns the first issuer whose JWTs two verifiers claim. */
+/**
+ * Returns the first issuer whose JWTs two verifiers claim, or `undefined`. Each verifier gets an unsigned token of the issuer
+ * and says whether it claims it. The list `issuers` alone does not tell, because a wrapper may restrict it in `canVerify`.
+ */
 export function claimedTwice(members: readonly Member[]): string | undefined {
   const issuers = members.flatMap((member) => [...new Set(member.issuers ?? [])])
   return issuers.find((issuer) => {
@@ -29,6 +32,7 @@ function isOwner(member: Member, token: string): boolean {
   }
 }
 
+/** Encodes one part of a JWT. */
 function segment(content: object): string {
   return base64url.encode(JSON.stringify(content))
 }

@@ -1,4 +1,4 @@
-/** The token of one request, with what verifiers compute from it, each at most once (RFC 7515 §3). */
+/** Holds the token of one request, with the values that verifiers compute from it, each at most once (RFC 7515 §3). */
 
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
@@ -13,6 +13,7 @@ export interface CacheUse {
 
 /** Lets several verifiers share the hash and the decoded parts of a token. */
 export class PresentedToken {
+  /** The token itself. Never log it. */
   readonly text: string
   /** Tells `onDecision` if a cache had the result. */
   cacheUse: CacheUse | undefined
@@ -61,18 +62,22 @@ export class PresentedToken {
    * can take 130 KB, and any number of unsigned tokens may wait.
    */
   forgetDecoded(): void {
-    // Whether it is a JWT is asked again while the token waits.
+    // The gate needs `revocationHash` after the wait. This answer spares it decoding the token for that.
     if (this.#jws !== undefined) this.#isJwt ??= isJwt(this.#jws)
     this.#jws = undefined
   }
 
-  /** The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid signatures. */
+  /**
+   * The hash that identifies a revoked token. For a JWT it is that of the signed part, because a token can have several valid
+   * signatures.
+   */
   get revocationHash(): string | Promise<string> {
     this.#isJwt ??= isJwt(this.jws)
     return this.#isJwt ? sha256(signedText(this.text)) : this.hash
   }
 }
 
+/** Whether a token is a JWT for the purpose of revocation: a compact JWS whose header has an `alg`. */
 function isJwt(jws: DecodedJws | Inactive): boolean {
   return !isInactive(jws) && typeof getOwn(jws.header, 'alg') === 'string'
 }

@@ -1,4 +1,4 @@
-/** The interface of stage 2: from a token to the identity behind it (RFC 6750 §2). */
+/** Defines the interface of stage 2: from a token to the identity behind it (RFC 6750 §2). */
 
 import type { Identity } from '../model/identity.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
@@ -24,8 +24,8 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
    * Verifies a token. If it throws or rejects, the answer is 503.
    * @param token of the syntax `b64token` (RFC 6750 §2.1) and at most 8,192 characters long, unless `tokenSyntax` and
    *   `maxTokenLength` of the gate say otherwise
-   * @param presented what is known of the token, such as its `hash`. Pass it on if you wrap another verifier, so that it
-   *   does not decode the token again
+   * @param presented the values computed from the token so far, such as its `hash`. Pass it on if you wrap another verifier,
+   *   so that it does not decode the token again
    */
   verify(token: string, presented?: PresentedToken): Verification<I> | Promise<Verification<I>>
   /**
@@ -41,8 +41,8 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /** The issuers of accepted tokens, for the metadata of a protected resource (RFC 9728 §2). Default: none. */
   readonly issuers?: readonly string[]
   /**
-   * How far the clock of an issuer may be ahead, in seconds. When all tokens of a subject are revoked, those with an `iat`
-   * up to so much later are rejected, too. Default 30.
+   * How far the clock of an issuer may be ahead. In seconds. When all tokens of a subject are revoked, those with an `iat` up
+   * to this much later are rejected, too. Default 30.
    */
   readonly clockTolerance?: Seconds | undefined
   /**

@@ -1,4 +1,4 @@
-/** A verifier that adds something to another one, and forwards everything else. */
+/** Provides the base class of verifiers that add something to another one, and forward everything else. */
 
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
@@ -6,7 +6,7 @@ import type { PresentedToken } from './presented.ts'
 import type { Active, Verification } from './verification.ts'
 import type { CanVerify, TokenVerifier } from './verifier.ts'
 
-/** Every member of a verifier, none of them optional. */
+/** All members of a verifier, none of them optional. With it, a new member of the interface is a type error here. */
 type Complete<T> = { [Name in keyof Required<T>]: T[Name] }
 
 /**

@@ -38,7 +38,7 @@ async function eventOf(claims: object, options: object = {}): Promise<DecisionEv
   return events[0] as DecisionEvent
 }
 
-describe('FIELD08 a claim that decides nothing', () => {
+describe('a claim that decides nothing (FIELD08)', () => {
   it.each(ODD)(
     '%s of %j is left out of the identity, and stays in its claims',
     async (name, value, member, left) => {
@@ -61,7 +61,7 @@ describe('FIELD08 a claim that decides nothing', () => {
     expect(Object.isFrozen(ignoredClaims)).toBe(true)
   })
 
-  it('is named for a cached token again, and wherever the token was found', async () => {
+  it('names an ignored claim again for a cached token, in any place', async () => {
     const events: DecisionEvent[] = []
     const gate = createGate({
       verifier: await verifier(),
@@ -122,7 +122,7 @@ describe('FIELD08 a claim that decides nothing', () => {
   })
 })
 
-describe('FIELD08 a claim that decides', () => {
+describe('a claim that decides (FIELD08)', () => {
   it.each([
     ['exp', '2026-01-01T01:00:00Z'],
     ['exp', null],

@@ -45,13 +45,13 @@ describe('roles', () => {
     expect((await identity(claims)).roles).toEqual(roles)
   })
 
-  it('of resource_access count for each audience of ours, and for none where any is taken', async () => {
+  it('reads the roles of resource_access for each configured audience, and none if the audience is null', async () => {
     const claims = { aud: ['other'], ...resources }
     expect((await identity(claims, { audience: ['other', AUDIENCE] })).roles).toEqual(['x', 'c'])
     expect((await identity(claims, { audience: null })).roles).toEqual([])
   })
 
-  it('are never taken from a prototype', async () => {
+  it('never reads roles from a prototype', async () => {
     const claims = { aud: 'constructor', resource_access: { a: 1 }, realm_access: {} }
     expect((await identity(claims, { audience: ['constructor', '__proto__'] })).roles).toEqual([])
   })
@@ -71,7 +71,7 @@ describe('the client', () => {
 })
 
 describe('what users say of', () => {
-  it('scopes and roles takes the place of what is found', async () => {
+  it('the options scopes and roles replace the scopes and roles of the claims', async () => {
     const scopes = (claims: Readonly<Record<string, unknown>>) => [`read:${claims.tenant}`]
     const claims = { tenant: 'acme', scope: 'admin', roles: ['admin'] }
     expect(await identity(claims, { scopes, roles: () => [] })).toMatchObject({
@@ -88,7 +88,7 @@ describe('what users say of', () => {
     expect([...scopes, ...roles]).toEqual(['read', 'read'])
   })
 
-  it('scopes is asked of all claims, frozen, even where a schema gives others', async () => {
+  it('the function scopes receives all claims, frozen, even if a schema returns others', async () => {
     const validate = () => ({ value: {} })
     const scopes = (claims: Readonly<Record<string, unknown>>) => {
       expect(Object.isFrozen(claims) && Object.isFrozen(claims.list)).toBe(true)

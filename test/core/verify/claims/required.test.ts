@@ -38,16 +38,16 @@ describe('a required claim', () => {
     ['each of several', { a: 1, b: 2 }, { a: 1 }, 'missing_claim: b'],
     ['each of several', { a: 1, b: 2 }, { a: 2, b: 2 }, 'invalid_claim: a'],
     ['nothing', {}, {}, 'active'],
-  ])('that is %s, %j, judges %j: %s', async (_what, required, claims, result) => {
+  ])('is checked if it is %s, %j, with the value %j: %s', async (_what, required, claims, result) => {
     expect(await judged(required, claims)).toBe(result)
   })
 
-  it('is 401, and never told by its value', async () => {
+  it('answers 401 to a wrong required claim, and never shows its value', async () => {
     expect(await status({ plan: 'free' }, { requiredClaims: { plan: 'pro' } })).toBe(401)
     expect(await judged({ plan: 'pro' }, { plan: 'xyzzy' })).not.toContain('xyzzy')
   })
 
-  it('is asked of a function once the signature is known to be good, with a value that it cannot change', async () => {
+  it('calls the function of a required claim only after the signature check, with a frozen value', async () => {
     const seen: unknown[] = []
     const requiredClaims = { list: (value: unknown) => seen.push(value) > 0 }
     const [header, payload] = (await sign({ list: ['a'] })).split('.')

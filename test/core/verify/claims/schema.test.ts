@@ -95,13 +95,13 @@ const echo = {
 } as const
 
 describe.each(Object.entries(schemas))('a schema of %s', (_library, schema) => {
-  it('gives the claims, typed and transformed', async () => {
+  it('returns the claims, typed and transformed', async () => {
     const { claims, subject, scopes } = await identity<Output>(schema)
     expect(claims).toEqual({ ...SENT, level: 3, since: new Date('2026-01-01') })
     expect({ subject, scopes }).toEqual({ subject: 'emma', scopes: ['read', 'write'] })
   })
 
-  it('gives claims that are frozen, deeply', async () => {
+  it('returns claims that are deeply frozen', async () => {
     const { claims } = await identity<Output>(schema)
     for (const object of [claims, claims.address, claims.address.lines])
       expect(Object.isFrozen(object)).toBe(true)
@@ -113,7 +113,7 @@ describe.each(Object.entries(schemas))('a schema of %s', (_library, schema) => {
     ['a value that it does not allow', { ...SENT, tenant: SECRET }, 'tenant'],
     ['a claim that is missing', { ...SENT, level: undefined }, 'level'],
     ['a value deep inside', { ...SENT, address: { city: 'Kiel', lines: [SECRET, 7] } }, 'address'],
-  ])('refuses %s, and names the claim alone', async (_what, claims, detail) => {
+  ])('rejects %s, and names the claim alone', async (_what, claims, detail) => {
     expect(await refusal(schema, claims)).toEqual({ active: false, reason: 'invalid_claim', detail })
   })
 
@@ -123,7 +123,7 @@ describe.each(Object.entries(schemas))('a schema of %s', (_library, schema) => {
     expect(JSON.stringify(decision)).not.toContain(SECRET)
   })
 
-  it('is asked only of what the issuer signed', async () => {
+  it('checks only claims that the issuer signed', async () => {
     const [header, payload] = (await key.sign({ ...SENT, tenant: SECRET })).split('.')
     const [, , signature] = (await key.sign({ ...SENT })).split('.')
     expect(await verifier<unknown>(schema).verify(`${header}.${payload}.${signature}`)).toMatchObject({
@@ -133,7 +133,7 @@ describe.each(Object.entries(schemas))('a schema of %s', (_library, schema) => {
 })
 
 describe.each(Object.entries(asynchronous))('an asynchronous schema of %s', (_library, schema) => {
-  it('gives the claims, and refuses', async () => {
+  it('an asynchronous schema returns the claims, and rejects them', async () => {
     expect((await identity<{ tenant: string }>(schema)).claims).toEqual({ tenant: 'acme' })
     expect(await refusal(schema, { ...SENT, tenant: SECRET })).toEqual({
       active: false,
@@ -174,7 +174,7 @@ describe('what a schema gives', () => {
     expect(({} as { isAdmin?: unknown }).isAdmin).toBeUndefined()
   })
 
-  it('is refused where it is no plain name of a claim: the claims as a whole are named', async () => {
+  it('names the claims as a whole if the path of an issue is no plain name', async () => {
     const paths = [undefined, [], [Symbol('s')], [7], [SECRET.repeat(5)], ['a b'], [{ key: 'a\nb' }], [{}]]
     for (const path of paths) {
       const schema = answering(() => ({ issues: [{ message: SECRET, path }] }))
@@ -238,7 +238,7 @@ describe('a schema that', () => {
   })
 
   it.each([[null], [{}], [() => ({})], ['zod'], [{ '~standard': null }], [{ '~standard': { version: 2 } }]])(
-    'is none is a TypeError: %j',
+    'a schema that is none throws a TypeError: %j',
     (schema) => {
       expect(() => verifier(schema as never)).toThrow(
         new TypeError('"claims" must be a Standard Schema, such as one of zod or valibot'),

@@ -46,7 +46,7 @@ async function outcome(gate: Gate, token = `token-${++count}`): Promise<string> 
 }
 
 describe('an error status', () => {
-  it('FIELD23 is answered 503 by default', async () => {
+  it('is answered 503 by default (FIELD23)', async () => {
     server.reply = json({ error: 'invalid_request' }, 400)
     expect(await outcome(gateFor({}))).toBe(UNAVAILABLE)
     expect(await outcome(gateFor({ inactiveStatus: [] }))).toBe(UNAVAILABLE)
@@ -60,14 +60,17 @@ describe('an error status', () => {
     ['300 KiB', 400, 'a'.repeat(300_000)],
     ['another error than that of the client', 401, { error: 'request_unauthorized' }],
     ['"active": false', 403, { active: false }],
-  ])('FIELD23 with %s is answered 401 invalid_token if "inactiveStatus" has it', async (_, status, body) => {
-    server.reply = json(body, status)
-    const gate = gateFor({ inactiveStatus: [status] })
-    expect(await outcome(gate)).toBe(INACTIVE)
-    expect(events).toEqual([])
-    server.reply = json(GOOD)
-    expect(await outcome(gate)).toBe('ok')
-  })
+  ])(
+    'with %s is answered 401 invalid_token if "inactiveStatus" has it (FIELD23)',
+    async (_, status, body) => {
+      server.reply = json(body, status)
+      const gate = gateFor({ inactiveStatus: [status] })
+      expect(await outcome(gate)).toBe(INACTIVE)
+      expect(events).toEqual([])
+      server.reply = json(GOOD)
+      expect(await outcome(gate)).toBe('ok')
+    },
+  )
 
   it.each<[number, object]>([
     [400, { error: 'invalid_client' }],
@@ -75,13 +78,13 @@ describe('an error status', () => {
     [401, { error: 'unauthorized_client' }],
     [401, {}],
     [403, { message: 'Forbidden' }],
-  ])('FIELD23 %d is answered 503 and reported if it blames the client secret: %j', async (status, body) => {
+  ])('%d is answered 503 and reported if it blames the client secret: %j (FIELD23)', async (status, body) => {
     server.reply = json(body, status)
     expect(await outcome(gateFor({ inactiveStatus: [400, 401, 403] }))).toBe(UNAVAILABLE)
     expect(events).toMatchObject([{ type: 'failed', unauthorized: true }])
   })
 
-  it('FIELD23 that "inactiveStatus" does not have is answered 503', async () => {
+  it('that "inactiveStatus" does not have is answered 503 (FIELD23)', async () => {
     const gate = gateFor({ inactiveStatus: [400] })
     for (const status of [401, 403, 404, 422, 429, 500, 302]) {
       server.reply = json({ error: 'invalid_request' }, status)
@@ -89,7 +92,7 @@ describe('an error status', () => {
     }
   })
 
-  it('FIELD23 never makes a token active', async () => {
+  it('never makes a token active (FIELD23)', async () => {
     const gate = gateFor({ inactiveStatus: [400, 401] })
     server.reply = json(GOOD, 400)
     expect(await outcome(gate)).toBe(INACTIVE)
@@ -97,7 +100,7 @@ describe('an error status', () => {
     expect(await outcome(gate)).toBe(UNAVAILABLE)
   })
 
-  it('FIELD23 whose body stops is answered 503 after the timeout', async () => {
+  it('whose body stops is answered 503 after the timeout (FIELD23)', async () => {
     server.reply = (_asked, response) => void response.writeHead(400).write('{')
     const pending = outcome(gateFor({ inactiveStatus: [400] }))
     await eventually(() => server.asked.length === 1)
@@ -107,7 +110,7 @@ describe('an error status', () => {
     expect(await pending).toBe(UNAVAILABLE)
   })
 
-  it('FIELD23 is cached for "negativeTtl", and a known token becomes unknown again', async () => {
+  it('is cached for "negativeTtl", and a known token becomes unknown again (FIELD23)', async () => {
     const gate = gateFor({ inactiveStatus: [400], cache: { ttl: 1, negativeTtl: 5 } })
     expect(await outcome(gate, 'one')).toBe('ok')
     pass(1)
@@ -121,7 +124,7 @@ describe('an error status', () => {
     expect(server.asked).toHaveLength(3)
   })
 
-  it('FIELD23 of a probe closes the circuit of unknown tokens, because the server is up', async () => {
+  it('of a probe closes the circuit of unknown tokens, because the server is up (FIELD23)', async () => {
     const gate = gateFor({ inactiveStatus: [401] })
     server.reply = json({}, 500)
     for (let call = 0; call < 5; call += 1) await outcome(gate)
@@ -133,7 +136,7 @@ describe('an error status', () => {
     expect(events.at(-1)).toMatchObject({ type: 'recovered' })
   })
 
-  it('FIELD23 is shown by describe()', () => {
+  it('is shown by describe() (FIELD23)', () => {
     const statusesOf = (options: object) => gateFor(options).describe().verifier
     expect(statusesOf({})).toMatchObject({ inactiveStatus: [] })
     expect(statusesOf({ inactiveStatus: [400, 404] })).toMatchObject({ inactiveStatus: [400, 404] })
@@ -157,12 +160,12 @@ describe('"inactiveStatus"', () => {
     [[Number.NaN]],
     [[undefined]],
     [[[400]]],
-  ])('FIELD23 throws a TypeError that names it for %j', (inactiveStatus) => {
+  ])('throws a TypeError that names it for %j (FIELD23)', (inactiveStatus) => {
     expect(() => gateFor({ inactiveStatus })).toThrow(TypeError)
     expect(() => gateFor({ inactiveStatus })).toThrow(/"inactiveStatus" must be an array of statuses/)
   })
 
-  it('FIELD23 may have 401 and 403 only together with "clientSecret"', () => {
+  it('may have 401 and 403 only together with "clientSecret" (FIELD23)', () => {
     const privateKey = { kty: 'EC', d: 'AA' }
     const authenticate = privateKeyJwt({ clientId: 'api', privateKey, algorithm: 'ES256' })
     const without = { clientId: undefined, clientSecret: undefined, authenticate }
@@ -177,7 +180,7 @@ describe('"inactiveStatus"', () => {
     expect(gateFor(post).describe().verifier).toMatchObject({ inactiveStatus: [401] })
   })
 
-  it('FIELD23 is read once, at creation', async () => {
+  it('is read once, at creation (FIELD23)', async () => {
     const inactiveStatus = [400]
     const gate = gateFor({ inactiveStatus })
     inactiveStatus.push(404)

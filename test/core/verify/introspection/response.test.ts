@@ -53,11 +53,11 @@ describe('a member without a value', () => {
   const optional = Object.keys(GOOD).filter((name) => name !== 'active' && name !== 'aud')
   const marks = ['act', 'acr', 'auth_time', 'typ', 'token_use', 'nonce', 'at_hash', 'events', 'azp', 'scp']
 
-  it.each(everyUnset([...optional, ...marks]))('FIELD04 is accepted: %s %j', async (name, value) => {
+  it.each(everyUnset([...optional, ...marks]))('is accepted: %s %j (FIELD04)', async (name, value) => {
     expect(await outcome({ [name]: value })).toBe('ok')
   })
 
-  it.each(UNSET)('FIELD04 is accepted in place of all optional ones: %j', async (value) => {
+  it.each(UNSET)('is accepted in place of all optional ones: %j (FIELD04)', async (value) => {
     const members = Object.fromEntries([...optional, ...marks, 'aud'].map((name) => [name, value]))
     expect(await identityOf(members, { audience: null })).toMatchObject({
       subject: undefined,
@@ -74,19 +74,22 @@ describe('a member without a value', () => {
     })
   })
 
-  it.each(UNSET)('FIELD04 lets the next name of the client count: client_id %j', async (value) => {
+  it.each(UNSET)('reads the client from the next claim if client_id is %j (FIELD04)', async (value) => {
     expect(await identityOf({ client_id: value, azp: 'web' })).toMatchObject({ clientId: 'web' })
   })
 
-  it.each(['', []])('FIELD04 grants no scope, whatever other member lists some: scope %j', async (scope) => {
-    expect(await identityOf({ scope, permissions: ['admin'] })).toMatchObject({ scopes: [] })
-  })
+  it.each(['', []])(
+    'grants no scope if scope is %j, even if another member lists some (FIELD04)',
+    async (scope) => {
+      expect(await identityOf({ scope, permissions: ['admin'] })).toMatchObject({ scopes: [] })
+    },
+  )
 
-  it.each(UNSET)('FIELD04 is missing if "requiredClaims" names it: sub %j', async (sub) => {
+  it.each(UNSET)('is missing if "requiredClaims" names it: sub %j (FIELD04)', async (sub) => {
     expect(await outcome({ sub }, { requiredClaims: { sub: () => true } })).toBe('401 missing_claim')
   })
 
-  it('FIELD04 stays in the claims if it belongs to the application', async () => {
+  it('stays in the claims if it belongs to the application (FIELD04)', async () => {
     const { claims } = await identityOf({ groups: [], username: '', note: '', roles: [] })
     expect(claims).toMatchObject({ groups: [], username: '', note: '', roles: [] })
   })
@@ -94,7 +97,7 @@ describe('a member without a value', () => {
 
 describe('a member that decides', () => {
   it.each([null, '', [], 'true', 1, [true]])(
-    'FIELD04 rejects the token unless "active" is true: %j',
+    'rejects the token unless "active" is true: %j (FIELD04)',
     async (active) => {
       expect(await outcome({ active })).toBe('401 unknown_token')
     },
@@ -104,11 +107,11 @@ describe('a member that decides', () => {
     [null, '401 missing_claim'],
     [[], '401 invalid_claim'],
     ['', '401 audience_mismatch'],
-  ])('FIELD04 rejects the token if an audience is configured and "aud" is %j', async (aud, expected) => {
+  ])('rejects the token if an audience is configured and "aud" is %j (FIELD04)', async (aud, expected) => {
     expect(await outcome({ aud })).toBe(expected)
   })
 
-  it.each(['', []])('FIELD04 rejects the token if its binding cannot be read: cnf %j', async (cnf) => {
+  it.each(['', []])('rejects the token if its binding cannot be read: cnf %j (FIELD04)', async (cnf) => {
     expect(await outcome({ cnf })).toBe('401 invalid_claim')
   })
 
@@ -117,34 +120,34 @@ describe('a member that decides', () => {
     ['exp', {}],
     ['exp', ' '],
     ['iss', ' '],
-  ])('FIELD04 rejects the token if its type is wrong: %s %j', async (name, value) => {
+  ])('rejects the token if its type is wrong: %s %j (FIELD04)', async (name, value) => {
     expect(await outcome({ [name]: value })).toMatch(/^401/)
   })
 })
 
 describe('"token_type"', () => {
   it.each(['access_token', 'Access_Token', 'access-token', 'Bearer', 'bearer', 'at+jwt'])(
-    'FIELD13 accepts an access token: %s',
+    'accepts an access token: %s (FIELD13)',
     async (type) => {
       expect(await outcome({ token_type: type })).toBe('ok')
     },
   )
 
   it.each(['refresh_token', 'id_token', 'refresh', 'ID', 'mac', 'N_A', 'access_tokens', ' access_token', 7])(
-    'FIELD13 rejects everything else: %s',
+    'rejects everything else: %s (FIELD13)',
     async (type) => {
       expect(await outcome({ token_type: type })).toBe('401 not_an_access_token')
     },
   )
 
   it.each([{ token_use: 'refresh_token' }, { typ: 'Refresh' }, { token_use: 'id' }, { nonce: 'n' }])(
-    'FIELD13 does not outweigh a mark of another kind: access_token and %j',
+    'does not outweigh a mark of another kind: access_token and %j (FIELD13)',
     async (members) => {
       expect(await outcome({ token_type: 'access_token', ...members })).toBe('401 not_an_access_token')
     },
   )
 
-  it('FIELD13 still needs a confirmation for DPoP in any case of letters (RFC 9449 §6.2)', async () => {
+  it('still needs a confirmation for DPoP in any case of letters (RFC 9449 §6.2, FIELD13)', async () => {
     for (const type of ['DPoP', 'dpop', 'DPOP'])
       expect(await outcome({ token_type: type })).toBe('401 not_an_access_token')
     const bound = { token_type: 'DPoP', cnf: { jkt: 'x' } }
@@ -169,11 +172,11 @@ describe('a status of "inactiveStatus"', () => {
     [401, { active: false }, undefined],
     [401, { error: 'request_unauthorized' }, undefined],
     [403, { error: 'access_denied' }, undefined],
-  ])('FIELD23 %d with the body %j is the failure %s', (status, body, expected) => {
+  ])('%d with the body %j is the failure %s (FIELD23)', (status, body, expected) => {
     expect(failureStatus(status, body)).toBe(expected)
   })
 
-  it('FIELD23 reads no error code from Object.prototype', () => {
+  it('reads no error code from Object.prototype (FIELD23)', () => {
     const prototype = Object.prototype as unknown as Record<string, unknown>
     prototype.error = 'access_denied'
     try {

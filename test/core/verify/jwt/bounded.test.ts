@@ -82,7 +82,7 @@ describe('a token that is rejected before its signature', () => {
     expect(details).toEqual(['aud has 600 entries, and only the first 16 are compared'])
   })
 
-  it('is told to a listener with what is nearly right in it', async () => {
+  it('onDecision receives in which way the claim is nearly right', async () => {
     const details: unknown[] = []
     const settings = {
       issuer: ISSUER,

@@ -16,7 +16,7 @@ beforeAll(async () => {
 const jwksUri = 'https://keys.example.com/jwks'
 const served = async () => Response.json(keys)
 
-describe('FIELD07 an issuer that is a name', () => {
+describe('an issuer that is a name (FIELD07)', () => {
   it.each([
     'http://sts.corp.example/adfs/services/trust',
     'api.example.com',
@@ -48,7 +48,7 @@ describe('FIELD07 an issuer that is a name', () => {
   )
 })
 
-describe('FIELD22 issuer: null', () => {
+describe('issuer: null (FIELD22)', () => {
   const verifier = () => jwt({ issuer: null, audience: AUDIENCE, keys, now })
 
   it('accepts a token without iss, and its identity has no issuer', async () => {
@@ -78,7 +78,7 @@ describe('FIELD22 issuer: null', () => {
       expect(await verifier().verify(token)).toMatchObject({ active: false, reason })
   })
 
-  it('keeps rejecting a token without iss where an issuer is named', async () => {
+  it('rejects a token without iss if an issuer is configured', async () => {
     const named = jwt({ issuer: ISSUER, audience: AUDIENCE, keys, now })
     expect(await named.verify(await key.sign({ iss: undefined }))).toMatchObject({
       reason: 'missing_claim',
@@ -91,7 +91,7 @@ describe('FIELD22 issuer: null', () => {
     expect(verifier().issuers).toEqual([])
   })
 
-  it('stands beside a verifier of an issuer in a chain', async () => {
+  it('a verifier with issuer null works beside one of an issuer in a chain', async () => {
     const theirs = await createKey('ES256', 'theirs')
     const gate = createGate({
       verifier: chain(

@@ -92,12 +92,12 @@ describe('an access token', () => {
     expect(await ofIntrospection(claims)).toBe('active')
   })
 
-  it('is accepted whatever else it carries if its header says at+jwt (RFC 9068 §2.1)', async () => {
+  it('accepts a token with the type at+jwt, with any other claims (RFC 9068 §2.1)', async () => {
     for (const [, claims] of OTHER_KINDS) expect(await ofJwt(claims, 'at+jwt')).toBe('active')
   })
 })
 
-describe('FIELD10 FIELD12 allowIdTokenClaims', () => {
+describe('allowIdTokenClaims (FIELD10, FIELD12)', () => {
   const DEX = {
     sub: 'CiQwOGE4Njg0Yi1kYjg4LTRiNzMtOTBhOS0zY2QxNjYxZjU0NjYSBWxvY2Fs',
     client_id: undefined,

@@ -178,7 +178,7 @@ describe('a function that knows the tenants', () => {
   const gateOf = (resolve: IssuerResolver, options: object = {}) =>
     createGate({ verifier: multiIssuerJwt(resolve, { now: clock, ...options }), now: clock })
 
-  it('is asked by the exact iss, and once for 20 concurrent requests', async () => {
+  it('the function is called with the exact iss, and once for 20 concurrent requests', async () => {
     const resolve = vi.fn(async (issuer: string) => (issuer === PARTNER ? theirOptions() : undefined))
     const gate = gateOf(resolve)
     const tokens = await Promise.all(
@@ -189,7 +189,7 @@ describe('a function that knows the tenants', () => {
     expect(await outcome(gate, await ours.sign())).toBe('401 issuer_mismatch')
   })
 
-  it('is not asked about tokens that are not signed JWTs', async () => {
+  it('the function is not called for tokens that are not signed JWTs', async () => {
     const resolve = vi.fn(() => undefined)
     const gate = gateOf(resolve)
     for (const token of ['opaque', 'a.b.c', `${await ours.sign()}=`, await ours.sign({ iss: 7 })])
@@ -248,7 +248,7 @@ describe('a function that knows the tenants', () => {
     await server.close()
   })
 
-  it('holds "max" tenants, the ones that were used last', async () => {
+  it('keeps "max" tenants, the most recently used ones', async () => {
     const resolve = vi.fn((issuer: string) => ({ ...theirOptions(), issuer }) as IssuerOptions)
     const gate = gateOf(resolve, { max: 2, cache: false, ttl: 3600 })
     const tokenOf = (tenant: string) => theirs.sign({ ...theirClaims, iss: `https://${tenant}.example.org` })
@@ -311,7 +311,7 @@ describe('a function that knows the tenants', () => {
   it.each([
     ['5 s', 300, 5],
     ['"ttl", if that is shorter', 2, 2],
-  ])('is not asked again about an unknown issuer for %s', async (_, ttl, unknownFor) => {
+  ])('the function is not called again for an unknown issuer for %s', async (_, ttl, unknownFor) => {
     const resolve = vi.fn(() => undefined)
     const gate = gateOf(resolve, { ttl })
     const token = await ours.sign()
@@ -370,7 +370,7 @@ describe('a function that knows the tenants', () => {
     await server.close()
   })
 
-  it('that never answers is shared for 5 s, then asked again (FX56)', async () => {
+  it('a call that never answers is shared for 5 s, then the function is called again (FX56)', async () => {
     const resolve = vi.fn((): ReturnType<IssuerResolver> => new Promise(() => {}))
     const verifier = multiIssuerJwt(resolve, { now: clock })
     const gate = createGate({ verifier, now: clock, deadline: 1 })
@@ -390,7 +390,7 @@ describe('a function that knows the tenants', () => {
     expect(await joined).toBe('503 unavailable')
   })
 
-  it('is asked for at most 48 unknown issuers at once, and besides for those that are proven (FX36)', async () => {
+  it('the function is called for at most 48 unknown issuers at once, and also for proven ones (FX36)', async () => {
     let isDown = false
     const resolve = vi.fn(
       (issuer: string): ReturnType<IssuerResolver> =>
@@ -448,7 +448,7 @@ describe('a function that knows the tenants', () => {
     expect(answers).toHaveLength(2)
   })
 
-  it('holds verified tenants though others are made up', async () => {
+  it('keeps verified tenants while clients make up others', async () => {
     const resolve = vi.fn((issuer: string) => ({ ...theirOptions(), issuer }) as IssuerOptions)
     const gate = gateOf(resolve, { max: 3, ttl: 3600 })
     const tenant = (name: string) => `https://${name}.example.org`
@@ -465,7 +465,7 @@ describe('a function that knows the tenants', () => {
     expect(resolve.mock.calls.filter(([issuer]) => issuer === tenant('good'))).toHaveLength(1)
   })
 
-  it('is not asked after close(), and tenants that are held still work (FX59)', async () => {
+  it('the function is not called after close(), and cached tenants still work (FX59)', async () => {
     const resolve = vi.fn((issuer: string) => (issuer === PARTNER ? theirOptions() : ourOptions()))
     const verifier = multiIssuerJwt(resolve, { now: clock })
     const gate = createGate({ verifier, now: clock })

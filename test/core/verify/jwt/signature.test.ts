@@ -241,7 +241,7 @@ describe.each(TWINS)('the %s', (_, twin) => {
     },
   )
 
-  it('takes hash, padding and length of the salt from the algorithm of the key (RFC 7518 §3.3 and §3.5)', async () => {
+  it("uses the hash, padding and salt length of the key's algorithm (RFC 7518 §3.3 and §3.5)", async () => {
     for (const alg of ['RS256', 'PS256', 'ES256'] as const) {
       const { jwk, key, signed, sign } = signerOf(alg)
       const token = tokenOf(signed, await sign(signed, {}))
@@ -267,12 +267,12 @@ describe.each(TWINS)('the %s', (_, twin) => {
     }
   })
 
-  it('C16 E08 does not import a point off its curve', async () => {
+  it('does not import a point off its curve (C16, E08)', async () => {
     const { jwk } = signerOf('ES256')
     await expect(twin.importKey(keyOf({ ...jwk, x: jwk.y, y: jwk.x }))).rejects.toThrow()
   })
 
-  it.each(POLLUTION)('takes no "%s" from Object.prototype', async (name, values) => {
+  it.each(POLLUTION)('reads no "%s" from Object.prototype', async (name, values) => {
     for (const value of values)
       for (const { jwk, signed, signature } of signers) {
         const [good, forged] = [signature, signature.with(-2 + signature.length, (signature.at(-2) ?? 0) ^ 1)]
@@ -322,9 +322,9 @@ describe.each(TWINS)('the %s', (_, twin) => {
       ['"alg" of HMAC with a public key', 'RS256', { header: { alg: 'HS256' } }, 'unknown_key'],
       ['"alg" other than that of the key', 'RS256', { jwk: { alg: 'PS256' } }, 'unknown_key'],
       ['"alg" of another type of key', 'RS256', { header: { alg: 'ES256' } }, 'unknown_key'],
-      ['"alg" of another curve', 'ES256', { jwk: { alg: 'ES384' } }, 'it fits no allowed algorithm'],
+      ['"alg" of another curve', 'ES256', { jwk: { alg: 'ES384' } }, 'it is for no allowed algorithm'],
       ['"alg" of another curve in the header', 'ES256', { header: { alg: 'ES384' } }, 'unknown_key'],
-      ['"crv" that is not allowed', 'ES256', { jwk: { crv: 'secp256k1' } }, 'it fits no allowed algorithm'],
+      ['"crv" that is not allowed', 'ES256', { jwk: { crv: 'secp256k1' } }, 'it is for no allowed algorithm'],
       ['"use" of encryption', 'RS256', { jwk: { use: 'enc' } }, 'its "use" is not "sig"'],
       [
         '"key_ops" without verify',

@@ -39,7 +39,7 @@ async function told(alg: string, jwk: object, more: object = {}, header: object 
   return [decision.ok ? 'ok' : decision.reason, events[0]?.detail]
 }
 
-describe('FIELD24 a token by a key without alg', () => {
+describe('a token by a key without alg (FIELD24)', () => {
   it.each(['PS256', 'RS512'])('with %s is rejected, and the detail says what to configure', async (alg) => {
     const detail = `a key with this "kid" has no "alg", so RS256 was assumed for it: if the issuer signs with ${alg}, set "algorithms" to ["${alg}"]`
     expect(await told(alg, withoutAlg())).toEqual(['unknown_key', detail])
@@ -52,7 +52,7 @@ describe('FIELD24 a token by a key without alg', () => {
   })
 
   it.each(['PS256', 'RS512'])(
-    'with %s passes once that is configured, and RS256 is then rejected',
+    'a token with %s is accepted if that is configured, and RS256 is then rejected',
     async (alg) => {
       const algorithms = [alg]
       expect(await told(alg, withoutAlg(), { algorithms })).toEqual(['ok', undefined])
@@ -60,7 +60,7 @@ describe('FIELD24 a token by a key without alg', () => {
     },
   )
 
-  it('with RS256 passes, and the description says that this was assumed', async () => {
+  it('a token with RS256 is accepted, and the description says that this was assumed', async () => {
     expect(await told('RS256', withoutAlg())).toEqual(['ok', undefined])
     const keys = { keys: [withoutAlg()] }
     const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys })
@@ -70,7 +70,7 @@ describe('FIELD24 a token by a key without alg', () => {
   })
 })
 
-describe('FIELD24 a token by a key with another alg', () => {
+describe('a token by a key with another alg (FIELD24)', () => {
   it('is rejected, and the detail names that of the key', async () => {
     expect(await told('PS256', { ...withoutAlg(), alg: 'RS256' })).toEqual([
       'unknown_key',

@@ -62,7 +62,7 @@ async function told(gate: Gate, token: string): Promise<string> {
   return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
 }
 
-describe.each(SOURCES)('FIELD19 keys beside %s', (_, source) => {
+describe.each(SOURCES)('keys beside %s (FIELD19)', (_, source) => {
   const gateOf = (more: object = {}) => createGate(optionsOf({ ...source, ...more }))
 
   it('verifies tokens by the shared secret, a given key and the published keys', async () => {
@@ -107,7 +107,7 @@ describe.each(SOURCES)('FIELD19 keys beside %s', (_, source) => {
     expect(asked).toEqual([])
   })
 
-  it('never takes a public key for a secret, nor uses a secret that the issuer publishes', async () => {
+  it('never uses a public key as a secret, nor a secret that the issuer publishes', async () => {
     const gate = gateOf()
     const jwk = JSON.stringify(published.jwk)
     for (const secret of [jwk, Buffer.from(String(rsa.jwk.n), 'base64url'), 'x'.repeat(32)])
@@ -155,7 +155,7 @@ describe.each(SOURCES)('FIELD19 keys beside %s', (_, source) => {
   })
 })
 
-describe('FIELD19 keys alone', () => {
+describe('keys alone (FIELD19)', () => {
   it('fetch nothing, and reject a token by any other key', async () => {
     for (const more of [{}, { discovery: false }]) {
       const gate = createGate(optionsOf(more))

@@ -462,7 +462,7 @@ describe('plain http within a private network', () => {
   })
 
   it.each([[[]], [['keycloak']], [['keycloak:8081']], [['keycloak.corp:8080']], [['other:8080']]])(
-    'is refused for another host or port than %j, with what to write (FIELD21)',
+    'allowHttp rejects another host or port than %j, and the error says what to write (FIELD21)',
     (allowed) => {
       const hint = 'allowHttp: ["keycloak:8080"]'
       const common = { audience: AUDIENCE, allowHttp: allowed }

@@ -24,7 +24,7 @@ describe('a published set', () => {
     return { entries, seen }
   }
 
-  it('of more than 1,000 entries is refused before one of them is looked at (ATK18)', async () => {
+  it('rejects a set of more than 1,000 entries without reading any of them (ATK18)', async () => {
     const { entries, seen } = lookedAt(1_001)
     await expect(usableKeys([key.jwk, ...entries], DEFAULT_ALGORITHMS, [])).rejects.toThrow('1002 entries')
     expect(seen.size).toBe(0)
@@ -36,7 +36,7 @@ describe('a published set', () => {
     expect([keys.length, problems.length, seen.size]).toEqual([1, 999, 999])
   })
 
-  it('of entries that cost nothing lets other work go on, too (ATK18)', async () => {
+  it('a set of cheap entries lets other work go on as well (ATK18)', async () => {
     let turns = 0
     let isDone = false
     const turn = () => {
@@ -53,7 +53,7 @@ describe('a published set', () => {
   it('has a key that is in it twice used once (ATK18)', async () => {
     const { keys, problems } = await usableKeys([key.jwk, { ...key.jwk }], DEFAULT_ALGORITHMS, [])
     expect(keys).toHaveLength(1)
-    expect(problems).toEqual(['keys[1]: it is there twice'])
+    expect(problems).toEqual(['keys[1]: it is in the set twice'])
   })
 
   it('has the keys of the set before stay the same objects (ATK18)', async () => {

@@ -89,7 +89,7 @@ describe('a budget for unknown keys', () => {
     expect(fetches).toBe(3)
   })
 
-  it('has Retry-After tell when one more may be looked for (ATK08)', async () => {
+  it('Retry-After says when the budget allows one more unknown key (ATK08)', async () => {
     const gate = gateFor()
     await forge(gate, 2)
     expect(await retryAfter(gate, forged('a'))).toBe('30')
@@ -132,7 +132,7 @@ describe('a budget for unknown keys', () => {
     expect(fetches).toBe(4)
   })
 
-  it('is not touched by tokens that are refused without their signature (ATK08)', async () => {
+  it('tokens that are rejected before the signature check do not use the budget (ATK08)', async () => {
     const gate = gateFor({ maxTokenAge: 3600, requiredClaims: { tenant: 'acme' } })
     const good = { ...STRANGER, tenant: 'acme' }
     expect(await outcome(gate, forged('warm up', good))).toBe(UNKNOWN)
@@ -156,7 +156,7 @@ describe('a budget for unknown keys', () => {
 })
 
 describe('a rotation without overlap', () => {
-  it('is seen with the first token of a known caller, while strangers forge a kid each second (ATK08)', async () => {
+  it('the first token of a known caller finds the new key while attackers forge a kid each second (ATK08)', async () => {
     const gate = gateFor()
     expect(await ask(gate, one)).toBe('ok')
     for (let second = 0; second < 100; second += 1) {
@@ -171,7 +171,7 @@ describe('a rotation without overlap', () => {
     expect(await ask(gate, two, STRANGER)).toBe('ok')
   })
 
-  it('serves everybody who comes during the refresh of a known caller (ATK08)', async () => {
+  it('all callers can use the refresh that a known caller caused (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     await forge(gate, 3)
@@ -193,7 +193,7 @@ describe('a rotation without overlap', () => {
     expect(fetches).toBe(before + 1)
   })
 
-  it('is not delayed by 1,000 strangers that wait for a slow refresh (ATK08)', async () => {
+  it('1,000 unknown callers that wait for a slow refresh do not delay a known one (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     published = () => [two]
@@ -238,7 +238,7 @@ describe('a rotation without overlap', () => {
 })
 
 describe('a known caller', () => {
-  it('has a budget of one fetch per cooldown, which no stranger can use (ATK08)', async () => {
+  it('a known caller has a budget of one fetch per cooldown, which unknown callers cannot use (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     expect(await forge(gate, 4, {})).toEqual([UNKNOWN, UNAVAILABLE, UNAVAILABLE, UNAVAILABLE])
@@ -248,7 +248,7 @@ describe('a known caller', () => {
     expect(fetches).toBe(3)
   })
 
-  it('leaves the budget of strangers alone (ATK08)', async () => {
+  it('a known caller does not use the budget of unknown callers (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     await forge(gate, 10, {})
@@ -256,7 +256,7 @@ describe('a known caller', () => {
     expect(await ask(gate, two, STRANGER)).toBe('ok')
   })
 
-  it('is one by subject and client together (ATK08)', async () => {
+  it('a caller is identified by subject and client together (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one, { sub: 'emma', client_id: 'web' })
     await ask(gate, one, { sub: 'noah', client_id: 'app' })
@@ -269,7 +269,7 @@ describe('a known caller', () => {
     expect(await forge(gate, 1, { sub: 'noah', client_id: 'app' })).toEqual([UNKNOWN])
   })
 
-  it('is nobody whose signature was not verified (ATK08)', async () => {
+  it('a caller is unknown until a signature of its tokens was verified (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     await outcome(gate, forged('one', { sub: 'forger' }))
@@ -288,7 +288,7 @@ describe('another key under the same kid', () => {
     expect(fetches).toBe(2)
   })
 
-  it('works for a known caller while strangers have spent their budget (ATK08, FX31)', async () => {
+  it('a new key under the same kid works for a known caller while unknown callers have used up their budget (ATK08, FX31)', async () => {
     const gate = gateFor()
     expect(await ask(gate, one)).toBe('ok')
     const renewed = await createKey('ES256', 'one')
@@ -361,7 +361,7 @@ describe('a key that was removed', () => {
     expect(fetches).toBe(before)
   })
 
-  it('is answered 200 again as soon as it is back (ATK08)', async () => {
+  it('answers 200 again as soon as the issuer is up (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     published = () => [two]
@@ -373,7 +373,7 @@ describe('a key that was removed', () => {
 })
 
 describe('a budget while the issuer is down', () => {
-  it('has Retry-After tell when the issuer may be asked again (ATK08)', async () => {
+  it('Retry-After says when the issuer may be asked again (ATK08)', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5)
     const gate = gateFor()
     await ask(gate, one)
@@ -390,7 +390,7 @@ describe('a budget while the issuer is down', () => {
     expect(await forge(gate, 2)).toEqual([UNKNOWN, UNAVAILABLE])
   })
 
-  it('answers 503 at once after close() (ATK08)', async () => {
+  it('answers 503 to unknown keys at once after close() (ATK08)', async () => {
     const gate = gateFor()
     await ask(gate, one)
     gate.close()

@@ -176,7 +176,7 @@ it.each([
   expect(loads).toHaveLength(attempts)
 })
 
-it('repeats an attempt only once, however often the process stands still', async () => {
+it('repeats an attempt only once, even if the process is frozen again', async () => {
   const { refresh, loads } = refreshOf()
   const started = refresh.start()
   freeze(100)
@@ -235,7 +235,7 @@ it('asks once more after an old set, which is used meanwhile, and again after 1.
   expect(types()).toEqual(['refreshed', 'failed'])
 })
 
-it('does not ask once more after a fresh set, whatever its source', async () => {
+it('does not load again after a fresh set from any source', async () => {
   const { refresh, loads, keys } = refreshOf()
   const started = refresh.start()
   loads[0]?.resolve(setOf(first, 419))
@@ -260,7 +260,7 @@ it('reports the difference to the set before, and sixteen problems at most', asy
   ])
 })
 
-it('after close() aborts the pending attempt, and starts no other, not even if the process stood still', async () => {
+it('close() aborts the pending attempt, and starts no other, even if the process was frozen', async () => {
   const { refresh, loads } = refreshOf()
   const started = refresh.start()
   freeze(100)

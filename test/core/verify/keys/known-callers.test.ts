@@ -21,7 +21,7 @@ it('names no two pairs of subject and client alike (ATK08)', async () => {
   expect(new Set(await Promise.all(pairs.map(callerOf))).size).toBe(pairs.length)
 })
 
-it('names nobody without subject and client of its own (ATK08)', () => {
+it('names no caller if the token has neither subject nor client as its own claims (ATK08)', () => {
   for (const claims of [{}, Object.create({ sub: 'emma' })]) expect(callerOf(claims)).toBeUndefined()
 })
 

@@ -122,7 +122,7 @@ describe('forged tokens that name known callers', () => {
     expect(moments).toEqual([0, 0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55])
   })
 
-  it('of one subject cause one fetch per cooldown, of which Retry-After tells (ATK08)', async () => {
+  it('forged tokens of one subject cause one fetch per cooldown, and Retry-After says when (ATK08)', async () => {
     const gate = await gateWithUsers(1, { cooldown: 12 })
     expect(await outcome(gate, forged(user(0)))).toBe(UNKNOWN)
     const decision = await gate.authenticate(requestWith(forged(user(0))))
@@ -144,7 +144,7 @@ describe('forged tokens that name known callers', () => {
     expect(await outcome(gate, forged(user(4)))).toBe(UNAVAILABLE)
   })
 
-  it('leave the budget of strangers alone (ATK08)', async () => {
+  it('forged tokens that name known callers do not use the budget of unknown callers (ATK08)', async () => {
     const gate = await gateWithUsers(20)
     for (let index = 0; index < 20; index += 1) await outcome(gate, forged(user(index)))
     published = () => [one, two]
@@ -199,7 +199,7 @@ it('a fetch that failed is not counted for the caller, which may cause the next 
   vi.restoreAllMocks()
 })
 
-it('failed fetches count for all callers together: two, and one more per 5 s (ATK08)', async () => {
+it('failed fetches use the budget of all known callers: two, and one more per 5 s (ATK08)', async () => {
   vi.spyOn(Math, 'random').mockReturnValue(0.5)
   const gate = await gateWithUsers(10)
   published = () => {

@@ -27,7 +27,7 @@ describe('the dates of a set', () => {
     expect(refreshAt - fetchedAt).toBeCloseTo(ahead, 6)
   })
 
-  it('count from its fetch, and not from when it was loaded', () => {
+  it('the dates of a set start at its fetch, and not when it was loaded', () => {
     const policy = policyOf()
     const fresh = policy.datesOf({ age: 0, maxAge: undefined })
     const old = policy.datesOf({ age: 1000, maxAge: undefined })
@@ -66,7 +66,7 @@ describe('the wait after a failure', () => {
     expect(policy.wait).toBe(1)
   })
 
-  it('passes', () => {
+  it('the wait after a failure ends', () => {
     setRandom(0.5)
     const policy = policyOf()
     policy.failed(down)

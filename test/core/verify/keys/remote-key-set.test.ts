@@ -330,7 +330,7 @@ describe('an operator', () => {
     expect(await outcome(cold, one)).toBe('ok')
   })
 
-  it('can await configured keys with ready(), which is told which of them is unusable', async () => {
+  it('can await configured keys with ready(), which rejects and says which of them is unusable', async () => {
     const given = (...keys: object[]) =>
       createGate({ issuer: server.origin, audience: AUDIENCE, keys: { keys: keys as never } })
     await given(one.jwk).ready()

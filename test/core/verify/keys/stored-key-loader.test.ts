@@ -110,7 +110,7 @@ describe('saving', () => {
     expect(loader.backgroundWork).toBeUndefined()
   })
 
-  it('tells the wrapped loader which set is used', async () => {
+  it('reports to the wrapped loader which set is used', async () => {
     const used: LoadedKeys[] = []
     const { loader, load } = loaderFor(storedAt(50), { accepted: (loaded) => void used.push(loaded) })
     const loaded = await load()

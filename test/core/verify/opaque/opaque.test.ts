@@ -17,7 +17,7 @@ async function outcome(found: unknown, options: Partial<OpaqueOptions<unknown>> 
 }
 
 describe('opaque', () => {
-  it('gives the lookup the token and its hash, and makes an identity of what it finds', async () => {
+  it('calls the lookup with the token and its hash, and returns an identity of the record', async () => {
     const lookup = vi.fn(async () => ({ subject: 'emma', scopes: ['read'], claims: { plan: 'pro' } }))
     const verification = await opaque({ lookup }).verify('abc')
     expect(lookup).toHaveBeenCalledWith('abc', await hashToken('abc'))
@@ -27,11 +27,11 @@ describe('opaque', () => {
     })
   })
 
-  it('answers at once where the lookup does', () => {
+  it('answers at once if the lookup does', () => {
     expect(opaque({ lookup: () => ({ subject: 'emma' }) }).verify('abc')).toMatchObject({ active: true })
   })
 
-  it('refuses what the lookup does not find, and what has expired', async () => {
+  it('rejects tokens that the lookup does not find, and those that have expired', async () => {
     expect(await outcome(null)).toBe('unknown_token')
     expect(await outcome(Promise.resolve(null))).toBe('unknown_token')
     expect(await outcome({ expiresAt: NOW })).toBe('expired')
@@ -57,11 +57,11 @@ describe('opaque', () => {
     [{ scopes: 'read' }, /"scopes"/],
     [{ scopes: [7] }, /"scopes"/],
     [{ confirmation: 'key' }, /"confirmation"/],
-  ])('FX56 cannot tell where the lookup gives %j', async (found, message) => {
+  ])('answers 503 if the lookup returns %j (FX56)', async (found, message) => {
     expect(await outcome(found)).toMatch(message)
   })
 
-  it('FX56 answers 503 where the lookup throws or rejects', async () => {
+  it('answers 503 if the lookup throws or rejects (FX56)', async () => {
     const fail = () => {
       throw new Error('no database')
     }
@@ -74,7 +74,7 @@ describe('opaque', () => {
     }
   })
 
-  it('looks up only what generateToken made, where it knows the prefix', async () => {
+  it('with a prefix, looks up only tokens of generateToken', async () => {
     const lookup = vi.fn<Lookup>(() => null)
     const verifier = opaque({ lookup, prefix: 'acme' })
     const token = generateToken('acme')
@@ -133,7 +133,7 @@ describe('opaque', () => {
     ['cache', { lookup, cache: false }],
     ['now', { lookup, now: 1 }],
     ['look', { lookup, look: lookup }],
-  ])('BI20 names "%s" in a TypeError at creation for %j', (name, options) => {
+  ])('names "%s" in a TypeError at creation for %j (BI20)', (name, options) => {
     expect(() => opaque(options as never)).toThrow(TypeError)
     expect(() => opaque(options as never)).toThrow(`"${name}"`)
   })

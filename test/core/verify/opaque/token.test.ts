@@ -22,7 +22,7 @@ describe('generateToken', () => {
     for (const count of ones) expect(Math.abs(count - 1000)).toBeLessThan(250)
   })
 
-  it.each(['', 'a-b', 'a b', 'é', 'a'.repeat(33), undefined, 7])('refuses the prefix %j', (prefix) => {
+  it.each(['', 'a-b', 'a b', 'é', 'a'.repeat(33), undefined, 7])('rejects the prefix %j', (prefix) => {
     expect(() => generateToken(prefix as string)).toThrow(/"prefix"/)
   })
 })

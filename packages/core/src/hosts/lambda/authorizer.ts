@@ -51,8 +51,9 @@ export interface LambdaAuthorizerOptions {
    */
   response?: 'policy' | 'simple' | undefined
   /**
-   * What a policy allows: the requested `method` and path, or the whole `stage` of the API. Default `method`. API Gateway
-   * caches a policy by token, so with `method` set the cache TTL to 0, or add the method and path to the identity sources.
+   * The requests that a policy allows: those of the requested `method` and path, or those of the whole `stage` of the API.
+   * Default `method`. API Gateway caches a policy by token, so with `method` set the cache TTL to 0, or add the method and
+   * path to the identity sources.
    */
   policyScope?: 'method' | 'stage' | undefined
 }

@@ -4,9 +4,11 @@ import type { Background } from '../../gate/keep-alive.ts'
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 
-/** How long an answer waits for background work, in seconds. */
+/** How long an answer waits for background work. In seconds. */
 const MAX_WAIT = 1
-/** How long answers do not wait after that was not enough, in seconds. */
+/**
+ * How long later answers do not wait if that was not enough. In seconds. So a slow issuer delays one answer in half a minute.
+ */
 const IMPATIENT_FOR = 30
 
 /** Collects background work. Lambda freezes the process after the response, so the work must finish before it. */

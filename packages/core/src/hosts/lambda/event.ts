@@ -35,6 +35,7 @@ export function fromLambdaEvent(event: LambdaEvent): RequestLike {
   return new LambdaRequestLike(isObject(event as unknown) ? event : {})
 }
 
+/** Presents an event as a `RequestLike`. The kinds of events name the same things differently. */
 class LambdaRequestLike implements RequestLike {
   readonly #event: LambdaEvent
 
@@ -101,7 +102,10 @@ class LambdaRequestLike implements RequestLike {
   }
 }
 
-/** Returns the values of all members with this name, in any case. Values that are not strings are kept, so that they are rejected. */
+/**
+ * Returns the values of all members with this name, in any case. Values that are not strings are kept, so that they are
+ * rejected.
+ */
 function valuesOf(fields: Fields | Lists | null | undefined, name: string): readonly unknown[] {
   if (!isObject(fields as unknown)) return []
   return Object.entries(fields as Fields | Lists)
@@ -116,11 +120,13 @@ function withoutStage(rawPath: string, stage: unknown): string {
   return rawPath.slice(stage.length + 1) || '/'
 }
 
+/** Returns the member `requestContext`, by which the kinds of events differ. */
 function contextOf(event: LambdaEvent | null | undefined): Record<string, unknown> {
   const requestContext: unknown = event?.requestContext
   return isObject(requestContext) ? requestContext : {}
 }
 
+/** Whether an event comes from a load balancer. */
 export function isOfBalancer(event: LambdaEvent): boolean {
   return getOwn(contextOf(event), 'elb') !== undefined
 }

@@ -74,6 +74,7 @@ async function refusalOf<Result>(
   return resultOf(event, status, headers as MetadataResponse['headers'], body)
 }
 
+/** Creates a result in the form that every kind of event accepts. */
 function resultOf(event: LambdaEvent, status: number, headers: Fields, body: string): LambdaResult {
   const all = { ...headers } as Record<string, string>
   return { statusCode: status, headers: all, ...listed(event, all), body, isBase64Encoded: false }

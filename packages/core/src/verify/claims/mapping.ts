@@ -1,4 +1,4 @@
-/** Maps claims to an identity, with the same names for what issuers call differently (RFC 9068 §2.2). */
+/** Maps claims to an identity, with one name for claims that issuers name differently (RFC 9068 §2.2). */
 
 import { assertFunction } from '../../lib/assert.ts'
 import { frozen, frozenJson } from '../../lib/freeze.ts'
@@ -15,6 +15,7 @@ import {
   dateOf,
   listOf,
   member,
+  NONE,
   nameOf,
   namesOf,
   oddClaims,
@@ -22,17 +23,24 @@ import {
   stringOf,
 } from './values.ts'
 
-/** How the claims of a valid token become an identity. */
+/** The options for the claims of a valid token: which are required, and how they become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
   /**
    * A Standard Schema for the claims. Its output becomes the `claims` of the identity, with its type. If it rejects them,
    * the answer is 401 `invalid_claim`. If it throws, the answer is 503. Default: all claims, unchanged.
+   *
+   * @example
+   * const verifier = jwt({ issuer, audience, claims: z.object({ tenant: z.string() }).passthrough() })
+   * // with it, `auth.identity(req).claims.tenant` is a string
    */
   claims?: StandardSchema<Claims> | undefined
   /**
    * Claims that a token must have: with this value, with one of these values, or with a value for which the function
    * returns `true`. A claim that is an array must contain one of the values. Otherwise the answer is 401 `missing_claim` or
-   * `invalid_claim`. Default: none.
+   * `invalid_claim`. Default: none. For the rights of a route, use `claim` instead, which answers 403.
+   *
+   * @example
+   * requiredClaims: { tenant: ['acme', 'globex'], email_verified: true, level: (value) => Number(value) >= 2 }
    */
   requiredClaims?: RequiredClaims | undefined
   /**
@@ -47,6 +55,7 @@ export interface ClaimsOptions<Claims = RawClaims> {
   roles?: ((claims: RawClaims) => readonly string[]) | undefined
 }
 
+/** The names of `ClaimsOptions`, for the check of unknown options. */
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
 
 /** Makes an identity of checked claims, or rejects them. The claims must belong to nothing else: they are frozen in place. */
@@ -67,8 +76,8 @@ export function claimsReader<Claims = RawClaims>(
   issuer?: string,
 ): ReadClaims<Claims> {
   const checks = requiredChecks(options.requiredClaims)
-  const scopesOf = assertFunction('scopes', options.scopes, scopes)
-  const rolesOf = assertFunction('roles', options.roles, (claims: RawClaims) => roles(claims, audience ?? []))
+  const scopesOf = listReader('scopes', options.scopes, scopes)
+  const rolesOf = listReader('roles', options.roles, (claims) => roles(claims, audience ?? NONE))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
   function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
@@ -78,8 +87,8 @@ export function claimsReader<Claims = RawClaims>(
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
-      scopes: listFrom('scopes', scopesOf(raw)),
-      roles: listFrom('roles', rolesOf(raw)),
+      scopes: scopesOf(raw),
+      roles: rolesOf(raw),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
       tokenId: nameOf(raw, 'jti'),
@@ -107,28 +116,50 @@ export function claimsReader<Claims = RawClaims>(
   }
 }
 
-/** Only the first claim that exists: a second one may list rights that were not granted to this token. */
+/**
+ * Returns the scopes of the first claim that exists. A second one may list rights that this token does not have: Auth0, for
+ * example, puts the permissions of the user beside the scopes of the client.
+ */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
-  return name === undefined ? [] : listOf(claims[name])
+  return name === undefined ? NONE : listOf(claims[name])
 }
 
+/** The claims that may contain roles. Most tokens have none of them, and are then done. */
 const ROLES = ['roles', 'realm_access', 'resource_access']
 
+/**
+ * Returns the roles for this API. Those of other APIs in `resource_access` do not count, although they may have the same
+ * names. Returns the claim itself if it is the only list and names no role twice, so that an identity takes less memory.
+ */
 function roles(claims: RawClaims, audience: readonly string[]): readonly string[] {
-  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return []
+  if (!ROLES.some((name) => Object.hasOwn(claims, name))) return NONE
   const resources = member(claims, 'resource_access')
-  const all = [
+  const lists = [
     getOwn(claims, 'roles'),
     getOwn(member(claims, 'realm_access'), 'roles'),
     ...audience.map((name) => getOwn(member(resources, name), 'roles')),
   ]
-  return [...new Set(all.flatMap(namesOf))]
+    .map(namesOf)
+    .filter((list) => list.length > 0)
+  const [first] = lists
+  const all = new Set(lists.flat())
+  return lists.length === 1 && first?.length === all.size ? first : [...all]
 }
 
-/** Copies the result of the function in an option. */
-function listFrom(name: string, given: unknown): readonly string[] {
-  if (isStrings(given)) return [...given]
-  ignoreRejection(given)
-  throw new UnavailableError(`"${name}" must return an array of strings`)
+type ListReader = (claims: RawClaims) => readonly string[]
+
+/**
+ * Creates the function that copies the list which the function in an option returns. It throws an `UnavailableError` if that
+ * is not an array of strings.
+ */
+function listReader(name: string, given: ListReader | undefined, preset: ListReader): ListReader {
+  if (given === undefined) return preset
+  const read = assertFunction<ListReader, ListReader>(name, given, preset)
+  return (claims) => {
+    const list: unknown = read(claims)
+    if (isStrings(list)) return [...list]
+    ignoreRejection(list)
+    throw new UnavailableError(`"${name}" must return an array of strings`)
+  }
 }

@@ -32,6 +32,7 @@ export function requiredChecks(required: RequiredClaims | undefined): readonly C
   })
 }
 
+/** Creates the check of a claim by a function of the application. A promise is truthy, so only `true` and `false` count. */
 function asked(name: string, predicate: (value: unknown) => boolean): (value: unknown) => boolean {
   return (value) => {
     const answer: unknown = predicate(value)
@@ -41,6 +42,7 @@ function asked(name: string, predicate: (value: unknown) => boolean): (value: un
   }
 }
 
+/** Creates the check of a claim by a list of values, compared exactly. For a claim that is an array, one match is enough. */
 function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value: unknown) => boolean {
   const values: readonly unknown[] = Array.isArray(wanted) ? [...wanted] : [wanted]
   if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))

@@ -15,16 +15,21 @@ export interface StandardSchema<Output> {
   }
 }
 
+/** The result of a schema: the output, or the issues. */
 type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
+/** One problem that a schema found. */
 interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** Checks an option that is a Standard Schema. */
+/**
+ * Checks an option that is a Standard Schema. The schemas of arktype are functions, so any value with the member is accepted.
+ * @throws TypeError if it is none
+ */
 export function schema<Output>(name: string, value: StandardSchema<Output>): StandardSchema<Output> {
   const standard = (value as Partial<StandardSchema<Output>> | null)?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function')
@@ -44,6 +49,7 @@ export function conform<Output>(
   return isPromiseLike(result) ? Promise.resolve(result).then(outputOf) : outputOf(result)
 }
 
+/** Reads the result of a schema. */
 function outputOf<Output>(result: SchemaResult<Output>): { value: Output } | Inactive {
   // The issues of arktype are an array whose member `issues` is the array itself.
   const { issues } = Object(result) as Partial<SchemaResult<Output>>

@@ -8,7 +8,7 @@ import type { PendingCalls } from '../../net/pending-calls.ts'
 import { InFlight } from '../../net/single-flight.ts'
 import { discover } from '../keys/discovery.ts'
 
-/** Where the authorization server is. An issuer without an endpoint is one whose metadata may be fetched. */
+/** The place of the authorization server. If there is no endpoint, it is discovered in the metadata of the issuer. */
 export type ServerLocation = { readonly allowHttp: ReadonlySet<string> } & (
   | { readonly endpoint: SecureUrl; readonly issuer: string | undefined }
   | { readonly endpoint: undefined; readonly issuer: Issuer }
@@ -18,7 +18,9 @@ export interface Discovery {
   readonly fetch: Fetch
   /** Limits each discovery. */
   readonly calls: PendingCalls
-  /** How long other requests join a discovery. After that a new one begins, because a runtime may have dropped the first one. */
+  /**
+   * How long other requests join a discovery. After that a new one begins, because a runtime may have dropped the first one.
+   */
   readonly sharedFor: Seconds
 }
 

@@ -8,7 +8,7 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
-import { Cache, type CacheOptions, givenLimits } from '../cached.ts'
+import { Cache, type CacheOptions, givenLimits, UNCACHED } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -23,16 +23,22 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 
 type Server =
   | {
-      /** The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and fragment. */
+      /**
+       * The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and
+       * fragment.
+       */
       endpoint: string
-      /** The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default: not checked. */
+      /**
+       * The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default:
+       * not checked.
+       */
       issuer?: string | undefined
     }
   | {
       /**
        * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that `iss` must name if a
-       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. The
-       * endpoint must not be a private or loopback address unless the issuer is one.
+       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query
+       * and fragment. The endpoint must not be a private or loopback address unless the issuer is one.
        */
       issuer: string
       endpoint?: undefined
@@ -106,8 +112,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch` or
-   * its dispatcher was replaced; on other runtimes, their `fetch`.
+   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch`
+   * or its dispatcher was replaced; on other runtimes, their `fetch`.
    */
   fetch?: Fetch | undefined
 }
@@ -135,7 +141,7 @@ export function introspection<Claims = RawClaims>(
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('introspection', options, OPTIONS)
   const now = assertFunction('now', read.now, systemNow)
-  const limits = read.cache === undefined ? { ttl: 0, negativeTtl: 0, max: 1 } : givenLimits(read.cache)
+  const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
   return markBuiltIn(new Cache(new Introspector(settingsOf(read, now)), limits, now))
 }
 
@@ -190,7 +196,9 @@ function locationOf(options: Server & { allowHttp?: readonly string[] | undefine
   }
 }
 
-/** The statuses of a proxy (407), of a slow request (408) and of a limit (429): none of them is about a token (RFC 9110 §15.5). */
+/**
+ * The statuses of a proxy (407), of a slow request (408) and of a limit (429): none of them is about a token (RFC 9110 §15.5).
+ */
 const NOT_ABOUT_TOKENS: readonly unknown[] = [407, 408, 429]
 
 /** @param isFunction whether a function authenticates this API */

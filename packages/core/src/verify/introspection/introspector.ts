@@ -1,11 +1,14 @@
-/** Asks the authorization server about tokens, with a deadline, a limit on open requests and a circuit breaker (RFC 7662 §2.1). */
+/**
+ * Asks the authorization server about tokens, with a deadline, a limit on open requests and a circuit breaker (RFC 7662 §2.1).
+ */
 
 import { raceAbort } from '../../lib/abort.ts'
 import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { CircuitBreaker, CircuitOpenError, type CircuitState } from '../../net/circuit-breaker.ts'
-import { askedWait, type Fetch, KeptConnections, UnusableAnswer } from '../../net/fetch-json.ts'
+import { askedWait, type Fetch, UnusableAnswer } from '../../net/fetch-json.ts'
+import { KeptConnections } from '../../net/hedged-post.ts'
 import { PendingCalls } from '../../net/pending-calls.ts'
 import { type Place, Semaphore } from '../../net/semaphore.ts'
 import { Throttle } from '../../net/throttle.ts'
@@ -131,7 +134,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
     const { known } = place
     const circuit = this.#circuits[known ? 'known' : 'unknown']
     if (!known && !this.#throttle.tryAcquire())
-      throw new UnavailableError('The authorization server limits our requests: it answered 429', {
+      throw new UnavailableError('The authorization server answered 429: its rate limit is reached', {
         retryAfter: this.#throttle.wait,
       })
     const probe = () => this.#calls.run((limit) => this.#post(crypto.randomUUID(), limit, place))

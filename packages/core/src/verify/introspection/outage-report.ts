@@ -35,5 +35,5 @@ export function failureOf(cause: unknown): UnavailableError {
     return new UnavailableError('The authorization server rejected the credentials of this API', { cause })
   return cause instanceof UnavailableError
     ? cause
-    : new UnavailableError('Failed to ask the authorization server', { cause })
+    : new UnavailableError('Failed to introspect a token', { cause })
 }

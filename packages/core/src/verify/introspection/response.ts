@@ -1,4 +1,6 @@
-/** Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3). */
+/**
+ * Reads the response of an introspection endpoint: what it says about the token, and about the server (RFC 7662 §2.2, §2.3).
+ */
 
 import { secondsOf } from '../../lib/clock.ts'
 import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
@@ -12,7 +14,7 @@ import type { RawClaims } from '../claims/values.ts'
 import { checkIntrospected, MARKS } from '../jwt/claims.ts'
 import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
 
-/** What a response must say, and how it becomes an identity. */
+/** The rules for a response, and how it becomes an identity. */
 export interface ResponsePolicy<Claims> {
   readonly issuer: string | undefined
   /** One of these must be in `aud`. `null` disables the check. */
@@ -34,12 +36,11 @@ export async function readResponse<Claims>(
 ): Promise<Verification<Identity<Claims>>> {
   const active = getOwn(response, 'active')
   if (active === undefined)
-    throw new UnavailableError(
-      'The response has no "active": it is no introspection response (RFC 7662 §2.2)',
-    )
+    throw new UnavailableError('The introspection response has no "active" (RFC 7662 §2.2)')
   if (active === false) return inactive('unknown_token')
   if (active !== true) return inactive('unknown_token', '"active" is neither true nor false')
-  if (isNestedTooDeeply(response)) throw new UnavailableError('The response is nested too deeply')
+  if (isNestedTooDeeply(response))
+    throw new UnavailableError('The introspection response is nested deeper than 32 levels')
   const { audience, clockTolerance, now } = policy
   const claims = withoutUnset(response, audience)
   const rejection = checkIntrospected(claims, policy, secondsOf(now))
@@ -47,7 +48,7 @@ export async function readResponse<Claims>(
   const identity = await policy.read(withoutToken(claims, token))
   if (isInactive(identity)) return identity
   const expiresAt = identity.expiresAt === undefined ? undefined : identity.expiresAt + clockTolerance
-  return activeUntil({ identity, expiresAt }, now)
+  return activeUntil({ active: true, identity, expiresAt }, now)
 }
 
 /**
@@ -63,7 +64,10 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   ...MARKS.flat(),
 ])
 
-/** Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an audience. */
+/**
+ * Removes the members without a value: `null` always, and empty ones if they are optional. `aud` is optional without an
+ * audience.
+ */
 function withoutUnset(response: RawClaims, audience: readonly string[] | null): RawClaims {
   const isOptional = (name: string) => OPTIONAL.has(name) || (name === 'aud' && audience === null)
   const isUnset = ([name, value]: readonly [string, unknown]) =>
@@ -141,7 +145,10 @@ export function mayHaveMoved(cause: unknown): boolean {
   return status === undefined || status === 404 || status === 410
 }
 
-/** A 4xx caused by one token proves that the server is up. 401 is about our credentials, 408 and 429 about the server. */
+/**
+ * Whether a 4xx was caused by one token, which proves that the server is up. 401 is about this API, 408 and 429 about the
+ * server.
+ */
 export function verdictOf(cause: unknown): Verdict {
   const status = statusOf(cause)
   if (status !== undefined && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) return 'up'

@@ -1,4 +1,10 @@
-/** What the claims of an access token must say (RFC 7519 §4.1, RFC 8725, RFC 9068). */
+/**
+ * Checks the claims of access tokens (RFC 7519 §4.1, RFC 8725, RFC 9068).
+ *
+ * Checks that a token is an access token, is from this issuer, for this API, and valid now. Each check depends only on the
+ * token, the policy and the time. They come before the signature check, because they cost less: a token that they reject
+ * causes no request to the issuer.
+ */
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
@@ -6,6 +12,10 @@ import { audienceOf, clientOf, oddClaim, type RawClaims } from '../claims/values
 import { type Inactive, inactive } from '../verification.ts'
 import { mediaType } from './jws.ts'
 
+/**
+ * How strict the form of tokens is checked. `rfc9068`: all rules of RFC 9068, for issuers that follow it. `generic`: the
+ * claims that security depends on, for all other issuers.
+ */
 export type Profile = 'generic' | 'rfc9068'
 
 /** Claims of ID tokens that some issuers also put into their access tokens. */
@@ -13,43 +23,48 @@ export const ID_TOKEN_CLAIMS = ['nonce', 'at_hash'] as const
 
 export type IdTokenClaim = (typeof ID_TOKEN_CLAIMS)[number]
 
+/** The rules for the claims of one issuer. A cached result is valid only for the policy object that accepted it. */
 export interface ClaimsPolicy {
   /** With `null` a token must have no `iss`. */
   readonly issuer: string | null
-  /** One of these must be in `aud`; with `null` nothing is asked of it. */
+  /** One of these must be in `aud`. With `null`, `aud` is not checked. */
   readonly audience: readonly string[] | null
   readonly profile: Profile
-  /** The marks of ID tokens that the access tokens of this issuer have, too. */
+  /** The claims of ID tokens that the access tokens of this issuer have, too. */
   readonly idTokenClaims: readonly IdTokenClaim[]
   readonly clockTolerance: Seconds
   readonly maxTokenAge: Seconds | undefined
 }
 
-/** RFC 9068 §2.2. */
+/** The required claims by profile (RFC 9068 §2.2). Without `exp` a stolen token would be valid forever. */
 const REQUIRED = {
   generic: ['iss', 'exp'],
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 } as const
+/** The media types that `typ` may have by profile. `at+jwt` is that of access tokens (RFC 9068 §2.1). */
 const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
 const DATES = ['exp', 'nbf', 'iat'] as const
 
 type KindPolicy = Pick<ClaimsPolicy, 'profile' | 'audience' | 'idTokenClaims'>
 
-/** Checks the `typ` of the header: one kind of JWT must not pass for another (RFC 8725 §3.11, RFC 9068 §4). */
+/**
+ * Checks the `typ` of the header, and without a decisive one the claims. One kind of JWT must not be accepted as another (RFC
+ * 8725 §3.11, RFC 9068 §4): a client would otherwise get the rights of the user from any ID token.
+ */
 export function checkType(header: RawClaims, claims: RawClaims, policy: KindPolicy): Inactive | undefined {
   const { profile } = policy
   const typ = getOwn(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
     return inactive('not_an_access_token', 'typ')
-  // The type is signed, and says it all (RFC 9068 §2.1).
+  // The type is signed, and no other kind of token has it (RFC 9068 §2.1). So the claims need not be looked at.
   return type === 'at+jwt' ? undefined : checkKind(claims, policy)
 }
 
 /**
- * Claims that mark another kind of token, whatever its source (RFC 8725 §3.12): ID tokens (OpenID Connect Core §2 and
- * §3.3.2.11), logout tokens and security events (RFC 8417 §2.2), introspection answers (RFC 9701 §5), verifiable
- * credentials and presentations, SD-JWTs (RFC 9901 §4.1), and DPoP proofs (RFC 9449 §4.2), which have all of theirs.
+ * Claims that mark another kind of token (RFC 8725 §3.12): ID tokens (OpenID Connect Core §2 and §3.3.2.11), logout tokens and
+ * security events (RFC 8417 §2.2), introspection responses (RFC 9701 §5), verifiable credentials and presentations, SD-JWTs
+ * (RFC 9901 §4.1), and DPoP proofs (RFC 9449 §4.2). A token is of that kind if it has all claims of one entry.
  */
 export const MARKS: readonly (readonly string[])[] = [
   ['nonce'],
@@ -66,16 +81,16 @@ export const MARKS: readonly (readonly string[])[] = [
 ]
 
 /**
- * How issuers say in `typ` (Keycloak), `token_use` (Cognito, Hydra) or `token_type` of an introspection response that a token
- * is an access token, and that it is not.
+ * The values with which issuers mark access tokens and other tokens: in the claim `typ` (Keycloak), in `token_use` (Cognito,
+ * Hydra), or in `token_type` of an introspection response.
  */
 const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+jwt)$/i
 const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
 
 /**
- * Checks that the claims are not those of another kind of token. A claim that names the kind decides; only without one do
- * the marks count, since some issuers put the `nonce` of an authorization request into its access token.
- * @param policy which marks of ID tokens the configuration allows
+ * Checks that the claims are not those of another kind of token. A claim that names the kind decides. Only without one do the
+ * marks count, because some issuers put the `nonce` of an authorization request into its access token.
+ * @param policy the marks of ID tokens that the configuration allows, and the audience
  */
 function checkKind(
   claims: RawClaims,
@@ -93,22 +108,22 @@ function checkKind(
 }
 
 /**
- * Rejects what may be the ID token of a client of ours, where marks of ID tokens are allowed. `aud` of an ID token contains its
- * client (OpenID Connect Core §2), so the client must not be one of our audiences. If `aud` has several values, the token must
- * say which of them is its client.
+ * Rejects a token that may be the ID token of one of this API's own clients, if marks of ID tokens are allowed. `aud` of an ID
+ * token contains its client (OpenID Connect Core §2), so the client must not be one of the configured audiences. If `aud` has
+ * several values, the token must say which of them is its client.
  */
 function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | undefined {
   const client = clientOf(claims)
   if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
     return inactive('not_an_access_token', 'several values of "aud", and neither "client_id" nor "azp"')
   return client !== undefined && ours.includes(client)
-    ? inactive('not_an_access_token', 'its audience is its client, as in an ID token')
+    ? inactive('not_an_access_token', 'its client is also its audience, as in an ID token')
     : undefined
 }
 
 /**
- * Checks issuer, audience and dates, and the form of the claims that decide. Others may have any form outside RFC 9068, since
- * the identity leaves them out then.
+ * Checks issuer, audience and dates, and the form of the claims that decide. Except in the profile `rfc9068`, other claims may
+ * have any form, because the identity leaves out those of the wrong one.
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
@@ -122,7 +137,10 @@ export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Second
   )
 }
 
-/** Checks an introspection response beyond `active`. The server has checked what the response does not contain (RFC 7662 §2.2, §4). */
+/**
+ * Checks an introspection response beyond `active`. A claim that the response does not contain is not required, because the
+ * server has checked the token (RFC 7662 §2.2, §4). One that it contains is checked, because servers differ in what they check.
+ */
 export function checkIntrospected(
   claims: RawClaims,
   policy: Pick<ClaimsPolicy, 'audience' | 'clockTolerance'> & { readonly issuer: string | undefined },
@@ -138,7 +156,9 @@ export function checkIntrospected(
   )
 }
 
-/** Checks `token_type` (RFC 7662 §2.2). Some servers say `access_token` instead of the type of RFC 6749 §7.1, such as `Bearer`. */
+/**
+ * Checks `token_type` (RFC 7662 §2.2). Some servers say `access_token` instead of the type of RFC 6749 §7.1, such as `Bearer`.
+ */
 function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = getOwn(claims, 'token_type')
   if (type !== undefined && !(typeof type === 'string' && ACCESS_USE.test(type)))
@@ -148,20 +168,24 @@ function checkTokenType(claims: RawClaims): Inactive | undefined {
   return checkKind(claims)
 }
 
+/**
+ * Checks the form of the claims that later checks depend on: dates, and `cnf`. The profile `rfc9068` checks all of its claims.
+ */
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
   const invalid =
     DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
-    // What binds a token to a key is not left out: the token would pass for one that anybody may use.
+    // A malformed `cnf` is not left out of the identity: the token would then count as one that is not bound to a key.
     ['cnf'].find((name) => Object.hasOwn(claims, name) && !isObject(claims[name])) ??
     (profile === 'rfc9068' ? (oddClaim(claims) ?? listedScope(claims)) : undefined)
   return invalid === undefined ? undefined : inactive('invalid_claim', invalid)
 }
 
-/** RFC 9068 §2.2.3 has scopes in one string. */
+/** Returns the name of a scope claim that is not one string, as RFC 9068 §2.2.3 requires. */
 function listedScope(claims: RawClaims): string | undefined {
   return ['scope', 'scp'].find((name) => Object.hasOwn(claims, name) && typeof claims[name] !== 'string')
 }
 
+/** Compares `iss` character by character (RFC 7519 §4.1.1). With the issuer `null`, there must be none. */
 function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
   const iss = getOwn(claims, 'iss')
   if (issuer !== null) return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
@@ -170,26 +194,35 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
     : undefined
 }
 
-/** The refusal of an `iss` that is none of ours. */
+/** Rejects an `iss` that is not one of the configured issuers. The detail tells operators if they hardly differ. */
 export function foreignIssuer(iss: unknown, ours: readonly string[]): Inactive {
   if (typeof iss !== 'string') return inactive('issuer_mismatch', 'iss is not a string')
-  return inactive('issuer_mismatch', () => `iss ${nearestMiss([iss], ours) ?? 'is another issuer'}`)
+  const compared = comparable([iss])
+  return inactive('issuer_mismatch', () => `iss ${nearestMiss(compared, ours) ?? 'is another issuer'}`)
 }
 
-/** How many values of a token, and of the configuration, are compared for a diagnosis, and how long they may be. */
+/** The number of values of a token and of the configuration that are compared for a diagnosis, and their longest length. */
 const MAX_COMPARED = 8
 const MAX_COMPARED_LENGTH = 256
 
+/** Picks the values that a diagnosis compares. A rejection that is cached keeps only these. */
+function comparable(values: readonly string[]): readonly string[] {
+  return values.slice(0, MAX_COMPARED).filter((value) => value.length <= MAX_COMPARED_LENGTH)
+}
+
+/**
+ * Describes the first value of a token that is nearly one of the expected values. Bounded, because clients choose the values.
+ */
 function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual.slice(0, MAX_COMPARED))
+  for (const value of actual)
     for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
+      const miss = nearMiss(value, ours)
       if (miss !== undefined) return miss
     }
   return undefined
 }
 
-/** Says what costs people a day: compared exactly, the two differ, but they hardly look it. */
+/** Describes a small difference between two values, such as a trailing slash. Such differences are hard to see in a log. */
 function nearMiss(actual: string, expected: string): string | undefined {
   const bare = (value: string) => value.replace(/\/$/, '')
   if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
@@ -202,6 +235,10 @@ function nearMiss(actual: string, expected: string): string | undefined {
 /** The number of entries of `aud` that are compared, so that a token is cheap to reject before its signature is checked. */
 const MAX_AUDIENCES = 16
 
+/**
+ * Checks that one entry of `aud` is a configured audience (RFC 7519 §4.1.3). A token for another API must not be accepted
+ * here.
+ */
 function checkAudience(
   claims: RawClaims,
   { audience }: Pick<ClaimsPolicy, 'audience'>,
@@ -214,15 +251,17 @@ function checkAudience(
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
+  const [compared, count] = [comparable(named), all.length]
   return inactive('audience_mismatch', () => {
-    const near = nearestMiss(named, audience)
+    const near = nearestMiss(compared, audience)
     if (near !== undefined) return `aud ${near}`
-    return all.length > MAX_AUDIENCES
-      ? `aud has ${all.length} entries, and only the first ${MAX_AUDIENCES} are compared`
+    return count > MAX_AUDIENCES
+      ? `aud has ${count} entries, and only the first ${MAX_AUDIENCES} are compared`
       : undefined
   })
 }
 
+/** Checks `exp`, `nbf` and `iat` with the clock tolerance (RFC 7519 §4.1.4 to §4.1.6), and the largest age of a token. */
 function checkDates(
   claims: RawClaims,
   policy: Pick<ClaimsPolicy, 'clockTolerance' | 'maxTokenAge'>,

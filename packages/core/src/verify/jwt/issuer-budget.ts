@@ -1,4 +1,9 @@
-/** Limits how many issuers without a verified token are added, because anybody can make up their names. */
+/**
+ * Limits how many issuers without a verified token are added, because any client can make up their names.
+ *
+ * The resolver may accept every issuer of a pattern, such as `https://<tenant>.example.com`. Each new issuer costs a key set,
+ * and the first token of it a fetch. Made-up issuers must not cause any number of fetches, and must not keep new tenants out.
+ */
 
 import { monotonic } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
@@ -9,11 +14,12 @@ import { TokenBucket } from '../../net/token-bucket.ts'
 const MINUTE: Seconds = 60
 /** The part of `max` that is kept for issuers that come again. */
 const RETURNING_SHARE = 1 / 4
-/** How long after it was deferred an issuer counts as one that comes again. */
+/** The time after which a deferred issuer counts as one that comes again. In seconds. */
 const RETURNS_AFTER: Seconds = 1
-/** How many deferred issuers are remembered. */
+/** The number of deferred issuers that are remembered. */
 const MAX_DEFERRED = 1_000
 
+/** Grants allowances for new issuers: one bucket for all, and a smaller one for those that were deferred and come again. */
 export class IssuerBudget {
   readonly #allowance: TokenBucket
   /** For issuers that were deferred and come again. `undefined` if it would be less than one a minute. */
@@ -28,8 +34,8 @@ export class IssuerBudget {
   }
 
   /**
-   * Takes an allowance for a new issuer. An issuer that is deferred comes again. Made-up ones usually do not, so some of the
-   * allowance is kept for those that do.
+   * Takes an allowance for a new issuer. The client of a real tenant repeats its request after a 503. An attacker usually makes
+   * up the next name instead. So some of the allowance is reserved for issuers that come again.
    * @returns the bucket that the allowance came from. The first verified token of the issuer pays it back.
    * @throws UnavailableError if the allowance is used up
    */

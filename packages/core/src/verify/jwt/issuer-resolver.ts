@@ -1,4 +1,10 @@
-/** Asks a function for the options of issuers, such as tenants: once in `ttl`, with a deadline, and proven tenants first. */
+/**
+ * Asks a function for the options of issuers, such as tenants: once in `ttl`, with a deadline, and proven tenants first.
+ *
+ * The issuer of a token is read before its signature is checked, so any client can choose it. Everything that a new issuer
+ * costs is therefore limited: calls of the function, entries of the caches, and fetches of keys. A tenant of which a token was
+ * verified is proven, and does not share these limits with unproven ones.
+ */
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
@@ -31,6 +37,12 @@ import { type Tenant, TenantCache } from './tenant-cache.ts'
  *
  * At most 64 calls run at once, 48 of them for issuers of which no token was verified yet. Each may take 10 s, its wait
  * included.
+ *
+ * @example
+ * const verifier = multiIssuerJwt(async (issuer) => {
+ *   const tenant = await tenants.findByIssuer(issuer)
+ *   return tenant ? { issuer, audience: tenant.audience } : undefined
+ * })
  */
 export type IssuerResolver<Claims = RawClaims> = (
   issuer: string,
@@ -38,7 +50,7 @@ export type IssuerResolver<Claims = RawClaims> = (
 
 /** How long an issuer that is not trusted is rejected without a call of the resolver, if `ttl` is not shorter. */
 const UNKNOWN_FOR: Seconds = 5
-/** How many such issuers are remembered. */
+/** The number of such issuers that are remembered. */
 const MAX_UNKNOWN = 1_000
 /** How many calls of the resolver run at once. Proven tenants go first. */
 const CONCURRENCY = 64
@@ -46,9 +58,10 @@ const CONCURRENCY = 64
 const QUEUE = 1_000
 /** The deadline of one call of the resolver, its wait included. */
 const DEADLINE: Seconds = 10
-/** How many calls of the resolver other requests can share. */
+/** The number of pending calls of the resolver that other requests can share. */
 const MAX_SHARED = 20_000
 
+/** The options of the cache. */
 export interface IssuerResolverCacheOptions<Claims> {
   readonly resolve: IssuerResolver<Claims>
   /** How many issuers are kept. */
@@ -61,6 +74,10 @@ export interface IssuerResolverCacheOptions<Claims> {
 /**
  * Calls the resolver once for concurrent requests of an issuer, and uses its answer for `ttl`. Calls for proven tenants go
  * first, so that tokens with made-up issuers cannot delay them.
+ *
+ * After `ttl` the resolver is called again, and its answer compared with the former one. Equal options keep the verifier, and
+ * with it the cached results. Other options with the same settings for keys keep the keys. Otherwise the keys are fetched.
+ * `undefined` removes the tenant, and its cached results are not valid any more.
  */
 export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
   readonly names: readonly string[] = []
@@ -74,7 +91,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     concurrency: CONCURRENCY,
     queue: QUEUE,
     timeout: DEADLINE,
-    full: 'Too many issuers wait for the function of "multiIssuerJwt"',
+    full: 'Failed to find an issuer: too many others wait for the function of "multiIssuerJwt"',
   })
   readonly #budget: IssuerBudget
   #closed = false
@@ -130,12 +147,13 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     if (!isPromiseLike(found)) return found
     const inTime = found.catch((cause) => {
       throw signal.aborted
-        ? new UnavailableError('The function of "multiIssuerJwt" timed out', { cause })
+        ? new UnavailableError('The function of "multiIssuerJwt" did not return within 10 s', { cause })
         : cause
     })
     return this.#asking.add(issuer, inTime)
   }
 
+  /** Calls the resolver now, and waits for its answer until the signal aborts. */
   #call(issuer: string, signal: AbortSignal): Found<Claims> | Promise<Found<Claims>> {
     if (this.#closed) throw new UnavailableError('The gate is closed')
     const askedAt = monotonic()

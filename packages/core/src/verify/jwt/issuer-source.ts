@@ -1,4 +1,4 @@
-/** Finds the verifiers of several issuers. The simplest source is a list that never changes. */
+/** Defines how the verifiers of several issuers are found, and implements the list that never changes. */
 
 import { readOptions } from '../../lib/assert.ts'
 import { JwtVerifier } from './jwt.ts'
@@ -25,7 +25,7 @@ export interface IssuerSource<Claims> {
   close(): void
 }
 
-/** Issuers from a list. */
+/** Finds issuers in a list. Their verifiers are created with it, so a wrong option is an error at creation. */
 export class StaticIssuers<Claims> implements IssuerSource<Claims> {
   readonly #verifiers: ReadonlyMap<string, JwtVerifier<Claims>>
 

@@ -1,4 +1,9 @@
-/** Signed tokens in compact form: their text, their header and their signature (RFC 7515). */
+/**
+ * Reads signed tokens in compact form: their text, their header and their signature (RFC 7515).
+ *
+ * Accepts exactly one spelling of each token. A lenient base64 decoder accepts several texts for the same bytes. A revoked
+ * token in another spelling would have another hash, and so not count as revoked.
+ */
 
 import { base64url } from 'jose'
 import { verifySignature } from '#signature'
@@ -11,9 +16,10 @@ import { type Inactive, inactive } from '../verification.ts'
 const COMPACT_JWS = /^[\w-]+\.[\w-]*\.[\w-]+$/
 const COMPACT_JWE = /^[\w-]*(?:\.[\w-]*){4}$/
 
+/** A `kid` is kept while a token waits, and compared with those of all keys, so its length is limited. */
 const MAX_KID_LENGTH = 256
 
-/** A token whose text is a compact JWS, and what it says. Nothing is verified. Whoever reads it first has it decoded. */
+/** A token whose text is a compact JWS, with its header and claims. Nothing is verified. Claims are decoded when first read. */
 export class DecodedJws {
   readonly text: string
   readonly header: Readonly<Record<string, unknown>>
@@ -24,7 +30,7 @@ export class DecodedJws {
     this.header = header
   }
 
-  /** `undefined` if the payload is not a JSON object in strict UTF-8, or nested too deeply. */
+  /** The claims. `undefined` if the payload is not a JSON object in strict UTF-8, or nested too deeply. */
   get claims(): Readonly<Record<string, unknown>> | undefined {
     if (this.#claims === null) {
       const start = this.text.indexOf('.') + 1
@@ -34,12 +40,15 @@ export class DecodedJws {
   }
 }
 
-/** Returns what the signature of a compact JWS is about (RFC 7515 §5.1). ECDSA has two valid signatures of it, so it names the token. */
+/**
+ * Returns the signed part of a compact JWS: header and payload with the dot between them (RFC 7515 §5.1). It identifies the
+ * token better than the whole text, because every ECDSA signature can be turned into a second valid one without the key.
+ */
 export function signedText(text: string): string {
   return text.slice(0, text.lastIndexOf('.'))
 }
 
-/** Decodes the text of a token, or says what is wrong with it. One spelling is accepted of header, payload and signature each. */
+/** Decodes the text of a token, or says why it is no signed JWT. Accepts one spelling of header, payload and signature each. */
 export function decodeJws(token: string): DecodedJws | Inactive {
   if (!isCompactJws(token)) return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
   const header = decodeObject(token.slice(0, token.indexOf('.')))
@@ -48,6 +57,7 @@ export function decodeJws(token: string): DecodedJws | Inactive {
     : new DecodedJws(token, header)
 }
 
+/** Whether a text is a compact JWS in its only accepted spelling. */
 function isCompactJws(token: string): boolean {
   if (!COMPACT_JWS.test(token)) return false
   const [first, last] = [token.indexOf('.'), token.lastIndexOf('.')]
@@ -58,7 +68,7 @@ function isCompactJws(token: string): boolean {
   )
 }
 
-/** Whether a segment is one of whole bytes, with nothing in the bits that its last character does not use (RFC 4648 §3.5). */
+/** Whether a segment encodes whole bytes, and the unused bits of its last character are zero (RFC 4648 §3.5). */
 function isCanonical(token: string, start: number, end: number): boolean {
   const rest = (end - start) % 4
   const last = token.charAt(end - 1)
@@ -68,9 +78,9 @@ function isCanonical(token: string, start: number, end: number): boolean {
 }
 
 /**
- * Whether a text is a JWT in another spelling than that of RFC 7515 §2: with padding, with characters of plain base64, or
- * with some that a lenient decoder skips. An authorization server might still know the token, but by its hash here it would
- * be another one, which nobody revoked.
+ * Whether a text is a JWT in another spelling than that of RFC 7515 §2: with padding, with characters of plain base64, or with
+ * characters that a lenient decoder skips. The authorization server might still accept such a token at introspection. Its hash
+ * differs, so a revocation of the token would not apply to it.
  */
 export function isRespelled(token: string): boolean {
   if (!token.includes('.') || isCompactJws(token)) return false
@@ -100,19 +110,23 @@ function lenientHeader(segment: string): Record<string, unknown> {
   }
 }
 
-/** What is needed of a token to verify its signature. Small, since it is kept while the token waits for keys. */
+/** The parts of a token that its signature check needs. Small, because it is kept while the token waits for keys. */
 export interface CompactJws {
   readonly text: string
   readonly alg: Algorithm
   readonly kid: string | undefined
 }
 
-/** Checks the header of a token. */
+/**
+ * Checks the header of a token (RFC 7515 §4). The algorithm must be one that the configuration allows (RFC 8725 §3.1).
+ * @returns the parts for the signature check, or why the header is not accepted
+ */
 export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorithm[]): CompactJws | Inactive {
   if (Object.hasOwn(header, 'enc')) return inactive('encrypted_token')
   const alg = getOwn(header, 'alg')
   if (!allowed.includes(alg as Algorithm)) return inactive('algorithm_not_allowed')
-  // RFC 7515 §4.1.11, RFC 7797 §7: no extension is understood; RFC 7519 §5.2: nor is a token in a token.
+  // No extension is supported. A token with one must be rejected (RFC 7515 §4.1.11, RFC 7797 §7), and so must a token within a
+  // token (RFC 7519 §5.2).
   for (const name of ['crit', 'b64', 'zip'])
     if (Object.hasOwn(header, name)) return inactive('unsupported_header', name)
   if (mediaType(getOwn(header, 'cty')) === 'jwt') return inactive('unsupported_header', 'cty')
@@ -146,14 +160,16 @@ export async function signingKey(
     }
   })
   if (key === undefined && failure !== undefined)
-    throw new UnavailableError('A key cannot be used', { cause: failure })
+    throw new UnavailableError('Failed to verify the signature: the runtime rejects a key of the issuer', {
+      cause: failure,
+    })
   return key
 }
 
-/** Strict UTF-8; a byte order mark is not skipped, so that JSON refuses it (RFC 8725 §3.7). */
+/** Decodes strict UTF-8 (RFC 8725 §3.7). A byte order mark is not skipped, so that it is a syntax error of JSON. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A JSON object from a segment of a text that was checked, or `undefined`. */
+/** Decodes a segment of a checked text. Returns `undefined` if it is not a JSON object, or nested too deeply. */
 function decodeObject(segment: string): Record<string, unknown> | undefined {
   try {
     const text = decodeText(segment)
@@ -165,13 +181,13 @@ function decodeObject(segment: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Nearly all JSON is ASCII, which needs no decoder. */
+/** Decodes base64url and UTF-8. Nearly all JSON is ASCII, for which `atob` is enough and several times as fast. */
 function decodeText(segment: string): string {
   const binary = atob(segment.replaceAll('-', '+').replaceAll('_', '/'))
   return /[^\0-\x7f]/.test(binary) ? utf8.decode(base64url.decode(segment)) : binary
 }
 
-/** A media type in lower case and without `application/`, which may be left out (RFC 7515 §4.1.9). */
+/** Returns a media type in lower case and without `application/`, which may be omitted (RFC 7515 §4.1.9). */
 export function mediaType(value: unknown): string | undefined {
   return typeof value === 'string' ? value.toLowerCase().replace(/^application\/(?=[^/]*$)/, '') : undefined
 }

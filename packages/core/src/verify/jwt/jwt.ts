@@ -1,4 +1,9 @@
-/** JWT access tokens (RFC 7519, RFC 8725, RFC 9068). */
+/**
+ * Verifies JWT access tokens (RFC 7519, RFC 8725, RFC 9068).
+ *
+ * The steps, cheapest first: the form of the text and the header (`jws`), the claims (`claims`), the signature (`keys`), and
+ * then the identity (`claims/mapping`). All but the last two are synchronous.
+ */
 
 import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { secondsOf, now as systemNow } from '../../lib/clock.ts'
@@ -6,7 +11,7 @@ import { isPromiseLike } from '../../lib/promise.ts'
 import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
-import { Cache, cacheLimits } from '../cached.ts'
+import { Cache, presetLimits } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { claimsReader, type ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
@@ -25,11 +30,18 @@ import { JWT_OPTIONS, type JwtOptions } from './options.ts'
 import { policyOf } from './policy.ts'
 
 /**
- * Verifies the signed JWT access tokens of one issuer.
+ * Creates a verifier for the signed JWT access tokens of one issuer.
  *
- * Checked: the one canonical spelling, the header, `typ`, `iss`, `aud`, `exp` (required), `nbf`, `iat`, and the
- * signature by a key of the issuer's for that very algorithm. Not checked: whether the token was revoked.
- * @throws TypeError where an option is unknown, missing or impossible
+ * It checks the text, the header, `typ`, `iss`, `aud`, `exp` (required), `nbf`, `iat`, and the signature by a key of the issuer
+ * for exactly this algorithm. It does not ask the issuer whether the token was revoked: for that, use `introspection`, or
+ * `revoke` of the gate.
+ *
+ * A bad token is answered 401. If the keys cannot be fetched, the answer is 503.
+ *
+ * @example
+ * const verifier = jwt({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
+ * const gate = createGate({ verifier })
+ * @throws TypeError if an option is unknown, missing or impossible
  */
 export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readOptions('jwt', options, JWT_OPTIONS)
@@ -37,23 +49,24 @@ export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerif
   return withCache(new JwtVerifier(read, now), read.cache, now)
 }
 
-/** Verified tokens are kept unless `cache` is false: the signature of each is checked once. */
+/** Adds the cache of verified tokens, unless `cache` is `false`. With it, the signature of each token is checked once. */
 export function withCache<I extends Identity<unknown>>(
   verifier: TokenVerifier<I>,
   cache: JwtOptions['cache'],
   now: () => number,
 ): TokenVerifier<I> {
-  if (cache === false) return markBuiltIn(verifier)
-  const limits = cacheLimits(readOptions('cache', cache === undefined ? {} : cache, ['max', 'ttl']))
-  return markBuiltIn(new Cache(verifier, limits, now))
+  const isCached = cache !== false
+  return markBuiltIn(isCached ? new Cache(verifier, presetLimits(cache), now) : verifier)
 }
 
+/** A verified token. It records its key and its policy, so that a cached result ends when either is replaced. */
 interface Signed<I extends Identity<unknown>> extends Active<I> {
   readonly key: VerificationKey
-  /** The rules that it was judged by. */
+  /** The rules that it was checked by. */
   readonly policy: ClaimsPolicy
 }
 
+/** Verifies the tokens of one issuer, without a cache. */
 export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #policy: ClaimsPolicy
   readonly #algorithms: readonly Algorithm[]
@@ -64,12 +77,13 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #afterWait = new Turns({
     concurrency: 64,
     queue: 50_000,
-    full: 'Too many tokens have waited for keys',
+    full: 'Failed to verify a token: too many others that waited for keys are verified now',
   })
 
   /**
-   * @param options their names are checked already
-   * @param keys those of the issuer, if they are held already
+   * @param options the names of the options must have been checked
+   * @param now the clock. In milliseconds since the epoch
+   * @param keys the key set of the issuer, if another verifier of this issuer has created it before
    */
   constructor(options: JwtOptions<Claims>, now: () => number, keys: KeySet = keySetOf(options)) {
     this.#policy = policyOf(options)
@@ -80,6 +94,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#now = now
   }
 
+  /** Claims the tokens of this issuer, by their unverified `iss`. A token of another issuer is none of its concern. */
   canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
     return presented.claims !== undefined && (presented.unverifiedIssuer ?? null) === this.#policy.issuer
   }
@@ -92,7 +107,10 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     return this.#policy.issuer === null ? [] : [this.#policy.issuer]
   }
 
-  /** Whatever can refuse a token without its signature goes first: it costs the issuer nothing, and us little. */
+  /**
+   * Verifies a token. All checks that need no key come first. They are fast, and a token that they reject never causes a
+   * request to the issuer.
+   */
   verify(
     token: string,
     presented: PresentedToken = new PresentedToken(token),
@@ -142,8 +160,11 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   /**
-   * Verifies the signature, and reads the claims only then: functions of the user's get only what the issuer signed.
-   * While the token waits for keys, only its text is kept.
+   * Verifies the signature, and maps the claims only after that: functions of the application never receive claims that the
+   * issuer did not sign.
+   *
+   * Waiting costs memory, and any client can make tokens wait. So `onWait` drops the decoded token before each wait, and only
+   * its text is kept. A token for which all keys are available never waits, except for its turn.
    */
   async #verifySignature(
     jws: CompactJws,
@@ -170,10 +191,14 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers.add(name, key)
-    return activeUntil({ identity, expiresAt: this.#expiry(identity), key, policy: this.#policy }, this.#now)
+    const [expiresAt, policy] = [this.#expiry(identity), this.#policy]
+    return activeUntil({ active: true, identity, expiresAt, key, policy }, this.#now)
   }
 
-  /** Limits how many tokens are verified at once after a wait. Many may have waited, and a check takes more memory than a wait. */
+  /**
+   * Finds the key of a token that has waited. Limits how many tokens are verified at once: thousands may have waited for the
+   * same refresh, and a check takes more memory than a wait.
+   */
   async #keyAfterWait(
     jws: CompactJws,
     keys: readonly VerificationKey[],
@@ -216,7 +241,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 }
 
-/** How a `jwt` verifier is set up and what its key set holds, for operators. */
+/** The configuration of a `jwt` verifier and the state of its key set, for operators. Returned by `describe()`. */
 export interface JwtDescription {
   readonly kind: 'jwt'
   /** `null` if tokens without `iss` are accepted, and no others. */

@@ -31,13 +31,19 @@ export function isDiscovered({ jwksUri, keys, discovery }: JwtOptions<unknown>):
   return isWanted
 }
 
-/** @throws TypeError if the metadata of the issuer cannot be fetched */
+/**
+ * Checks the option `issuer` for discovery.
+ * @throws TypeError if it is not a URL from which metadata can be fetched
+ */
 export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
   const alternative = 'give "jwksUri" or "keys", so that nothing is fetched from it'
   return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
-/** @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys */
+/**
+ * Reads the option `algorithms`. HMAC needs configured keys, because no issuer publishes its secrets.
+ * @throws TypeError if an algorithm is unknown, or HMAC is allowed without configured keys
+ */
 export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonly Algorithm[] {
   if (algorithms === undefined) return DEFAULT_ALGORITHMS
   const names = Array.isArray(algorithms) ? assertStrings('algorithms', algorithms) : []
@@ -48,7 +54,11 @@ export function algorithmsOf({ algorithms, keys }: JwtOptions<unknown>): readonl
   return names as readonly Algorithm[]
 }
 
-/** @throws TypeError if an option is impossible, or a configured key is unusable */
+/**
+ * Creates the key set of an issuer. `keys` alone is never refreshed. `jwksUri` or `discovery` fetch keys. With both, configured
+ * keys come first.
+ * @throws TypeError if an option is impossible, or a configured key is unusable
+ */
 export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const { jwksUri, keys } = options
   const algorithms = algorithmsOf(options)
@@ -73,12 +83,14 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   return given === undefined ? published : new CombinedKeySet(given, published)
 }
 
+/** Checks the option `jwksStore`. */
 function storeOf(store: JwksStore | undefined): JwksStore | undefined {
   if (store === undefined || (typeof store?.get === 'function' && typeof store.set === 'function'))
     return store
   throw new TypeError('"jwksStore" must have the methods "get" and "set"')
 }
 
+/** Reads the option `keys`. Unlike in a published set, an unusable key is an error: the application configured it. */
 function givenKeys(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly VerificationKey[] {
   if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
     throw new TypeError('"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }')

@@ -15,6 +15,7 @@ import { type Found, type IssuerSource, StaticIssuers } from './issuer-source.ts
 import { type JwtVerifier, withCache } from './jwt.ts'
 import type { IssuerOptions, JwtOptions } from './options.ts'
 
+/** The options of `multiIssuerJwt` beside the issuers. */
 export interface MultiIssuerOptions {
   /** The cache of good results of all issuers, with the same options and defaults as that of `jwt`. */
   cache?: JwtOptions['cache'] | undefined
@@ -72,13 +73,17 @@ export function multiIssuerJwt<Claims>(
     return withCache(new MultiIssuerVerifier(source), read.cache, now)
   }
   if (read.max !== undefined || read.ttl !== undefined)
-    throw new TypeError('"max" and "ttl" go with a function only')
+    throw new TypeError('"max" and "ttl" can only be combined with a function as the first argument')
   return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }
 
 /** The type of the claims of an issuer. Without a schema all claims are kept as they are. */
 type ClaimsOf<Output> = unknown extends Output ? RawClaims : Output
 
+/**
+ * Lets the verifier of the token's issuer verify it. The issuer is read from the unverified token, and that verifier checks
+ * it.
+ */
 class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #source: IssuerSource<Claims>
   /** The verifiers with background work, so that a request need not look at each of 10,000 tenants. */
@@ -117,6 +122,7 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     })
   }
 
+  /** Waits for the verification, and reports the issuer as proven if the token is valid. */
   async #settle(
     issuer: string,
     verifier: JwtVerifier<Claims>,
@@ -132,6 +138,7 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     }
   }
 
+  /** Whether the issuer is still trusted with the same options, and the key of the token is still published. */
   isStillValid(verification: Active<Identity<Claims>>): boolean {
     const verifier = this.#source.held(verification.identity.issuer ?? '')
     if (verifier === undefined) return false

@@ -8,7 +8,10 @@ import type { JwtOptions } from './options.ts'
 
 const YEAR = 31_536_000
 
-/** @throws TypeError if an option is missing or impossible */
+/**
+ * Creates the policy of an issuer from its options.
+ * @throws TypeError if an option is missing or impossible
+ */
 export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   const { audience, profile, clockTolerance, maxTokenAge } = options
   const issuer = issuerOf(options)
@@ -26,10 +29,11 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   }
 }
 
+/** Reads the option `allowIdTokenClaims`. */
 function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] {
   const { allowIdTokenClaims: allowed, audience, profile } = options
   if (allowed === undefined) return []
-  // A copy, since `every` passes over holes.
+  // A copy, because `every` skips the holes of an array.
   const names = Array.isArray(allowed) ? [...allowed] : undefined
   if (names === undefined || !names.every((name) => ID_TOKEN_CLAIMS.includes(name)))
     throw new TypeError(`"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`)
@@ -40,7 +44,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   return names
 }
 
-/** An `Issuer` if its metadata is fetched. Otherwise any URI or name, since it is only compared. */
+/** Reads the option `issuer`. It must be an `Issuer` if its metadata is fetched. Otherwise it may be any URI or name. */
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
   if (issuer === undefined) throw new TypeError('"issuer" must be given')

@@ -1,4 +1,4 @@
-/** Options that an `IssuerResolver` returned: copies them, and finds out what has changed since the last answer. */
+/** Copies the options that an `IssuerResolver` returns, and compares them with those of its last answer. */
 
 import { readOptions } from '../../lib/assert.ts'
 import { frozen } from '../../lib/freeze.ts'
@@ -47,6 +47,7 @@ export function isSame(one: unknown, other: unknown): boolean {
   return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
 }
 
+/** Whether a value is an array, or an object without a class of its own. */
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   return Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value))

@@ -1,8 +1,9 @@
-/** Signatures by WebCrypto, on every runtime but Node. The twin of `signature.node.ts`. */
+/** Verifies signatures with WebCrypto, on every runtime except Node. The twin of `signature.node.ts`. */
 
 import { base64url, type CryptoKey, type JWK } from 'jose'
 import type { VerificationKey } from '../keys/jwk.ts'
 
+/** The imported keys. A `WeakMap`, so that the key of a replaced set is released with it. */
 const imported = new WeakMap<VerificationKey, CryptoKey>()
 const encoder = new TextEncoder()
 
@@ -36,12 +37,14 @@ async function verify(key: VerificationKey, signed: string, signature: string): 
   }
 }
 
+/** Imports a key for its one algorithm. WebCrypto checks that the key and the algorithm belong together. */
 async function importNow(key: VerificationKey): Promise<CryptoKey> {
   const made = await crypto.subtle.importKey('jwk', key.jwk, parametersOf(key.jwk), true, ['verify'])
   imported.set(key, made)
   return made
 }
 
+/** The parameters of WebCrypto for an algorithm. */
 interface AlgorithmParameters {
   readonly name: string
   readonly hash?: string
@@ -49,7 +52,7 @@ interface AlgorithmParameters {
   readonly saltLength?: number
 }
 
-/** The algorithm of a key in the terms of WebCrypto, with the parameters that RFC 7518 §3.2 to §3.5 fix. */
+/** Returns the algorithm of a key in the terms of WebCrypto, with the parameters that RFC 7518 §3.2 to §3.5 define. */
 function parametersOf({ alg = '', crv = alg }: JWK): AlgorithmParameters {
   const bits = Number(alg.slice(2))
   const hash = `SHA-${bits}`
@@ -60,7 +63,7 @@ function parametersOf({ alg = '', crv = alg }: JWK): AlgorithmParameters {
   return withoutPrototype({ name: crv })
 }
 
-/** WebCrypto reads optional parameters, which must not come from a polluted `Object.prototype`. */
+/** Removes the prototype. WebCrypto reads optional parameters, which must not come from a polluted `Object.prototype`. */
 function withoutPrototype<T extends object>(members: T): T {
   return Object.assign(Object.create(null), members)
 }

@@ -1,4 +1,4 @@
-/** Caches the verifiers of tenants. Tenants of which a token was verified have a cache of their own. */
+/** Caches the verifiers of tenants. Proven tenants, of which a token was verified, have a cache of their own. */
 
 import { lru } from '../../lib/lru.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -7,6 +7,7 @@ import type { KeySet } from '../keys/key-set.ts'
 import type { JwtVerifier } from './jwt.ts'
 import type { IssuerOptions } from './options.ts'
 
+/** A tenant: its options, its verifier, and its key set, which can outlive a change of the options. */
 export interface Tenant<Claims> {
   /** A copy, so that a change in place is noticed at the next answer of the resolver. */
   readonly options: IssuerOptions<Claims>
@@ -18,7 +19,7 @@ export interface Tenant<Claims> {
   readonly paidBy: TokenBucket | undefined
 }
 
-/** Two bounded caches: of proven tenants, and of others. An evicted tenant fetches nothing any more. */
+/** Keeps two bounded caches: one of proven tenants, and one of others. An evicted tenant stops fetching. */
 export class TenantCache<Claims> {
   readonly #max: number
   readonly #proven
@@ -81,6 +82,7 @@ export class TenantCache<Claims> {
   }
 }
 
+/** Creates one of the caches. Closes the key set of a tenant that it evicts, so that no refresh of it goes on. */
 function tenantsIn<Claims>(max: number) {
   return lru<Tenant<Claims>>({
     max,

@@ -6,7 +6,10 @@ import type { KeySet, KeySetDescription } from './key-set.ts'
 import type { TryBudgets } from './key-tries.ts'
 import type { KnownCaller, KnownCallers } from './known-callers.ts'
 
-/** Each key keeps its one algorithm. An outage of the issuer stops no token whose key is given. */
+/**
+ * Looks for a key among the configured ones first, then among the published ones. Each key keeps its one algorithm, so a public
+ * key is never used as a secret. During an outage of the issuer, tokens with a configured key are still verified.
+ */
 export class CombinedKeySet implements KeySet {
   readonly callers: KnownCallers
   readonly tries: TryBudgets
@@ -25,12 +28,14 @@ export class CombinedKeySet implements KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     const given = this.#given.find(alg, kid) as readonly VerificationKey[]
-    // A `kid` names the key, so the issuer need not be asked.
+    // A `kid` names one key, so a configured key with it is the right one, and nothing needs to be fetched.
     if (isSecret(alg) || (kid !== undefined && given.length > 0)) return given
     const published = this.#published.find(alg, kid)
     if (given.length === 0) return published
-    if (!(published instanceof Promise)) return [...given, ...published]
-    // The issuer may be slow or down. `search` waits for it, if none of the given keys made the signature.
+    const both = (keys: readonly VerificationKey[]) => [...given, ...keys]
+    if (!(published instanceof Promise)) return both(published)
+    // Without a `kid`, the token may have any key. The issuer may be slow or down, so the configured keys are tried first.
+    // `search` waits for the issuer if none of them made the signature.
     ignoreRejection(published)
     return given
   }
@@ -67,7 +72,7 @@ export class CombinedKeySet implements KeySet {
   }
 }
 
-/** No issuer publishes a secret, and one in a published set is not used. */
+/** Whether an algorithm uses a secret. Published sets have no usable secrets, because everyone could read them. */
 function isSecret(alg: Algorithm): boolean {
   return alg.startsWith('HS')
 }

@@ -1,4 +1,4 @@
-/** A trusted issuer: where its key set is, by its own metadata (RFC 8414, or OpenID Connect Discovery). */
+/** Finds the key set and the endpoints of a trusted issuer by its metadata (RFC 8414, or OpenID Connect Discovery). */
 
 import { getOwn } from '../../lib/json.ts'
 import { type HttpHosts, type Issuer, isLoopback, readUrl, type SecureUrl, shown } from '../../lib/url.ts'
@@ -6,20 +6,21 @@ import { isPublicHost } from '../../net/address.ts'
 import { either } from '../../net/either.ts'
 import { type Fetch, type Fetched, fetchJson, UnusableAnswer } from '../../net/fetch-json.ts'
 
-/** Loads the key set document of an issuer. */
+/** Fetches the key set document of an issuer. Rejects with `UnavailableError` if that fails or the signal aborts. */
 export type LoadKeys = (signal: AbortSignal) => Promise<Fetched>
 
 /** The media types of a key set (RFC 7517 §8.5). Most servers use the first one, and some answer 406 without the second one. */
 const JWKS_TYPES = 'application/json, application/jwk-set+json'
 
-/** Loads a key set from a known place. */
+/** Returns a function that fetches the key set from a configured URL. */
 export function keysAt(jwksUri: SecureUrl, fetch: Fetch): LoadKeys {
   return (signal) => fetchJson(jwksUri, fetch, signal, JWKS_TYPES)
 }
 
 /**
- * Loads the key set of an issuer, whose metadata tells where it is.
- * The place is remembered while it answers; after a failure the metadata is read again.
+ * Returns a function that fetches the key set from the URL in the metadata of an issuer. The URL is kept while requests to it
+ * succeed, so that a refresh needs one request. After a failure the metadata is fetched again, because the issuer may have
+ * moved its keys.
  */
 export function discoveredKeys(issuer: Issuer, allowed: HttpHosts, fetch: Fetch): LoadKeys {
   let jwksUri: SecureUrl | undefined
@@ -33,8 +34,9 @@ export function discoveredKeys(issuer: Issuer, allowed: HttpHosts, fetch: Fetch)
 }
 
 /**
- * Finds the URL that the metadata of an issuer has under this name. Metadata is at one of two places, or at both. If one of
- * them fails or is silent, the other one is asked within the same deadline.
+ * Fetches the metadata of an issuer, and returns the URL in one of its members. Metadata is at one of two places, or at both.
+ * If one of them fails or does not answer, the other one is asked within the same deadline.
+ * @throws UnavailableError if neither has the URL, or the issuer cannot be reached
  */
 export async function discover(
   issuer: Issuer,
@@ -55,13 +57,16 @@ export async function discover(
   }
 }
 
-/** Most issuers have one place only: that the other one is not found tells nothing. */
+/** Chooses the failure to report. Most issuers have one place only, so a 404 of the other one explains nothing. */
 function reasonOf(failures: readonly unknown[]): unknown {
   const isMissing = (failure: unknown) => failure instanceof UnusableAnswer && failure.status === 404
   return failures.findLast((failure) => !isMissing(failure)) ?? failures.at(-1)
 }
 
-/** RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery §4 behind it. */
+/**
+ * Returns the two URLs at which an issuer may publish its metadata. RFC 8414 §3.1 puts the well-known part before the path of
+ * the issuer. OpenID Connect Discovery §4 appends it.
+ */
 export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid: SecureUrl] {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
@@ -71,6 +76,10 @@ export function metadataUrls(issuer: Issuer): readonly [oauth: SecureUrl, openid
   ]
 }
 
+/**
+ * Reads one URL from a metadata document. The document must name the issuer (RFC 8414 §3.3). Otherwise a host with several
+ * issuers could give the keys of one to the tokens of another.
+ */
 function memberAt(
   url: SecureUrl,
   body: Fetched['body'],
@@ -92,9 +101,9 @@ function memberAt(
 }
 
 /**
- * Reads a URL that the metadata of an issuer names. Whoever controls the metadata must not make us send requests to our own
- * network, so loopback and private addresses are allowed only to an issuer that is there itself, and http only to hosts
- * that are allowed.
+ * Reads a URL that the metadata of an issuer names. A server that controls the metadata must not be able to send the gate's
+ * requests into the gate's own network. So loopback and private addresses are allowed only if the issuer has one itself, and
+ * http only to the hosts in `allowHttp`.
  */
 function publishedUrl(value: unknown, issuer: Issuer, allowed: HttpHosts): SecureUrl | undefined {
   const url = readUrl(value)

@@ -1,10 +1,18 @@
-/** Which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6). */
+/**
+ * Decides which JSON Web Keys may verify a signature, and with which algorithm (RFC 7517 §4, RFC 7518 §3 and §6).
+ *
+ * Each key verifies one algorithm only (RFC 8725 §3.1). The algorithm comes from the key and the configuration, never from
+ * the token: a token that chooses its algorithm could have a public RSA key used as an HMAC secret.
+ */
 
 import type { JWK } from 'jose'
 import { getIfSet, getOwn, isObject } from '../../lib/json.ts'
 import { bytesOf, canonicalBase64, integerOf } from './key-material.ts'
 
-/** The signature algorithms that may be allowed (RFC 7518 §3.1, RFC 8037, RFC 9864). */
+/**
+ * The signature algorithms that the option `algorithms` can allow (RFC 7518 §3.1, RFC 8037, RFC 9864). `none` is not one of
+ * them, so it can never be allowed. The first eleven are the default, in this order.
+ */
 export const ALGORITHMS = [
   'RS256',
   'RS384',
@@ -27,29 +35,31 @@ export const ALGORITHMS = [
 
 export type Algorithm = (typeof ALGORITHMS)[number]
 
-/** Allowed unless told otherwise: every asymmetric algorithm of RFC 7518 and RFC 8037. */
+/** The default of the option `algorithms`: every asymmetric algorithm of RFC 7518 and RFC 8037. */
 export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ALGORITHMS.slice(0, 11)
 
-/** A key that is fit to verify. */
+/** A key that may verify signatures. */
 export interface VerificationKey {
-  /** The same for the same key in another set. */
+  /** Equal for the same key in another set, so that a refresh keeps the object and with it the cached results of the key. */
   readonly id: string
+  /** The name of the key, for the `kid` of tokens. A key without one is tried for tokens without one only. */
   readonly kid: string | undefined
   /** The values of `alg` that it verifies: its own, or the names of the one algorithm that fits it (RFC 8725 §3.1). */
   readonly algorithms: readonly Algorithm[]
   /** Whether the key has no `alg`, and others of its type verify other algorithms. */
   readonly isAssumed: boolean
-  /** Its public members only. It has no prototype, because runtimes also read optional members such as `d`. */
+  /** Its public members only. It has no prototype, because runtimes also read optional members, such as `d`, if inherited. */
   readonly jwk: JWK
   /**
-   * How many bytes its signatures have, for RSA: as many as the modulus (RFC 8017 §8.1.2 and §8.2.2). OpenSSL accepts a PSS
-   * signature whose leading zero is cut off, which would be a second text for the same token.
+   * The length of its signatures in bytes, for RSA: that of the modulus (RFC 8017 §8.1.2 and §8.2.2). OpenSSL accepts a PSS
+   * signature without its leading zero, which would be a second text for the same token.
    */
   readonly signatureLength: number | undefined
-  /** Larger than that of each key that verified a token less recently, once it verified one. */
+  /** A sequence number, set when the key verifies a token. The key with the largest one succeeded last, and is tried first. */
   lastSuccess?: number
 }
 
+/** The algorithms of each curve. X25519 and others are for key agreement, so they have none. */
 const CURVES: Readonly<Record<string, readonly Algorithm[]>> = Object.assign(Object.create(null), {
   'P-256': ['ES256'],
   'P-384': ['ES384'],
@@ -66,7 +76,13 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = Object.assign(Objec
   oct: ['k'],
 })
 
-/** A JWK as a verification key, or what is wrong with it. */
+/**
+ * Reads a JWK as a verification key. Returns the reason as a text if it is not usable. Entries that are not usable are normal
+ * in a published set, for example keys for encryption, so this is no error.
+ * @param jwk an entry of a key set, of any type
+ * @param allowed the algorithms that the configuration allows
+ * @param secrets whether HMAC secrets are accepted: only in configured sets
+ */
 export function verificationKey(
   jwk: unknown,
   allowed: readonly Algorithm[],
@@ -92,7 +108,7 @@ export function verificationKey(
   }
   const alg = getIfSet(jwk, 'alg')
   const algorithms = algorithmsOf(kty, material, alg, allowed)
-  if (algorithms.length === 0) return 'it fits no allowed algorithm'
+  if (algorithms.length === 0) return 'it is for no allowed algorithm'
   const weakness = weaknessOf(kty, material, algorithms)
   if (weakness !== undefined) return weakness
   return {
@@ -101,7 +117,7 @@ export function verificationKey(
     algorithms,
     isAssumed: alg === undefined && material.crv === undefined,
     signatureLength: kty === 'RSA' ? integerOf(material.n)?.length : undefined,
-    // Of the two names of EdDSA with Ed25519, every runtime takes the older one in a key (RFC 8037 §3.1).
+    // EdDSA with Ed25519 has two names. Every runtime accepts the older one in a key (RFC 8037 §3.1).
     jwk: Object.assign(Object.create(null), material, {
       alg: kty === 'OKP' ? 'EdDSA' : algorithms[0],
       use: 'sig',
@@ -111,12 +127,15 @@ export function verificationKey(
   }
 }
 
-/** A secret is the text of the user, and stays as it is. */
+/**
+ * Whether a member is published in base64, and so has a canonical form. A secret is the text of the application, and stays as
+ * it is.
+ */
 function isBase64(kty: string, name: string): boolean {
   return kty !== 'oct' && name !== 'crv'
 }
 
-/** What tells that a key is for something else, such as encryption (RFC 7517 §4.2 and §4.3). */
+/** Returns why a key is for another use, such as encryption (RFC 7517 §4.2 and §4.3), or `undefined` if it is not. */
 export function otherUse(jwk: object): string | undefined {
   const use = getIfSet(jwk, 'use')
   const operations = getIfSet(jwk, 'key_ops')
@@ -127,8 +146,9 @@ export function otherUse(jwk: object): string | undefined {
 }
 
 /**
- * Each key has one algorithm: its own `alg`, or the one that follows from its type.
- * An RSA key without `alg` takes the first RSA algorithm that is allowed, whatever a token says (RFC 8725 §3.1).
+ * Returns the algorithm of a key: its own `alg`, or the one that follows from its type. The result has two entries only for
+ * Ed25519, whose algorithm has two names. An RSA key without `alg` has the first RSA algorithm that is allowed, for any
+ * token (RFC 8725 §3.1).
  */
 function algorithmsOf(
   kty: string,
@@ -147,10 +167,17 @@ function algorithmsOf(
   return crv === undefined ? candidates.slice(0, 1) : candidates
 }
 
+/** RFC 7518 §3.3 requires 2048 bits or more. */
 const MIN_RSA_BITS = 2048
+/** The time of a check grows with the square of the length, and an issuer could publish a key that blocks the thread pool. */
 const MAX_RSA_BITS = 8192
+/** A check takes one step for each bit of the exponent. Nearly all keys have 65537. */
 const MAX_EXPONENT_BYTES = 8
 
+/**
+ * Returns why a key is too weak or too expensive to be used, or `undefined`. The runtimes accept all of these keys. With an
+ * exponent of 1 or a point of small order, anyone can compute a signature without the private key.
+ */
 function weaknessOf(
   kty: string,
   material: Readonly<Record<string, string>>,
@@ -170,7 +197,7 @@ function weaknessOf(
   if (kty === 'OKP') {
     const point = bytesOf(material.x)
     if (point?.length !== ED25519_BYTES) return `its "x" is not of ${ED25519_BYTES} bytes`
-    if (isOfSmallOrder(point)) return 'it is a point of small order, for which everybody can sign'
+    if (isOfSmallOrder(point)) return 'it is a point of small order, for which anyone can forge signatures'
   }
   if (kty === 'oct') {
     const bytes = Number(alg?.slice(2)) / 8
@@ -179,6 +206,7 @@ function weaknessOf(
   return undefined
 }
 
+/** The length of an Ed25519 public key (RFC 8032 §5.1.5). */
 const ED25519_BYTES = 32
 
 /**
@@ -195,7 +223,7 @@ const SMALL_ORDER: readonly string[] = [
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
 ]
 
-/** The last bit is the sign of x, which makes no difference. */
+/** Whether a public key is a point of small order. Ignores the last bit, the sign of x, because both points have that order. */
 function isOfSmallOrder(point: Uint8Array): boolean {
   const bytes = [...point]
   bytes[ED25519_BYTES - 1] = (bytes[ED25519_BYTES - 1] ?? 0) & 0x7f

@@ -1,4 +1,9 @@
-/** Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5). */
+/**
+ * Reads JSON Web Key Sets: chooses the entries of a published document that may verify signatures (RFC 7517 §5).
+ *
+ * Tolerant, because one odd entry must not keep all users out: an entry that is not usable is skipped and reported. But a set
+ * without any usable key is an error, and the former keys stay in use.
+ */
 
 import { importKey } from '#signature'
 import { monotonic } from '../../lib/clock.ts'
@@ -10,7 +15,10 @@ import { type Algorithm, type VerificationKey, verificationKey } from './jwk.ts'
 const MAX_ENTRIES = 1_000
 /** The largest number of keys that are used. */
 const MAX_KEYS = 64
-/** How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond. */
+/**
+ * How long, and how many entries, are checked before the event loop turns. Importing a P-521 key takes over a millisecond, so
+ * 1,000 of them would block other requests for more than a second.
+ */
 const SLICE: { readonly time: Seconds; readonly entries: number } = { time: 0.005, entries: 64 }
 
 /** The result of reading a set. */
@@ -30,7 +38,7 @@ export async function usableKeys(
   allowed: readonly Algorithm[],
   known: readonly VerificationKey[],
 ): Promise<UsableKeys> {
-  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no "keys"')
+  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no array "keys"')
   if (jwks.length > MAX_ENTRIES)
     throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
   const knownById = new Map(known.map((key) => [key.id, key]))
@@ -66,7 +74,7 @@ async function addUsable(
   if (usable.size === MAX_KEYS) return `there are ${MAX_KEYS} keys before it`
   const key = verificationKey(jwk, allowed, 'refuse-secrets')
   if (typeof key === 'string') return key
-  if (usable.has(key.id)) return 'it is there twice'
+  if (usable.has(key.id)) return 'it is in the set twice'
   const kept = known.get(key.id) ?? key
   return importKey(kept).then(
     () => void usable.set(key.id, kept),

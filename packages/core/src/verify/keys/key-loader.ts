@@ -20,13 +20,15 @@ export interface KeyLoader {
   readonly backgroundWork?: Promise<void> | undefined
 }
 
+/** One call of a loader. */
 export interface LoadRequest {
-  /** Ends the attempt, also if a `fetch` of the user's ignores it. */
+  /** Ends the attempt, even if the `fetch` of the application ignores the signal. */
   readonly signal: AbortSignal
   /** The keys that are used now. A key that is in both sets stays the same object, so that cached results stay valid. */
   readonly known: readonly VerificationKey[]
 }
 
+/** The result of a loader: the usable keys, and where and when the set was fetched. */
 export interface LoadedKeys extends UsableKeys, Aged {
   /** The origin of the set. */
   readonly source: 'issuer' | 'store'

@@ -1,4 +1,4 @@
-/** The members that make up a public key, in the one form that every runtime imports (RFC 7518 §6). */
+/** Reads the members that make up a public key, in the one form that every runtime imports (RFC 7518 §6). */
 
 import { base64url } from 'jose'
 
@@ -16,12 +16,12 @@ export function canonicalBase64(value: string): string | undefined {
   return bytes === undefined ? undefined : base64url.encode(bytes)
 }
 
-/** Base64url as bytes; `undefined` if it is none, or empty. */
+/** Decodes base64url. Returns `undefined` if the text is empty, or not base64url without padding. */
 export function bytesOf(value: string | undefined): Uint8Array | undefined {
   return value !== undefined && /^(?:[\w-]{4})*[\w-]{2,4}$/.test(value) ? base64url.decode(value) : undefined
 }
 
-/** Base64urlUInt (RFC 7518 §2), without leading zeros that should not be there. */
+/** Decodes a Base64urlUInt (RFC 7518 §2). Removes leading zeros, which some issuers add against the RFC. */
 export function integerOf(value: string | undefined): Uint8Array | undefined {
   const bytes = bytesOf(value)
   return bytes?.subarray(bytes.findIndex((byte) => byte !== 0))

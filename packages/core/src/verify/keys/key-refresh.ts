@@ -28,7 +28,10 @@ export interface KeyRefreshOptions {
 }
 
 /**
- * Holds the keys, and replaces them with those that its loader returns.
+ * Holds the keys, and replaces them with those that its loader returns. Requests call `start`. There is no timer, because
+ * serverless platforms freeze processes between requests, and a process without requests needs no keys.
+ *
+ * A refresh that fails changes nothing: the former keys stay in use until `usableUntil` (stale-if-error, RFC 5861 §4).
  *
  * Three things can happen to an attempt besides success and failure:
  * - The runtime drops it with the request that started it, so it never ends. 1 s after its deadline the next request starts
@@ -119,6 +122,7 @@ export class KeyRefresh {
     return this.#attempt
   }
 
+  /** Whether a newer attempt has begun. The result of this one may be older, so it must not replace the keys. */
   #isSuperseded({ number }: RefreshAttempt): boolean {
     return number !== this.#latest
   }
@@ -196,6 +200,7 @@ export class KeyRefresh {
   }
 }
 
+/** Returns the names of keys, to find out which ones a new set adds and removes. */
 function kidsOf(keys: readonly VerificationKey[]): ReadonlySet<string> {
   return new Set(keys.map(({ kid }) => kid).filter((kid) => kid !== undefined))
 }

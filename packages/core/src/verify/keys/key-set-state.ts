@@ -1,4 +1,9 @@
-/** The state of a fetched key set: no keys yet, or keys with the dates until which they are fresh and usable. */
+/**
+ * Defines the state of a fetched key set: no keys yet, or keys with the dates until which they are fresh and usable.
+ *
+ * A state is never changed, only replaced. The labels for operators follow from the dates:
+ * `fresh` until `refreshAt`, `stale` until `usableUntil`, then `expired`.
+ */
 
 import type { Seconds } from '../../model/units.ts'
 import type { VerificationKey } from './jwk.ts'
@@ -19,6 +24,7 @@ export interface LoadedKeySet extends KeyDates {
   readonly keys: readonly VerificationKey[]
 }
 
+/** The state before the first success. */
 export const EMPTY: EmptyKeySet = { status: 'empty', keys: [] }
 
 /** Whether the keys may be used now, fresh or stale. */
@@ -46,6 +52,7 @@ export function describeState(state: KeySetState, now: Seconds): Omit<KeySetDesc
   }
 }
 
+/** Returns the label of a state for `describe()`. */
 function labelOf(state: KeySetState, now: Seconds): KeySetDescription['state'] {
   if (state.status === 'empty') return 'empty'
   if (!isUsable(state, now)) return 'expired'

@@ -1,4 +1,4 @@
-/** The keys that a verifier uses, and key sets that never change (RFC 7517 §5). */
+/** Defines the keys that a verifier uses, and implements key sets that never change (RFC 7517 §5). */
 
 import { importKey } from '#signature'
 import { UnavailableError } from '../../model/unavailable.ts'
@@ -77,7 +77,7 @@ export interface KeySetDescription {
   readonly failures?: number
 }
 
-/** Configured keys, which never change. */
+/** Finds configured keys, which never change. There is nothing to search beyond them, and no outage. */
 export class FixedKeySet implements KeySet {
   readonly callers: KnownCallers = new KnownCallers()
   readonly tries: TryBudgets = tryBudgets()
@@ -129,7 +129,10 @@ export function describeKeys(keys: readonly VerificationKey[]): readonly KeyDesc
   return keys.map(({ kid, algorithms, isAssumed }) => ({ kid, algorithms, ...(isAssumed && { isAssumed }) }))
 }
 
-/** Explains why no key fits a token although its `kid` is known, or it has none: the key is for another algorithm. */
+/**
+ * Explains to operators why no key fits a token although its `kid` is known, or it has none: the key is for another algorithm.
+ * The usual cause is a key without `alg`, for which the first allowed algorithm was assumed.
+ */
 export function algorithmMismatch(
   { keys, given = [] }: KeySetDescription,
   alg: Algorithm,

@@ -1,4 +1,16 @@
-/** Limits how many keys tokens try by what that costs: each try is a signature check. */
+/**
+ * Limits how many keys a token may try, because each try is a signature check.
+ *
+ * A token without a `kid` may have been signed by any key of the set. With 64 keys, a forged token would cost 64 checks, and
+ * an attacker needs no valid signature to send thousands of them. So each token has eight free tries, and each key set has a
+ * budget for more. The difficulty is that good tokens must be verified all the same:
+ *
+ * - The free tries begin with the key of the caller's last token and the keys that succeeded most recently. Nearly all good
+ *   tokens are verified by these, because an issuer signs with one or two keys at a time.
+ * - The other free tries move through the set from token to token. A caller whose key is elsewhere finds it after some tokens,
+ *   even while attackers use up the budget.
+ * - Beyond the free tries, known and unknown callers have separate budgets.
+ */
 
 import { timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
@@ -9,16 +21,16 @@ import type { VerificationKey } from './jwk.ts'
 import type { CallerKind } from './known-callers.ts'
 import { Turns } from './turns.ts'
 
-/** How many keys each token may try for free, and how many of them may be those that verified a token most recently. */
+/** The number of free tries of each token, and how many of them are for the keys that verified a token most recently. */
 const FREE = 8
 const RECENT = 6
-/** How many more tries a key set allows at once, and per second. */
+/** The budget of each kind of callers: this number of tries at once, and this number more per second. */
 const CAPACITY = 128
 const PER_SECOND = 32
 /** How many tokens may wait for a search beyond the free tries, and for how long. */
 const QUEUE = 1_000
 const MAX_WAIT: Seconds = 5
-/** Of how many callers it is remembered which keys their tokens have tried. */
+/** The number of callers for which the place of the next free tries is remembered. */
 const MAX_CALLERS = 1_000
 
 /** Checks the signature of a token by one key. */
@@ -27,7 +39,7 @@ export type Verifies = (key: VerificationKey) => boolean | Promise<boolean>
 /** The tries beyond the free ones. One pair per key set. */
 export type TryBudgets = Readonly<Record<CallerKind, TryBudget>>
 
-/** Creates the budgets of a key set. Strangers cannot use up that of known callers, who also take their turns first. */
+/** Creates the budgets of a key set. Unknown callers cannot use up that of known callers, who also take their turns first. */
 export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
@@ -40,6 +52,7 @@ export function tryBudgets(): TryBudgets {
 /** Orders keys by their last success. A clock would not do: on some runtimes it stands still during a request. */
 let successes = 0
 
+/** Marks a key as the one that verified a token most recently. */
 function succeeded(key: VerificationKey): VerificationKey {
   successes += 1
   key.lastSuccess = successes
@@ -52,7 +65,7 @@ export function byLastSuccess(keys: readonly VerificationKey[]): readonly Verifi
   return [...keys].sort((one, other) => (other.lastSuccess ?? 0) - (one.lastSuccess ?? 0))
 }
 
-/** The tries of one kind of callers. */
+/** Grants the tries of one kind of callers beyond the free ones. */
 export class TryBudget {
   readonly #bucket = new TokenBucket(CAPACITY, 1 / PER_SECOND)
   readonly #turns: Turns
@@ -78,8 +91,8 @@ export class TryBudget {
    * Tries keys until one verifies the token.
    *
    * The searches of a key set run one after another: the first good token shows the others which key to try first. Each
-   * takes the tries for all of its keys from the budget, or none. A success pays them back, so good tokens cost the others
-   * nothing, however many come at once.
+   * takes the tries for all of its keys from the budget, or none. A success pays them back, so any number of good tokens leaves
+   * the budget as it was.
    * @throws UnavailableError if the budget does not cover all keys: the right one may be among those not tried
    */
   async search(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
@@ -92,6 +105,7 @@ export class TryBudget {
     }
   }
 
+  /** Tries all keys, the most recent success first. The order is computed here, because a search before may have changed it. */
   async #tryAll(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
     if (!this.#bucket.tryAcquire(keys.length))
       throw new UnavailableError('Failed to try all keys that fit a token: the budget for tries is used up', {
@@ -106,12 +120,12 @@ export class TryBudget {
   }
 }
 
-/** Turns the name of a caller, which is a hash, into a number. */
+/** Turns the name of a caller, which is a hash in base64url, into a number, so that callers begin at different keys. */
 function numberOf(caller: string): number {
   return caller === '' ? 0 : caller.charCodeAt(0) * 64 + caller.charCodeAt(1)
 }
 
-/** What is known of a token before its key is searched. */
+/** The facts about a token that decide which keys it tries first. */
 export interface TokenToTry {
   /** Names the caller. Default: all without a name are one caller. */
   readonly caller?: string | undefined
@@ -121,7 +135,7 @@ export interface TokenToTry {
   readonly onWait?: (() => void) | undefined
 }
 
-/** The tries of one token. */
+/** Spends the tries of one token. Its free ones are for the known keys and for those of a newer set together. */
 export class KeyTries {
   readonly #budget: TryBudget
   readonly #token: TokenToTry

@@ -1,4 +1,9 @@
-/** Callers whose tokens were verified before. They have budgets of their own, which strangers cannot use up. */
+/**
+ * Remembers callers whose tokens were verified before. They have budgets of their own, which unknown callers cannot use up.
+ *
+ * Before the signature check, a token only claims to be of a caller. An attacker can therefore name a known caller in a forged
+ * token, but must know its `sub`. So budgets of known callers are also limited for each caller.
+ */
 
 import { sha256 } from '#digest'
 import { getOwn } from '../../lib/json.ts'
@@ -9,8 +14,10 @@ import type { VerificationKey } from './jwk.ts'
 /** Which budget a token draws from, by the caller that it names. */
 export type CallerKind = 'known' | 'unknown'
 
+/** The number of callers that are remembered. Those whose last verified token is oldest are forgotten. */
 const MAX_CALLERS = 10_000
 
+/** A caller that is remembered. Mutable, because all of its tokens share it. */
 export interface KnownCaller {
   /** The key that verified its last token. */
   lastKey?: VerificationKey | undefined
@@ -18,6 +25,7 @@ export interface KnownCaller {
   refreshes?: TokenBucket
 }
 
+/** Keeps the known callers of one key set. */
 export class KnownCallers {
   readonly #callers = lru<KnownCaller>({ max: MAX_CALLERS })
 
@@ -26,6 +34,7 @@ export class KnownCallers {
     return caller === undefined ? undefined : this.#callers.peek(caller)
   }
 
+  /** Returns which budget a token of this caller draws from. */
   kindOf(caller: string | undefined): CallerKind {
     return this.get(caller) === undefined ? 'unknown' : 'known'
   }
@@ -40,8 +49,8 @@ export class KnownCallers {
 }
 
 /**
- * Names the caller of a token by its `sub` and `client_id`, if it has one of them. As JSON, because no two pairs are the
- * same text then, and hashed, so that names are short and say nothing about anybody.
+ * Names the caller of a token by its `sub` and `client_id`, if it has one of them. They are encoded as JSON, because two
+ * different pairs then have different texts. The text is hashed, so that names are short and contain no personal data.
  */
 export function callerOf(claims: object): string | undefined | Promise<string> {
   const [subject, client] = [getOwn(claims, 'sub'), getOwn(claims, 'client_id')]

@@ -1,4 +1,4 @@
-/** The options of a key set that is fetched from its issuer. */
+/** Defines the options of a key set that is fetched from its issuer, and checks them. */
 
 import { assertInteger, assertNumber } from '../../lib/assert.ts'
 import type { Seconds } from '../../model/units.ts'
@@ -6,21 +6,27 @@ import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
 import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 
+/** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. They are fetched again, in the background, when 70 to 90 % of that has passed. In
-   * seconds, 60 to 86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
+   * How long fetched keys are fresh. They are fetched again, in the background, when 70–90 % of that time has passed. In
+   * seconds, 60–86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
    * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleIfError`.
    */
   cacheMaxAge?: Seconds | undefined
   /**
    * How long keys are used after they were fetched, if the issuer is unavailable. After that the answer is 503. In seconds,
-   * from 60 or `cacheMaxAge` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is longer.
+   * from 60 or `cacheMaxAge` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is
+   * longer.
+   *
+   * A longer time bridges longer outages (stale-if-error, RFC 5861 §4). But a key that the issuer withdraws during an outage,
+   * for example because it was stolen, stays valid until then. An attacker who can block the requests to the issuer can cause
+   * such an outage.
    */
   staleIfError?: Seconds | undefined
   /**
-   * How fast the budgets for unknown keys refill. A whole number of seconds, 1 to 3,600. Default 30. If less, new keys are
-   * found sooner while somebody forges tokens, and the issuer can be asked more often.
+   * How fast the budgets for unknown keys refill. A whole number of seconds, 1–3,600. Default 30. With a shorter time, new keys
+   * are found sooner while an attacker sends forged tokens, and the issuer can be asked more often.
    *
    * A token whose key is not in the set has the set fetched again. For that there are three budgets.
    * - Known callers, of whom a token was verified before (by `sub` and `client_id`): each may cause one fetch per `cooldown`,
@@ -37,7 +43,10 @@ export interface KeySetOptions {
    * under a `kid` of the set, and a `kid` that the issuer's sets have lacked for a minute.
    */
   cooldown?: Seconds | undefined
-  /** The deadline of one refresh with all of its requests. In seconds, 0.001 to 60. Default 5. */
+  /**
+   * The deadline of one refresh with all of its requests. In seconds, 0.001–60. Default 5. If it passes, the refresh has
+   * failed. Only requests without usable keys wait for it.
+   */
   timeout?: Seconds | undefined
   /**
    * Shares fetched key sets between processes, such as the isolates of a Worker or the instances of a function. A new process
@@ -57,7 +66,10 @@ export interface KeySetLimits extends KeyLifetimes {
   readonly timeout: Seconds
 }
 
-/** Reads the numbers of the options. @throws TypeError if one of them is out of bounds */
+/**
+ * Reads the numbers of the options.
+ * @throws TypeError if one of them is out of bounds
+ */
 export function keySetLimits(options: KeySetOptions): KeySetLimits {
   const { cacheMaxAge, staleIfError } = options
   assertNumber('cacheMaxAge', cacheMaxAge, { preset: 600, min: MINUTE, max: DAY })

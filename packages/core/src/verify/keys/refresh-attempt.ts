@@ -1,4 +1,4 @@
-/** One attempt to load a key set: its deadline, and whether it can still be running. */
+/** Tracks one attempt to load a key set: its deadline, and whether it can still be running. */
 
 import { monotonic, timeout } from '../../lib/clock.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
@@ -9,6 +9,7 @@ const GRACE: Seconds = 1
 /** An attempt that ends later than this after its deadline did so because the process stood still. In seconds. */
 const LATE: Seconds = 0.25
 
+/** The options of an attempt. */
 export interface RefreshAttemptOptions {
   /** Its sequence number. */
   readonly number: number
@@ -18,8 +19,9 @@ export interface RefreshAttemptOptions {
 }
 
 /**
- * Measures the attempt by the monotonic clock as well, because its signal is not enough. A frozen process receives the abort
- * late, and a runtime that drops a request, such as Workers, drops the timer of its deadline with it.
+ * Aborts an attempt at its deadline. It also measures the attempt by the monotonic clock, because the signal is not enough: a
+ * frozen process receives the abort late, and a runtime that drops a request, such as Workers, drops the timer of its deadline
+ * with it.
  */
 export class RefreshAttempt {
   readonly number: number
@@ -45,7 +47,10 @@ export class RefreshAttempt {
     return monotonic() < this.#due + GRACE
   }
 
-  /** Whether the deadline has passed long ago. A process that is suspended does not notice deadlines in time. */
+  /**
+   * Whether the deadline passed some time ago. An attempt that ends so late says nothing about the issuer: the process was
+   * frozen.
+   */
   get stoodStill(): boolean {
     return monotonic() > this.#due + LATE
   }
@@ -62,11 +67,15 @@ export class RefreshAttempt {
     this.#abort.abort(reason)
   }
 
-  /** Frees what the deadline holds. */
+  /**
+   * Ends the attempt. The listener is removed, because the signal lives until the deadline and would keep the attempt in
+   * memory.
+   */
   end(): void {
     this.#deadline.removeEventListener('abort', this.#expire)
   }
 
+  /** Ends the attempt at its deadline. A property, because the same function is added and removed as a listener. */
   readonly #expire = (): void => {
     this.cancel(new UnavailableError(`Failed to fetch the JWKS of ${this.#issuer}: no response in time`))
   }

@@ -1,4 +1,11 @@
-/** How often tokens with unknown keys may have a key set fetched again, so that strangers delay nobody else. */
+/**
+ * Limits how often tokens with unknown keys cause a fetch of the key set.
+ *
+ * An issuer may sign with a new key at any time, so a token with an unknown key is a reason to fetch the set again. But any
+ * client can send tokens with made-up key ids, and must not be able to send the issuer one request for each of them. With one
+ * common limit, the attacker would use it up, and good tokens with a new key would be rejected. So there are three budgets:
+ * for known callers, for keys that the issuer published before, and for all other tokens. See `cooldown` in `KeySetOptions`.
+ */
 
 import { monotonic } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
@@ -6,25 +13,32 @@ import type { Seconds } from '../../model/units.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 import type { KnownCaller } from './known-callers.ts'
 
+/**
+ * The number of refreshes that each budget allows at once. Two, because a set can be fetched just before its new key appears.
+ */
 const CAPACITY = 2
 /** After how many seconds known callers together regain one refresh, if the cooldown is not shorter. */
 const KNOWN_REFILL: Seconds = 5
+/** The number of withdrawn key ids that are remembered. */
 const MAX_FORMER_KIDS = 256
-/** The longest `kid` of a token (see `parseJws`). Longer ones in a key set are never asked for. */
+/** The longest `kid` of a token (see `parseJws`). No token can name a longer one, so it is not remembered. */
 const MAX_KID_LENGTH = 256
-/** For how long sets must lack a kid until it counts as withdrawn, in seconds. */
+/** How long sets must lack a kid until it counts as withdrawn. In seconds. */
 const WITHDRAWN_AFTER: Seconds = 60
-/** How long one missing kid may come back again, in seconds, if it did so before. */
+/** How long a missing kid may come back, if it did so before. In seconds. */
 const DISPUTED_FOR: Seconds = 600
 
+/** A key id that an earlier set had. */
 interface FormerKid {
-  /** When the first set without it came. */
+  /** When the first set without it was fetched, by the monotonic clock. */
   readonly leftAt: Seconds
-  /** Whether it was gone before and came back: the issuer's answers disagree, as from a CDN with two versions. */
+  /**
+   * Whether it was missing before and came back. The issuer's responses then disagree, as those of a CDN with two versions do.
+   */
   readonly cameBack: boolean
 }
 
-/** The refreshes that one token may cause. */
+/** The refreshes that one token may cause. The token of a known caller needs two: one of all known callers, one of its own. */
 export class RefreshAllowance {
   readonly #shared: TokenBucket
   readonly #own: TokenBucket | undefined
@@ -38,7 +52,7 @@ export class RefreshAllowance {
     this.#own = own
   }
 
-  /** In how many seconds the token may cause a refresh: 0 if it may now. */
+  /** The time until the token may cause a refresh. In seconds. 0 if it may now. */
   get wait(): Seconds {
     return Math.max(this.#shared.wait, this.#own?.wait ?? 0)
   }
@@ -50,17 +64,22 @@ export class RefreshAllowance {
     return this.#shared.tryAcquire()
   }
 
+  /** Pays a refresh back. */
   release(): void {
     this.#own?.release(1)
     this.#shared.release(1)
   }
 
-  /** Lets the caller try again after a failed refresh, for which it must wait anyway. All callers together still pay. */
+  /**
+   * Pays the share of the caller back after a failed refresh. The backoff already makes the caller wait, and the failure is not
+   * its fault. The share of all callers is not paid back, so that failures are limited as well.
+   */
   failed(): void {
     this.#own?.release(1)
   }
 }
 
+/** Keeps the budgets of one key set, and the key ids that it had. */
 export class RefreshBudget {
   readonly #cooldown: Seconds
   readonly #ofKnown: TokenBucket
@@ -79,9 +98,13 @@ export class RefreshBudget {
   }
 
   /**
-   * Returns the allowance of a token. Tokens of earlier keys have their own, whoever sends them: they are many after a
-   * rotation without overlap, and must not delay the next one. Anybody can name a known caller in a forged token, so each
-   * known caller has one refresh per cooldown: forged tokens delay only the callers that they name.
+   * Returns the allowance of a token.
+   *
+   * Tokens of earlier keys have a budget of their own, for known and unknown callers alike. After a rotation without overlap
+   * there are many of them, and they must not delay the next new key.
+   *
+   * Any client can name a known caller in a forged token. So each known caller has one refresh per cooldown, and forged tokens
+   * delay only the callers that they name.
    */
   allowanceOf(kid: string | undefined, caller: KnownCaller | undefined): RefreshAllowance {
     if (kid !== undefined && this.#formerKids.has(kid)) return new RefreshAllowance(this.#ofFormerKids)
@@ -91,8 +114,8 @@ export class RefreshBudget {
   }
 
   /**
-   * Pays back a refresh that brought a new key, once per cooldown. More often that proves nothing: the answers of a CDN
-   * with two versions of a set bring a new key each time.
+   * Pays back a refresh that brought a new key, because its token was a good reason for it. Does so once per cooldown only: a
+   * CDN with two versions of a set would bring a new key each time, and the refreshes would have no limit.
    */
   payBack(allowance: RefreshAllowance): void {
     if (monotonic() < this.#paysBackFrom) return
@@ -114,15 +137,17 @@ export class RefreshBudget {
     }
   }
 
-  /** Whether a missing kid may be back with the next set, so that no set proves that it is gone. */
+  /**
+   * Whether a missing kid may be back in the next set, because it came back before. Then its tokens are answered 503, not 401.
+   */
   isDisputed(kid: string | undefined): boolean {
     const former = kid === undefined ? undefined : this.#formerKids.peek(kid)
     return former?.cameBack === true && monotonic() < former.leftAt + DISPUTED_FOR
   }
 
   /**
-   * Whether the issuer has withdrawn a missing kid for sure. Its tokens are then invalid even if the budget is used up:
-   * their clients must get new ones, and a 503 would not tell them.
+   * Whether the issuer has certainly withdrawn a missing kid: sets have lacked it for a minute. Its tokens are then answered
+   * 401 even if the budget is used up. A 503 would make their clients repeat them instead of getting new ones.
    */
   isWithdrawn(kid: string | undefined): boolean {
     const former = kid === undefined ? undefined : this.#formerKids.peek(kid)

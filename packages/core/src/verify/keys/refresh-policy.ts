@@ -1,4 +1,9 @@
-/** Decides when the keys of an issuer are fetched again, and how long they may be used (RFC 5861 §4, RFC 9111 §5.2.2.1). */
+/**
+ * Decides when the keys of an issuer are fetched again, and how long they may be used (RFC 5861 §4, RFC 9111 §5.2.2.1).
+ *
+ * A loaded set has two dates. From the first on, requests start a refresh in the background and still use the set. At the
+ * second one it may not be used any more. In between are outages of the issuer that users do not notice.
+ */
 
 import { monotonic } from '../../lib/clock.ts'
 import type { UnavailableError } from '../../model/unavailable.ts'
@@ -7,15 +12,15 @@ import { askedWait } from '../../net/fetch-json.ts'
 
 export const MINUTE: Seconds = 60
 export const DAY: Seconds = 86_400
-/** How long keys are fresh if neither the user nor the issuer says it. */
+/** How long keys are fresh if neither `cacheMaxAge` nor the issuer's `max-age` is set. */
 const DEFAULT_FRESH: Seconds = 600
-/** How long keys are usable at least, unless the user says it. */
+/** How long keys are usable at least, unless `staleIfError` is set. */
 const DEFAULT_USABLE: Seconds = 3600
 /** The part of its fresh time after which a set is refreshed. Random, so that processes do not fetch together. */
 const REFRESH_AHEAD = { from: 0.7, spread: 0.2 } as const
-/** The longest wait after a failure. */
+/** The longest wait after a failure. An issuer that is up again is noticed within this time. */
 const MAX_WAIT: Seconds = 60
-/** The part of a wait by which it varies. Processes that saw a failure together do not retry together. */
+/** The part of a wait by which it varies. Otherwise all processes that saw a failure together would retry together. */
 const JITTER = 1 / 4
 
 /** How long the user allows keys to be fresh and usable. In seconds. `undefined` if the user did not set it. */
@@ -41,6 +46,7 @@ export interface Aged {
   readonly maxAge: Seconds | undefined
 }
 
+/** The last failure. */
 interface Failed {
   /** The number of failures since the last success. */
   readonly count: number
@@ -48,7 +54,7 @@ interface Failed {
   readonly cause: UnavailableError
 }
 
-/** The policy of one key set. Remembers failures, for the backoff. */
+/** Computes the dates of one key set. Remembers failures, for the backoff. */
 export class RefreshPolicy {
   readonly #lifetimes: KeyLifetimes
   #failed: Failed | undefined
@@ -99,8 +105,8 @@ export class RefreshPolicy {
   }
 
   /**
-   * Doubles the wait, from 1 s to 48 s, plus or minus a quarter. If the issuer asks for a longer one, waits up to a quarter
-   * longer than that. No wait exceeds 60 s.
+   * Begins or extends the backoff. Each wait is twice the one before, from 1 s to 48 s, plus or minus a quarter. If the issuer
+   * asks for a longer one by `Retry-After`, the wait is up to a quarter longer than that. No wait exceeds 60 s.
    */
   failed(cause: UnavailableError): void {
     const random = Math.random()

@@ -1,4 +1,10 @@
-/** The keys that an issuer publishes: which of them fit a token, and which tokens may have them fetched again (RFC 7517 §5). */
+/**
+ * Finds keys among those that an issuer publishes, and decides which tokens cause another fetch (RFC 7517 §5).
+ *
+ * The parts: `KeyRefresh` holds the keys and runs one attempt at a time. `RefreshPolicy` says when keys are due, and how long
+ * to wait after failures. `RefreshBudget` says which tokens with unknown keys may cause a refresh. The loader fetches the set,
+ * from the issuer or from a store.
+ */
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
@@ -27,6 +33,7 @@ const MAX_WAIT: Seconds = 1.5
  */
 const MAX_WAITING = { cold: 20_000, known: 20_000, unknown: 1_000 } as const
 
+/** The options of a fetched key set. */
 export interface RemoteKeySetOptions {
   /** Names the issuer in events and errors. */
   readonly issuer: string
@@ -71,7 +78,10 @@ export class RemoteKeySet implements KeySet {
     })
   }
 
-  /** Synchronous while the keys are usable, also if they are stale: a request with a known key never waits for a refresh. */
+  /**
+   * Finds the keys that fit a token. Synchronous while the keys are usable, also if they are stale: a request with a known key
+   * never waits for a refresh. Without usable keys it waits for the refresh that fetches them.
+   */
   find(
     alg: Algorithm,
     kid: string | undefined,
@@ -81,8 +91,13 @@ export class RemoteKeySet implements KeySet {
   }
 
   /**
-   * Waits for the pending refresh. If it does not bring the key, starts one more that the budget of the caller pays for.
-   * Without a budget it throws, because the issuer may have the key. A key that the issuer has withdrawn is the exception.
+   * Looks for a key that the set does not have yet.
+   *
+   * First it waits for the pending refresh, if there is one. If that does not bring the key, it starts one more, which the
+   * budget of the caller pays for. It waits 1.5 s in total.
+   *
+   * If no refresh is allowed now, it throws, and the answer is 503: the issuer may have the key, so the token may be good. Only
+   * if the issuer has certainly withdrawn the key does it return nothing, and the answer is 401.
    */
   async search(
     alg: Algorithm,
@@ -176,7 +191,7 @@ export class RemoteKeySet implements KeySet {
   #mustWait(allowance: RefreshAllowance): UnavailableError {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
     return new UnavailableError(
-      `Failed to find a key in the JWKS of ${this.#issuer}: it may not be fetched again yet`,
+      `Failed to find a key in the JWKS of ${this.#issuer}: no further fetch is allowed yet ("cooldown", or the wait after a failure)`,
       { cause: this.#policy.failure, retryAfter: Math.max(this.#policy.wait, allowance.wait) },
     )
   }

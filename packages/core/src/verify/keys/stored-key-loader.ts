@@ -15,6 +15,7 @@ import type { RefreshPolicy } from './refresh-policy.ts'
 /** The longest wait for a stored set. In seconds. After that the issuer is asked. */
 const MAX_WAIT: Seconds = 1
 
+/** The options of a loader with a store. */
 export interface StoredKeyLoaderOptions {
   /** Fetches the set if the store has none that is usable. */
   readonly loader: KeyLoader

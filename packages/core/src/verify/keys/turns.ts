@@ -1,15 +1,16 @@
-/** Turns at work that must not all be done at once. */
+/** Takes turns at work that must not all be done at the same time, and recovers from work that never ends. */
 
 import { monotonic } from '../../lib/clock.ts'
 import type { Seconds } from '../../model/units.ts'
 import { Semaphore, type SemaphoreLimits, type Turn } from '../../net/semaphore.ts'
 
-/** After how long without progress the calls that run are given up, in seconds. */
+/** The time without progress after which the running calls are given up. In seconds. */
 const STUCK_AFTER: Seconds = 5
 
 /**
- * A semaphore that recovers from calls that never end. A runtime such as Workers may end a request together with its pending
- * work, and the place of such a call would never be free again.
+ * Wraps a semaphore that recovers from calls that never end. A runtime such as Workers may end a request together with its
+ * pending work, and the place of such a call would never be free again. If no call has started or ended for 5 s, a new
+ * semaphore replaces the old one. Calls that still run in the old one keep their places there, and no new call waits for them.
  */
 export class Turns {
   readonly #limits: SemaphoreLimits
@@ -21,7 +22,7 @@ export class Turns {
     this.#semaphore = new Semaphore(limits)
   }
 
-  /** As `Semaphore.run`. */
+  /** Runs a call when its turn comes, like `Semaphore.run`. */
   async run<T>(call: () => Promise<T>, turn: Turn): Promise<T> {
     if (this.#semaphore.running > 0 && monotonic() >= this.#progressAt + STUCK_AFTER)
       this.#semaphore = new Semaphore(this.#limits)

@@ -22,18 +22,20 @@ import type { TokenVerifier } from '../verifier.ts'
 import { WrappingVerifier } from '../wrapping.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
-/** What a lookup returns for a valid token: the members of its identity. */
+/** The result of a lookup for a valid token: the members of its identity, all of them optional. */
 export interface OpaqueToken<Claims = Readonly<Record<string, unknown>>> extends IdentityMembers<Claims> {
   /** When the token expires. In seconds since the epoch. Default: the token is valid until the lookup returns `null`. */
   readonly expiresAt?: Seconds | undefined
 }
 
+/** The options of `opaque`. */
 export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
   /**
    * Finds a token in your store. Return `null` if it is unknown or revoked: the answer is 401. If it throws, or returns
    * anything else, such as `undefined`, the answer is 503.
    * @param token a string of the syntax `b64token`, at most 8,192 characters
-   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token
+   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token, so that a
+   *   leaked store contains no token to use
    */
   lookup: (token: string, hash: string) => OpaqueToken<Claims> | null | Promise<OpaqueToken<Claims> | null>
   /** Accepts only tokens of `generateToken(prefix)`, and rejects others without a lookup. Default: every token is looked up. */
@@ -66,6 +68,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))
 }
 
+/** Verifies tokens by the function `lookup`. */
 class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #lookup: OpaqueOptions<Claims>['lookup']
   readonly #prefix: string | undefined
@@ -111,7 +114,12 @@ class PrefixVerifier<Claims> extends WrappingVerifier<Identity<Claims>> {
 
 type Verified<Claims> = Verification<Identity<Claims>> | Promise<Verification<Identity<Claims>>>
 
-/** Rejects unknown members: a misspelt `expiresAt` would make a token that never expires. */
+/**
+ * Turns the result of a lookup into a verification. Everything that is not clearly a record is an error: `undefined` may be a
+ * forgotten `return`, and an empty record the result of a failed query. Rejects unknown members, because a misspelt
+ * `expiresAt` would make a token that never expires.
+ * @throws UnavailableError if the result is not a record of members of an identity
+ */
 function verificationOf<Claims>(
   found: OpaqueToken<Claims>,
   now: () => number,
@@ -129,10 +137,13 @@ function verificationOf<Claims>(
   const identity = createIdentity('opaque', { ...members, claims })
   const wrong = wrongMember(identity)
   if (wrong !== undefined) throw new UnavailableError(`"lookup" returned a "${wrong}" of the wrong type`)
-  return activeUntil({ identity, expiresAt: identity.expiresAt }, now)
+  return activeUntil({ active: true, identity, expiresAt: identity.expiresAt }, now)
 }
 
-/** A `Map`, a `Date` or an `Error` has no members. It would become a token without rights that never expires. */
+/**
+ * Whether an object can be a record. A `Map`, a `Date` or an `Error` has no members, so it would become a token without
+ * rights.
+ */
 function hasMembers(found: object): boolean {
   const prototype = Object.getPrototypeOf(found)
   return prototype === null || prototype === Object.prototype || Object.keys(found).length > 0

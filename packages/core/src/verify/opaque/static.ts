@@ -19,19 +19,24 @@ import { PresentedToken } from '../presented.ts'
 import { inactive, type Verification } from '../verification.ts'
 import type { CanVerify, TokenVerifier } from '../verifier.ts'
 
-/** A fixed token, given by its text or its SHA-256, and the members of its identity. It is valid until it is removed from the list. */
+/**
+ * A fixed token, given by its text or its SHA-256, and the members of its identity. It is valid until it is removed from the
+ * list.
+ */
 export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
   IdentityMembers<Claims>,
   'expiresAt'
 > &
   ({ readonly token: string; readonly hash?: undefined } | { readonly hash: string; readonly token?: never })
 
+/** The members that an entry may have. `expiresAt` is not one of them: a token leaves the list when it is removed from it. */
 const MEMBERS = ['token', 'hash', ...IDENTITY_MEMBERS.filter((name) => name !== 'expiresAt')]
+/** Each verification compares the token with all entries, so a long list would make every request slow. */
 const MAX_TOKENS = 1_000
 
 /**
- * Creates a verifier for a fixed list of tokens. It compares the hash of a token with all entries, in a time that reveals
- * nothing about them. It does not store the tokens.
+ * Creates a verifier for a fixed list of tokens. It stores only their hashes. It compares the hash of a token with all entries,
+ * in a time that does not depend on them: response times reveal neither the tokens nor which entry matched.
  *
  * @example
  * const verifier = staticTokens([{ token: process.env.REPORTS_TOKEN ?? '', subject: 'reports', scopes: ['read'] }])
@@ -79,19 +84,23 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   })
 }
 
-/** On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects. */
+/**
+ * On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects.
+ */
 function once(hashes: readonly string[]): readonly string[] {
   if (new Set(hashes).size < hashes.length)
     throw new TypeError('"tokens" has a token twice, once by its hash')
   return hashes
 }
 
+/** A token of the list. `given` is its text or hash as it was configured, to find duplicates. */
 interface Entry<Claims> {
   readonly given: string
   readonly hash: string | Promise<string>
   readonly identity: Identity<Claims>
 }
 
+/** Checks an entry of the list, and creates its identity, which all requests with the token share. */
 function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claims> {
   const { token, hash, ...known } = readOptions(`tokens[${index}]`, entry, MEMBERS)
   const members = frozen({ ...known })

@@ -3,7 +3,7 @@
 import { base64url } from 'jose'
 import { sha256 } from '#digest'
 
-/** 192 bits: 32 characters of base64url. */
+/** 192 bits, far more than a search can cover: 32 characters of base64url. */
 const RANDOM_BYTES = 24
 const RANDOM_LENGTH = 32
 const CHECKSUM_LENGTH = 6
@@ -24,7 +24,10 @@ export function generateToken(prefix: string): string {
   return text + checksum(text)
 }
 
-/** Returns the SHA-256 of a token as base64url. Store it instead of the token, which cannot be computed from it. */
+/**
+ * Returns the SHA-256 of a token as base64url. Store it instead of the token, which cannot be computed from it. A password hash
+ * with salt is not needed: unlike a password, a token of `generateToken` has 192 random bits.
+ */
 export async function hashToken(token: string): Promise<string> {
   return sha256(token)
 }
@@ -39,14 +42,17 @@ export function tokenPrefix(prefix: string): string {
   return prefix
 }
 
-/** Whether a token has the form that `generateToken(prefix)` gives, checksum included. */
+/**
+ * Whether a token has the form of those that `generateToken(prefix)` creates, with a correct checksum. Of random texts of this
+ * form, one in four billion passes. The check is not a proof: anyone can compute the checksum.
+ */
 export function hasPrefix(token: string, prefix: string): boolean {
   if (!token.startsWith(`${prefix}_`)) return false
   const end = prefix.length + 1 + RANDOM_LENGTH
   return token.length === end + CHECKSUM_LENGTH && token.slice(end) === checksum(token.slice(0, end))
 }
 
-/** CRC-32 (ISO 3309) as base64url. */
+/** Computes the CRC-32 (ISO 3309) of a text, as base64url. Secret scanners can use it, too. */
 function checksum(text: string): string {
   let crc = -1
   for (let index = 0; index < text.length; index += 1) {

@@ -1,0 +1,53 @@
+/** The signal of a request: it ends the request, and nothing that has ended before. */
+
+import { describe, expect, it } from 'vitest'
+import type { SecureUrl } from '#core/lib/url.ts'
+import { fetchJson } from '#core/net/fetch-json.ts'
+
+const URL_OF_KEYS = 'https://id.example.com/keys' as SecureUrl
+
+/** Fetches with a function that is called with the signal of the request. */
+async function fetchWith(send: (signal: AbortSignal) => Promise<Response>) {
+  const deadline = new AbortController()
+  const signals: AbortSignal[] = []
+  const fetch = (_url: string, { signal }: RequestInit) => {
+    signals.push(signal as AbortSignal)
+    return send(signal as AbortSignal)
+  }
+  const outcome = fetchJson(URL_OF_KEYS, fetch, deadline.signal).then(
+    ({ body }) => body,
+    (cause: Error) => cause.message,
+  )
+  return { deadline, signals, outcome }
+}
+
+describe('the signal of a request', () => {
+  it('is not aborted after fetch has rejected, because undici 6 throws an error then that nothing catches', async () => {
+    const { deadline, signals, outcome } = await fetchWith(() =>
+      Promise.reject(new TypeError('fetch failed')),
+    )
+    expect(await outcome).toBe('Failed to reach https://id.example.com/keys')
+    deadline.abort()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+  })
+
+  it('is not aborted after the body was read', async () => {
+    const { deadline, signals, outcome } = await fetchWith(async () => Response.json({ keys: [] }))
+    expect(await outcome).toEqual({ keys: [] })
+    deadline.abort()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+  })
+
+  it('is aborted with a response that cannot be used, whose body may be open', async () => {
+    const { signals, outcome } = await fetchWith(async () => new Response('no', { status: 500 }))
+    expect(await outcome).toContain('500')
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  })
+
+  it('is aborted at the deadline', async () => {
+    const { deadline, signals, outcome } = await fetchWith(() => new Promise(() => {}))
+    deadline.abort(new Error('too late'))
+    expect(await outcome).toBe('too late')
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  })
+})
