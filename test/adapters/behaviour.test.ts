@@ -6,6 +6,7 @@ import { type Api, hosts } from '../support/hosts.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
 const REALM = 'Bearer realm="api"'
+const WHAT_TO_SEND = 'An access token is required. Send the header Authorization: Bearer <token>'
 const told = (error: string, description: string) =>
   `${REALM}, error="${error}", error_description="${description}"`
 
@@ -39,7 +40,9 @@ describe.each(hosts)('$name', (host) => {
       [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
     )
     const { error, error_description } = parameters
-    expect(JSON.parse(answer.text)).toEqual(error === undefined ? {} : { error, error_description })
+    expect(JSON.parse(answer.text)).toEqual(
+      error === undefined ? { error_description: WHAT_TO_SEND } : { error, error_description },
+    )
   }
 
   describe('the twelve request shapes', () => {

@@ -100,7 +100,7 @@ describe.each(faults)('a callback that %s', (name, fault) => {
   it(`answers ${name === 'returns true' ? 200 : 503} as a requirement (FX56)`, async () => {
     const requirement = fault as () => boolean
     const gate = createGate({ verifier: good, requirement, ...settings })
-    expect(await ask(gate)).toBe(name === 'returns true' ? 'ok' : 'unavailable')
+    expect(await outcomeWith(name, gate)).toBe(name === 'returns true' ? 'ok' : 'unavailable')
   })
 
   it('changes nothing as "onDecision" (FX56)', async () => {

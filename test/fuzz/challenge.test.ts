@@ -1,14 +1,7 @@
 /** Whatever was configured, each answer of a gate is one that every host can send and a strict client can read (RFC 9110 §11.6.1). */
 
 import { validateHeaderValue } from 'node:http'
-import {
-  createGate,
-  type Decision,
-  type Identity,
-  type Reason,
-  type Requirement,
-  scope,
-} from '@bearergate/core'
+import { createGate, type Decision, type Identity, type Reason, type Rule, scope } from '@bearergate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseChallenges } from '../support/challenge-parser.ts'
@@ -24,7 +17,7 @@ const REASONS: readonly Reason[] = [
 ]
 
 /** A requirement of the user's own, which is not checked for scope-tokens as `scope()` checks its name. */
-const unchecked = (scopes: readonly string[]): Requirement => ({
+const unchecked = (scopes: readonly string[]): Rule => ({
   scopes,
   challenge: () => ({ scopes }),
   check: () => ({ reason: 'insufficient_scope', scopes }),

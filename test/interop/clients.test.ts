@@ -72,7 +72,10 @@ describe.each(CLIENTS)('$name', ({ isHere, ask }) => {
     })
 
     it.skipIf(!isHere)('gets 401 and sees the challenge without a token', async () => {
-      const refused = { status: 401, challenge: 'Bearer realm="api"', body: {} }
+      const body = {
+        error_description: 'An access token is required. Send the header Authorization: Bearer <token>',
+      }
+      const refused = { status: 401, challenge: 'Bearer realm="api"', body }
       expect(await ask({ url: url('/echo/get/json') })).toEqual(refused)
       expect(await ask({ url: url('/echo/post/json'), json: EMPLOYEE })).toEqual(refused)
     })

@@ -34,6 +34,7 @@ const CORE = [
   'multiIssuerJwt',
   'opaque',
   'privateKeyJwt',
+  'problemDetails',
   'role',
   'scope',
   'staticTokens',
@@ -44,14 +45,19 @@ const CORE_TYPES = [
   'Algorithm',
   'Allowed',
   'AllowedIdentity',
+  'AllowedUser',
   'Anonymous',
+  'AnswerFunction',
+  'AsyncRule',
   'AuthenticatedUpgrade',
   'Background',
+  'CacheDescription',
   'CacheOptions',
   'ClaimsOptions',
   'ClientAuthentication',
   'ClientRequest',
   'CorsMiddleware',
+  'CustomAnswer',
   'Decision',
   'DecisionEvent',
   'DecisionListener',
@@ -62,6 +68,7 @@ const CORE_TYPES = [
   'Gate',
   'GateDescription',
   'GateSettings',
+  'HandlerOptions',
   'Identity',
   'IdentitySource',
   'Inactive',
@@ -107,6 +114,7 @@ const CORE_TYPES = [
   'StandardSchema',
   'StaticToken',
   'StoredJwks',
+  'SyncRequirement',
   'TokenSource',
   'TokenSources',
   'TokenVerifier',
@@ -119,9 +127,10 @@ const CORE_TYPES = [
 
 const ADAPTER_AUTHORS = [
   'answerOf',
+  'answerPreflight',
   'authorizeRequest',
+  'callerHelpers',
   'forceHeaders',
-  'getIdentity',
   'metadataHandler',
   'scopesRequirement',
   'sendAnswer',
@@ -130,7 +139,15 @@ const ADAPTER_AUTHORS = [
   'toRequirement',
 ]
 
-const ADAPTER_AUTHORS_TYPES = ['Answer', 'MetadataResponse', 'NodeHandler', 'NodeResponse', 'Scopes']
+const ADAPTER_AUTHORS_TYPES = [
+  'Answer',
+  'Authorizing',
+  'CallerHelpers',
+  'MetadataResponse',
+  'NodeHandler',
+  'NodeResponse',
+  'Scopes',
+]
 
 const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']
 

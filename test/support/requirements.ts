@@ -1,6 +1,6 @@
 /** An identity that requirements are checked for, and what a gate answers if it does not meet them. */
 
-import { createGate, type Decision, type Identity, type Requirement } from '@bearergate/core'
+import { createGate, type Decision, type Identity, type SyncRequirement } from '@bearergate/core'
 import { NOW } from './issuer.ts'
 
 export const emma: Identity = {
@@ -22,7 +22,7 @@ export const gateOf = (settings: object = {}) =>
   })
 
 export function judge(
-  required: Requirement<Identity>,
+  required: SyncRequirement<Identity>,
   identity: Identity = emma,
   settings: object = {},
 ): string {

@@ -2,6 +2,8 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import {
+  allOf,
+  anyOf,
   type BearerAuthError,
   createGate,
   type Decision,
@@ -13,6 +15,8 @@ import {
   opaque,
   type Preflight,
   type Reason,
+  role,
+  scope,
   type TokenVerifier,
   type UnavailableError,
 } from '@bearergate/core'
@@ -67,6 +71,7 @@ const handler = gate.protect((request, identity, environment: { readonly KEY: st
 expectType<(request: Request, environment: { readonly KEY: string }, count: number) => Promise<Response>>()(
   handler,
 )
+expectType<string>()(gate.tokenOf(new Request('https://api.example.com/')))
 const plainHandler = gate.protect((_request, _identity) => new Response())
 expectType<(request: Request) => Promise<Response>>()(plainHandler)
 // @ts-expect-error
@@ -90,6 +95,7 @@ app.use('/api', guard)
 app.get('/api/:id', express.requireScope('read', 'write'), (request, response) => {
   expectType<UserIdentity>()(guard.identity(request))
   expectType<Identity<unknown> | undefined>()(request.identity)
+  expectType<string>()(guard.token(request))
   response.json({ name: guard.identity(request).claims.name, id: request.params.id })
 })
 Router()
@@ -135,6 +141,7 @@ server.use(koa.requireScope('read', 'write'))
 server.use((context) => {
   expectType<UserIdentity>()(koaGuard.identity(context))
   expectType<Identity<unknown> | undefined>()(context.state.identity)
+  expectType<string>()(koaGuard.token(context))
   context.body = koaGuard.identity(context).claims.name
 })
 const stateful = new Koa<{ readonly tenant: string }, { readonly started: Date }>()
@@ -166,6 +173,89 @@ expectType<koa.Bearer>()(koaPlain)
 server.use((context) => {
   expectType<Identity>()(koaPlain.identity(context))
 })
+
+// A requirement gets the request of its host, and an asynchronous one makes the decision a promise.
+guard.authorize((identity, request) => {
+  expectType<UserIdentity>()(identity)
+  expectType<ExpressRequest>()(request)
+  return identity.claims.name === request.params.name
+})
+guard.authorize(
+  allOf(scope('a'), async (identity, request) => {
+    expectType<UserIdentity>()(identity)
+    expectType<ExpressRequest>()(request)
+    return true
+  }),
+)
+koaGuard.authorize(async (identity, context) => {
+  expectType<UserIdentity>()(identity)
+  expectType<Koa.Context>()(context)
+  return context.path === '/'
+})
+koaGuard.authorize(anyOf(role('a'), (_identity, context) => context.path === '/'))
+express.authorize((_identity, request) => request.path === '/')
+koa.authorize((_identity, context) => context.path === '/')
+gate.protect(() => new Response(), {
+  requirement: allOf(scope('a'), (identity, request) => {
+    expectType<UserIdentity>()(identity)
+    expectType<Request>()(request)
+    return true
+  }),
+})
+// @ts-expect-error
+gate.protect(() => new Response(), { require: scope('a') })
+// @ts-expect-error
+guard.authorize(() => 'yes')
+// @ts-expect-error
+guard.authorize((_identity: UserIdentity, context: Koa.Context) => context.path === '/')
+declare const someone: UserIdentity
+expectType<Decision<UserIdentity>>()(gate.authorize(someone, scope('a')))
+expectType<Decision<UserIdentity>>()(gate.authorize(someone, ({ claims }) => claims.id === 1))
+expectType<Decision<UserIdentity>>()(
+  gate.authorize(
+    someone,
+    allOf(scope('a'), () => true),
+  ),
+)
+const later = gate.authorize(someone, async (identity, request) => identity.claims.id === request, 1)
+expectType<Decision<UserIdentity> | Promise<Decision<UserIdentity>>>()(later)
+const combined = gate.authorize(
+  someone,
+  anyOf(scope('a'), async () => true),
+)
+expectType<Decision<UserIdentity> | Promise<Decision<UserIdentity>>>()(combined)
+
+// The user of `loadUser` reaches handlers with its type.
+interface Row {
+  readonly email: string
+}
+declare const rows: { byId(id: string | undefined): Promise<Row | null> }
+const loading = express.bearer({ verifier, loadUser: async ({ claims }) => rows.byId(String(claims.id)) })
+expectType<express.Bearer<UserIdentity, Row>>()(loading)
+app.get('/user', (request, response) => {
+  expectType<Row>()(loading.user(request))
+  response.json({ email: loading.user(request).email })
+})
+const loadingOptional = koa.bearer({
+  issuer: 'https://id.example.com',
+  audience: null,
+  optional: true,
+  loadUser: ({ subject }, request) => (request.method === 'GET' ? rows.byId(subject) : undefined),
+})
+expectType<Row | undefined>()(loadingOptional.user({} as Koa.Context))
+expectType<Identity | undefined>()(loadingOptional.identity({} as Koa.Context))
+const loadingGate = createGate({ verifier, loadUser: () => ({ email: 'emma@example.com' }) })
+expectType<{ email: string }>()(loadingGate.userOf(new Request('https://api.example.com/')))
+expectType<{ email: string }>()(express.bearer(loadingGate).user({} as ExpressRequest))
+const anyGate: Gate<Identity<unknown> | undefined> = loadingGate
+expectType<unknown>()(anyGate.userOf({}))
+expectType<unknown>()(guard.user({} as ExpressRequest))
+// @ts-expect-error
+createGate({ verifier, loadUser: async () => 'emma' })
+// @ts-expect-error
+createGate({ verifier, loadUser: async () => false })
+// @ts-expect-error
+loading.user({} as ExpressRequest).name
 
 // One gate serves all of them, and a gate of any identity is a gate.
 const shared = createGate({ issuer: 'https://id.example.com', audience: null })

@@ -82,3 +82,11 @@ lambdaAuthorizer(gate, { policyScope: 'everything' })
 lambda(gate)
 
 export { asBalancer, asHttp, asRest, handlers }
+
+// A requirement gets the event.
+lambda(gate, async (_event: APIGatewayProxyEventV2) => ({ statusCode: 204 }), {
+  requirement: async (identity, event) => {
+    expectType<APIGatewayProxyEventV2>()(event)
+    return event.pathParameters?.id === identity.subject
+  },
+})

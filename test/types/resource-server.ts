@@ -15,6 +15,7 @@ import {
   multiIssuerJwt,
   opaque,
   privateKeyJwt,
+  type RequestLike,
   role,
   scope,
   staticTokens,
@@ -119,8 +120,19 @@ createGate({ verifier: users, requirement: ({ claims }) => claims.id > 0 })
 createGate({ verifier: users }).authorize({} as Identity<User>, ({ claims }) => claims.id > 0)
 // @ts-expect-error
 createGate({ verifier: users, requirement: ({ claims }) => claims.id })
-// @ts-expect-error
 createGate({ verifier: users, requirement: async () => true })
+createGate({
+  verifier: users,
+  requirement: allOf(scope('a'), (identity, request) => {
+    expectType<Identity<unknown>>()(identity)
+    expectType<RequestLike>()(request)
+    return true
+  }),
+})
+// @ts-expect-error
+createGate({ verifier: users, requirement: async () => 'yes' })
+// @ts-expect-error
+createGate({ verifier: users, requirement: (_identity: Identity<User>, request: Request) => request.ok })
 // @ts-expect-error
 scope()
 // @ts-expect-error
@@ -141,7 +153,11 @@ maxAge('5')
 maxAge(5, 6)
 // @ts-expect-error
 allOf()
-// @ts-expect-error
+allOf(
+  [scope('a')],
+  scope('b'),
+  ['c', 'd'].map((name) => scope(name)),
+)
 anyOf([scope('a')])
 // @ts-expect-error
 express.requireScope()

@@ -66,6 +66,7 @@ const ERRORS = {
   max_age_exceeded: 'invalid_token',
   missing_claim: 'invalid_token',
   invalid_claim: 'invalid_token',
+  unknown_user: 'invalid_token',
   insufficient_scope: 'insufficient_scope',
   insufficient_user_authentication: 'insufficient_user_authentication',
   insecure_transport: 'invalid_request',
@@ -76,7 +77,14 @@ const REASONS = Object.keys(ERRORS) as Reason[]
 const TEXT = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
 const SCOPES = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
-const settings = { realm: 'api', scopes: [], metadataUrl: undefined, exposed: false }
+const settings = {
+  unknownUserStatus: 401 as const,
+  hint: 'send a token',
+  realm: 'api',
+  scopes: [],
+  metadataUrl: undefined,
+  exposed: false,
+}
 
 /** Reads every challenge of a gate with this realm and these scopes, and tells what none of them may break. */
 function expectStrictChallenges(realm: string, scopes: readonly string[], reasons = REASONS): void {

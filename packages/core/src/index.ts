@@ -8,19 +8,23 @@
  * Only named exports, each listed here: nothing becomes public by accident.
  */
 
+export { type AnswerFunction, type CustomAnswer, problemDetails } from './answer/custom.ts'
 export { BearerAuthError } from './answer/error.ts'
 export type { ResourceMetadata } from './answer/metadata.ts'
 export type { CorsMiddleware, PreflightPolicy } from './answer/preflight.ts'
 export { claim } from './authorize/claim.ts'
 export { allOf, anyOf } from './authorize/combinators.ts'
-export type { Requirement, Rule } from './authorize/requirement.ts'
+export type { AsyncRule, Requirement, Rule, SyncRequirement } from './authorize/requirement.ts'
 export { role } from './authorize/role.ts'
 export { scope } from './authorize/scope.ts'
 export { acr, maxAge } from './authorize/step-up.ts'
-export { createGate, type Gate, type GateDescription } from './gate/gate.ts'
+export { createGate } from './gate/gate.ts'
+export type { HandlerOptions } from './gate/handler-options.ts'
+export type { Gate, GateDescription } from './gate/interface.ts'
 export type { Background } from './gate/keep-alive.ts'
 export type {
   AllowedIdentity,
+  AllowedUser,
   GateSettings,
   IssuerGateOptions,
   OnDenied,

@@ -5,6 +5,7 @@
 
 import {
   type AllowedIdentity,
+  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
@@ -14,16 +15,18 @@ import {
   type NodeRequest,
   type OnDenied,
   type Passed,
-  type Preflight,
   type Requirement,
   type ResourceMetadata,
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
+  type Authorizing,
   answerOf,
+  answerPreflight,
   authorizeRequest,
+  type CallerHelpers,
+  callerHelpers,
   forceHeaders,
-  getIdentity,
   metadataHandler,
   type NodeHandler,
   type NodeResponse,
@@ -34,7 +37,7 @@ import {
   toGate,
   toRequirement,
 } from '@bearergate/core/adapter'
-import type { RequestHandler } from 'express'
+import type { Request, RequestHandler } from 'express'
 
 declare global {
   namespace Express {
@@ -48,21 +51,15 @@ declare global {
   }
 }
 
-/** The middleware that `bearer` creates: for Express, and for any host that calls it with a request and a response of Node. */
-export interface Bearer<I extends Identity<unknown> | undefined = Identity>
+/**
+ * The middleware that `bearer` makes: for Express, and for any host that calls it with a request and a response of Node.
+ * `identity`, `token` and `user` read what it found out about a request.
+ */
+export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
   extends RequestHandler,
-    NodeHandler {
-  /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
-  readonly gate: Gate<I>
-  /**
-   * Returns the caller's identity. `undefined` if `optional` allowed the request without one. Its type is that of the gate, so
-   * a schema in `claims` needs no cast.
-   *
-   * @example
-   * app.get('/me', auth, (req, res) => res.json({ subject: auth.identity(req).subject }))
-   * @throws TypeError if this middleware did not run for the request. It never returns the identity of another gate
-   */
-  identity(request: Express.Request | NodeRequest): I
+    NodeHandler,
+    CallerHelpers<I, User, Express.Request | NodeRequest> {
+  readonly gate: Gate<I, User>
   /**
    * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
    * step-up challenge (RFC 9470 §3). Mount it after this middleware.
@@ -71,7 +68,7 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity>
    * app.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>>): RequestHandler & NodeHandler
+  authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler & NodeHandler
   /**
    * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
    * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
@@ -94,18 +91,24 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity>
  * @param options the options of `createGate`, or a gate, which may serve several middlewares
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
-export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Bearer<AllowedIdentity<V, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Identity<unknown> | undefined>(
+export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
+  gate: Gate<I, User>,
+): Bearer<I, User>
+export function bearer<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
-): Bearer<I> {
-  const gate = toGate<I>(options, more)
+): Bearer<I, User> {
+  const gate = toGate<I, User>(options, more)
   const middleware = (request: AnyRequest, response: NodeResponse, next: Next) => {
     function settle(decision: Decision<I>): void {
       try {
@@ -116,29 +119,13 @@ export function bearer<I extends Identity<unknown> | undefined>(
       }
       if (decision.ok || decision.reason !== 'preflight' || gate.cors === undefined)
         proceed(decision, gate.onDenied, response, next)
-      else answerBy(gate.cors as unknown as Middleware, decision)
+      // `next` is called only with an error, and only if `onDenied` asks for it: the host may ignore its argument.
+      else answerPreflight(gate, decision, request, response, next)
     }
     function attach(decision: Passed<I>): void {
-      setDecision(request, gate, decision)
+      setDecision(request, gate, decision, view)
       request.identity = decision.identity
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
-    }
-    /**
-     * Lets the CORS middleware answer. Calls `next` only with an error, and only if `onDenied` is `next`: a host that ignores
-     * the argument of `next` would let a preflight into the app.
-     */
-    function answerBy(cors: Middleware, decision: Preflight): void {
-      let isDone = false
-      const finish = (cause?: unknown) => {
-        if (isDone || response.headersSent) return
-        isDone = true
-        if (gate.onDenied === 'next' && cause instanceof Error) next(cause)
-        else sendAnswer(response, answerOf(decision))
-      }
-      // A middleware that is an async function may reject, with any value.
-      new Promise((resolve) => resolve(cors(request, response, finish))).catch((cause) =>
-        finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
-      )
     }
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
@@ -150,8 +137,8 @@ export function bearer<I extends Identity<unknown> | undefined>(
   }
   return Object.assign(middleware, {
     gate,
-    identity: (request: object) => getIdentity(request, gate),
-    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    ...callerHelpers(gate),
+    authorize: (required: Requirement<NonNullable<I>, Request>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
@@ -161,8 +148,8 @@ export function bearer<I extends Identity<unknown> | undefined>(
  * know `auth`. If none or more than one ran, the middleware throws a `TypeError`, which is a mistake in the app.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement): RequestHandler & NodeHandler {
-  return guard(required)
+export function authorize(required: Requirement<Identity<unknown>, Request>): RequestHandler & NodeHandler {
+  return guard(required as Required)
 }
 
 /**
@@ -200,17 +187,15 @@ type Next = Parameters<NodeHandler>[2]
 /** Any request of Node. It is not `Express.Request`, which other packages extend with members of their own. */
 type AnyRequest = NodeRequest & { identity?: Identity<unknown> | undefined }
 
-/** A CORS middleware, for any of the hosts. */
-type Middleware = (request: NodeRequest, response: NodeResponse, next: (cause?: unknown) => void) => unknown
+type Required = Requirement<Identity<unknown>, NodeRequest>
 
-/** Creates the middleware of `authorize`. Checks the requirement at creation, not at the first request. */
-function guard(
-  required: Requirement,
-  gate?: Gate<Identity<unknown> | undefined>,
-): RequestHandler & NodeHandler {
+function guard(required: Required, gate?: Authorizing): RequestHandler & NodeHandler {
   const rule = toRequirement('authorize', required)
   return (request: NodeRequest, response: NodeResponse, next: Next) => {
-    proceed(...authorizeRequest(request, rule, gate), response, next)
+    const [decision, onDenied] = authorizeRequest(request, rule, gate)
+    if (decision instanceof Promise)
+      void decision.then((settled) => proceed(settled, onDenied, response, next))
+    else proceed(decision, onDenied, response, next)
   }
 }
 

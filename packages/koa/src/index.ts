@@ -2,6 +2,7 @@
 
 import {
   type AllowedIdentity,
+  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
@@ -16,10 +17,12 @@ import {
 } from '@bearergate/core'
 import {
   type Answer,
+  type Authorizing,
   answerOf,
   authorizeRequest,
+  type CallerHelpers,
+  callerHelpers,
   forceHeaders,
-  getIdentity,
   metadataHandler,
   type Scopes,
   scopesRequirement,
@@ -39,19 +42,11 @@ declare module 'koa' {
   }
 }
 
-/** The middleware that `bearer` creates. */
-export interface Bearer<I extends Identity<unknown> | undefined = Identity> extends Middleware {
-  /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
-  readonly gate: Gate<I>
-  /**
-   * Returns the caller's identity. `undefined` if `optional` allowed the request without one. Its type is that of the gate, so
-   * a schema in `claims` needs no cast.
-   *
-   * @example
-   * router.get('/me', auth, (ctx) => { ctx.body = { subject: auth.identity(ctx).subject } })
-   * @throws TypeError if this middleware did not run for the request. It never returns the identity of another gate
-   */
-  identity(context: ExtendableContext): I
+/** The middleware that `bearer` makes. `identity`, `token` and `user` read what it found out about a request. */
+export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
+  extends Middleware,
+    CallerHelpers<I, User, ExtendableContext> {
+  readonly gate: Gate<I, User>
   /**
    * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
    * step-up challenge (RFC 9470 §3). Mount it after this middleware.
@@ -60,7 +55,7 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
    * router.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
    * @throws TypeError if it is not a requirement
    */
-  authorize(required: Requirement<NonNullable<I>>): Middleware
+  authorize(required: Requirement<NonNullable<I>, Context>): Middleware
   /**
    * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
    * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
@@ -83,22 +78,28 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity> exte
  * @param options the options of `createGate`, or a gate, which may serve several middlewares
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function bearer<I extends Identity<unknown> | undefined>(gate: Gate<I>): Bearer<I>
-export function bearer<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Bearer<AllowedIdentity<V, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>>
-export function bearer<I extends Identity<unknown> | undefined>(
+export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
+  gate: Gate<I, User>,
+): Bearer<I, User>
+export function bearer<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
-): Bearer<I> {
-  const gate = toGate<I>(options, more)
+): Bearer<I, User> {
+  const gate = toGate<I, User>(options, more)
   const middleware: Middleware = (context, next) => {
     function settle(decision: Decision<I>): unknown {
       if (decision.ok) {
-        setDecision(context, gate, decision)
+        setDecision(context, gate, decision, view)
         context.state.identity = decision.identity
         if (decision.headers !== undefined) forceHeaders(context.res, decision.headers)
       }
@@ -124,8 +125,8 @@ export function bearer<I extends Identity<unknown> | undefined>(
   }
   return Object.assign(middleware, {
     gate,
-    identity: (context: ExtendableContext) => getIdentity(context, gate),
-    authorize: (required: Requirement<NonNullable<I>>) => guard(required as Requirement, gate),
+    ...callerHelpers(gate),
+    authorize: (required: Requirement<NonNullable<I>, Context>) => guard(required as Required, gate),
     requireScope: (...scopes: readonly Scopes[]) => guard(scopesRequirement(scopes), gate),
   })
 }
@@ -135,7 +136,7 @@ export function bearer<I extends Identity<unknown> | undefined>(
  * know `auth`. If none or more than one ran, the middleware throws a `TypeError`, which is a mistake in the app.
  * @throws TypeError if it is not a requirement
  */
-export function authorize(required: Requirement): Middleware {
+export function authorize(required: Requirement<Identity<unknown>, Context>): Middleware {
   return guard(required)
 }
 
@@ -168,10 +169,15 @@ export function protectedResource(
   }
 }
 
-/** Creates the middleware of `authorize`. Checks the requirement at creation, not at the first request. */
-function guard(required: Requirement, gate?: Gate<Identity<unknown> | undefined>): Middleware {
+type Required = Requirement<Identity<unknown>, Context>
+
+function guard(required: Required, gate?: Authorizing): Middleware {
   const rule = toRequirement('authorize', required)
-  return (context, next) => proceed(...authorizeRequest(context, rule, gate), context, next)
+  return (context, next) => {
+    const [decision, onDenied] = authorizeRequest<Context>(context, rule, gate)
+    if (!(decision instanceof Promise)) return proceed(decision, onDenied, context, next)
+    return decision.then((settled) => proceed(settled, onDenied, context, next))
+  }
 }
 
 /** Calls the next middleware, or answers as `onDenied` says. */

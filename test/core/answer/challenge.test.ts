@@ -27,12 +27,20 @@ const REASONS: Readonly<Record<Reason, readonly [status: number, error: string |
   max_age_exceeded: [401, 'invalid_token'],
   missing_claim: [401, 'invalid_token'],
   invalid_claim: [401, 'invalid_token'],
+  unknown_user: [401, 'invalid_token'],
   insufficient_scope: [403, 'insufficient_scope'],
   insufficient_user_authentication: [401, 'insufficient_user_authentication'],
   insecure_transport: [400, 'invalid_request'],
 }
 
-const settings = { realm: 'api', scopes: [], metadataUrl: undefined, exposed: false }
+const settings = {
+  unknownUserStatus: 401 as const,
+  hint: 'send a token',
+  realm: 'api',
+  scopes: [],
+  metadataUrl: undefined,
+  exposed: false,
+}
 const challenger = createChallenger(settings)
 
 describe('createChallenger', () => {

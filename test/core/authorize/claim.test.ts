@@ -1,11 +1,11 @@
 /** Required values of claims. */
 
-import { claim, type Identity, type Requirement, role } from '@bearergate/core'
+import { claim, type Identity, role, type SyncRequirement } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { call, emma, gateOf, judge, tooLittle } from '../../support/requirements.ts'
 
 describe('a simple requirement', () => {
-  it.each<[string, Requirement<Identity>, string]>([
+  it.each<[string, SyncRequirement<Identity>, string]>([
     ['a claim', claim('plan', 'pro'), 'ok'],
     ['one of several values', claim('plan', 'free', 'pro'), 'ok'],
     ['a number', claim('level', 3), 'ok'],

@@ -1,9 +1,19 @@
 /** Combined requirements: what a challenge asks for (RFC 6750 §3, RFC 9470 §3). */
 
-import { acr, allOf, anyOf, claim, maxAge, role, scope } from '@bearergate/core'
-import { describe, expect, it } from 'vitest'
+import {
+  acr,
+  allOf,
+  anyOf,
+  claim,
+  type Identity,
+  maxAge,
+  type Requirement,
+  role,
+  scope,
+} from '@bearergate/core'
+import { describe, expect, it, vi } from 'vitest'
 import { NOW } from '../../support/issuer.ts'
-import { call, emma, judge, stepUp, tooLittle } from '../../support/requirements.ts'
+import { call, emma, gateOf, judge, stepUp, tooLittle } from '../../support/requirements.ts'
 
 describe('allOf', () => {
   it('needs all of them', () => {
@@ -56,12 +66,84 @@ describe('anyOf', () => {
   })
 })
 
+describe('lists', () => {
+  it('are accepted, alone and beside single requirements', () => {
+    const names = ['admin', 'delete']
+    expect(judge(allOf(names.map((name) => scope(name))))).toBe(tooLittle('admin delete'))
+    expect(judge(allOf(scope('read'), [scope('write'), scope('admin')]))).toBe(tooLittle('read write admin'))
+    expect(judge(anyOf([scope('admin'), scope('read')]))).toBe('ok')
+  })
+})
+
+describe('functions', () => {
+  const gate = gateOf()
+  const reasonOf = async (required: Requirement<Identity>) => {
+    const decision = await gate.authorize(emma, required)
+    return decision.ok ? 'ok' : decision.reason
+  }
+
+  it('in allOf are called last, in their order, until one is not met', async () => {
+    const calls: string[] = []
+    const step = (name: string, isMet: boolean) => async () => {
+      calls.push(name)
+      return isMet
+    }
+    const required = allOf(step('one', true), step('two', false), step('three', true), scope('read'))
+    expect(await reasonOf(required)).toBe('insufficient_scope')
+    expect(calls).toEqual(['one', 'two'])
+  })
+
+  it('in allOf are called although a stronger authentication is missing, which would not help alone', async () => {
+    expect(await reasonOf(allOf(acr('gold'), async () => false))).toBe('insufficient_scope')
+    expect(await reasonOf(allOf(acr('gold'), async () => true))).toBe('insufficient_user_authentication')
+  })
+
+  it('in anyOf are not called after a requirement that is met', async () => {
+    const called = vi.fn(async () => true)
+    expect(await reasonOf(anyOf(scope('read'), called))).toBe('ok')
+    expect(called).not.toHaveBeenCalled()
+    expect(await reasonOf(anyOf(async () => false, called))).toBe('ok')
+  })
+
+  it('within nested combinations may be asynchronous, and the challenge still names all scopes', async () => {
+    const either = anyOf(scope('admin'), async () => true)
+    const decision = await gate.authorize(emma, allOf(either, scope('delete')))
+    expect(String(!decision.ok && decision.headers['WWW-Authenticate'])).toContain('scope="delete"')
+    const other = await gate.authorize(
+      emma,
+      allOf(
+        anyOf(scope('admin'), async () => false),
+        scope('write'),
+      ),
+    )
+    expect(String(!other.ok && other.headers['WWW-Authenticate'])).toContain('scope="admin write"')
+  })
+
+  it('that throw after another one rejected leave no rejection unhandled', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const fails = () => {
+      throw new Error('broken')
+    }
+    for (const required of [
+      allOf(() => Promise.reject(new Error('down')), fails),
+      anyOf(() => Promise.reject(new Error('down')), fails),
+      allOf(fails, () => Promise.reject(new Error('down'))),
+    ])
+      expect(await reasonOf(required)).toBe('unavailable')
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+})
+
 describe('a wrong call throws at start-up', () => {
   it.each<[string, () => unknown, RegExp]>([
     ['allOf()', call(allOf), /"allOf"/],
     ['allOf of a text', call(allOf, 'read'), /"allOf"/],
     ['anyOf()', call(anyOf), /"anyOf"/],
-    ['anyOf of a list', call(anyOf, [scope('a')]), /"anyOf"/],
+    ['anyOf of an empty list', call(anyOf, []), /"anyOf"/],
+    ['anyOf of a list of texts', call(anyOf, ['a']), /"anyOf"/],
   ])('%s', (_, create, message) => {
     expect(create).toThrow(TypeError)
     expect(create).toThrow(message)

@@ -1,11 +1,11 @@
 /** Requirements that are functions, and requirements of a gate. */
 
-import { type Identity, type Requirement, scope } from '@bearergate/core'
+import { type Identity, type SyncRequirement, scope } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { gateOf, judge, tooLittle } from '../../support/requirements.ts'
 
 describe('a simple requirement', () => {
-  it.each<[string, Requirement<Identity>, string]>([
+  it.each<[string, SyncRequirement<Identity>, string]>([
     ['a function', ({ claims }) => claims.plan === 'pro', 'ok'],
     ['a function that says no', () => false, tooLittle()],
   ])('%s', (_, required, expected) => {

@@ -1,11 +1,11 @@
 /** Required roles (RFC 9068 §2.2.3.1). */
 
-import { type Identity, type Requirement, role } from '@bearergate/core'
+import { type Identity, role, type SyncRequirement } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { call, judge, tooLittle } from '../../support/requirements.ts'
 
 describe('a simple requirement', () => {
-  it.each<[string, Requirement<Identity>, string]>([
+  it.each<[string, SyncRequirement<Identity>, string]>([
     ['role', role('editor'), 'ok'],
     ['a role that is missing, without a scope to ask for', role('admin'), tooLittle()],
   ])('%s', (_, required, expected) => {

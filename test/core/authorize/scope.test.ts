@@ -1,11 +1,11 @@
 /** Required scopes (RFC 6749 §3.3). */
 
-import { allOf, type Identity, type Requirement, scope } from '@bearergate/core'
+import { allOf, type Identity, type SyncRequirement, scope } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { call, emma, judge, tooLittle } from '../../support/requirements.ts'
 
 describe('a simple requirement', () => {
-  it.each<[string, Requirement<Identity>, string]>([
+  it.each<[string, SyncRequirement<Identity>, string]>([
     ['scope', scope('read'), 'ok'],
     ['A13 a scope that is missing', scope('admin'), tooLittle('admin')],
     ['a part of a scope', scope('rea'), tooLittle('rea')],

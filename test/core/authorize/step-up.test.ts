@@ -1,12 +1,12 @@
 /** Required authentication: how strong, and how recent (RFC 9470). */
 
-import { acr, type Identity, maxAge, type Requirement } from '@bearergate/core'
+import { acr, type Identity, maxAge, type SyncRequirement } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { NOW } from '../../support/issuer.ts'
 import { call, emma, judge, stepUp } from '../../support/requirements.ts'
 
 describe('a simple requirement', () => {
-  it.each<[string, Requirement<Identity>, string]>([
+  it.each<[string, SyncRequirement<Identity>, string]>([
     ['acr', acr('gold', 'silver'), 'ok'],
     ['J06 an acr that is too weak', acr('gold', 'platinum'), stepUp('acr_values="gold platinum"')],
     ['maxAge', maxAge(100), 'ok'],

@@ -498,9 +498,4 @@ describe('a verifier of the application', () => {
     const rule = { ...scope('read'), check: () => false }
     expect(outcome({ active: true, identity }, { requirement: rule })).toMatch(/^unavailable/)
   })
-
-  it('answers 503 if a requirement returns a promise', () => {
-    const isMet = (async () => false) as unknown as () => boolean
-    expect(outcome({ active: true, identity }, { requirement: isMet })).toMatch(/^unavailable/)
-  })
 })

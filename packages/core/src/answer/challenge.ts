@@ -6,7 +6,7 @@
  */
 
 import { isScopeToken } from '../lib/syntax.ts'
-import type { Denied } from '../model/decision.ts'
+import { type Denied, toResponse } from '../model/decision.ts'
 import type { Reason, Rejection } from '../model/rejection.ts'
 import type { Seconds } from '../model/units.ts'
 
@@ -47,6 +47,7 @@ const ERROR_BY_REASON: Readonly<Record<Exclude<Reason, 'no_credentials'>, readon
   max_age_exceeded: ['invalid_token', 'The access token is too old'],
   missing_claim: ['invalid_token', 'The access token lacks a required claim'],
   invalid_claim: ['invalid_token', 'The access token has an invalid claim'],
+  unknown_user: ['invalid_token', 'The user of the access token is not known'],
   insufficient_scope: ['insufficient_scope', 'The access token does not allow this operation'],
   insufficient_user_authentication: [
     'insufficient_user_authentication',
@@ -78,10 +79,15 @@ export interface ChallengeSettings {
   readonly metadataUrl: string | undefined
   /** Whether scripts of other origins may read the challenge and `Retry-After`. */
   readonly exposed: boolean
+  /** Tells a client without credentials what to send. */
+  readonly hint: string
+  /** The answer to a valid token without a user. */
+  readonly unknownUserStatus: 401 | 403
 }
 
 /** Creates the writer of a gate's error responses. Each reason without further parameters is written once and shared. */
-export function createChallenger({ realm, scopes, metadataUrl, exposed }: ChallengeSettings): Challenger {
+export function createChallenger(settings: ChallengeSettings): Challenger {
+  const { realm, scopes, metadataUrl, exposed, unknownUserStatus, hint } = settings
   const prepared = new Map<Reason, Denied>()
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
 
@@ -95,9 +101,11 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
 
   function write(rejection: Rejection): Denied {
     const { reason } = rejection
-    if (reason === 'no_credentials') return answer(401, reason, {}, challenge({ scope: scopeList(scopes) }))
-    const [error, description] = ERROR_BY_REASON[reason]
-    const body = { error, error_description: description }
+    if (reason === 'no_credentials')
+      return answer(401, reason, { error_description: hint }, challenge({ scope: scopeList(scopes) }))
+    const [usual, description] = ERROR_BY_REASON[reason]
+    const error = reason === 'unknown_user' && unknownUserStatus === 403 ? 'insufficient_scope' : usual
+    const body = { error, error_description: lacking(rejection.lacks) ?? description }
     const needed = error === 'invalid_token' ? scopes : (rejection.scopes ?? [])
     const parameters = {
       ...body,
@@ -130,6 +138,27 @@ export function createChallenger({ realm, scopes, metadataUrl, exposed }: Challe
   }
 }
 
+/** Fields of a denial that belong to the gate, or to the message itself (RFC 9110 §6.6, RFC 9112 §6). */
+export function isOwnField(name: string): boolean {
+  return OWN_FIELDS.includes(name.toLowerCase())
+}
+
+const OWN_FIELDS: readonly string[] = [
+  'www-authenticate',
+  'retry-after',
+  'cache-control',
+  'access-control-expose-headers',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+]
+
+/** The text for a client whose token lacks a role or a claim, which the error code `insufficient_scope` does not say. */
+function lacking(what: unknown): string | undefined {
+  if (what === 'role') return 'The access token lacks a role that this operation needs'
+  return what === 'claim' ? 'The access token lacks a claim that this operation needs' : undefined
+}
+
 type Fields = Readonly<Record<string, string>>
 
 /** Creates a denial with everything that hosts need. It is frozen, because requests share it. */
@@ -140,14 +169,15 @@ function answer(
   headers: Fields,
 ): Denied {
   const all = Object.freeze({ ...headers, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
-  const text = JSON.stringify(Object.freeze(body))
+  const content = JSON.stringify(Object.freeze(body))
   return Object.freeze({
     ok: false as const,
     status,
     headers: all,
     body,
+    content,
     reason,
-    toResponse: () => new Response(text, { status, headers: all }),
+    toResponse: toResponse(status, all, content),
   })
 }
 

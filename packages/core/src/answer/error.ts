@@ -2,17 +2,22 @@
 
 import type { Denied } from '../model/decision.ts'
 
-/**
- * Reports a denied request to frameworks that handle all errors in one place (`onDenied: 'next'`). Its members have the names
- * that Express and Koa read, so their default error handling already sends the right status and headers. Send `headers` if you
- * write the response yourself: a 401 needs its challenge (RFC 9110 §15.5.2).
- *
- * @example
- * app.use((error, req, res, next) => {
- *   if (!(error instanceof BearerAuthError)) return next(error)
- *   res.status(error.status).set(error.headers).json({ message: error.message, reason: error.reason })
- * })
- */
+interface Explanation {
+  readonly detail?: string | undefined
+  readonly cause?: unknown
+}
+
+/** By the denial, whose members could be sent to the client. */
+const explanations = new WeakMap<Denied, Explanation>()
+
+/** Returns a copy of a denial for one request, whose `BearerAuthError` says why. */
+export function withExplanation(denied: Denied, { detail, cause }: Explanation): Denied {
+  const copy = Object.freeze({ ...denied })
+  explanations.set(copy, { detail, cause })
+  return copy
+}
+
+/** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
 export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */
@@ -27,13 +32,23 @@ export class BearerAuthError extends Error {
   readonly reason: Denied['reason']
   /** The JSON body: `error` and `error_description`. */
   readonly body: Denied['body']
+  /** The text that the gate would send. */
+  readonly content: Denied['content']
 
+  /** For operators: which claim or header parameter is wrong, and how. Not enumerable, so no client gets it by accident. */
+  declare readonly detail: string | undefined
+
+  /** With 503, `cause` is the error that prevented the check. Like `detail`, it is not enumerable. */
   constructor(denied: Denied) {
     super(denied.body.error_description ?? 'Authentication is required')
+    const { detail, cause } = explanations.get(denied) ?? {}
+    Object.defineProperty(this, 'detail', { value: detail })
+    if (cause !== undefined) Object.defineProperty(this, 'cause', { value: cause })
     this.status = denied.status
     this.statusCode = denied.status
     this.headers = denied.headers
     this.reason = denied.reason
     this.body = denied.body
+    this.content = denied.content
   }
 }

@@ -73,6 +73,7 @@ function preflight(fields: Readonly<Record<string, string>>): Preflight {
     status: 204 as const,
     headers,
     body: Object.freeze({}),
+    content: '',
     reason: 'preflight' as const,
     toResponse: () => new Response(null, { status: 204, headers }),
   })

@@ -32,6 +32,11 @@ export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimVal
       const value = isObject(claims) ? getOwn(claims, name) : undefined
       return (Array.isArray(value) ? value : [value]).some((item) => wanted.includes(item))
     },
-    { reason: 'insufficient_scope', detail: `the claim ${name} does not have a required value` },
+    {
+      reason: 'insufficient_scope',
+      lacks: 'claim',
+      requirement: `claim(${name})`,
+      detail: `the claim ${name} does not have a required value`,
+    },
   )
 }

@@ -7,84 +7,136 @@
  */
 
 import { configurationError } from '../lib/configuration-error.ts'
+import { inTurn, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
-import { type Context, type Needs, type Requirement, type Rule, toRequirement } from './requirement.ts'
+import {
+  type AsyncRule,
+  type Context,
+  type Needs,
+  type Requirement,
+  type Rule,
+  type SyncRequirement,
+  toRequirement,
+} from './requirement.ts'
 
-type Requirements<I extends Identity<unknown>> = readonly [Requirement<I>, ...Requirement<I>[]]
+/** One or several, also in arrays. */
+type Several<T> = readonly [T | readonly T[], ...(T | readonly T[])[]]
+/** Functions decide the types of the identity and of the request. A rule such as `scope('read')` fits all of them. */
+type Part<I extends Identity<unknown>, R> =
+  | AsyncRule<NoInfer<I>, NoInfer<R>>
+  | Extract<Requirement<I, R>, (...args: never) => unknown>
+type SyncPart<I extends Identity<unknown>, R> =
+  | Rule<NoInfer<I>, NoInfer<R>>
+  | Extract<SyncRequirement<I, R>, (...args: never) => unknown>
+type Maybe<T> = T | PromiseLike<T>
 
 /**
  * Requires all of the requirements. The challenge names what all of them need. Missing scopes and rights come before a
- * stronger authentication, which would not help without them.
+ * stronger authentication, which would not help without them. Functions are called last, in their order, and only if no
+ * scope, role or claim is missing.
  *
  * @example
- * auth.authorize(allOf(scope('payments'), acr('urn:example:mfa'), maxAge(300)))
+ * allOf(scope('write'), async ({ subject }, request) => subject === (await ownerOf(request.params.id)))
  * @throws TypeError if there is none, or one is not a requirement
  */
-export function allOf<I extends Identity<unknown> = Identity<unknown>>(
-  ...requirements: Requirements<I>
-): Rule {
+export function allOf<I extends Identity<unknown> = Identity<unknown>, R = unknown>(
+  ...requirements: Several<SyncPart<I, R>>
+): Rule<I, R>
+export function allOf<I extends Identity<unknown> = Identity<unknown>, R = unknown>(
+  ...requirements: Several<Part<I, R>>
+): AsyncRule<I, R>
+export function allOf(...requirements: Several<Requirement>): AsyncRule {
   const rules = rulesOf('allOf', requirements)
-  const challenge = (identity: Identity<unknown>, context: Context) =>
-    joined(rules.map((rule) => rule.challenge(identity, context)))
+  const isFunction = requirements.flat().map((item) => typeof item === 'function')
+  const declared = rules.filter((_rule, index) => !isFunction[index])
+  const functions = rules.filter((_rule, index) => isFunction[index])
   return Object.freeze({
     scopes: Object.freeze(rules.flatMap(({ scopes }) => scopes)),
     challenge,
-    check(identity: Identity<unknown>, context: Context) {
-      const lacking = rules
-        .map((rule) => rule.check(identity, context))
-        .filter((rejection) => rejection !== undefined)
-      const [first] = lacking
-      if (first === undefined) return undefined
-      const rights = lacking.filter(({ reason }) => reason === 'insufficient_scope')
-      const [right] = rights
-      if (right === undefined) return { ...first, ...challenge(identity, context) }
-      return {
-        ...right,
-        scopes: rights.some(isAttainable) ? (challenge(identity, context).scopes ?? []) : [],
-      }
+    check: (identity: Identity<unknown>, context: Context, request: unknown) => {
+      const check = (rule: AsyncRule) => rule.check(identity, context, request)
+      const needs = () => challenge(identity, context, request)
+      return mapMaybe(inTurn(declared, check, isNever), (results): Maybe<Rejection | undefined> => {
+        const lacking = results.filter((rejection) => rejection !== undefined)
+        if (lacking.some(isRight)) return combined(lacking, needs)
+        return mapMaybe(inTurn(functions, check, isUnmet), (further) =>
+          combined([...lacking, ...further.filter((rejection) => rejection !== undefined)], needs),
+        )
+      })
     },
   })
+
+  function challenge(identity: Identity<unknown>, context: Context, request: unknown): Maybe<Needs> {
+    const needsOf = (rule: AsyncRule) => rule.challenge(identity, context, request)
+    return mapMaybe(inTurn(rules, needsOf, isNever), joined)
+  }
 }
 
 /**
- * Requires one of the requirements. If none is met, the challenge asks for the first one that a new token could meet, so
- * list first what a client is likely to get.
- *
- * @example
- * auth.authorize(anyOf(scope('orders:read'), role('support')))
+ * Requires one of the requirements, checked in this order. If none is met, the challenge asks for the first one that a new
+ * token could meet, so list first what a client is likely to get.
  * @throws TypeError if there is none, or one is not a requirement
  */
-export function anyOf<I extends Identity<unknown> = Identity<unknown>>(
-  ...requirements: Requirements<I>
-): Rule {
+export function anyOf<I extends Identity<unknown> = Identity<unknown>, R = unknown>(
+  ...requirements: Several<SyncPart<I, R>>
+): Rule<I, R>
+export function anyOf<I extends Identity<unknown> = Identity<unknown>, R = unknown>(
+  ...requirements: Several<Part<I, R>>
+): AsyncRule<I, R>
+export function anyOf(...requirements: Several<Requirement>): AsyncRule {
   const rules = rulesOf('anyOf', requirements)
-  const [first] = rules as [Rule, ...Rule[]]
+  const [first] = rules as [AsyncRule, ...AsyncRule[]]
+  const untilMet = (identity: Identity<unknown>, context: Context, request: unknown) =>
+    inTurn(
+      rules,
+      (rule) => rule.check(identity, context, request),
+      (rejection) => rejection === undefined,
+    )
   return Object.freeze({
     scopes: first.scopes,
-    challenge(identity: Identity<unknown>, context: Context) {
-      const met = rules.find((rule) => rule.check(identity, context) === undefined)
-      return (met ?? first).challenge(identity, context)
-    },
-    check(identity: Identity<unknown>, context: Context) {
-      const lacks: Rejection[] = []
-      for (const rule of rules) {
-        const rejection = rule.check(identity, context)
-        if (rejection === undefined) return undefined
-        lacks.push(rejection)
-      }
-      return lacks.find(isAttainable) ?? lacks[0]
-    },
+    challenge: (identity: Identity<unknown>, context: Context, request: unknown) =>
+      mapMaybe(untilMet(identity, context, request), (results): Maybe<Needs> => {
+        const met = results.at(-1) === undefined ? rules[results.length - 1] : undefined
+        return (met ?? first).challenge(identity, context, request)
+      }),
+    check: (identity: Identity<unknown>, context: Context, request: unknown) =>
+      mapMaybe(untilMet(identity, context, request), (results) => {
+        const lacks = results.filter((rejection) => rejection !== undefined)
+        if (lacks.length < results.length) return undefined
+        return lacks.find(isAttainable) ?? lacks[0]
+      }),
   })
 }
 
-function rulesOf<I extends Identity<unknown>>(name: string, requirements: Requirements<I>): readonly Rule[] {
-  if (requirements.length === 0)
+function rulesOf(name: string, requirements: Several<Requirement>): readonly AsyncRule[] {
+  const all = requirements.flat()
+  if (all.length === 0)
     throw configurationError(
       'INVALID_REQUIREMENT',
       `"${name}" needs at least one requirement, such as ${name}(scope('read'), role('admin'))`,
     )
-  return requirements.map((item) => toRequirement(name, item))
+  return all.map((item) => toRequirement(name, item))
+}
+
+/** Combines what is missing into one rejection. */
+function combined(lacking: readonly Rejection[], needs: () => Maybe<Needs>): Maybe<Rejection | undefined> {
+  const [first] = lacking
+  if (first === undefined) return undefined
+  const rights = lacking.filter(isRight)
+  const [right] = rights
+  if (right === undefined) return mapMaybe(needs(), (all) => ({ ...first, ...all }))
+  const attainable = rights.find(isAttainable)
+  if (attainable === undefined) return { ...right, scopes: [] }
+  return mapMaybe(needs(), ({ scopes = [] }) => ({ ...attainable, scopes }))
+}
+
+const isNever = () => false
+const isUnmet = (rejection: Rejection | undefined) => rejection !== undefined
+
+/** Whether a right is missing: a scope, a role or a claim, or what a function checks. */
+function isRight({ reason }: Rejection): boolean {
+  return reason === 'insufficient_scope'
 }
 
 /** Returns what meets several requirements: all scopes, one of the context classes, and the shortest age. */

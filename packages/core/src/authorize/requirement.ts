@@ -2,7 +2,7 @@
 
 import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
-import { ignoreRejection, isPromiseLike } from '../lib/promise.ts'
+import { ignoreRejection, isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import { received } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
 import { isKnownRejection, type Rejection } from '../model/rejection.ts'
@@ -11,25 +11,45 @@ import type { Seconds } from '../model/units.ts'
 
 /**
  * A condition for an operation: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
- * a function that returns `true` or `false`. If the function throws, or returns anything else, the answer is 503. A function
- * that returns `false` leads to 403 without a scope in the challenge.
+ * a function of the identity and the request that returns `true`, `false`, or a promise of one of them. If the function
+ * throws, rejects, or returns anything else, or takes longer than the `deadline` of the gate, the answer is 503.
+ *
+ * The type of the request depends on the host: the `Request` of Express, the `Context` of Koa, a fetch `Request`, or the event
+ * of Lambda. The option `requirement` of a gate gets a `RequestLike`.
  *
  * @example
- * auth.authorize(({ claims }) => claims.tenant === 'acme')
+ * auth.authorize(async ({ subject }, request) => (await projects.ownerOf(request.params.id)) === subject)
  */
-export type Requirement<I extends Identity<unknown> = Identity<unknown>> = Rule | ((identity: I) => boolean)
+export type Requirement<I extends Identity<unknown> = Identity<unknown>, R = unknown> =
+  | AsyncRule<I, R>
+  | ((identity: I, request: R) => boolean | PromiseLike<boolean>)
 
-/** A requirement that also says what a client lacks, for the challenge of the response. */
-export interface Rule {
+/** A requirement that is checked without waiting. */
+export type SyncRequirement<I extends Identity<unknown> = Identity<unknown>, R = unknown> =
+  | Rule<I, R>
+  | ((identity: I, request: R) => boolean)
+
+/** A requirement that also knows what to tell the client. Its check may have to wait. */
+export interface AsyncRule<I extends Identity<unknown> = Identity<unknown>, R = unknown> {
   /** The scopes that a token needs. A challenge names them before there is a token. */
   readonly scopes: readonly string[]
   /**
    * Returns everything that this identity needs, including what it has. A client can then ask for all of it at once instead
    * of losing one scope while it gains another.
    */
-  challenge(identity: Identity<unknown>, context: Context): Needs
+  readonly challenge: (identity: I, context: Context, request: R) => Needs | PromiseLike<Needs>
   /** Returns what is missing, or `undefined` if the requirement is met. */
-  check(identity: Identity<unknown>, context: Context): Rejection | undefined
+  readonly check: (
+    identity: I,
+    context: Context,
+    request: R,
+  ) => Rejection | undefined | PromiseLike<Rejection | undefined>
+}
+
+/** A requirement that also knows what to tell the client. */
+export interface Rule<I extends Identity<unknown> = Identity<unknown>, R = unknown> extends AsyncRule<I, R> {
+  readonly challenge: (identity: I, context: Context, request: R) => Needs
+  readonly check: (identity: I, context: Context, request: R) => Rejection | undefined
 }
 
 /** The values that a client can ask its authorization server for: scopes, `acr_values` and `max_age`. */
@@ -47,9 +67,12 @@ export interface Context {
  * Checks an option that is a requirement.
  * @throws TypeError if it is neither a requirement nor a function
  */
-export function toRequirement<I extends Identity<unknown>>(name: string, value: Requirement<I>): Rule {
-  if (typeof value === 'function') return predicate(value as (identity: Identity<unknown>) => boolean)
-  if (typeof (value as Rule | null)?.check !== 'function') {
+export function toRequirement<I extends Identity<unknown>, R>(
+  name: string,
+  value: Requirement<I, R>,
+): AsyncRule<I, R> {
+  if (typeof value === 'function') return predicate(value)
+  if (typeof (value as AsyncRule | null)?.check !== 'function') {
     assertCalled(name, value, `app.use('/messages', ${name}(scope('read')))`)
     throw configurationError(
       'INVALID_REQUIREMENT',
@@ -63,14 +86,17 @@ export function toRequirement<I extends Identity<unknown>>(name: string, value: 
  * Returns why an identity does not meet a requirement, or `undefined` if it does.
  * @throws UnavailableError if the requirement returns anything else
  */
-export function authorize(
-  identity: Identity<unknown>,
-  required: Rule | undefined,
+export function authorize<I extends Identity<unknown>, R>(
+  identity: I,
+  required: AsyncRule<I, R> | undefined,
   context: Context,
-): Rejection | undefined {
-  const rejection: unknown = required?.check(identity, context)
+  request: R,
+): Rejection | undefined | Promise<Rejection | undefined> {
+  return mapMaybe<unknown, Rejection | undefined>(required?.check(identity, context, request), checkedResult)
+}
+
+function checkedResult(rejection: unknown): Rejection | undefined {
   if (rejection === undefined || isKnownRejection(rejection)) return rejection
-  ignoreRejection(rejection)
   throw new MistakeError(
     `Requirement returned an invalid result: expected \`undefined\` or a rejection, received ${received(rejection)}`,
   )
@@ -91,16 +117,27 @@ export function simpleRule(
   })
 }
 
-/** Creates a rule of a function. Nothing is known about its reason, so the challenge names no scope. */
-function predicate(isMet: (identity: Identity<unknown>) => boolean): Rule {
-  const name = /^[\w$]{1,64}$/.test(isMet.name) ? ` ${isMet.name}` : ''
-  return simpleRule((identity) => toBoolean(isMet(identity), 'A requirement'), {
+/** Creates a rule from a function. It asks the client for nothing, because a new token would not help. */
+function predicate<I extends Identity<unknown>, R>(
+  isMet: (identity: I, request: R) => boolean | PromiseLike<boolean>,
+): AsyncRule<I, R> {
+  const rejection: Rejection = Object.freeze({
     reason: 'insufficient_scope',
-    detail: `the function${name} of the requirement returned false`,
+    requirement: isMet.name === '' ? 'function' : String(isMet.name),
+    detail: `the function${isMet.name === '' ? '' : ` ${isMet.name.slice(0, 64)}`} of the requirement returned false`,
+    scopes: Object.freeze([]),
+  })
+  return Object.freeze({
+    scopes: rejection.scopes ?? [],
+    challenge: () => rejection,
+    check: (identity: I, _context: Context, request: R) =>
+      mapMaybe<unknown, Rejection | undefined>(isMet(identity, request), (answer) =>
+        toBoolean(answer, 'A requirement') ? undefined : rejection,
+      ),
   })
 }
 
-/** Checks the result of a function in an option. A promise is truthy, so only `true` and `false` count. */
+/** Checks the result of a function. Only `true` and `false` count, because a promise is truthy. */
 export function toBoolean(answer: unknown, name: string): boolean {
   if (typeof answer === 'boolean') return answer
   ignoreRejection(answer)

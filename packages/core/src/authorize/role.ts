@@ -21,6 +21,8 @@ export function role(name: string, ...more: readonly never[]): Rule {
   assertSingle('role', more)
   return simpleRule(({ roles }) => roles.includes(name), {
     reason: 'insufficient_scope',
+    lacks: 'role',
+    requirement: `role(${name})`,
     detail: `the role ${name} is needed`,
   })
 }

@@ -23,6 +23,11 @@ export function scope(name: string, ...more: readonly never[]): Rule {
     ({ scopes }, { implies }) =>
       scopes.includes(name) ||
       (implies !== undefined && scopes.some((granted) => toBoolean(implies(granted, name), 'scopeImplies'))),
-    { reason: 'insufficient_scope', detail: `the scope ${name} is needed`, scopes: [name] },
+    {
+      reason: 'insufficient_scope',
+      requirement: `scope(${name})`,
+      detail: `the scope ${name} is needed`,
+      scopes: [name],
+    },
   )
 }

@@ -23,6 +23,7 @@ export function acr(...values: readonly [string, ...string[]]): Rule {
     )
   return simpleRule((identity) => identity.acr !== undefined && values.includes(identity.acr), {
     reason: 'insufficient_user_authentication',
+    requirement: `acr(${values.join(', ')})`,
     acrValues: [...values],
   })
 }
@@ -53,6 +54,6 @@ export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
       const passed = now() - at
       return passed <= age && passed >= -MAX_SKEW
     },
-    { reason: 'insufficient_user_authentication', maxAge: age },
+    { reason: 'insufficient_user_authentication', requirement: `maxAge(${age})`, maxAge: age },
   )
 }

@@ -1,89 +1,79 @@
-/** Stores the gate's decision for a request, so that handlers and later middleware find it again. */
+/** Answers handlers and middleware behind a gate: who sent the request, and whether the identity meets a requirement. */
 
 import { allOf } from '../authorize/combinators.ts'
-import { type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
+import type { Requirement, Rule } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
 import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { quoted, quotedList } from '../lib/received.ts'
-import type { Decision, Passed } from '../model/decision.ts'
+import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import type { Gate } from './gate.ts'
+import { attachmentOf, gatesOf, getToken, getUser } from './attachments.ts'
+import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
-interface Attachment<I extends Identity<unknown> | undefined = Identity<unknown> | undefined> {
-  readonly gate: Gate<I>
-  readonly identity: I
-  /** The decision that another gate stored before. */
-  readonly before: Attachment | undefined
+/** Reads what a gate found out about the caller of a request. */
+export interface CallerHelpers<I extends Identity<unknown> | undefined, User, Carrier extends object> {
+  /**
+   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
+   * @throws TypeError if the gate did not run for the request
+   */
+  identity(request: Carrier): I
+  /**
+   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
+   * @throws TypeError if the gate did not run for the request, or `optional` let it pass without a token
+   */
+  token(request: Carrier): string
+  /**
+   * Returns the user that `loadUser` returned; `undefined` if `optional` let the request pass without an identity.
+   * @throws TypeError if the gate did not run for the request, or there is no `loadUser`
+   */
+  user(request: Carrier): User
 }
 
-/** Registered, so that two copies of this module in one process find each other's attachments. */
-const ATTACHMENTS = Symbol.for('bearergate.attachments')
-
-type Attachments = WeakMap<object, Attachment>
-
-/** Keyed by the request itself, because its properties can be shared, copied or replaced. */
-function attachments(): Attachments {
-  const registry = globalThis as { [ATTACHMENTS]?: Attachments }
-  registry[ATTACHMENTS] ??= new WeakMap()
-  return registry[ATTACHMENTS]
+/** Creates the helpers of one gate. Their argument is what `setDecision` was called with. */
+export function callerHelpers<I extends Identity<unknown> | undefined, User>(
+  gate: Gate<I, User>,
+): CallerHelpers<I, User, object> {
+  return {
+    identity: (carrier) => attachmentOf(carrier, gate).decision.identity as I,
+    token: (carrier) => getToken(carrier, gate),
+    user: (carrier) => getUser(carrier, gate) as User,
+  }
 }
 
-const all = attachments()
-
-/** Stores the decision of a gate for a request, or for an object with the same lifetime. */
-export function setDecision<I extends Identity<unknown> | undefined>(
-  carrier: object,
-  gate: Gate<I>,
-  decision: Passed<I>,
-): void {
-  const attachment = { gate, identity: decision.identity, before: all.get(carrier) }
-  all.set(carrier, attachment as unknown as Attachment)
-}
-
-/**
- * Returns the identity that passed this gate; `undefined` if the gate let the request pass without one.
- * @throws TypeError if the gate's middleware did not run for this request
- */
-export function getIdentity<I extends Identity<unknown> | undefined>(carrier: object, gate: Gate<I>): I {
-  for (let found = all.get(carrier); found !== undefined; found = found.before)
-    if (found.gate === (gate as unknown)) return found.identity as I
-  throw configurationError(
-    'NOT_MOUNTED',
-    all.has(carrier)
-      ? 'this bearer() did not run for this request, but another one did: mount this bearer() before this handler as well, or use identity(), authorize() and requireScope() of the other one'
-      : 'this bearer() did not run for this request: mount it before this handler, such as app.use(auth)',
-  )
-}
+/** The members of a gate that decide about a requirement. */
+export type Authorizing = Pick<Gate<Identity<unknown> | undefined>, 'authorize' | 'onDenied'>
+type AnyDecision = Decision<Identity<unknown> | undefined>
 
 /**
  * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
+ * @param carrier what `setDecision` was called with. A requirement that is a function gets it as its second argument
  * @throws TypeError if that gate did not run for this request; without a gate also if more than one ran
  */
-export function authorizeRequest(
-  carrier: object,
-  required: Requirement,
-  named?: Gate<Identity<unknown> | undefined>,
-): [decision: Decision<Identity<unknown> | undefined>, onDenied: OnDenied] {
+export function authorizeRequest<R extends object>(
+  carrier: R,
+  required: Requirement<Identity<unknown>, R>,
+  named?: Authorizing,
+): [decision: AnyDecision | Promise<AnyDecision>, onDenied: OnDenied] {
   const gate = named ?? onlyGate(carrier)
-  return [gate.authorize(getIdentity(carrier, gate), required), gate.onDenied]
+  const { identity } = attachmentOf(carrier, gate).decision
+  return [gate.authorize(identity, required, carrier), gate.onDenied]
 }
 
-function onlyGate(carrier: object): Gate<Identity<unknown> | undefined> {
-  const first = all.get(carrier)
-  if (first === undefined)
+function onlyGate(carrier: object): Authorizing {
+  const [gate, ...others] = gatesOf(carrier) as Authorizing[]
+  if (gate === undefined)
     throw configurationError(
       'NOT_MOUNTED',
       'bearer() did not run for this request: mount it before authorize() and requireScope(), such as app.use(bearer(options))',
     )
-  for (let other = first.before; other !== undefined; other = other.before)
-    if (other.gate !== first.gate)
-      throw configurationError(
-        'AMBIGUOUS_GATE',
-        'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
-      )
-  return first.gate
+  if (others.some((other) => other !== gate))
+    throw configurationError(
+      'AMBIGUOUS_GATE',
+      'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
+    )
+  return gate
 }
 
 /** One scope, or several in an array. */
@@ -108,5 +98,5 @@ export function scopesRequirement(scopes: readonly Scopes[]): Rule {
       'INVALID_SCOPE',
       '"requireScope" needs at least one scope, but received none: write requireScope(\'read:messages\')',
     )
-  return toRequirement('requireScope', allOf(first, ...others))
+  return allOf(first, ...others)
 }

@@ -21,8 +21,7 @@ export class Deadline {
   within<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = this.#together()
-      const expire = () =>
-        reject(new UnavailableError(`Token verification timed out after ${this.#seconds} s`))
+      const expire = () => reject(new UnavailableError(`The decision timed out after ${this.#seconds} s`))
       waiting.add(expire)
       Promise.resolve(promise)
         .finally(() => waiting.delete(expire))

@@ -2,10 +2,9 @@
 
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
-import { authorize, type Requirement, type Rule, toRequirement } from '../authorize/requirement.ts'
-import { assertCalled } from '../lib/called.ts'
-import { configurationError } from '../lib/configuration-error.ts'
+import { type AsyncRule, authorize, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
+import type { TokenSource } from '../model/credentials.ts'
 import type { Decision } from '../model/decision.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
@@ -16,77 +15,24 @@ import { isRespelled } from '../verify/jwt/jws.ts'
 import type { PresentedToken } from '../verify/presented.ts'
 import { inactive, type Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { type Outcome, passed } from './decisions.ts'
+import { FIND_TOKEN, getToken, getUser, requestOf } from './attachments.ts'
+import type { Outcome } from './decisions.ts'
+import type { HandlerOptions } from './handler-options.ts'
+import type { Gate, GateDescription } from './interface.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
-import type { AllowedIdentity, IssuerGateOptions, OnDenied, VerifierGateOptions } from './options.ts'
+import type {
+  AllowedIdentity,
+  AllowedUser,
+  IssuerGateOptions,
+  OnDenied,
+  VerifierGateOptions,
+} from './options.ts'
 import { type GateParts, gateParts } from './parts.ts'
+import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
+import type { Report } from './report.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
-
-/**
- * Decides which requests are allowed. Create one per set of rules: a gate serves any number of requests, hosts and frameworks.
- */
-export interface Gate<I extends Identity<unknown> | undefined = Identity> {
-  /** The option `onDenied`, for adapters of frameworks. */
-  readonly onDenied: OnDenied
-  /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
-  readonly cors: CorsMiddleware | undefined
-  /**
-   * Decides whether a request is allowed. Never throws or rejects. Returns the decision itself, not a promise, if the result
-   * for the token is cached.
-   * @param request a fetch `Request`, or a `RequestLike` made of any other request
-   * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
-   */
-  authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
-  /**
-   * Decides whether an identity meets a requirement. If it does not: 403 with every scope that is needed (RFC 6750 §3.1), or
-   * 401 if a stronger authentication is needed (RFC 9470). Without an identity: 401. Never throws.
-   */
-  authorize(identity: I, required: Requirement<NonNullable<I>>): Decision<I>
-  /**
-   * Returns a fetch handler that calls yours if the request may pass, and answers it otherwise. Further arguments of the
-   * runtime, such as `env` and `ctx`, are passed on.
-   * @throws TypeError if the handler is not a function
-   */
-  protect<Rest extends unknown[]>(
-    handler: ProtectedHandler<I, Rest>,
-  ): (request: Request, ...rest: Rest) => Promise<Response>
-  /**
-   * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
-   * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
-   */
-  metadata(request: Request | RequestLike): MetadataResponse | undefined
-  /**
-   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects
-   * them, also if their result is cached or their verification is pending. An entry ends with its tokens.
-   * @throws TypeError if it is not a revocation
-   * @throws RangeError if the store is full
-   */
-  revoke(revocation: Revocation): Promise<void>
-  /**
-   * Fetches what the first request needs, such as the keys of the issuer. Optional: otherwise the first request fetches them.
-   * @throws UnavailableError if they cannot be fetched now
-   */
-  ready(): Promise<void>
-  /**
-   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable;
-   * everything else is answered 503. A `verifier` that you passed may serve other gates, so close it yourself.
-   */
-  close(): void
-  /** Returns the configuration and the state as plain data without secrets, for operators. */
-  describe(): GateDescription
-}
-
-export interface GateDescription {
-  readonly realm: string
-  /** The URL of the metadata, if the gate has a `resource`. */
-  readonly metadataUrl?: string | undefined
-  /** The number of revocations in the store of the gate. */
-  readonly revocations: number
-  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache`, a `CacheDescription`. */
-  readonly verifier: object
-}
 
 /**
  * Creates a gate for the JWT access tokens of one issuer, or for the tokens of a verifier.
@@ -97,17 +43,22 @@ export interface GateDescription {
  * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function createGate<V extends Identity<unknown> = Identity, Anonymous extends boolean = false>(
-  options: VerifierGateOptions<V, Anonymous>,
-): Gate<AllowedIdentity<V, Anonymous>>
-export function createGate<Claims = RawClaims, Anonymous extends boolean = false>(
-  options: IssuerGateOptions<Claims, Anonymous>,
-): Gate<AllowedIdentity<Identity<Claims>, Anonymous>>
+export function createGate<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+>(
+  options: VerifierGateOptions<V, Anonymous, User>,
+): Gate<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
+export function createGate<Claims = RawClaims, Anonymous extends boolean = false, User = unknown>(
+  options: IssuerGateOptions<Claims, Anonymous, User>,
+): Gate<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
 export function createGate<V extends Identity<unknown>>(options: object): unknown {
   return Object.freeze(new BearerGate<V>(gateParts(options as Partial<VerifierGateOptions<V, boolean>>)))
 }
 
 const REVOKED: Rejection = { reason: 'revoked' }
+const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
 const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
 
 type Maybe<T> = T | PromiseLike<T>
@@ -128,32 +79,38 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     source: Request | RequestLike,
     background?: Background,
   ): Decision<V | undefined> | Promise<Decision<V | undefined>> => {
-    try {
-      const outcome = this.#run(toRequestLike(source))
-      if (!isPromiseLike(outcome)) return this.#decide(outcome, background)
-      // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
-      if (background !== undefined) keepAlive(background, () => outcome)
-      return this.#parts.deadline
-        .within(outcome)
-        .then((settled) => this.#decide(settled, background))
-        .catch((cause) => this.#unavailable(cause, background))
-    } catch (cause) {
-      return this.#unavailable(cause, background)
-    }
+    const decision = this.#decide(source, background)
+    if (background !== undefined) this.#continue(decision, background)
+    return decision
   }
 
-  readonly authorize = (identity: V | undefined, required: Requirement<V>): Decision<V | undefined> => {
+  readonly authorize = ((
+    identity: V | undefined,
+    required: Requirement<V>,
+    request?: unknown,
+  ): Maybe<Decision<V | undefined>> => {
     const { decisions } = this.#parts
+    const report = decisions.begin('authorize', requestOf(request, this))
     try {
-      return decisions.of(this.#authorize(identity, toRequirement('authorize', required)), 'authorize')
+      return decisions.settle(
+        this.#authorize(identity, toRequirement('authorize', required), request),
+        report,
+      )
     } catch (cause) {
-      return decisions.unavailable(cause, 'authorize')
+      return decisions.unavailable(cause, report)
     }
-  }
+  }) as Gate<V | undefined>['authorize']
 
   readonly protect = <Rest extends unknown[]>(
     handler: ProtectedHandler<V | undefined, Rest>,
-  ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler)
+    options?: HandlerOptions<V | undefined, Request>,
+  ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler, options)
+
+  readonly [FIND_TOKEN] = (request: RequestLike): string | undefined => this.#parts.tokens.textIn(request)
+
+  readonly tokenOf = (request: object): string => getToken(request, this)
+
+  readonly userOf = (request: object): unknown => getUser(request, this)
 
   readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
     try {
@@ -179,16 +136,44 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     verifier: this.#parts.verifier.describe?.() ?? {},
   })
 
+  #decide(
+    source: Request | RequestLike,
+    background: Background | undefined,
+  ): Decision<V | undefined> | Promise<Decision<V | undefined>> {
+    const { decisions } = this.#parts
+    let report: Report | undefined
+    try {
+      const request = toRequestLike(source)
+      report = decisions.begin('authenticate', request)
+      const outcome = this.#run(request, report)
+      // Other requests may wait for the same verification, and some runtimes end it when this client disconnects.
+      if (background !== undefined && isPromiseLike(outcome)) keepAlive(background, () => outcome)
+      // 5 answer: outcome → HTTP
+      return decisions.settle(outcome, report)
+    } catch (cause) {
+      return decisions.unavailable(cause, report ?? decisions.begin('authenticate', undefined))
+    }
+  }
+
+  /** Background work, such as a refresh of keys, goes on after the answer. */
+  #continue(decision: Maybe<Decision<V | undefined>>, background: Background): void {
+    void mapMaybe(decision, () => keepAlive(background, () => this.#parts.verifier.backgroundWork))
+  }
+
   /**
    * Takes one request through all stages. Each stage answers at once if it can, so that a cached token costs no microtask.
-   * While a stage waits, the functions in here keep the hash of the token, but neither its text nor the request.
+   * While a stage waits, the functions in here keep the hash of the token, but not its text. They keep the request only if
+   * the `requirement` or `loadUser` may read it.
    */
-  #run(request: RequestLike): Maybe<Outcome<V | undefined>> {
-    const { tokens, revocations, required, context, caching } = this.#parts
+  #run(request: RequestLike, report: Report | undefined): Maybe<Outcome<V | undefined>> {
+    const { tokens, revocations, required, context, users } = this.#parts
+    const kept = required === undefined && users === undefined ? undefined : request
+    const cacheUse = report?.cacheUse
     // 1 extract: request → token
     return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
       if (!(found instanceof FoundToken)) return found
       const { source } = found
+      if (cacheUse !== undefined) found.reportTo(cacheUse)
       // 2 verify: token → identity
       const verification = found.cached ?? this.#verify(found.presented)
       const hash = revocations.hashOf(found, isPromiseLike(verification))
@@ -198,11 +183,14 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
         // 3 prove: the client holds the key of the token
         const unproven = prove(identity)
         if (unproven !== undefined) return unproven
-        return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Outcome<V | undefined> => {
+        return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Maybe<Outcome<V | undefined>> => {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
-          const rejection = authorize(identity, required, context)
-          return rejection ?? passed<V | undefined>(foundIn(identity, source), caching.of(source))
+          if (required === undefined) return this.#pass(identity, source, kept)
+          return mapMaybe(
+            authorize(identity, required, context, kept as RequestLike),
+            (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, source, kept),
+          )
         })
       })
     })
@@ -212,45 +200,28 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     return isRespelled(presented.text) ? RESPELLED : this.#parts.verifier.verify(presented.text, presented)
   }
 
-  #authorize(identity: V | undefined, required: Rule): Outcome<V | undefined> {
-    if (identity === undefined) return { reason: 'no_credentials' }
-    return authorize(identity, required, this.#parts.context) ?? passed<V | undefined>(identity)
-  }
-
-  /** 5 answer: outcome → HTTP. Background work, such as a refresh of keys, goes on after the answer. */
-  #decide(outcome: Outcome<V | undefined>, background: Background | undefined): Decision<V | undefined> {
-    const decision = this.#parts.decisions.of(outcome, 'authenticate')
-    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
-    return decision
-  }
-
-  #unavailable(cause: unknown, background: Background | undefined): Decision<V | undefined> {
-    const decision = this.#parts.decisions.unavailable(cause, 'authenticate')
-    if (background !== undefined) keepAlive(background, () => this.#parts.verifier.backgroundWork)
-    return decision
-  }
-}
-
-/**
- * Returns a gate unchanged, or creates one from options.
- * @param more further arguments, which a caller would lose silently
- * @throws TypeError if there are any, or an option is unknown, missing or invalid
- */
-export function toGate<I extends Identity<unknown> | undefined>(
-  options: object | Gate<I>,
-  more: readonly unknown[] = [],
-): Gate<I> {
-  assertCalled(
-    'bearer',
-    options,
-    "app.use(bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' }))",
-  )
-  if (more.length > 0)
-    throw configurationError(
-      'INVALID_ARGUMENT',
-      'bearer() takes one argument: options, or a gate with its own options. Put all options into one object',
+  /** Lets a request pass that meets everything, with its user. */
+  #pass(identity: V, source: TokenSource, kept: RequestLike | undefined): Maybe<Outcome<V | undefined>> {
+    const { users, caching } = this.#parts
+    const located = foundIn(identity, source)
+    const headers = caching.of(source)
+    if (users === undefined) return passed<V | undefined>(located, headers)
+    return mapMaybe(
+      users.of(located, kept as RequestLike),
+      (user): Outcome<V | undefined> =>
+        user === undefined ? UNKNOWN_USER : passed<V | undefined>(located, headers, user),
     )
-  if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
-    return options as Gate<I>
-  return createGate(options as VerifierGateOptions) as Gate<Identity<unknown> | undefined> as Gate<I>
+  }
+
+  #authorize(
+    identity: V | undefined,
+    required: AsyncRule<V>,
+    request: unknown,
+  ): Maybe<Outcome<V | undefined>> {
+    if (identity === undefined) return { reason: 'no_credentials' }
+    return mapMaybe(
+      authorize(identity, required, this.#parts.context, request),
+      (rejection): Outcome<V | undefined> => rejection ?? passed<V | undefined>(identity),
+    )
+  }
 }

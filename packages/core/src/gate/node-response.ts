@@ -1,7 +1,8 @@
 /** Sends answers with the methods that every Node response has, in any framework. */
 
-import type { Answer } from '../model/decision.ts'
+import { type Answer, answerOf, type Preflight } from '../model/decision.ts'
 import type { NodeRequest } from '../request/node.ts'
+import type { Gate } from './interface.ts'
 
 /** The members that are used of a response of `node:http`, or of the compatibility API of `node:http2`. */
 export interface NodeResponse {
@@ -42,4 +43,30 @@ export function sendAnswer(response: NodeResponse, { status, headers, body }: An
 /** Returns the value of a header as one line. */
 export function textOf(value: number | string | readonly string[] | undefined): string | undefined {
   return value === undefined ? undefined : [value].flat().join(', ')
+}
+
+type Middleware = (request: NodeRequest, response: NodeResponse, next: (cause?: unknown) => void) => unknown
+
+/**
+ * Lets the CORS middleware of a gate answer a preflight. If it answers nothing, the gate does.
+ * @param next is called only with an error, and only if `onDenied` is `next`: the host may ignore its argument
+ */
+export function answerPreflight(
+  { cors, onDenied }: Pick<Gate, 'cors' | 'onDenied'>,
+  decision: Preflight,
+  request: NodeRequest,
+  response: NodeResponse,
+  next: (cause: Error) => void,
+): void {
+  let isDone = false
+  const finish = (cause?: unknown) => {
+    if (isDone || response.headersSent) return
+    isDone = true
+    if (onDenied === 'next' && cause instanceof Error) next(cause)
+    else sendAnswer(response, answerOf(decision))
+  }
+  // An async middleware may reject, with anything.
+  new Promise((resolve) => resolve((cors as unknown as Middleware)(request, response, finish))).catch(
+    (cause) => finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),
+  )
 }

@@ -1,5 +1,6 @@
 /** Defines the options of a gate, and creates the verifier that they describe. */
 
+import type { AnswerFunction } from '../answer/custom.ts'
 import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
@@ -18,7 +19,11 @@ import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../veri
 import type { TokenVerifier } from '../verify/verifier.ts'
 
 /** The options that every gate has. */
-export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous extends boolean = false> {
+export interface GateSettings<
+  V extends Identity<unknown> = Identity,
+  Anonymous extends boolean = false,
+  User = unknown,
+> {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
@@ -54,15 +59,9 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    * fields, too: Node to 16 KiB together.
    */
   maxTokenLength?: number | undefined
-  /**
-   * The requirement for every request, in addition to a valid token. If it is not met, the answer is 403, or 401 with a step-up
-   * challenge. Requirements of single routes go into `authorize` instead. Default: none.
-   */
-  requirement?: Requirement<V> | undefined
-  /**
-   * Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default:
-   * none does.
-   */
+  /** The requirement for every request, in addition to a valid token. A function gets a `RequestLike`. Default: nothing. */
+  requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
+  /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /**
    * The store in which `gate.revoke` keeps revocations. Gates that share a store reject what any of them revokes. Default: a
@@ -74,6 +73,32 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
    * 503.
    */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
+  /**
+   * Loads the application's user of a request that meets everything else, such as the row of a database. Handlers read it
+   * with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Called once for each request with a valid token, with
+   * the identity and the request. Return an object, or `null` or `undefined` if there is no such user. If it throws, rejects,
+   * or returns anything else, the answer is 503. Default: no user is loaded.
+   *
+   * @example
+   * bearer({ issuer, audience, loadUser: ({ subject }) => users.findOne({ subject }) })
+   */
+  loadUser?:
+    | ((
+        identity: V,
+        request: RequestLike,
+      ) => (User & object) | null | undefined | PromiseLike<(User & object) | null | undefined>)
+    | undefined
+  /**
+   * How long a user is used again for the same cached token. In seconds, 0–3600. Default 0: each request loads it. Kept in
+   * memory with the cached verification, and never longer. Changes of the user go unnoticed for that time, but revocations
+   * count at once. It has no effect if the verifier caches nothing.
+   */
+  userTtl?: Seconds | undefined
+  /**
+   * The answer if `loadUser` finds no user: 401 `invalid_token`, so that clients ask for a new token or log in again, or 403
+   * `insufficient_scope`. Default 401.
+   */
+  unknownUserStatus?: 401 | 403 | undefined
   /**
    * Called once for each decision: for a request with `stage: 'authenticate'`, for the requirement of a route with
    * `stage: 'authorize'`. It cannot change a decision, and its errors are ignored.
@@ -92,8 +117,18 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
-   * How Express and Koa answer a denied request. `answer` (default): the middleware sends the response of the decision. `next`:
-   * the error handling of the framework receives a `BearerAuthError`, and sends it.
+   * Writes the body of a denied request, and adds header fields, the same on every host. The status, the challenge,
+   * `Retry-After` and `Cache-Control` stay those of the gate. If it throws, or returns something that cannot be sent, the
+   * default body is sent. `problemDetails` writes problem details (RFC 9457). Default: JSON with `error` and
+   * `error_description`.
+   *
+   * @example
+   * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })
+   */
+  answer?: AnswerFunction | undefined
+  /**
+   * Decides who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework with its
+   * error handling, which gets a `BearerAuthError` (`next`).
    */
   onDenied?: OnDenied | undefined
 }
@@ -102,10 +137,11 @@ export interface GateSettings<V extends Identity<unknown> = Identity, Anonymous 
 export type OnDenied = 'answer' | 'next'
 
 /** A gate for the JWT access tokens of one issuer. */
-export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = false> = GateSettings<
-  Identity<Claims>,
-  Anonymous
-> & {
+export type IssuerGateOptions<
+  Claims = RawClaims,
+  Anonymous extends boolean = false,
+  User = unknown,
+> = GateSettings<Identity<Claims>, Anonymous, User> & {
   verifier?: undefined
 } & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
 
@@ -113,7 +149,8 @@ export type IssuerGateOptions<Claims = RawClaims, Anonymous extends boolean = fa
 export type VerifierGateOptions<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-> = GateSettings<V, Anonymous> & {
+  User = unknown,
+> = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
   /**
    * Which characters a token may have. `b64token`, the default, is the syntax of RFC 6750 §2.1, and the answer to any other
@@ -130,6 +167,11 @@ export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boole
   ? V
   : V | undefined
 
+/** The user type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
+export type AllowedUser<User, Anonymous extends boolean> = [Anonymous] extends [false]
+  ? User
+  : User | undefined
+
 const SETTINGS = [
   'realm',
   'resource',
@@ -143,11 +185,15 @@ const SETTINGS = [
   'requirement',
   'scopeImplies',
   'isRevoked',
+  'loadUser',
+  'userTtl',
+  'unknownUserStatus',
   'onDecision',
   'deadline',
   'allowPreflight',
   'revocations',
   'exposeChallenge',
+  'answer',
   'onDenied',
 ] as const
 

@@ -2,9 +2,10 @@
 
 import { type CacheHeaders, cacheHeaders } from '../answer/cache-headers.ts'
 import { createChallenger } from '../answer/challenge.ts'
+import { credentialsHint } from '../answer/hint.ts'
 import { type ProtectedResource, protectedResource } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
-import { type Context, type Rule, toRequirement } from '../authorize/requirement.ts'
+import { type AsyncRule, type Context, toRequirement } from '../authorize/requirement.ts'
 import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
@@ -19,13 +20,14 @@ import { configurationError } from '../lib/configuration-error.ts'
 import { quoted } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
 import type { DecisionListener } from '../observe/events.ts'
+import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
-import { Deadline } from './deadline.ts'
 import { Decisions } from './decisions.ts'
 import { GATE_OPTIONS, type OnDenied, tokenTextOf, type VerifierGateOptions, verifierOf } from './options.ts'
 import { RevocationCheck } from './revocation-check.ts'
 import { TokenFinder } from './token-finder.ts'
 import { Unauthenticated } from './unauthenticated.ts'
+import { type UserLoader, unknownUserStatus, userLoader } from './user-loader.ts'
 
 /** The parts of a gate, in the order in which a request meets them. */
 export interface GateParts<V extends Identity<unknown>> {
@@ -35,11 +37,11 @@ export interface GateParts<V extends Identity<unknown>> {
   readonly isOwn: boolean
   readonly revocations: RevocationCheck<V>
   /** The requirement for every request. */
-  readonly required: Rule | undefined
+  readonly required: AsyncRule<V, RequestLike> | undefined
   readonly context: Context
+  readonly users: UserLoader<V> | undefined
   readonly caching: CacheHeaders
   readonly decisions: Decisions<V | undefined>
-  readonly deadline: Deadline
   readonly resource: ProtectedResource | undefined
   readonly realm: string
   readonly onDenied: OnDenied
@@ -80,8 +82,16 @@ export function gateParts<V extends Identity<unknown>>(
       ? undefined
       : protectedResource(read.resource, { issuers: verifier.issuers ?? [], scopes, places })
   const exposed = assertBoolean('exposeChallenge', read.exposeChallenge)
-  const challenger = createChallenger({ realm, scopes, metadataUrl: resource?.url, exposed })
+  const challenger = createChallenger({
+    realm,
+    scopes,
+    metadataUrl: resource?.url,
+    exposed,
+    hint: credentialsHint(read.tokenFrom),
+    unknownUserStatus: unknownUserStatus(read.unknownUserStatus),
+  })
   const onDecision = assertFunction('onDecision', read.onDecision, undefined)
+  const onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
     tokens: new TokenFinder(
@@ -99,11 +109,16 @@ export function gateParts<V extends Identity<unknown>>(
       now: () => secondsOf(now),
       implies: assertFunction('scopeImplies', read.scopeImplies, undefined),
     },
+    users: userLoader<V>(read),
     caching,
-    decisions: new Decisions(challenger, onDecision as DecisionListener<V | undefined> | undefined),
-    deadline: new Deadline(deadline),
+    decisions: new Decisions(challenger, {
+      onDecision: onDecision as DecisionListener<V | undefined> | undefined,
+      answer: assertFunction('answer', read.answer, undefined),
+      onDenied,
+      deadline,
+    }),
     resource,
     realm,
-    onDenied: assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next']),
+    onDenied,
   }
 }

@@ -6,8 +6,9 @@ import type { CorsMiddleware } from '../answer/preflight.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
 import { received } from '../lib/received.ts'
-import type { Decision, Preflight, RequiredHeaders } from '../model/decision.ts'
+import type { Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import { admit, type Deciding, type HandlerOptions, handlerRequirement } from './handler-options.ts'
 import type { Background } from './keep-alive.ts'
 
 export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest extends unknown[] = []> = (
@@ -17,25 +18,26 @@ export type ProtectedHandler<I extends Identity<unknown> | undefined, Rest exten
 ) => Response | Promise<Response>
 
 /** The members of a gate that are used. */
-interface Authenticating<I extends Identity<unknown> | undefined> {
+interface Protecting<I extends Identity<unknown> | undefined> extends Deciding<I> {
   readonly cors: CorsMiddleware | undefined
-  authenticate(request: Request, background?: Background): Decision<I> | Promise<Decision<I>>
   metadata(request: Request): MetadataResponse | undefined
 }
 
 export function protect<I extends Identity<unknown> | undefined, Rest extends unknown[]>(
-  gate: Authenticating<I>,
+  gate: Protecting<I>,
   handler: ProtectedHandler<I, Rest>,
+  options?: HandlerOptions<I, Request>,
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   if (typeof handler !== 'function')
     throw configurationError(
       'INVALID_ARGUMENT',
       `"handler" must be a function, such as protect((request, identity) => Response.json({})), but is ${received(handler)}`,
     )
+  const required = handlerRequirement('protect', options)
   return async (request, ...rest) => {
     const answer = gate.metadata(request)
     if (answer !== undefined) return answer.toResponse()
-    const decision = await gate.authenticate(request, rest.find(isBackground))
+    const decision = await admit(gate, request, request, required, rest.find(isBackground))
     if (decision.ok) {
       const response = await handler(request, decision.identity as I, ...rest)
       return decision.headers === undefined || response.status < 200

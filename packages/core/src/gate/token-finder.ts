@@ -3,12 +3,12 @@
 import { isImmediate, sha256 } from '#digest'
 import type { Extract } from '../extract/extract.ts'
 import { usualToken } from '../extract/header.ts'
-import { mapMaybe } from '../lib/promise.ts'
+import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { TokenSource } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import { isRejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
-import { PresentedToken } from '../verify/presented.ts'
+import { type CacheUse, PresentedToken } from '../verify/presented.ts'
 import type { Verification } from '../verify/verification.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import type { Outcome } from './decisions.ts'
@@ -35,6 +35,12 @@ export class FoundToken<I extends Identity<unknown>> {
   /** Whether the token has this text. */
   isOf(text: string): boolean {
     return text === this.#text
+  }
+
+  /** Reports whether the result comes from a cache: now, or while it is verified. */
+  reportTo(cacheUse: CacheUse): void {
+    cacheUse.isHit = this.cached !== undefined
+    if (!cacheUse.isHit) this.presented.cacheUse = cacheUse
   }
 
   /** Created only if it is needed, because a cached token rarely needs it. */
@@ -87,6 +93,12 @@ export class TokenFinder<I extends Identity<unknown>> {
       const { token, source } = found
       return this.#transport.check(request) ?? (usual?.isOf(token) ? usual : new FoundToken(token, source))
     })
+  }
+
+  /** Returns the text of the token. `undefined` if a form must be read first. */
+  textIn(request: RequestLike): string | undefined {
+    const found = this.#extract(request)
+    return isPromiseLike(found) || isRejection(found) ? undefined : found.token
   }
 
   /** Returns the text after `Bearer `, which may not have the syntax of a token. */

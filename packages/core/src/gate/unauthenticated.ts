@@ -11,8 +11,8 @@ import { configurationError } from '../lib/configuration-error.ts'
 import type { Passed, Preflight, RequiredHeaders } from '../model/decision.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
-import { passed } from './decisions.ts'
 import type { GateSettings } from './options.ts'
+import { passed } from './passed.ts'
 
 type Options = Pick<GateSettings, 'allowPreflight' | 'requirement'> & { optional?: boolean | undefined }
 

@@ -1,10 +1,11 @@
 /** Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455 §4.1). */
 
-import type { Gate } from '../gate/gate.ts'
+import { admit, type HandlerOptions, handlerRequirement } from '../gate/handler-options.ts'
+import type { Gate } from '../gate/interface.ts'
 import { readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isBlank, isFieldName, withoutSpace } from '../lib/syntax.ts'
-import { answerOf, type Denied, type Preflight } from '../model/decision.ts'
+import { answerOf, type Denied, type Preflight, STATUS_TEXT } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
@@ -125,17 +126,19 @@ export interface AuthenticatedUpgrade<I extends Identity<unknown> | undefined> {
  *   if (upgrade === undefined) return
  *   sockets.handleUpgrade(request, socket, head, (connection) => welcome(connection, upgrade.identity))
  * })
+ * @throws TypeError if the prefix or the `requirement` is invalid
  */
-export async function authenticateUpgrade<I extends Identity<unknown> | undefined>(
+export async function authenticateUpgrade<I extends Identity<unknown> | undefined, R extends NodeRequest>(
   gate: Gate<I>,
-  request: NodeRequest,
+  request: R,
   socket: UpgradeSocket,
-  options: WebSocketOptions = {},
+  { requirement, ...options }: WebSocketOptions & HandlerOptions<I, R> = {},
 ): Promise<AuthenticatedUpgrade<I> | undefined> {
+  const required = handlerRequirement<I, R>('authenticateUpgrade', { requirement })
   const handshake = fromWebSocketRequest(fromNodeRequest(request), options)
   // Without a listener, a client that disconnects now would end the process.
   socket.on('error', () => {})
-  const decision = await gate.authenticate(handshake)
+  const decision = await admit(gate, handshake, request, required)
   if (!decision.ok) {
     // A client that keeps its half open, or continues to send, must not keep the socket.
     if (!socket.destroyed) socket.end(responseOf(decision), () => socket.destroy())
@@ -164,18 +167,11 @@ function offer(request: NodeRequest, protocols: readonly string[]): void {
   }
 }
 
-const STATUS_TEXT = {
-  204: 'No Content',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  503: 'Service Unavailable',
-}
-
 function responseOf(decision: Denied | Preflight): string {
   const { status } = decision
   const { headers, body: content } = answerOf(decision)
-  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(content.length) })
+  const { length } = new TextEncoder().encode(content)
+  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': String(length) })
   const lines = fields.flatMap(([name, value]) => [value].flat().map((item) => `${name}: ${item}\r\n`))
   return `HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\n${lines.join('')}\r\n${content}`
 }

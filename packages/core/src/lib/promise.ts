@@ -27,3 +27,29 @@ export function isPromiseLike<T>(result: T | PromiseLike<T>): result is PromiseL
 export function ignoreRejection(result: unknown): void {
   if (result instanceof Promise) result.catch(() => {})
 }
+
+/**
+ * Calls a function for each item, one after the other, until a result is the last one. Stays synchronous if no result is a
+ * promise. One at a time, because a function that throws would leave the promises of others without a handler.
+ */
+export function inTurn<T, R>(
+  items: readonly T[],
+  call: (item: T) => R | PromiseLike<R>,
+  isLast: (result: R) => boolean,
+): R[] | Promise<R[]> {
+  const results: R[] = []
+  function from(start: number): R[] | Promise<R[]> {
+    for (let index = start; index < items.length; index += 1) {
+      const result = call(items[index] as T)
+      if (isPromiseLike(result))
+        return Promise.resolve(result).then((settled) => {
+          results.push(settled)
+          return isLast(settled) ? results : from(index + 1)
+        })
+      results.push(result)
+      if (isLast(result)) break
+    }
+    return results
+  }
+  return from(0)
+}

@@ -52,6 +52,8 @@ export interface Preflight {
   readonly headers: Readonly<Record<string, string>>
   /** Empty, because 204 has no content. */
   readonly body: Denied['body']
+  /** Empty, because 204 has no content. */
+  readonly content: string
   readonly reason: 'preflight'
   /** Creates a fetch `Response`. */
   toResponse(): Response
@@ -64,8 +66,13 @@ export interface Denied {
   readonly status: 400 | 401 | 403 | 503
   /** Ready to send. Send an array as several field lines. */
   readonly headers: Readonly<Record<string, string | string[]>>
-  /** The JSON body: `error` and `error_description`. Empty if no credentials were sent (RFC 6750 §3.1). */
+  /**
+   * `error` and `error_description`. If no credentials were sent, there is no `error` (RFC 6750 §3.1), and the description
+   * says what to send.
+   */
   readonly body: { readonly error?: string; readonly error_description?: string }
+  /** The text to send: `body` as JSON, or what the option `answer` returned. */
+  readonly content: string
   /** The reason from the closed list, or `unavailable` with the status 503. For operators, not for the client. */
   readonly reason: Reason | 'unavailable'
   /** Creates a fetch `Response`. */
@@ -81,16 +88,21 @@ export interface Answer {
   readonly body: string
 }
 
-/** The responses of decisions that requests share. A flood of bad tokens should not serialize the same body again and again. */
-const answers = new WeakMap<Denied | Preflight, Answer>()
+/** The reason phrases of denials (RFC 9110 §15). */
+export const STATUS_TEXT = {
+  204: 'No Content',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  503: 'Service Unavailable',
+} as const
 
-/** Returns the response of a decision, with its body as a string. For adapters of frameworks without a fetch `Response`. */
-export function answerOf(decision: Denied | Preflight): Answer {
-  const known = answers.get(decision)
-  if (known !== undefined) return known
-  const { status, headers, body } = decision
-  const answer = Object.freeze({ status, headers, body: status === 204 ? '' : JSON.stringify(body) })
-  // Not of a copy that an adapter made: its members may change.
-  if (Object.isFrozen(decision)) answers.set(decision, answer)
-  return answer
+/** Returns a function that creates the fetch `Response` of a denial. */
+export function toResponse(status: number, headers: Denied['headers'], content: string): () => Response {
+  return () => new Response(content, { status, headers: headers as Record<string, string> })
+}
+
+/** Returns the response of a decision. For adapters of frameworks without a fetch `Response`. */
+export function answerOf({ status, headers, content }: Denied | Preflight): Answer {
+  return { status, headers, body: content }
 }

@@ -11,6 +11,7 @@ import type { Seconds } from './units.ts'
  * - not a token for this API: `malformed_token`, `encrypted_token`, `not_an_access_token`, `algorithm_not_allowed`,
  *   `unsupported_header`
  * - not proven: `unknown_key`, `invalid_signature`, `unknown_token`, `revoked`, `missing_proof`
+ * - not a user of this API: `unknown_user`
  * - not valid here and now: `issuer_mismatch`, `audience_mismatch`, `expired`, `not_yet_valid`, `issued_in_future`,
  *   `max_age_exceeded`
  * - wrong claims: `missing_claim`, `invalid_claim`
@@ -43,6 +44,7 @@ export const REASONS = [
   'max_age_exceeded',
   'missing_claim',
   'invalid_claim',
+  'unknown_user',
   'insufficient_scope',
   'insufficient_user_authentication',
 ] as const
@@ -55,6 +57,10 @@ export interface Rejection {
    * `onDecision` is set, so make it a getter if it is expensive.
    */
   readonly detail?: string | undefined
+  /** For operators: the requirement that was not met, such as `scope(write)` or `role(admin)`. */
+  readonly requirement?: string | undefined
+  /** With `insufficient_scope`: what is missing, if it is not a scope. The text for the client says it. */
+  readonly lacks?: 'role' | 'claim' | undefined
   /** With `insufficient_scope` and `insufficient_user_authentication`: every scope that the operation needs. */
   readonly scopes?: readonly string[]
   /** With `insufficient_user_authentication`: the authentication context classes, one of which is enough (RFC 9470 §3). */

@@ -9,6 +9,7 @@ import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
+import type { RequestLike } from '../request/request.ts'
 
 /**
  * One decision, passed to `onDecision`. It never contains a token or a part of one.
@@ -23,6 +24,20 @@ export interface DecisionEvent<I extends Identity<unknown> | undefined = Identit
   readonly decision: Decision<I>
   /** The method that decided: `gate.authenticate` for the request, or `gate.authorize` for the requirement of a route. */
   readonly stage: DecisionStage
+  /**
+   * The request: `header(name)`, `method` and `url`. It contains the token, so log single members of it. `undefined` if it
+   * cannot be read, or `gate.authorize` was called without it.
+   */
+  readonly request: RequestLike | undefined
+  /** How long the decision took, including requests to the issuer and `loadUser`. In seconds. */
+  readonly duration: Seconds
+  /** Whether the result of the verification came from a cache. Always `false` for the stage `authorize`. */
+  readonly cached: boolean
+  /**
+   * The requirement that was not met, such as `scope(write)` or `role(admin)`. For a function its name, or `function` if it
+   * has none.
+   */
+  readonly requirement?: string | undefined
   /** For a rejection: which claim or header parameter is wrong, and how. */
   readonly detail?: string | undefined
   /**

@@ -7,6 +7,8 @@
 
 import { FORM_ABORTED, FORM_TOO_LONG, MAX_FORM, type UnreadableForm } from './form.ts'
 
+type Form = URLSearchParams | UnreadableForm | undefined
+
 /** Returns host and port of a URL, or `undefined` if a host gave the request a relative one. */
 function hostOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).host : undefined
@@ -15,6 +17,7 @@ function hostOf(url: string): string | undefined {
 /** Presents a fetch `Request` as a `RequestLike`. It reads members only when they are needed, because getters cost time. */
 export class FetchRequestLike {
   readonly #request: Request
+  #form: Form
 
   constructor(request: Request) {
     this.#request = request
@@ -42,10 +45,21 @@ export class FetchRequestLike {
 
   /**
    * Reads a clone of the body, so that the handler can read the body itself. Stops after 262,144 bytes: a clone keeps in memory
-   * what the handler has not read yet, and the client could send any amount without a token.
+   * what the handler has not read yet, and the client could send any amount without a token. Returns the result at once if
+   * it was read before.
    * @returns `undefined` if the body was read before, or there is none
    */
-  async form(): Promise<URLSearchParams | UnreadableForm | undefined> {
+  form(): Form | Promise<Form> {
+    return this.#form ?? this.#read()
+  }
+
+  async #read(): Promise<Form> {
+    const form = await this.#parse()
+    this.#form = form
+    return form
+  }
+
+  async #parse(): Promise<Form> {
     if (this.#request.bodyUsed || this.#request.body === null) return undefined
     const reader = this.#request.clone().body?.getReader()
     const decoder = new TextDecoder()

@@ -134,8 +134,10 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
 
   /** Verifies a token by its hash, through the cache. */
   #verify(key: string, presented: PresentedToken): Verification<I> | Promise<Verification<I>> {
-    const kept = this.#find(key) ?? this.#inFlight.get(key)
-    if (kept !== undefined) return kept
+    const kept = this.#find(key)
+    if (presented.cacheUse !== undefined) presented.cacheUse.isHit = kept !== undefined
+    const known = kept ?? this.#inFlight.get(key)
+    if (known !== undefined) return known
     this.#counts.misses += 1
     const began = monotonic()
     const result = this.inner.verify(presented.text, presented)

@@ -195,6 +195,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
 
   /** Lets a member verify a token, and remembers for a valid result which member returned it. */
   #ask(member: Member, presented: PresentedToken): Verified | PromiseLike<Verified> {
+    // The result of a verifier without a cache is not from the cache of the one before.
+    if (presented.cacheUse !== undefined) presented.cacheUse.isHit = false
     return mapMaybe<Verified, Verified>(member.verify(presented.text, presented), (verification) => {
       if (verification.active) this.#makers.set(verification, member)
       return verification

@@ -6,13 +6,17 @@ import { mapMaybe } from '../lib/promise.ts'
 import { type DecodedJws, decodeJws, signedText } from './jwt/jws.ts'
 import { type Inactive, isInactive } from './verification.ts'
 
-/**
- * Lets several verifiers share the hash and the decoded parts of a token. Each value is computed when it is first read: a
- * cached token needs only its hash, and an opaque one is never decoded.
- */
+/** Whether the result of a verification came from a cache. */
+export interface CacheUse {
+  isHit: boolean
+}
+
+/** Lets several verifiers share the hash and the decoded parts of a token. */
 export class PresentedToken {
   /** The token itself. Never log it. */
   readonly text: string
+  /** Tells `onDecision` if a cache had the result. */
+  cacheUse: CacheUse | undefined
   #hash: string | Promise<string> | undefined
   #jws: DecodedJws | Inactive | undefined
   #isJwt: boolean | undefined

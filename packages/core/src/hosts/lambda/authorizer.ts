@@ -1,6 +1,6 @@
 /** Implements Lambda authorizers of API Gateway, for REST and HTTP APIs, with policies and simple responses. */
 
-import type { Gate } from '../../gate/gate.ts'
+import type { Gate } from '../../gate/interface.ts'
 import { assertOneOf, readOptions } from '../../lib/assert.ts'
 import { isScopeToken } from '../../lib/syntax.ts'
 import type { Decision } from '../../model/decision.ts'

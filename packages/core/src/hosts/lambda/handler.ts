@@ -3,7 +3,8 @@
 import { isTargetedCacheControl, stricter } from '../../answer/cache-headers.ts'
 import type { MetadataResponse } from '../../answer/metadata.ts'
 import type { CorsMiddleware } from '../../answer/preflight.ts'
-import type { Gate } from '../../gate/gate.ts'
+import { admit, type HandlerOptions, handlerRequirement } from '../../gate/handler-options.ts'
+import type { Gate } from '../../gate/interface.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
 import { received } from '../../lib/received.ts'
@@ -28,7 +29,8 @@ export interface LambdaResult {
  *
  * @example
  * export const handler = lambda(gate, async (event: APIGatewayProxyEventV2, identity) => ({ hello: identity.subject }))
- * @throws TypeError if the gate or the handler is missing
+ * export const remove = lambda(gate, deleteMessage, { requirement: scope('write:messages') })
+ * @throws TypeError if the gate or the handler is missing, or an option is unknown or invalid
  */
 export function lambda<
   I extends Identity<unknown> | undefined,
@@ -38,6 +40,7 @@ export function lambda<
 >(
   gate: Gate<I>,
   handler: (event: E, identity: I, ...rest: Rest) => Result | Promise<Result>,
+  options?: HandlerOptions<I, E>,
 ): (event: E, ...rest: Rest) => Promise<Result | LambdaResult> {
   if (typeof gate?.authenticate !== 'function')
     throw configurationError('INVALID_ARGUMENT', '"gate" must be a gate: lambda(createGate({ … }), handler)')
@@ -46,13 +49,14 @@ export function lambda<
       'INVALID_ARGUMENT',
       `"handler" must be a function, such as lambda(gate, async (event, identity) => …), but is ${received(handler)}`,
     )
+  const required = handlerRequirement('lambda', options)
   const backgroundOf = lambdaBackground()
   return async (event, ...rest) => {
     const view = fromLambdaEvent(event)
     const answer = gate.metadata(view)
     if (answer !== undefined) return resultOf(event, answer.status, answer.headers, answer.body)
     const background = backgroundOf()
-    const decision = await gate.authenticate(view, background)
+    const decision = await admit(gate, view, event, required, background)
     const result = decision.ok
       ? await handler(event, decision.identity as I, ...rest)
       : await refusalOf<Result>(event, decision, gate.cors, rest)

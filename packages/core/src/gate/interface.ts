@@ -1,0 +1,100 @@
+/** Defines what applications and adapters see of a gate. */
+
+import type { MetadataResponse } from '../answer/metadata.ts'
+import type { CorsMiddleware } from '../answer/preflight.ts'
+import type { Requirement, SyncRequirement } from '../authorize/requirement.ts'
+import type { Decision } from '../model/decision.ts'
+import type { Identity } from '../model/identity.ts'
+import type { RequestLike } from '../request/request.ts'
+import type { HandlerOptions } from './handler-options.ts'
+import type { Background } from './keep-alive.ts'
+import type { OnDenied } from './options.ts'
+import type { ProtectedHandler } from './protect.ts'
+import type { Revocation } from './revoke.ts'
+
+/** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
+export interface Gate<I extends Identity<unknown> | undefined = Identity, User = unknown> {
+  /** The option `onDenied`, for adapters of frameworks. */
+  readonly onDenied: OnDenied
+  /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
+  readonly cors: CorsMiddleware | undefined
+  /**
+   * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
+   * has the result already.
+   * @param request a fetch `Request`, or a `RequestLike` made of any other request
+   * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
+   */
+  authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
+  /**
+   * Decides whether an identity meets a requirement. If it does not: 403 with every scope that is needed (RFC 6750 §3.1), or
+   * 401 if a stronger authentication is needed (RFC 9470). Without an identity: 401. Never throws or rejects. Returns a
+   * promise only if a function in the requirement does.
+   * @param request the second argument of functions in the requirement
+   */
+  authorize<R = unknown>(identity: I, required: SyncRequirement<NonNullable<I>, R>, request?: R): Decision<I>
+  authorize<R = unknown>(
+    identity: I,
+    required: Requirement<NonNullable<I>, R>,
+    request?: R,
+  ): Decision<I> | Promise<Decision<I>>
+  /**
+   * Returns a fetch handler that calls yours if the request may pass, and answers it otherwise. Further arguments of the
+   * runtime, such as `env` and `ctx`, are passed on.
+   *
+   * @example
+   * gate.protect(deleteMessage, { requirement: scope('write:messages') })
+   * @throws TypeError if the handler is not a function, or an option is unknown or invalid
+   */
+  protect<Rest extends unknown[]>(
+    handler: ProtectedHandler<I, Rest>,
+    options?: HandlerOptions<I, Request>,
+  ): (request: Request, ...rest: Rest) => Promise<Response>
+  /**
+   * Returns the raw token of a request that passed, to forward it to another API. The token is a secret: do not log or store
+   * it. No identity, event or error contains it.
+   * @param request the request that a handler got: of `protect`, of Express, the `ctx` of Koa, or the event of Lambda
+   * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
+   */
+  tokenOf(request: object): string
+  /**
+   * Returns the user that `loadUser` returned for a request that passed; `undefined` if `optional` let the request pass
+   * without an identity.
+   * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
+   * @throws TypeError if this gate did not let the request pass, or has no `loadUser`
+   */
+  userOf(request: object): User
+  /**
+   * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
+   * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
+   */
+  metadata(request: Request | RequestLike): MetadataResponse | undefined
+  /**
+   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects
+   * them, also if their result is cached or their verification is pending. An entry ends with its tokens.
+   * @throws TypeError if it is not a revocation
+   * @throws RangeError if the store is full
+   */
+  revoke(revocation: Revocation): Promise<void>
+  /**
+   * Fetches what the first request needs, such as the keys of the issuer. Optional: otherwise the first request fetches them.
+   * @throws UnavailableError if they cannot be fetched now
+   */
+  ready(): Promise<void>
+  /**
+   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable;
+   * everything else is answered 503. A `verifier` that you passed may serve other gates, so close it yourself.
+   */
+  close(): void
+  /** Returns the configuration and the state as plain data without secrets, for operators. */
+  describe(): GateDescription
+}
+
+export interface GateDescription {
+  readonly realm: string
+  /** The URL of the metadata, if the gate has a `resource`. */
+  readonly metadataUrl?: string | undefined
+  /** How many revocations count now. */
+  readonly revocations: number
+  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
+  readonly verifier: object
+}

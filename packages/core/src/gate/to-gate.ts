@@ -1,0 +1,32 @@
+/** Accepts a gate or its options, as the middleware of Express and Koa does. */
+
+import { assertCalled } from '../lib/called.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import type { Identity } from '../model/identity.ts'
+import { createGate } from './gate.ts'
+import type { Gate } from './interface.ts'
+import type { VerifierGateOptions } from './options.ts'
+
+/**
+ * Returns a gate unchanged, or creates one from options.
+ * @param more further arguments, which a caller would lose silently
+ * @throws TypeError if there are any, or an option is unknown, missing or invalid
+ */
+export function toGate<I extends Identity<unknown> | undefined, User = unknown>(
+  options: object | Gate<I, User>,
+  more: readonly unknown[] = [],
+): Gate<I, User> {
+  assertCalled(
+    'bearer',
+    options,
+    "app.use(bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' }))",
+  )
+  if (more.length > 0)
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      'bearer() takes one argument: options, or a gate with its own options. Put all options into one object',
+    )
+  if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
+    return options as Gate<I, User>
+  return createGate(options as VerifierGateOptions) as unknown as Gate<I, User>
+}
