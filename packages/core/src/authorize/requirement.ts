@@ -98,7 +98,7 @@ export function authorize<I extends Identity<unknown>, R>(
 function checkedResult(rejection: unknown): Rejection | undefined {
   if (rejection === undefined || isKnownRejection(rejection)) return rejection
   throw new MistakeError(
-    `Requirement returned an invalid result: expected \`undefined\` or a rejection, received ${received(rejection)}`,
+    `The method "check" of a requirement must return undefined or a rejection, but returned ${received(rejection)}`,
   )
 }
 
