@@ -117,9 +117,8 @@ describe('onDecision', () => {
     ])
   })
 
-  function isOwner() {
-    return false
-  }
+  // Named by the member, because bundlers rename declarations.
+  const { isOwner } = { isOwner: () => false }
   it.each<[Requirement<Identity>, string]>([
     [scope('write'), 'scope(write)'],
     [role('admin'), 'role(admin)'],

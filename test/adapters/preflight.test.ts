@@ -257,6 +257,19 @@ describe('a CORS middleware that allowPreflight names', () => {
     expect(reached).toEqual([])
   })
 
+  it.each(HOSTS)('is replaced by the gate if it throws or rejects, on %s (ATK01)', async (_, run) => {
+    for (const isAsync of [false, true]) {
+      const { ask, reached } = await start(run, {
+        allowPreflight: () => {
+          if (isAsync) return Promise.reject(new Error('cors'))
+          throw new Error('cors')
+        },
+      })
+      const { status } = await ask({ method: 'OPTIONS', headers: PREFLIGHT })
+      expect([isAsync, status, reached]).toEqual([isAsync, 204, []])
+    }
+  })
+
   it.each(HOSTS)('reaches no handler by calling next, on %s (ATK01)', async (name, run) => {
     const next = (...args: unknown[]) => (args.at(-1) as () => unknown)()
     const isServer = /Express|Koa/.test(name)

@@ -122,7 +122,7 @@ describe('made-up issuers', () => {
     pass(10)
     expect(await outcome).toBe(503)
     expect(causes).toMatchObject([
-      { name: 'UnavailableError', message: expect.stringContaining('timed out') },
+      { name: 'UnavailableError', message: expect.stringContaining('did not return within 10 s') },
     ])
   })
 })

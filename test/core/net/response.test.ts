@@ -8,6 +8,7 @@ import nodeFetch2 from 'node-fetch2'
 import { fetch as undiciFetch } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Fetch } from '#core/net/fetch-json.ts'
+import { eventually } from '../../support/clock.ts'
 import { requestWith } from '../../support/forge.ts'
 import { AUDIENCE, createKey, NOW, type TestKey } from '../../support/issuer.ts'
 import { listen, type Running } from '../../support/server.ts'
@@ -99,7 +100,7 @@ describe.each([
     const [status, cause] = await outcome(fetch, { jwksUri: `${server.origin}/jwks` })
     expect(status).toBe('503 unavailable')
     expect(cause).toContain('more than 262144 bytes')
-    await expect.poll(() => isCut).toBe(true)
+    await eventually(() => isCut)
   })
 
   it.each([

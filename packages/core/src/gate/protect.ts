@@ -49,15 +49,18 @@ export function protect<I extends Identity<unknown> | undefined, Rest extends un
   }
 }
 
-/** Answers a preflight by the CORS middleware, or by the gate if the middleware returns no response. */
+/** Answers a preflight by the CORS middleware, or by the gate if the middleware fails or returns no response. */
 async function answerPreflight(
   cors: CorsMiddleware | undefined,
   decision: Preflight,
   request: Request,
   rest: readonly unknown[],
 ): Promise<Response> {
-  const answer = await cors?.(...([request, ...rest] as never[]))
-  return answer instanceof Response ? answer : decision.toResponse()
+  try {
+    const answer = await cors?.(...([request, ...rest] as never[]))
+    if (answer instanceof Response) return answer
+  } catch {}
+  return decision.toResponse()
 }
 
 /** Whether an argument is the `ctx` of a Worker, or the equivalent of another runtime. */

@@ -67,15 +67,18 @@ export function lambda<
   }
 }
 
-/** Answers an event that is not allowed. If the CORS middleware returns nothing for a preflight, the gate answers it. */
+/** Answers an event that is not allowed. If the CORS middleware fails or returns nothing for a preflight, the gate answers it. */
 async function refusalOf<Result>(
   event: LambdaEvent,
   decision: Denied | Preflight,
   cors: CorsMiddleware | undefined,
   rest: readonly unknown[],
 ): Promise<Result | LambdaResult> {
-  const answer = decision.reason === 'preflight' ? await cors?.(...([event, ...rest] as never[])) : undefined
-  if (answer !== undefined) return answer as Result
+  if (decision.reason === 'preflight')
+    try {
+      const answer = await cors?.(...([event, ...rest] as never[]))
+      if (answer !== undefined) return answer as Result
+    } catch {}
   const { status, headers, body } = answerOf(decision)
   return resultOf(event, status, headers as MetadataResponse['headers'], body)
 }
