@@ -40,8 +40,8 @@ type Server =
       /**
        * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). It must be an https URL (http on
        * loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. If a response has an `iss`,
-       * it must be equal to this value. If the host of the endpoint is a private or loopback address, the verifier rejects it,
-       * unless the host of the issuer is such an address, too.
+       * it must be equal to this value. The host of the endpoint must not be a private or loopback address, unless the host of
+       * the issuer is one as well.
        */
       issuer: string
       endpoint?: undefined

@@ -60,8 +60,8 @@ interface NoKeys {
 interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
    * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default:
-   * the `jwks_uri` in the issuer's metadata. If its host is a private or loopback address, the verifier rejects it, unless the
-   * host of the issuer is such an address, too.
+   * the `jwks_uri` in the issuer's metadata. Its host must not be a private or loopback address, unless the host of the issuer
+   * is one as well.
    */
   jwksUri?: string | undefined
   /** Finds the key set through the metadata of the issuer. Default `true`, unless `jwksUri` is given. */
