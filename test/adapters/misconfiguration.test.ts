@@ -77,7 +77,7 @@ const AT_CREATION: readonly Row[] = [
     'audience absent',
     create({ issuer: ISSUER }),
     'MISSING_OPTION',
-    /"audience" must be given, such as .*, or null to skip the check, but is undefined\. Is it a variable/,
+    /"audience" is required, such as .*, but is undefined\. Is it a variable .*\? Pass null to disable the audience check/,
   ],
   [
     'audience empty',
@@ -204,7 +204,7 @@ const AT_CREATION: readonly Row[] = [
     'options of jwt beside a verifier',
     create({ verifier: jwt(described), audience: AUDIENCE }),
     'CONFLICTING_OPTIONS',
-    'Write it into the verifier, such as jwt({ audience: … })',
+    'Put it into the options of the verifier, such as verifier: jwt({ audience: … })',
   ],
   [
     'a lookup that is none',

@@ -341,7 +341,9 @@ describe('an option that is undefined', () => {
 
 it('rejects jwksStore with keys, because nothing is fetched that could be stored (BI20)', () => {
   const jwksStore = { get: () => undefined, set: () => {} }
-  expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(/"jwksStore" exclude each other/)
+  expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(
+    /"jwksStore" cannot be combined with "keys"/,
+  )
 })
 
 it('never repeats a value in the message: it may be a secret (BI20)', () => {

@@ -52,13 +52,17 @@ declare global {
 }
 
 /**
- * The middleware that `bearer` makes: for Express, and for any host that calls it with a request and a response of Node.
- * `identity`, `token` and `user` read what it found out about a request.
+ * The middleware that `bearer` creates: for Express, and for any host that calls it with a request and a response of Node. Its
+ * methods `identity`, `token` and `user` return the results for a request.
+ *
+ * @example
+ * app.get('/me', auth, (req, res) => res.json({ subject: auth.identity(req).subject }))
  */
 export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
   extends RequestHandler,
     NodeHandler,
     CallerHelpers<I, User, Express.Request | NodeRequest> {
+  /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
   readonly gate: Gate<I, User>
   /**
    * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
@@ -189,6 +193,7 @@ type AnyRequest = NodeRequest & { identity?: Identity<unknown> | undefined }
 
 type Required = Requirement<Identity<unknown>, NodeRequest>
 
+/** Creates the middleware of `authorize`. Checks the requirement at creation, not at the first request. */
 function guard(required: Required, gate?: Authorizing): RequestHandler & NodeHandler {
   const rule = toRequirement('authorize', required)
   return (request: NodeRequest, response: NodeResponse, next: Next) => {

@@ -42,10 +42,16 @@ declare module 'koa' {
   }
 }
 
-/** The middleware that `bearer` makes. `identity`, `token` and `user` read what it found out about a request. */
+/**
+ * The middleware that `bearer` creates. Its methods `identity`, `token` and `user` return the results for a request.
+ *
+ * @example
+ * router.get('/me', auth, (ctx) => { ctx.body = { subject: auth.identity(ctx).subject } })
+ */
 export interface Bearer<I extends Identity<unknown> | undefined = Identity, User = unknown>
   extends Middleware,
     CallerHelpers<I, User, ExtendableContext> {
+  /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
   readonly gate: Gate<I, User>
   /**
    * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
@@ -171,6 +177,7 @@ export function protectedResource(
 
 type Required = Requirement<Identity<unknown>, Context>
 
+/** Creates the middleware of `authorize`. Checks the requirement at creation, not at the first request. */
 function guard(required: Required, gate?: Authorizing): Middleware {
   const rule = toRequirement('authorize', required)
   return (context, next) => {

@@ -7,17 +7,27 @@ interface Explanation {
   readonly cause?: unknown
 }
 
-/** By the denial, whose members could be sent to the client. */
+/** The explanations of denials. They are not members of a denial, because an application may send those to the client. */
 const explanations = new WeakMap<Denied, Explanation>()
 
-/** Returns a copy of a denial for one request, whose `BearerAuthError` says why. */
+/** Returns a copy of a denial for one request. The `BearerAuthError` for this copy has the explanation. */
 export function withExplanation(denied: Denied, { detail, cause }: Explanation): Denied {
   const copy = Object.freeze({ ...denied })
   explanations.set(copy, { detail, cause })
   return copy
 }
 
-/** A denial as an error, for frameworks that handle all errors in one place (`onDenied: 'next'`). */
+/**
+ * Reports a denied request to frameworks that handle all errors in one place (`onDenied: 'next'`). Its members have the names
+ * that Express and Koa read, so their default error handling already sends the right status and headers. Send `headers` if you
+ * write the response yourself: a 401 needs its challenge (RFC 9110 §15.5.2).
+ *
+ * @example
+ * app.use((error, req, res, next) => {
+ *   if (!(error instanceof BearerAuthError)) return next(error)
+ *   res.status(error.status).set(error.headers).json({ message: error.message, reason: error.reason })
+ * })
+ */
 export class BearerAuthError extends Error {
   override readonly name = 'BearerAuthError'
   /** Koa: the message may be shown to the client. */

@@ -20,7 +20,7 @@ import {
   toRequirement,
 } from './requirement.ts'
 
-/** One or several, also in arrays. */
+/** One or several values, each of them alone or in an array. */
 type Several<T> = readonly [T | readonly T[], ...(T | readonly T[])[]]
 /** Functions decide the types of the identity and of the request. A rule such as `scope('read')` fits all of them. */
 type Part<I extends Identity<unknown>, R> =
@@ -37,6 +37,7 @@ type Maybe<T> = T | PromiseLike<T>
  * scope, role or claim is missing.
  *
  * @example
+ * auth.authorize(allOf(scope('payments'), acr('urn:example:mfa'), maxAge(300)))
  * allOf(scope('write'), async ({ subject }, request) => subject === (await ownerOf(request.params.id)))
  * @throws TypeError if there is none, or one is not a requirement
  */
@@ -74,8 +75,11 @@ export function allOf(...requirements: Several<Requirement>): AsyncRule {
 }
 
 /**
- * Requires one of the requirements, checked in this order. If none is met, the challenge asks for the first one that a new
- * token could meet, so list first what a client is likely to get.
+ * Requires one of the requirements, and checks them in this order. If none is met, the challenge asks for the first one that
+ * a new token could meet. So list first what a client is likely to get.
+ *
+ * @example
+ * auth.authorize(anyOf(scope('orders:read'), role('support')))
  * @throws TypeError if there is none, or one is not a requirement
  */
 export function anyOf<I extends Identity<unknown> = Identity<unknown>, R = unknown>(

@@ -11,8 +11,9 @@ import type { Seconds } from '../model/units.ts'
 
 /**
  * A condition for an operation: the result of `scope`, `role`, `claim`, `acr`, `maxAge`, `allOf` or `anyOf`, or
- * a function of the identity and the request that returns `true`, `false`, or a promise of one of them. If the function
- * throws, rejects, or returns anything else, or takes longer than the `deadline` of the gate, the answer is 503.
+ * a function of the identity and the request that returns `true`, `false`, or a promise of one of them. A function that returns
+ * `false` leads to 403 without a scope in the challenge. If the function throws, rejects, returns anything else, or takes longer
+ * than the `deadline` of the gate, the answer is 503.
  *
  * The type of the request depends on the host: the `Request` of Express, the `Context` of Koa, a fetch `Request`, or the event
  * of Lambda. The option `requirement` of a gate gets a `RequestLike`.
@@ -29,7 +30,7 @@ export type SyncRequirement<I extends Identity<unknown> = Identity<unknown>, R =
   | Rule<I, R>
   | ((identity: I, request: R) => boolean)
 
-/** A requirement that also knows what to tell the client. Its check may have to wait. */
+/** A requirement that also says what a client lacks, for the challenge of the response. Its check may have to wait. */
 export interface AsyncRule<I extends Identity<unknown> = Identity<unknown>, R = unknown> {
   /** The scopes that a token needs. A challenge names them before there is a token. */
   readonly scopes: readonly string[]
@@ -46,7 +47,7 @@ export interface AsyncRule<I extends Identity<unknown> = Identity<unknown>, R = 
   ) => Rejection | undefined | PromiseLike<Rejection | undefined>
 }
 
-/** A requirement that also knows what to tell the client. */
+/** A requirement that also says what a client lacks, for the challenge of the response. Its check never waits. */
 export interface Rule<I extends Identity<unknown> = Identity<unknown>, R = unknown> extends AsyncRule<I, R> {
   readonly challenge: (identity: I, context: Context, request: R) => Needs
   readonly check: (identity: I, context: Context, request: R) => Rejection | undefined
@@ -98,7 +99,7 @@ export function authorize<I extends Identity<unknown>, R>(
 function checkedResult(rejection: unknown): Rejection | undefined {
   if (rejection === undefined || isKnownRejection(rejection)) return rejection
   throw new MistakeError(
-    `Requirement returned an invalid result: expected \`undefined\` or a rejection, received ${received(rejection)}`,
+    `The method "check" of a requirement must return undefined or a rejection, but returned ${received(rejection)}`,
   )
 }
 
@@ -117,7 +118,7 @@ export function simpleRule(
   })
 }
 
-/** Creates a rule from a function. It asks the client for nothing, because a new token would not help. */
+/** Creates a rule from a function. Nothing is known about its reason, so the challenge names no scope. */
 function predicate<I extends Identity<unknown>, R>(
   isMet: (identity: I, request: R) => boolean | PromiseLike<boolean>,
 ): AsyncRule<I, R> {
@@ -137,7 +138,7 @@ function predicate<I extends Identity<unknown>, R>(
   })
 }
 
-/** Checks the result of a function. Only `true` and `false` count, because a promise is truthy. */
+/** Checks the result of a function in an option. A promise is truthy, so only `true` and `false` count. */
 export function toBoolean(answer: unknown, name: string): boolean {
   if (typeof answer === 'boolean') return answer
   ignoreRejection(answer)

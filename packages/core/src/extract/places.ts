@@ -49,7 +49,7 @@ export function placesOf(sources: TokenSources, text: TokenText): Places {
   if (places.length === 0 && !readsForm)
     throw configurationError(
       'INVALID_OPTION',
-      '"tokenFrom" must leave a place for a token, such as { header: true }, but it leaves none',
+      '"tokenFrom" must allow at least one place for the token, such as { header: true }, but allows none',
     )
   const used = [...places.map(({ source }) => source), ...(readsForm ? (['form'] as const) : [])]
   return { places, readsForm, order: orderOf(read.first, used) }
@@ -74,7 +74,7 @@ function nameOf(option: string, name: unknown): string {
   if (typeof name === 'string' && isFieldName(name)) return name
   throw configurationError(
     'INVALID_OPTION',
-    `"${option}" must be a name of token characters (RFC 9110 §5.6.2), but is ${received(name)}`,
+    `"${option}" must be a valid name, with only letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), but is ${received(name)}`,
   )
 }
 

@@ -12,20 +12,21 @@ import { attachmentOf, gatesOf, getToken, getUser } from './attachments.ts'
 import type { Gate } from './interface.ts'
 import type { OnDenied } from './options.ts'
 
-/** Reads what a gate found out about the caller of a request. */
+/** Returns the results of a gate for the caller of a request. */
 export interface CallerHelpers<I extends Identity<unknown> | undefined, User, Carrier extends object> {
   /**
-   * Returns the caller's identity; `undefined` if `optional` let the request pass without one.
-   * @throws TypeError if the gate did not run for the request
+   * Returns the caller's identity. `undefined` if `optional` allowed the request without one. Its type is that of the gate, so
+   * a schema in `claims` needs no cast.
+   * @throws TypeError if the gate did not run for the request. It never returns the identity of another gate
    */
   identity(request: Carrier): I
   /**
-   * Returns the raw token, to forward it to another API. The token is a secret: do not log or store it.
-   * @throws TypeError if the gate did not run for the request, or `optional` let it pass without a token
+   * Returns the raw token, so that you can forward it to another API. The token is a secret: do not log or store it.
+   * @throws TypeError if the gate did not run for the request, or `optional` allowed it without a token
    */
   token(request: Carrier): string
   /**
-   * Returns the user that `loadUser` returned; `undefined` if `optional` let the request pass without an identity.
+   * Returns the user that `loadUser` returned. `undefined` if `optional` allowed the request without an identity.
    * @throws TypeError if the gate did not run for the request, or there is no `loadUser`
    */
   user(request: Carrier): User

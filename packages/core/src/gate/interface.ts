@@ -12,15 +12,17 @@ import type { OnDenied } from './options.ts'
 import type { ProtectedHandler } from './protect.ts'
 import type { Revocation } from './revoke.ts'
 
-/** Decides whether requests may pass. One gate serves any number of requests, hosts and frameworks. */
+/**
+ * Decides which requests are allowed. Create one per set of rules: a gate serves any number of requests, hosts and frameworks.
+ */
 export interface Gate<I extends Identity<unknown> | undefined = Identity, User = unknown> {
   /** The option `onDenied`, for adapters of frameworks. */
   readonly onDenied: OnDenied
   /** The CORS middleware that answers preflights, if `allowPreflight` is one. */
   readonly cors: CorsMiddleware | undefined
   /**
-   * Decides whether a request may pass. Never throws or rejects. Returns the decision itself, not a promise, if the verifier
-   * has the result already.
+   * Decides whether a request is allowed. Never throws or rejects. Returns the decision itself, not a promise, if the result
+   * for the token is cached and no function in the options returns a promise.
    * @param request a fetch `Request`, or a `RequestLike` made of any other request
    * @param background keeps the runtime awake for work that continues after the answer, such as the `ctx` of a Worker
    */
@@ -38,8 +40,8 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
     request?: R,
   ): Decision<I> | Promise<Decision<I>>
   /**
-   * Returns a fetch handler that calls yours if the request may pass, and answers it otherwise. Further arguments of the
-   * runtime, such as `env` and `ctx`, are passed on.
+   * Returns a fetch handler that calls your handler if the request is allowed. Otherwise it answers the request itself. It
+   * passes further arguments of the runtime on to your handler, such as `env` and `ctx`.
    *
    * @example
    * gate.protect(deleteMessage, { requirement: scope('write:messages') })
@@ -50,17 +52,17 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
     options?: HandlerOptions<I, Request>,
   ): (request: Request, ...rest: Rest) => Promise<Response>
   /**
-   * Returns the raw token of a request that passed, to forward it to another API. The token is a secret: do not log or store
-   * it. No identity, event or error contains it.
+   * Returns the raw token of an allowed request, so that you can forward it to another API. The token is a secret: do not log
+   * or store it. No identity, event or error contains it.
    * @param request the request that a handler got: of `protect`, of Express, the `ctx` of Koa, or the event of Lambda
-   * @throws TypeError if this gate did not let the request pass, or `optional` let it pass without a token
+   * @throws TypeError if this gate did not allow the request, or `optional` allowed it without a token
    */
   tokenOf(request: object): string
   /**
-   * Returns the user that `loadUser` returned for a request that passed; `undefined` if `optional` let the request pass
-   * without an identity.
+   * Returns the user that `loadUser` returned for an allowed request. `undefined` if `optional` allowed the request without an
+   * identity.
    * @param request the request, the event of Lambda, the `req` of Express, the `ctx` of Koa, or an allowed decision
-   * @throws TypeError if this gate did not let the request pass, or has no `loadUser`
+   * @throws TypeError if this gate did not allow the request, or has no `loadUser`
    */
   userOf(request: object): User
   /**
@@ -93,8 +95,8 @@ export interface GateDescription {
   readonly realm: string
   /** The URL of the metadata, if the gate has a `resource`. */
   readonly metadataUrl?: string | undefined
-  /** How many revocations count now. */
+  /** The number of revocations in the store of the gate. */
   readonly revocations: number
-  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`; with a cache also `cache: { max, entries }`. */
+  /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache: { max, entries }`. */
   readonly verifier: object
 }

@@ -27,41 +27,50 @@ export interface GateSettings<
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
-   * The protected resource that this is: its URL, or its whole metadata (RFC 9728 §2). Challenges name the metadata, hosts
-   * answer requests for it, and it is the audience if no other is given. Default: none.
+   * Identifies this API as a protected resource: its URL, or its whole metadata (RFC 9728 §2). Each challenge then names the
+   * URL of the metadata. The hosts answer requests for that URL. Without `audience` and `verifier`, this URL is also the
+   * audience. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The gate uses the socket, and Express and Koa if they
-   * trust a proxy. It never uses `Host` or the URL, because the client writes them. For a fetch `Request`, set `isSecure` as
-   * well. Default `false`.
+   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The socket shows the gate whether a
+   * connection uses TLS. On Express and Koa the framework decides, which you can configure to trust a proxy. The gate never
+   * uses `Host` or the URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well.
+   * Default `false`.
    */
   requireTls?: boolean | undefined
   /**
-   * With `requireTls`: whether a request came over TLS, if the socket cannot tell. Behind a proxy of yours that sets the
-   * field: `(request) => request.header('x-forwarded-proto') === 'https'`. On a platform that accepts https only, such
-   * as Workers: `() => true`. Default: only the socket and the framework decide.
+   * With `requireTls`: returns whether a request came over TLS. The gate calls it only if neither the socket nor the framework
+   * reports TLS. Behind your own proxy that always sets `X-Forwarded-Proto`:
+   * `(request) => request.header('x-forwarded-proto') === 'https'`. On a platform that accepts only https, such as Workers:
+   * `() => true`. Default: only the socket and the framework decide.
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
    * With `requireTls`: allows plain http if both addresses of the socket are this machine's and no proxy has added
-   * `Forwarded`, `Via` or `X-Forwarded-*`. A proxy on the same machine that adds none of them passes as well, so use it
-   * for development. Default `false`.
+   * `Forwarded`, `Via` or `X-Forwarded-*`. The gate cannot notice a proxy on the same machine that adds none of
+   * them, so set `allowLoopback` only for development. Default `false`.
    */
   allowLoopback?: boolean | undefined
   /** The places where the gate looks for the token (RFC 6750 §2). Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
   /**
-   * The longest token that is read, in characters, 256 to 15,000. Default 8,192. A longer one is answered 400, before any
-   * work. Raise it if an issuer writes long lists into its tokens, such as the ids of 200 groups. The host limits header
-   * fields, too: Node to 16 KiB together.
+   * The maximum length of a token. In characters, 256–15,000. Default 8,192. The gate answers a longer token with 400, before
+   * any other work. Raise it if an issuer writes long lists into its tokens, such as the ids of 200 groups. The host limits the
+   * size of all header fields together: in Node to 16 KiB by default.
    */
   maxTokenLength?: number | undefined
   /** The requirement for every request, in addition to a valid token. A function gets a `RequestLike`. Default: nothing. */
   requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
-  /** Whether a granted scope implies the needed one, which is another: `(granted, needed) => granted === 'admin'`. Default: none does. */
+  /**
+   * Returns whether a granted scope includes the needed scope. Called only if no granted scope equals the needed scope. Default:
+   * no scope implies another.
+   *
+   * @example
+   * createGate({ issuer, audience, scopeImplies: (granted, needed) => granted === 'admin' })
+   */
   scopeImplies?: ((granted: string, needed: string) => boolean) | undefined
   /**
    * The store in which `gate.revoke` keeps revocations. Gates that share a store reject what any of them revokes. Default: a
@@ -100,8 +109,8 @@ export interface GateSettings<
    */
   unknownUserStatus?: 401 | 403 | undefined
   /**
-   * Called once for each decision: for a request with `stage: 'authenticate'`, for the requirement of a route with
-   * `stage: 'authorize'`. It cannot change a decision, and its errors are ignored.
+   * Called once for each decision. Its `stage` is `authenticate` if the gate decided about a request, and `authorize` if it
+   * decided about the requirement of a route. The function cannot change a decision. The gate ignores its errors.
    */
   onDecision?: DecisionListener<AllowedIdentity<V, Anonymous>> | undefined
   /** How long a request waits for its decision. In seconds, 0.01–120. Default 10. After that the answer is 503. */
@@ -109,9 +118,9 @@ export interface GateSettings<
   /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * Answers CORS preflights, which never carry a token: 204 with these methods and headers, or by the CORS middleware
-   * that is named. A preflight reaches no handler. Cannot be combined with `requirement`. Default: a preflight is a
-   * request without credentials, so answer it before the gate.
+   * Decides how CORS preflights are answered, which never carry a token. If you pass methods and headers, the gate answers 204
+   * with them. If you pass a CORS middleware, that middleware answers. A preflight reaches no handler. Cannot be combined with
+   * `requirement`. Default: the gate treats a preflight as a request without credentials, so answer it before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
@@ -234,7 +243,7 @@ export function verifierOf<V extends Identity<unknown>>(
   if (surplus !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      `"${surplus}" cannot be combined with "verifier": it is an option for the tokens of an issuer. Write it into the verifier, such as jwt({ ${surplus}: … }), or remove "verifier"`,
+      `"${surplus}" cannot be combined with "verifier". Put it into the options of the verifier, such as verifier: jwt({ ${surplus}: … }), or remove "verifier"`,
     )
   return { verifier: checked('verifier', verifier, now), isOwn: false }
 }

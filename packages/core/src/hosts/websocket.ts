@@ -33,7 +33,7 @@ export interface WebSocketOptions {
  * @example
  * const handshake = fromWebSocketRequest(request) // a fetch Request, in Deno, Bun or a Worker
  * const decision = await gate.authenticate(handshake)
- * @throws TypeError if the prefix contains other characters than those of a token (RFC 9110 §5.6.2)
+ * @throws TypeError if the prefix is empty, or contains a character that no subprotocol may have (RFC 9110 §5.6.2)
  */
 export function fromWebSocketRequest(
   request: Request | RequestLike,
@@ -45,7 +45,7 @@ export function fromWebSocketRequest(
   if (typeof marker !== 'string' || !isFieldName(marker))
     throw configurationError(
       'INVALID_OPTION',
-      '"subprotocolPrefix" must contain only token characters (RFC 9110 §5.6.2), such as "bearer."',
+      `"subprotocolPrefix" must contain only letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), such as "bearer."`,
     )
   const view = toRequestLike(request)
   const isUpgrade = /^websocket$/i.test(String(view.header('upgrade')))

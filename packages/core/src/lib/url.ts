@@ -105,7 +105,7 @@ export function parseIssuer(name: string, value: unknown, alternative?: string, 
 function httpHint(value: unknown, allowed: HttpHosts | undefined): string {
   const url = readUrl(value)
   if (allowed === undefined || url === undefined || isSecure(url, allowed)) return ''
-  return `. Within a private network that you trust, allow plain http in writing: allowHttp: [${JSON.stringify(url.host)}]`
+  return `. If you trust the network to this host, allow plain http with allowHttp: [${JSON.stringify(url.host)}]`
 }
 
 /**

@@ -13,13 +13,13 @@ export interface CacheOptions {
   ttl: Seconds
   /**
    * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
-   * repeat a bad token cost less, but a token that becomes valid later is rejected until then.
+   * repeat a bad token cost less. But a token that becomes valid later is still rejected until its entry expires.
    */
   negativeTtl?: Seconds | undefined
   /**
    * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864
-   * (64 MiB). A result that is larger alone is not cached. The least recently used one is evicted. Rejections
-   * have a cache of their own, a tenth as large, so that made-up tokens evict no valid one.
+   * (64 MiB). If the cache is full, the least recently used result is evicted. A single result that is larger than the whole
+   * cache is not cached. Rejections have a separate cache, a tenth as large, so that made-up tokens evict no valid token.
    */
   maxBytes?: number | undefined
   /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections a tenth of it. */

@@ -11,7 +11,10 @@ export interface CacheUse {
   isHit: boolean
 }
 
-/** Lets several verifiers share the hash and the decoded parts of a token. */
+/**
+ * Lets several verifiers share the hash and the decoded parts of a token. Each value is computed when it is first read: a
+ * cached token needs only its hash, and an opaque one is never decoded.
+ */
 export class PresentedToken {
   /** The token itself. Never log it. */
   readonly text: string

@@ -31,16 +31,17 @@ type Server =
        */
       endpoint: string
       /**
-       * The issuer that `iss` must name if a response has it. Any URI or name, because nothing is fetched from it. Default:
-       * not checked.
+       * The issuer. If a response has an `iss`, it must be equal to this value. Any URI or name is allowed, because the verifier
+       * only compares it and fetches nothing from it. Default: the verifier does not check `iss`.
        */
       issuer?: string | undefined
     }
   | {
       /**
-       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery), and that `iss` must name if a
-       * response has it: an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query
-       * and fragment. The endpoint must not be a private or loopback address unless the issuer is one.
+       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). It must be an https URL (http on
+       * loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. If a response has an `iss`,
+       * it must be equal to this value. The host of the endpoint must not be a private or loopback address, unless the host of
+       * the issuer is one as well.
        */
       issuer: string
       endpoint?: undefined
@@ -72,26 +73,31 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    */
   allowHttp?: readonly string[] | undefined
   /**
-   * How long one introspection may take, its wait included. In seconds, 0.001–60. Default 3. After that the answer is 503.
-   * With more, callers wait longer for a slow server. With less, a slow server is unavailable sooner.
+   * How long one introspection may take, including its time in the `queue`. In seconds, 0.001–60. Default 3. After that, the
+   * answer is 503. With more, requests wait longer for a slow server. With less, a slow server leads to more answers with 503.
    */
   timeout?: Seconds | undefined
   /**
-   * How many introspection requests are open at once, 1–10,000. Default 64. Probes, hedged requests and cancelled requests
-   * count until they have ended. Tokens that were never active here use at most three quarters of them (rounded down, at
-   * least one). The rest is reserved for known tokens, which were active before.
+   * How many introspection requests are open at once, 1–10,000. Default 64. These count as well, until they have ended:
+   * - probes: requests with a random token that show whether the server is up
+   * - hedged requests: second requests on a new connection, because the first one got no response
+   * - cancelled requests: the server may still work on them
+   *
+   * Tokens that were never active here use at most three quarters of the requests (rounded down, at least one). The rest is
+   * reserved for known tokens, which were active before.
    */
   concurrency?: number | undefined
   /**
    * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, a
-   * known token takes the place of the unknown one that arrived last. Tokens without a place are answered 503 at once, and
-   * so are those that would not be answered within `timeout`, by the latency of recent requests.
+   * known token displaces the unknown token that arrived last. A token for which the queue has no room is answered 503 at once.
+   * So is a token that would probably wait longer than `timeout`. The verifier estimates this from the latency of recent
+   * requests.
    */
   queue?: number | undefined
   /**
-   * Statuses of the endpoint that mean that the token is inactive: the answer is 401 `invalid_token`, not 503. Each is 400–499
-   * except 407, 408 and 429. Default: none, because a server must answer 200 for an inactive token (RFC 7662 §2.2). Only for
-   * servers that do not.
+   * The statuses with which the server says that a token is inactive. The answer of the gate is then 401 `invalid_token`, not
+   * 503. Each is 400–499 except 407, 408 and 429. Default: none, because a server must answer 200 for an inactive token (RFC
+   * 7662 §2.2). Set this option only for a server that does not follow that rule.
    *
    * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all
    * tokens look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason a response with
@@ -114,8 +120,9 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch`
-   * or its dispatcher was replaced; on other runtimes, their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1.
+   * If the application replaced `globalThis.fetch` or its dispatcher, the default is `globalThis.fetch`. Default on other
+   * runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }
@@ -199,7 +206,12 @@ function locationOf(options: Server & { allowHttp?: readonly string[] | undefine
     )
   return {
     endpoint,
-    issuer: parseIssuer('issuer', issuer, 'give "endpoint", so that nothing is fetched from it', allowHttp),
+    issuer: parseIssuer(
+      'issuer',
+      issuer,
+      'give "endpoint": the verifier then fetches no metadata',
+      allowHttp,
+    ),
     allowHttp,
   }
 }
@@ -227,7 +239,7 @@ function statuses(value: unknown, isFunction: boolean): readonly number[] {
   if (isFunction && list.some((status) => UNAUTHORIZED.includes(status)))
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": they may reject what "authenticate" sends',
+      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": if "authenticate" is a function, the server may mean with them that it rejects the credentials of this API',
     )
   return Object.freeze(list as readonly number[])
 }

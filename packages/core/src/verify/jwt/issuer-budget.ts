@@ -47,7 +47,7 @@ export class IssuerBudget {
     if (deferred === undefined) this.#deferred.set(issuer, { since: monotonic() })
     const wait = Math.min(this.#allowance.wait, this.#returning?.wait ?? MINUTE)
     throw new UnavailableError(
-      'Failed to add a tenant: "max" of "multiIssuerJwt" must be larger than the number of tenants, and limits how many new ones are added in a minute',
+      'Failed to add a tenant: too many new tenants in the last minute. The option "max" of "multiIssuerJwt" is the limit, and must be larger than the number of your tenants',
       { retryAfter: Math.max(RETURNS_AFTER, wait) },
     )
   }

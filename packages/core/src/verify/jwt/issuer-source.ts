@@ -47,7 +47,7 @@ export class StaticIssuers<Claims> implements IssuerSource<Claims> {
     if (verifiers.some(([issuer]) => issuer === null))
       throw configurationError(
         'INVALID_OPTION',
-        '"multiIssuerJwt" finds an issuer by "iss", so "issuer" must not be null: combine it with a jwt(…) for tokens without "iss" by chain(…)',
+        '"issuer" must not be null, because "multiIssuerJwt" finds an issuer by the "iss" of a token. For tokens without "iss", write chain(multiIssuerJwt(…), jwt({ issuer: null, … }))',
       )
     this.#verifiers = new Map(verifiers as (readonly [string, JwtVerifier<Claims>])[])
     if (this.#verifiers.size < verifiers.length)

@@ -80,7 +80,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #afterWait = new Turns({
     concurrency: 64,
     queue: 50_000,
-    full: 'Failed to verify a token: too many others that waited for keys are verified now',
+    full: 'Failed to verify a token: the queue of tokens that waited for keys is full',
   })
 
   /**

@@ -25,7 +25,7 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
   if (isWanted && jwksUri !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"discovery" and "jwksUri" exclude each other: "jwksUri" says where the keys are',
+      '"discovery: true" cannot be combined with "jwksUri", which already says where the keys are. Remove one of them',
     )
   if (!isWanted && isDefault)
     throw configurationError(
@@ -40,7 +40,7 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
  * @throws TypeError if it is not a URL from which metadata can be fetched
  */
 export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
-  const alternative = 'give "jwksUri" or "keys", so that nothing is fetched from it'
+  const alternative = 'give "jwksUri" or "keys": the verifier then fetches no metadata'
   return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
@@ -97,7 +97,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
     if (options.jwksStore !== undefined)
       throw configurationError(
         'CONFLICTING_OPTIONS',
-        '"keys" and "jwksStore" exclude each other: nothing is fetched that could be kept',
+        '"jwksStore" cannot be combined with "keys", "secret" or "publicKey" alone: the verifier then fetches no key set that the store could keep. Remove "jwksStore", or add "jwksUri" or "discovery: true"',
       )
     return given
   }

@@ -28,18 +28,24 @@ interface ForAudience {
   /**
    * The names of this API: `aud` of a token must contain one of them (RFC 7519 §4.1.3). Compared exactly. Required.
    *
-   * With `null`, `aud` is not checked. Then the tokens that the issuer made for any other API are accepted here, too. Never use
-   * the id of a client: it is the audience of the client's ID tokens, which are no access tokens.
+   * With `null`, the verifier does not check `aud`. It then also accepts the tokens that the issuer made for any other API.
+   * Never use the client id of an application that users sign in to: it is the `aud` of the application's ID tokens, which are
+   * no access tokens.
    */
   audience: string | readonly string[] | null
 }
 
 interface NamedIssuer {
   /**
-   * The issuer, compared with `iss` character by character. Its key set is found through its metadata (RFC 8414, then
-   * OpenID Connect Discovery). For that it must be an https URL (http on loopback or by `allowHttp` only) in canonical form,
-   * without user name, query and fragment. If `jwksUri` or `keys` is given, nothing is fetched from it, and it may be any URI
-   * or name in the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`.
+   * The issuer, compared with `iss` character by character.
+   *
+   * By default, the verifier finds the key set through the metadata of the issuer (RFC 8414, then OpenID Connect Discovery). For
+   * that, the issuer must be an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query
+   * and fragment.
+   *
+   * With `jwksUri`, `keys`, `secret` or `publicKey`, the verifier fetches no metadata. The issuer may then be any URI or name in
+   * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`. An exception is `discovery: true` beside
+   * `keys`, `secret` or `publicKey`: the verifier then fetches the metadata, and the issuer must be a URL as above.
    */
   issuer: string
 }
@@ -54,10 +60,11 @@ interface NoKeys {
 interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
    * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default:
-   * the `jwks_uri` of the issuer's metadata, which must not be a private or loopback address unless the issuer is one.
+   * the `jwks_uri` in the issuer's metadata. Its host must not be a private or loopback address, unless the host of the issuer
+   * is one as well.
    */
   jwksUri?: string | undefined
-  /** Default `true` without `jwksUri`: the keys are found by the metadata of the issuer. */
+  /** Finds the key set through the metadata of the issuer. Default `true`, unless `jwksUri` is given. */
   discovery?: true | undefined
 }
 
@@ -78,8 +85,8 @@ type KeyOption = KeysOption | SecretOption | PublicKeyOption
 
 interface KeysOption {
   /**
-   * The issuer's key set itself (RFC 7517 §5). Nothing is ever fetched, unless `jwksUri` or `discovery` is given as well. Then
-   * a new key of the issuer needs a new verifier.
+   * The issuer's key set itself (RFC 7517 §5). The verifier fetches no keys, unless `jwksUri` or `discovery: true` is given as
+   * well. If it fetches none, it does not learn of a new key of the issuer: create a new verifier with the new key set.
    */
   keys: JsonWebKeySet
   secret?: undefined
@@ -101,9 +108,9 @@ interface SecretOption {
 
 interface PublicKeyOption {
   /**
-   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`, of which only the key
-   * is used, and not its dates. An RSA key is used for the first RSA algorithm in `algorithms`, which is RS256 by default. The `kid` of a token is
-   * ignored, unless keys are fetched as well.
+   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`. Of a certificate, the
+   * verifier uses the key only, and ignores the dates. It uses an RSA key for the first RSA algorithm in `algorithms`, which is
+   * RS256 by default. It ignores the `kid` of a token, unless it fetches keys as well.
    */
   publicKey: string
   keys?: undefined
@@ -111,8 +118,8 @@ interface PublicKeyOption {
 }
 
 /**
- * Configured and fetched keys together, such as a shared secret, and the public keys that an issuer migrates to. Each key
- * verifies one algorithm only.
+ * Combines configured keys with fetched keys. An example is an issuer that migrates from a shared secret to public keys: the
+ * secret is configured, and the public keys are fetched. Each key verifies one algorithm only.
  */
 type GivenAndFetchedKeys = NamedIssuer &
   KeyOption &
@@ -121,8 +128,8 @@ type GivenAndFetchedKeys = NamedIssuer &
     | {
         jwksUri?: undefined
         /**
-         * Whether keys are also fetched by the metadata of the issuer. Default `true`, and `false` if `keys` or `jwksUri` is
-         * given.
+         * Also fetches the key set that the metadata of the issuer names. Default `false` if `keys`, `secret`, `publicKey` or
+         * `jwksUri` is given.
          */
         discovery: true
       }
@@ -133,8 +140,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   /**
    * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
    * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of
-   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. Has no
-   * effect on what is only compared, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. The
+   * option has no effect on a URL that is never fetched, such as `issuer` beside `keys`. Default: https, and http on loopback.
    */
   allowHttp?: readonly string[] | undefined
   /**
@@ -145,8 +152,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   /**
    * `generic` (default): `typ` may be `at+jwt`, `JWT` or missing. `iss` and `exp` are required. Tokens that are certainly of
    * another kind, such as ID tokens, are rejected. `rfc9068`: `typ` must be `at+jwt`, and all claims that RFC 9068 §2.2
-   * requires must be there and have their form. Use it if your issuer follows that RFC, because it tells access tokens by
-   * their type.
+   * requires must be there and have their form. Use it if your issuer follows that RFC. The
+   * `typ` then proves that a token is an access token.
    */
   profile?: Profile | undefined
   /**
@@ -154,9 +161,10 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * needs `['at_hash']`. Default: a token with one of them is rejected with 401, unless its `typ` or `token_use` says that it
    * is an access token.
    *
-   * Risk: then nothing but `aud` may tell an ID token from an access token. So `audience` must not be `null`, and must name an
-   * API that no user signs in to. A token is still rejected if `typ`, `token_use` or another claim says that it is of another
-   * kind, if its client is one of your audiences, or if it has several audiences and names no client.
+   * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`. It must also
+   * never contain the client id of an application that users sign in to, because that is the `aud` of ID tokens. The verifier
+   * still rejects a token if `typ`, `token_use` or another claim says that it is of another kind. It also rejects a token whose
+   * client is one of your audiences, and one that has several audiences and names no client.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
@@ -177,17 +185,19 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   maxTokenAge?: Seconds | undefined
   /**
-   * Caches verified tokens until their `exp`, while their key is published. With `false`, the signature of every request is
-   * checked. `maxBytes`: how much memory the results may take, in bytes, 65,536–17,179,869,184, default 67,108,864 (64 MiB).
-   * `max`: the number of tokens, 1–10,000,000, default 100,000. `ttl`: the longest time, in seconds, 0.001–86,400, default
-   * until `exp`.
+   * Caches the result for a valid token until its `exp`. The verifier uses a cached result only if the key of the token is still
+   * in the issuer's key set. With `false`, it checks the signature for every request.
+   * - `maxBytes`: how much memory the results may take. In bytes, 65,536–17,179,869,184. Default 67,108,864 (64 MiB).
+   * - `max`: the maximum number of tokens, 1–10,000,000. Default 100,000.
+   * - `ttl`: the maximum time that a result is used. In seconds, 0.001–86,400. Default: until `exp`.
    */
   cache?: false | Partial<Pick<CacheOptions, 'maxBytes' | 'max' | 'ttl'>> | undefined
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. It is used as it is. Default: on Node, a client for HTTP/1.1, unless `globalThis.fetch`
-   * or its dispatcher was replaced; on other runtimes, their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1.
+   * If the application replaced `globalThis.fetch` or its dispatcher, the default is `globalThis.fetch`. Default on other
+   * runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }

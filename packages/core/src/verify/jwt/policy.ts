@@ -19,7 +19,7 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
   if (audience === undefined)
     throw configurationError(
       'MISSING_OPTION',
-      `"audience" must be given, such as "https://api.example.com", or null to skip the check, but is undefined${unsetHint(audience)}`,
+      `"audience" is required, such as "https://api.example.com", but is undefined${unsetHint(audience)} Pass null to disable the audience check`,
     )
   return {
     issuer,
@@ -68,7 +68,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   if (names.length > 0 && (audience === null || profile === 'rfc9068'))
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client, nor with the profile "rfc9068", which tells access tokens by "typ"',
+      '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client. Nor can it be combined with the profile "rfc9068", which accepts only tokens with the "typ" of access tokens',
     )
   return names
 }

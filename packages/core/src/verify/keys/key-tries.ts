@@ -44,7 +44,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Failed to try all keys that fit a token: too many other tokens wait for that',
+    full: 'Failed to try all keys for a token: the queue is full, because too many other tokens fit several keys',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -101,16 +101,22 @@ export class TryBudget {
       return await this.#turns.run(() => this.#tryAll(keys, verifies), { known: this.#isKnown, signal })
     } catch (cause) {
       if (cause !== signal.reason) throw cause
-      throw new UnavailableError('Failed to try all keys that fit a token: it waited too long', { cause })
+      throw new UnavailableError(
+        `Failed to try all keys for a token: it waited too long in the queue, ${MAX_WAIT} s`,
+        { cause },
+      )
     }
   }
 
   /** Tries all keys, the most recent success first. The order is computed here, because a search before may have changed it. */
   async #tryAll(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
     if (!this.#bucket.tryAcquire(keys.length))
-      throw new UnavailableError('Failed to try all keys that fit a token: the budget for tries is used up', {
-        retryAfter: this.#bucket.waitFor(keys.length),
-      })
+      throw new UnavailableError(
+        'Failed to try all keys for a token: the budget for signature checks is used up',
+        {
+          retryAfter: this.#bucket.waitFor(keys.length),
+        },
+      )
     for (const key of byLastSuccess(keys))
       if (await verifies(key)) {
         this.#bucket.release(keys.length)

@@ -9,38 +9,52 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 /** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. They are fetched again, in the background, when 70–90 % of that time has passed. In
-   * seconds, 60–86,400. The issuer's `Cache-Control: max-age` can shorten it to 60 s, but never extend it.
-   * Default: what `max-age` says, from 60 s to 24 h, or 600 without one, and never more than `staleIfError`.
+   * How long fetched keys are fresh. In seconds, 60–86,400. The first request after 70–90 % of this time makes the gate fetch
+   * the keys again in the background. The `Cache-Control: max-age` of the issuer can shorten this time, but not below 60. It
+   * cannot extend this time.
+   *
+   * Default: the `max-age` of the issuer, but at least 60 and at most 86,400. If there is no `max-age`: 600. In either case at
+   * most `staleIfError`, if you set that.
    */
   cacheMaxAge?: Seconds | undefined
   /**
-   * How long keys are used after they were fetched, if the issuer is unavailable. After that the answer is 503. In seconds,
-   * from 60 or `cacheMaxAge` to 604,800. No `max-age` extends it. Default 3,600, or as long as keys are fresh if that is
-   * longer.
+   * How long the gate uses keys after their fetch if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
+   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or the time
+   * that the keys are fresh if that is longer. The `max-age` of the issuer does not change a time that you set.
    *
-   * A longer time bridges longer outages (stale-if-error, RFC 5861 §4). But a key that the issuer withdraws during an outage,
-   * for example because it was stolen, stays valid until then. An attacker who can block the requests to the issuer can cause
-   * such an outage.
+   * A longer time bridges longer outages.
+   *
+   * Risk: the gate cannot notice that the issuer withdraws a key during an outage, for example because it was stolen. It accepts
+   * tokens with this key until `staleIfError` has passed since the last fetch. An attacker who can block the requests to the
+   * issuer can cause such an outage.
    */
   staleIfError?: Seconds | undefined
   /**
-   * How fast the budgets for unknown keys refill. A whole number of seconds, 1–3,600. Default 30. With a shorter time, new keys
-   * are found sooner while an attacker sends forged tokens, and the issuer can be asked more often.
+   * How many seconds pass until another fetch is allowed because of tokens with unknown keys. A whole number, 1–3,600. Default
+   * 30. With less, the gate finds a new key sooner while an attacker sends forged tokens. But then it may also send more
+   * requests to the issuer.
    *
-   * A token whose key is not in the set has the set fetched again. For that there are three budgets.
-   * - Known callers, of whom a token was verified before (by `sub` and `client_id`): each may cause one fetch per `cooldown`,
-   *   and all of them together two, and one more per 5 s, or per `cooldown` if that is shorter.
-   * - Tokens with a `kid` that an earlier set had: two fetches, and one more per `cooldown`.
-   * - All other tokens: two fetches, and one more per `cooldown`.
+   * The key of a token is unknown if no key of the set verifies the token. The gate then fetches the set again, because the
+   * issuer may have a new key. There is a separate budget for each of three kinds of callers:
+   * - Unknown callers: two fetches at once, then one every `cooldown` seconds, for all of them together.
+   * - Callers with a former `kid`, which an earlier set had: two fetches at once, then one every `cooldown` seconds, for all of
+   *   them together.
+   * - Known callers, which had a valid token before (with the same `sub` and `client_id`): one fetch every `cooldown` seconds
+   *   for each of them. All of them together: two fetches at once, then one every 5 s, or every `cooldown` seconds if that is
+   *   shorter.
    *
-   * A fetch that brings a new key is paid back, once per `cooldown`. So tokens with made-up key ids cause at most 2 fetches
-   * and one more per `cooldown`, and delay no new key of a known caller. An attacker who knows subjects of yours can name
-   * them in forged tokens. That delays a new key by up to 5 s, or by up to `cooldown` if no other caller sends a token. By
-   * default, an attacker who knows many subjects and an old key id causes at most 6 fetches at once, and 16 a minute more.
+   * A fetch that brings a new key does not count. This applies to at most one fetch every `cooldown` seconds.
    *
-   * While its budget is used up, such a token is answered 503 with `Retry-After`. The exceptions are 401: a wrong signature
-   * under a `kid` of the set, and a `kid` that the issuer's sets have lacked for a minute.
+   * An attacker can cause at most this:
+   * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
+   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. If no other known caller
+   *   sends a token with that key, the delay is up to `cooldown` seconds.
+   * - With many known callers and a former `kid`, at the default: 6 fetches at once, then 16 per minute.
+   *
+   * If the budget of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In two cases the
+   * answer is 401 instead:
+   * - The set has the `kid` of the token, but the signature is wrong.
+   * - An earlier set had the `kid`, and it has been missing from the issuer's sets for a minute.
    */
   cooldown?: Seconds | undefined
   /**

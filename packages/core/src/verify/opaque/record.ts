@@ -45,7 +45,10 @@ function secondsOf(name: string, value: unknown): unknown {
   return isDate ? Math.floor(value.getTime() / 1000) : value
 }
 
-/** A `Map`, a `Date` or an `Error` has no members. It would become a token without rights that never expires. */
+/**
+ * Whether an object can be a record. A `Map`, a `Date` or an `Error` has no members, so it would become a token without rights
+ * that never expires.
+ */
 function hasMembers(found: object): boolean {
   const prototype = Object.getPrototypeOf(found)
   return prototype === null || prototype === Object.prototype || Object.keys(found).length > 0
