@@ -65,6 +65,7 @@ describe.for(PACKAGES)('the tarball of %s', (name) => {
       'LICENSE',
       'README.md',
       'package.json',
+      ...(name === 'core' ? ['FEATURES.md', 'api.md'] : []),
       ...pages.map((path) => `docs/${path}`),
       ...filesBelow(join(ROOT, 'packages', name, 'cjs')).map((path) => `cjs/${path}`),
       ...built,

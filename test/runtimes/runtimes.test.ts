@@ -45,7 +45,9 @@ const OF_SERVERS = [
   'h3/node',
   'socket.io',
   'socket.io-client',
+  'node-fetch',
   'node-fetch2',
+  'undici',
 ]
 
 interface Runtime {

@@ -75,7 +75,7 @@ describe('maxTokenLength (FIELD18)', () => {
     expect(await ask(a(301))).toEqual(Array(5).fill('credentials_too_long'))
   })
 
-  it('allows a JWT of an issuer that lists 200 groups, with its cached result', async () => {
+  it('allows a JWT of an issuer that lists 200 groups, with its cached result at once', async () => {
     const forge = createForge()
     const groups = JSON.stringify(
       Array.from({ length: 200 }, (_, n) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`),

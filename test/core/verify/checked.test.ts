@@ -182,15 +182,18 @@ describe('a "getCached" of the application', () => {
     ['null', () => null, 'unavailable'],
     ['a promise', async () => active, 'unavailable'],
     ['a promise that rejects', () => Promise.reject(new Error('down')), 'unavailable'],
-  ])('that returns %s decides, and the token is not verified again (FX56)', async (_, given, expected) => {
-    verify.mockClear()
-    expect(await outcome(recalling(given))).toBe(expected)
-    expect(verify).not.toHaveBeenCalled()
-  })
+  ])(
+    'that returns %s decides at once, and the token is not verified again (FX56)',
+    async (_, given, expected) => {
+      verify.mockClear()
+      expect(await outcome(recalling(given))).toBe(expected)
+      expect(verify).not.toHaveBeenCalled()
+    },
+  )
 })
 
 describe('a built-in verifier', () => {
-  it('is not checked again: a cached token reads the clock once', async () => {
+  it('is not checked again: a cached token is answered at once, and reads the clock once', async () => {
     const clock = vi.fn(now)
     const gate = createGate({ verifier: ofIssuer(clock), now: clock })
     const token = await key.sign()

@@ -6,5 +6,5 @@ import type { TokenSources } from '../model/credentials.ts'
 export function credentialsHint({ header = true }: Pick<TokenSources, 'header'> = {}): string {
   if (header === false) return 'An access token is required'
   if (header === true) return 'An access token is required. Send the header Authorization: Bearer <token>'
-  return `An access token is required. Send it in the header ${header}`
+  return `An access token is required. Send it in the header ${[header].flat().join(' or ')}`
 }

@@ -146,7 +146,7 @@ describe.each(SOURCES)('keys beside %s (FIELD19)', (_, source) => {
     published = before
   })
 
-  it('keeps cached results of both', async () => {
+  it('keeps cached results of both, which are answered at once', async () => {
     const gate = gateOf()
     for (const token of [hmac({}), await given.sign(), await published.sign()]) {
       expect(await told(gate, token)).toBe('ok')

@@ -4,7 +4,7 @@ import { assertFunction, readOptions } from '../../lib/assert.ts'
 import { now as systemNow } from '../../lib/clock.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { frozen } from '../../lib/freeze.ts'
-import { getOwn } from '../../lib/json.ts'
+import { getOwn, isObject } from '../../lib/json.ts'
 import { mapMaybe } from '../../lib/promise.ts'
 import { received } from '../../lib/received.ts'
 import { createIdentity, type Identity, type IdentityMembers, wrongMember } from '../../model/identity.ts'
@@ -143,7 +143,7 @@ function verificationOf<Claims>(
   const members = frozen(readRecord(found))
   const claims = (getOwn(members, 'claims') ?? Object.freeze({})) as Claims
   const identity = createIdentity('opaque', { ...members, claims })
-  const wrong = wrongMember(identity)
+  const wrong = isObject(claims) ? wrongMember(identity) : 'claims'
   if (wrong !== undefined)
     throw new MistakeError(`"lookup" returned a "${wrong}" of the wrong type: ${received(members[wrong])}`)
   return activeUntil({ active: true, identity, expiresAt: identity.expiresAt }, now)

@@ -23,6 +23,11 @@ export function readRecord(found: unknown): Members {
     throw new MistakeError(
       '"lookup" must return a token record or null, but returned a record without any member',
     )
+  const inherited = IDENTITY_MEMBERS.find((name) => isInherited(found, name))
+  if (inherited !== undefined)
+    throw new MistakeError(
+      `"lookup" returned a record whose "${inherited}" is inherited, such as from a class, and would be ignored. Return a plain object, such as { subject: row.subject, expiresAt: row.expiresAt }`,
+    )
   const unknown = given.map(([name]) => name).filter((name) => !IDENTITY_MEMBERS.includes(name))
   // A misspelt `expiresAt` would make a token that never expires.
   if (unknown.length > 0 && !given.some(([name]) => name === 'claims'))
@@ -34,6 +39,11 @@ export function readRecord(found: unknown): Members {
       .filter(([name]) => IDENTITY_MEMBERS.includes(name))
       .map(([name, value]) => [name, DATES.includes(name) ? secondsOf(name, value) : value]),
   )
+}
+
+/** Whether a class or another prototype of the application provides a member. `Object.prototype` provides none, even if polluted. */
+function isInherited(found: object, name: string): boolean {
+  return name in found && !Object.hasOwn(found, name) && !Object.hasOwn(Object.prototype, name)
 }
 
 function secondsOf(name: string, value: unknown): unknown {
