@@ -607,7 +607,10 @@ describe('jwt, at creation', () => {
     ['keys', { keys: { keys: [{ kty: 'RSA' }] } }],
     ['keys', { keys: { keys: [null] } }],
     ['keys', { keys: { keys: [{}] }, jwksUri: 'https://id.example.com/keys' }],
-    ['"discovery" and "jwksUri"', { discovery: true, jwksUri: 'https://id.example.com/keys' }],
+    [
+      '"discovery: true" cannot be combined with "jwksUri"',
+      { discovery: true, jwksUri: 'https://id.example.com/keys' },
+    ],
     ['discovery', { discovery: 'yes' }],
     ['"discovery: false"', { discovery: false }],
     ['algorithms', { algorithms: [] }],

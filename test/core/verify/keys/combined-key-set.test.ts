@@ -173,7 +173,7 @@ describe('keys alone (FIELD19)', () => {
 
   it.each([
     ['discovery', { discovery: 'yes' }],
-    ['"discovery" and "jwksUri"', { discovery: true, jwksUri }],
+    ['"discovery: true" cannot be combined with "jwksUri"', { discovery: true, jwksUri }],
     ['"discovery: false"', { discovery: false, keys: undefined, algorithms: undefined }],
     ['"keys"', { jwksUri, keys: { keys: [{ kty: 'oct', k: 'c2hvcnQ', alg: 'HS256' }] } }],
     ['jwksUri', { jwksUri: 'http://keys.example.com' }],

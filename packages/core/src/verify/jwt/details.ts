@@ -52,7 +52,9 @@ export function algorithmDetail(alg: unknown, allowed: readonly Algorithm[]): st
   const given = [...ALGORITHMS, 'none'].includes(alg as Algorithm) ? `"${alg}"` : 'unknown'
   const isHmac = typeof alg === 'string' && /^HS\d/.test(alg)
   const hint = isHmac
-    ? '. A token with a shared secret needs the option "secret"'
+    ? allowed.some((name) => name.startsWith('HS'))
+      ? `. If the issuer signs with it, write algorithms: ['${alg}']`
+      : '. A token with a shared secret needs the option "secret"'
     : allowed.every((name) => name.startsWith('HS'))
       ? '. A token that is signed with a private key needs "publicKey", "jwksUri" or discovery instead of "secret"'
       : ''

@@ -71,6 +71,12 @@ function fromSecret(secret: unknown, allowed: readonly Algorithm[]): Verificatio
       'INVALID_ALGORITHM',
       `"secret" is for HMAC, but "algorithms" allows only ${allowed.join(', ')}: write algorithms: ['HS256']`,
     )
+  const second = allowed.find((name) => name !== alg && MIN_BYTES[name] !== undefined)
+  if (second !== undefined)
+    throw configurationError(
+      'INVALID_ALGORITHM',
+      `"secret" is a key for one algorithm, but "algorithms" allows ${alg} and ${second}: write algorithms: ['${alg}'], or give each algorithm a secret of its own in "keys"`,
+    )
   const needed = MIN_BYTES[alg] as number
   if (bytes.length < needed)
     throw configurationError(
