@@ -232,7 +232,7 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
     const page = await send(`${origin}/graphql`, { headers: ['Accept', 'text/html'] })
     expect([page.status, page.headers['content-type']]).toEqual([200, expect.stringContaining('text/html')])
     const weak = bearerOf(await sign({ scope: 'other' }))
-    expect(await ask('{ me }')).toEqual([401, [expect.stringMatching(/^Bearer realm=/)], {}])
+    expect(await ask('{ me }')).toEqual([401, [expect.stringMatching(/^Bearer realm=/)], WITHOUT_TOKEN])
     expect(await ask('{ me messages }', bearerOf(await sign()))).toEqual([
       200,
       [],
@@ -311,8 +311,8 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
       socket.emitWithAck('send', 'hello')
 
     const without = await connectWith()
-    expect([without.event, without.value]).toEqual(['connect_error', { status: 401 }])
-    expect(warn).toHaveBeenCalledWith('Not authenticated', { status: 401 })
+    expect([without.event, without.value]).toEqual(['connect_error', { status: 401, ...WITHOUT_TOKEN }])
+    expect(warn).toHaveBeenCalledWith('Not authenticated', { status: 401, ...WITHOUT_TOKEN })
     const expired = await connectWith({ exp: 1 })
     expect([expired.event, expired.value]).toEqual([
       'connect_error',
@@ -368,6 +368,9 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
     expect((await send(`${origin}/health`)).status).toBe(200)
     expect((await send(`${origin}/unknown`)).status).toBe(404)
   })
+
+  /** The body of a 401 without credentials: a text, and no error code (RFC 6750 §3.1). */
+  const WITHOUT_TOKEN = { error_description: expect.stringContaining('An access token is required') }
 
   describe('on a network of containers', () => {
     const environment = Object.fromEntries(
