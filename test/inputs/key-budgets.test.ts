@@ -2,9 +2,9 @@
 
 import { createGate, type Gate, type JwtSettings } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { eventually, pass, stopClock } from '../../../support/clock.ts'
-import { base64url, outcome, requestWith } from '../../../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import { eventually, pass, stopClock } from '../support/clock.ts'
+import { base64url, outcome, requestWith } from '../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
 let one: TestKey
 let two: TestKey
