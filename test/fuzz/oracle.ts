@@ -129,6 +129,7 @@ export function isOtherKind(claims: Members): boolean {
     .filter((kind) => typeof kind === 'string')
     .map(lower)
   if (kinds.some((kind) => !ACCESS.has(kind) && (OTHER.has(kind) || /\+(sd-)?jwt$/.test(kind)))) return true
+  if (kinds.includes('dpop') && !has('cnf')) return true
   if (kinds.some((kind) => ACCESS.has(kind))) return false
   return MARKS.some(has) || (has('htm') && has('htu'))
 }

@@ -53,6 +53,8 @@ const OTHER_KINDS: readonly (readonly [string, object])[] = [
   ['an SD-JWT', { _sd: ['a'], _sd_alg: 'sha-256' }],
   ['an SD-JWT, by a media type', { typ: 'vc+sd-jwt' }],
   ['a DPoP proof', { htm: 'GET', htu: 'https://api.example.com/' }],
+  ['a token that its typ binds to a key, but without one', { typ: 'DPoP' }],
+  ['a token that its token_use binds to a key, but without one', { token_use: 'dpop' }],
   ['an ID token with null as its nonce', { nonce: null }],
 ]
 

@@ -11,7 +11,8 @@ import type { Verdict } from '../../net/circuit-breaker.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import type { ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
-import { checkIntrospected, MARKS } from '../jwt/claims.ts'
+import { checkIntrospected } from '../jwt/claims.ts'
+import { MARKS } from '../jwt/token-kind.ts'
 import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
 
 /** The rules for a response, and how it becomes an identity. */

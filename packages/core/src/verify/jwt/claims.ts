@@ -1,28 +1,23 @@
 /**
  * Checks the claims of access tokens (RFC 7519 §4.1, RFC 8725, RFC 9068).
  *
- * Checks that a token is an access token, is from this issuer, for this API, and valid now. Each check depends only on the
- * token, the policy and the time. They come before the signature check, because they cost less: a token that they reject
- * causes no request to the issuer.
+ * Checks that a token is from this issuer, for this API, and valid now. Each check depends only on the token, the policy and
+ * the time. They come before the signature check, because they cost less: a token that they reject causes no request to the
+ * issuer.
  */
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
-import { audienceOf, clientOf, oddClaim, type RawClaims } from '../claims/values.ts'
+import { audienceOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import { distance, mismatch } from './details.ts'
-import { mediaType } from './jws.ts'
+import { checkTokenType, type IdTokenClaim } from './token-kind.ts'
 
 /**
  * How strict the form of tokens is checked. `rfc9068`: all rules of RFC 9068, for issuers that follow it. `generic`: the
  * claims that security depends on, for all other issuers.
  */
 export type Profile = 'generic' | 'rfc9068'
-
-/** Claims of ID tokens that some issuers also put into their access tokens. */
-export const ID_TOKEN_CLAIMS = ['nonce', 'at_hash'] as const
-
-export type IdTokenClaim = (typeof ID_TOKEN_CLAIMS)[number]
 
 /** The rules for the claims of one issuer. A cached result is valid only for the policy object that accepted it. */
 export interface ClaimsPolicy {
@@ -44,85 +39,7 @@ const REQUIRED = {
   generic: ['iss', 'exp'],
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 } as const
-/** The media types that `typ` may have by profile. `at+jwt` is that of access tokens (RFC 9068 §2.1). */
-const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as const
 const DATES = ['exp', 'nbf', 'iat'] as const
-
-type KindPolicy = Pick<ClaimsPolicy, 'profile' | 'audience' | 'idTokenClaims'>
-
-/**
- * Checks the `typ` of the header, and without a decisive one the claims. One kind of JWT must not be accepted as another (RFC
- * 8725 §3.11, RFC 9068 §4): a client would otherwise get the rights of the user from any ID token.
- */
-export function checkType(header: RawClaims, claims: RawClaims, policy: KindPolicy): Inactive | undefined {
-  const { profile } = policy
-  const typ = getOwn(header, 'typ')
-  const type = mediaType(typ)
-  if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
-    return inactive('not_an_access_token', 'typ')
-  // The type is signed, and no other kind of token has it (RFC 9068 §2.1). So the claims need not be looked at.
-  return type === 'at+jwt' ? undefined : checkKind(claims, policy)
-}
-
-/**
- * Claims that mark another kind of token (RFC 8725 §3.12): ID tokens (OpenID Connect Core §2 and §3.3.2.11), logout tokens and
- * security events (RFC 8417 §2.2), introspection responses (RFC 9701 §5), verifiable credentials and presentations, SD-JWTs
- * (RFC 9901 §4.1), and DPoP proofs (RFC 9449 §4.2). A token is of that kind if it has all claims of one entry.
- */
-export const MARKS: readonly (readonly string[])[] = [
-  ['nonce'],
-  ['at_hash'],
-  ['c_hash'],
-  ['s_hash'],
-  ['events'],
-  ['token_introspection'],
-  ['vc'],
-  ['vp'],
-  ['_sd'],
-  ['_sd_alg'],
-  ['htm', 'htu'],
-]
-
-/**
- * The values with which issuers mark access tokens and other tokens: in the claim `typ` (Keycloak), in `token_use` (Cognito,
- * Hydra), or in `token_type` of an introspection response.
- */
-const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+jwt)$/i
-const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
-
-/**
- * Checks that the claims are not those of another kind of token. A claim that names the kind decides. Only without one do the
- * marks count, because some issuers put the `nonce` of an authorization request into its access token.
- * @param policy the marks of ID tokens that the configuration allows, and the audience
- */
-function checkKind(
-  claims: RawClaims,
-  { audience, idTokenClaims }: Omit<KindPolicy, 'profile'> = { audience: null, idTokenClaims: [] },
-): Inactive | undefined {
-  const uses = ['typ', 'token_use'].filter((name) => typeof getOwn(claims, name) === 'string')
-  const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
-  const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
-  if (other !== undefined) return inactive('not_an_access_token', `the claim "${other}"`)
-  if (uses.some(isAccess)) return undefined
-  const marks = MARKS.filter((names) => names.every((name) => Object.hasOwn(claims, name)))
-  const mark = marks.find(([name]) => !(idTokenClaims as readonly unknown[]).includes(name))
-  if (mark !== undefined) return inactive('not_an_access_token', `the claim "${mark[0]}"`)
-  return marks.length === 0 ? undefined : checkClient(claims, audience ?? [])
-}
-
-/**
- * Rejects a token that may be the ID token of one of this API's own clients, if marks of ID tokens are allowed. `aud` of an ID
- * token contains its client (OpenID Connect Core §2), so the client must not be one of the configured audiences. If `aud` has
- * several values, the token must say which of them is its client.
- */
-function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | undefined {
-  const client = clientOf(claims)
-  if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
-    return inactive('not_an_access_token', 'several values of "aud", and neither "client_id" nor "azp"')
-  return client !== undefined && ours.includes(client)
-    ? inactive('not_an_access_token', 'its client is also its audience, as in an ID token')
-    : undefined
-}
 
 /**
  * Checks issuer, audience and dates, and the form of the claims that decide. Except in the profile `rfc9068`, other claims may
@@ -161,18 +78,6 @@ export function checkIntrospected(
     checkAudience(claims, { audience }) ??
     checkDates(claims, { clockTolerance, maxTokenAge: undefined }, now)
   )
-}
-
-/**
- * Checks `token_type` (RFC 7662 §2.2). Some servers say `access_token` instead of the type of RFC 6749 §7.1, such as `Bearer`.
- */
-function checkTokenType(claims: RawClaims): Inactive | undefined {
-  const type = getOwn(claims, 'token_type')
-  if (type !== undefined && !(typeof type === 'string' && ACCESS_USE.test(type)))
-    return inactive('not_an_access_token', 'token_type')
-  if (type?.toLowerCase() === 'dpop' && !Object.hasOwn(claims, 'cnf'))
-    return inactive('not_an_access_token', 'token_type without cnf')
-  return checkKind(claims)
 }
 
 /**

@@ -24,13 +24,14 @@ import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
-import { type ClaimsPolicy, checkClaims, checkType } from './claims.ts'
+import { type ClaimsPolicy, checkClaims } from './claims.ts'
 import { describeJwt, type JwtDescription } from './description.ts'
 import { signatureDetail, unknownKeyDetail } from './details.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
 import { algorithmsOf, keySetOf } from './key-source.ts'
 import { JWT_OPTIONS, type JwtOptions } from './options.ts'
 import { policyOf } from './policy.ts'
+import { checkType } from './token-kind.ts'
 
 /**
  * Creates a verifier for the signed JWT access tokens of one issuer.

@@ -7,7 +7,8 @@ import { CLAIMS_OPTIONS, type ClaimsOptions } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm } from '../keys/jwk.ts'
 import type { KeySetOptions } from '../keys/options.ts'
-import type { IdTokenClaim, Profile } from './claims.ts'
+import type { Profile } from './claims.ts'
+import type { IdTokenClaim } from './token-kind.ts'
 
 /** A JSON Web Key Set with public keys, or with secrets if `algorithms` allows HMAC (RFC 7517 §5). */
 export interface JsonWebKeySet {

@@ -3,9 +3,10 @@
 import { assertBoolean, assertNumber, assertOneOf, assertStrings, unsetHint } from '../../lib/assert.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { issuerText } from '../../lib/url.ts'
-import { type ClaimsPolicy, ID_TOKEN_CLAIMS, type IdTokenClaim, type Profile } from './claims.ts'
+import type { ClaimsPolicy, Profile } from './claims.ts'
 import { discoveredIssuer, isDiscovered } from './key-source.ts'
 import type { JwtOptions } from './options.ts'
+import { ID_TOKEN_CLAIMS, type IdTokenClaim } from './token-kind.ts'
 
 const YEAR = 31_536_000
 
