@@ -75,6 +75,44 @@ it('does not warn about an outage, a failed fetch, or if onDecision is set', asy
   expect(warnings).toEqual([])
 })
 
+it.each([
+  ['throws', () => JSON.parse(TOKEN), 'threw a SyntaxError'],
+  [
+    'throws no error',
+    () => {
+      throw null
+    },
+    'threw an error',
+  ],
+  [
+    'throws a revoked Proxy',
+    () => {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      throw proxy
+    },
+    'threw an error',
+  ],
+  ['is async', async () => ({ body: 'x' }), 'must return undefined or { body, headers }'],
+  ['returns a body that is a number', () => ({ body: 7 }), 'must return undefined or { body, headers }'],
+  ['returns a field with a line break', () => ({ headers: { A: 'b\nc' } }), 'must return undefined or'],
+  ['returns null', () => null, 'must return undefined or'],
+])('warns about an "answer" that %s, and sends the default body', async (_, answer, text) => {
+  const verifier = opaque({ lookup: () => null })
+  const gate = createGate({ verifier, answer: answer as never, onDecision: () => {} })
+  for (let time = 0; time < 3; time += 1) expect(await outcome(gate, TOKEN)).toBe('401 unknown_token')
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(text)])
+  expect(warnings[0]?.message).toContain('default body')
+  expect(warnings[0]?.message).not.toContain(TOKEN.slice(0, 4))
+})
+
+it('does not warn about an "answer" that returns undefined, or an object without members', async () => {
+  const verifier = opaque({ lookup: () => null })
+  for (const answer of [() => undefined, () => ({})])
+    expect(await outcome(createGate({ verifier, answer }), TOKEN)).toBe('401 unknown_token')
+  expect(warnings).toEqual([])
+})
+
 it('stops after sixteen different warnings', async () => {
   let time = 0
   const lookup = () => {

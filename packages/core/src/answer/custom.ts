@@ -1,9 +1,10 @@
 /** Lets the application write the body of a denial, and adds its header fields (RFC 9457). The gate keeps the rest. */
 
 import { isObject } from '../lib/json.ts'
-import { ignoreRejection } from '../lib/promise.ts'
+import { ignoreRejection, isPromiseLike } from '../lib/promise.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import { type Denied, STATUS_TEXT, toResponse } from '../model/decision.ts'
+import { type Mistakes, programmingError } from '../observe/mistakes.ts'
 import type { RequestLike } from '../request/request.ts'
 import { isTargetedCacheControl } from './cache-headers.ts'
 import { isOwnField } from './challenge.ts'
@@ -21,7 +22,7 @@ export interface CustomAnswer {
 
 /**
  * Writes the answer to a denied request. It cannot change the status. If it returns `undefined`, throws, or returns anything
- * that cannot be sent, the default body is sent. It must be synchronous.
+ * that cannot be sent, the default body is sent. In the last two cases a warning is printed once. It must be synchronous.
  */
 export type AnswerFunction = (denied: Denied, request: RequestLike | undefined) => CustomAnswer | undefined
 
@@ -43,27 +44,48 @@ export function problemDetails({ status, body }: Denied): {
   }
 }
 
-/** Applies the option `answer` to a denial. Never throws. */
-export function customized(denied: Denied, answer: AnswerFunction, request: RequestLike | undefined): Denied {
+/**
+ * Applies the option `answer` to a denial. Never throws.
+ * @param mistakes where it says that the default body was sent because the function failed
+ */
+export function customized(
+  denied: Denied,
+  answer: AnswerFunction,
+  request: RequestLike | undefined,
+  mistakes: Mistakes,
+): Denied {
   try {
     const given: unknown = answer(denied, request)
-    if (given === undefined || !isObject(given)) return denied
+    if (given === undefined) return denied
     ignoreRejection(given)
-    const { body, headers } = given
-    const content = body === undefined ? denied.content : textOf(body)
-    const fields = fieldsOf(headers ?? {})
-    if (content === undefined || fields === undefined) return denied
-    const type = body === undefined ? denied.headers['Content-Type'] : typeOf(body)
-    const all = Object.freeze({ ...denied.headers, 'Content-Type': type ?? '', ...fields })
-    return Object.freeze({
-      ...denied,
-      headers: all,
-      content,
-      toResponse: toResponse(denied.status, all, content),
-    })
-  } catch {
+    const custom = isObject(given) && !isPromiseLike(given) ? withAnswer(denied, given) : undefined
+    if (custom === undefined) mistakes.tell(UNUSABLE)
+    return custom ?? denied
+  } catch (cause) {
+    mistakes.tell(`"answer" threw ${programmingError(cause) ?? 'an error'}, so the default body was sent`)
     return denied
   }
+}
+
+const UNUSABLE =
+  '"answer" must return undefined or { body, headers }, where "body" is an object or a string and "headers" are valid, but returned something else, so the default body was sent. It must not be async'
+
+/** Returns the denial with this body and these header fields. `undefined` if they cannot be sent. */
+function withAnswer(
+  denied: Denied,
+  { body, headers }: Readonly<Record<string, unknown>>,
+): Denied | undefined {
+  const content = body === undefined ? denied.content : textOf(body)
+  const fields = fieldsOf(headers ?? {})
+  if (content === undefined || fields === undefined) return undefined
+  const type = body === undefined ? denied.headers['Content-Type'] : typeOf(body)
+  const all = Object.freeze({ ...denied.headers, 'Content-Type': type ?? '', ...fields })
+  return Object.freeze({
+    ...denied,
+    headers: all,
+    content,
+    toResponse: toResponse(denied.status, all, content),
+  })
 }
 
 function typeOf(body: unknown): string {

@@ -88,7 +88,9 @@ export class Decisions<I extends Identity<unknown> | undefined> {
   }
 
   #customized(denied: Denied, report: Report | undefined): Denied {
-    return this.#answer === undefined ? denied : customized(denied, this.#answer, report?.request)
+    return this.#answer === undefined
+      ? denied
+      : customized(denied, this.#answer, report?.request, this.#mistakes)
   }
 
   #explained(denied: Denied, report: Report | undefined, why: Why): Denied {

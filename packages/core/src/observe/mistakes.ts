@@ -1,4 +1,4 @@
-/** Warns about mistakes in the code of the application that would otherwise only be answers with 503. */
+/** Warns about mistakes in the code of the application that the answers do not explain. */
 
 import { MistakeError } from '../model/unavailable.ts'
 
@@ -15,12 +15,18 @@ export class Mistakes {
   warn(cause: unknown): void {
     try {
       const message = messageOf(cause)
-      if (message === undefined || this.#told.has(message) || this.#told.size >= MAX_WARNINGS) return
-      this.#told.add(message)
-      emit(
-        `A token could not be checked, and the answer is 503: ${message}. Set "onDecision" to see each case.`,
-      )
+      if (message !== undefined)
+        this.tell(
+          `A token could not be checked, and the answer is 503: ${message}. Set "onDecision" to see each case`,
+        )
     } catch {} // The cause may be any value, even a revoked Proxy.
+  }
+
+  /** @param message what is wrong, without anything that a client sent */
+  tell(message: string): void {
+    if (this.#told.has(message) || this.#told.size >= MAX_WARNINGS) return
+    this.#told.add(message)
+    emit(`${message}.`)
   }
 }
 
@@ -28,8 +34,18 @@ function messageOf(cause: unknown): string | undefined {
   if (cause instanceof MistakeError) return cause.message
   // `fetch` throws a TypeError with a cause if the network fails.
   if (!(cause instanceof Error) || cause.cause !== undefined) return undefined
-  const type = PROGRAMMING.find((name) => cause.constructor.name === name)
-  return type === undefined ? undefined : `a function of the application threw a ${type}`
+  const type = programmingError(cause)
+  return type === undefined ? undefined : `a function of the application threw ${type}`
+}
+
+/** Names an error of the runtime that wrong code causes. `undefined` for any other value. */
+export function programmingError(cause: unknown): string | undefined {
+  try {
+    const type = PROGRAMMING.find((name) => (cause as Error).constructor.name === name)
+    return type && `a ${type}`
+  } catch {
+    return undefined // The value may be `null`, or even a revoked Proxy.
+  }
 }
 
 const CODE = 'BEARERGATE_MISTAKE'
