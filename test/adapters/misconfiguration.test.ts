@@ -35,7 +35,7 @@ const AT_CREATION: readonly Row[] = [
     'no options',
     () => (bearerExpress.bearer as () => unknown)(),
     'MISSING_OPTION',
-    'must be an object, but it received undefined',
+    'bearer() needs options, such as { issuer, audience }, or a gate, but received undefined',
   ],
   [
     'issuer absent',

@@ -28,5 +28,10 @@ export function toGate<I extends Identity<unknown> | undefined, User = unknown>(
     )
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I, User>
+  if (options === undefined)
+    throw configurationError(
+      'MISSING_OPTION',
+      'bearer() needs options, such as { issuer, audience }, or a gate, but received undefined',
+    )
   return createGate(options as VerifierGateOptions) as unknown as Gate<I, User>
 }

@@ -206,12 +206,7 @@ function locationOf(options: Server & { allowHttp?: readonly string[] | undefine
     )
   return {
     endpoint,
-    issuer: parseIssuer(
-      'issuer',
-      issuer,
-      'give "endpoint": the verifier then fetches no metadata',
-      allowHttp,
-    ),
+    issuer: parseIssuer('issuer', issuer, 'give "endpoint" to fetch no metadata', allowHttp),
     allowHttp,
   }
 }

@@ -40,7 +40,7 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
  * @throws TypeError if it is not a URL from which metadata can be fetched
  */
 export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
-  const alternative = 'give "jwksUri" or "keys": the verifier then fetches no metadata'
+  const alternative = 'give "jwksUri" or "keys" to fetch no metadata'
   return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
 }
 
