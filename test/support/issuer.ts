@@ -1,6 +1,14 @@
 /** An issuer of the tests' own: real keys, and tokens signed with them. */
 
-import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
+import {
+  type CryptoKey,
+  exportJWK,
+  type GenerateKeyPairResult,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  SignJWT,
+} from 'jose'
 import RSA_KEYS from './rsa-keys.json' with { type: 'json' }
 
 export const ISSUER = 'https://id.example.com'
@@ -30,10 +38,10 @@ export function goodClaims(): Record<string, unknown> {
   }
 }
 
-/** Creates a key. RSA keys come from four fixed ones in turn, because generating one takes up to half a second. */
+/** Creates a key that signs tokens. */
 export async function createKey(alg = 'ES256', kid = `${alg}-1`): Promise<TestKey> {
-  const { privateKey, published } = /^[RP]S/.test(alg) ? await nextRsaKey(alg) : await newKey(alg)
-  const jwk = { ...published, kid, alg, use: 'sig' }
+  const { privateKey, publicKey } = await createKeyPair(alg)
+  const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
   return {
     kid,
     alg,
@@ -45,22 +53,17 @@ export async function createKey(alg = 'ES256', kid = `${alg}-1`): Promise<TestKe
   }
 }
 
-interface KeyPair {
-  readonly privateKey: CryptoKey
-  readonly published: JWK
-}
-
-async function newKey(alg: string): Promise<KeyPair> {
-  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
-  return { privateKey, published: await exportJWK(publicKey) }
-}
-
 let rsaKeys = 0
 
-async function nextRsaKey(alg: string): Promise<KeyPair> {
+/** Creates a key pair. RSA keys come from four fixed ones in turn, because generating one takes up to half a second. */
+export async function createKeyPair(alg: string): Promise<GenerateKeyPairResult> {
+  if (!/^[RP]S/.test(alg)) return generateKeyPair(alg, { extractable: true })
   const jwk = RSA_KEYS[rsaKeys++ % RSA_KEYS.length] as JWK
   const { kty, n, e } = jwk
-  return { privateKey: (await importJWK(jwk, alg)) as CryptoKey, published: { kty, n, e } as JWK }
+  const [privateKey, publicKey] = await Promise.all(
+    [jwk, { kty, n, e } as JWK].map((key) => importJWK(key, alg, { extractable: true })),
+  )
+  return { privateKey: privateKey as CryptoKey, publicKey: publicKey as CryptoKey }
 }
 
 function defined(members: Record<string, unknown>): Record<string, unknown> {

@@ -1,10 +1,10 @@
 /** Keys that the options contain as a secret or in PEM, and tokens without `exp` (RFC 7518 §3.2, RFC 7468). */
 
 import { createGate, type JwtOptions, jwt, multiIssuerJwt } from '@bearergate/core'
-import { type CryptoKey, exportSPKI, generateKeyPair, SignJWT } from 'jose'
+import { type CryptoKey, exportSPKI, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { outcome } from '../../../support/forge.ts'
-import { AUDIENCE, goodClaims, ISSUER, NOW } from '../../../support/issuer.ts'
+import { AUDIENCE, createKeyPair, goodClaims, ISSUER, NOW } from '../../../support/issuer.ts'
 
 const SECRET = 'a secret of this test: exactly 64 bytes, as HS512 needs, no more.'.slice(0, 64)
 const bytes = new TextEncoder().encode(SECRET)
@@ -37,7 +37,7 @@ describe('a secret', () => {
   })
 
   it('beside discovery leaves the public keys of the issuer in use', async () => {
-    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const { privateKey, publicKey } = await createKeyPair('ES256')
     const jwk = { ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'a' }
     const options = {
       secret: SECRET,
@@ -63,14 +63,14 @@ describe('a public key in PEM', () => {
   it.each(['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
     'verifies %s, and ignores the kid of a token',
     async (alg) => {
-      const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+      const { privateKey, publicKey } = await createKeyPair(alg)
       const pem = await exportSPKI(publicKey)
       expect(await answered({ publicKey: pem }, await signed(privateKey, { alg, kid: 'any' }))).toBe('ok')
     },
   )
 
   it('does not verify a token that was signed with its text as a secret (RFC 8725 §2.1)', async () => {
-    const { publicKey } = await generateKeyPair('RS256', { extractable: true })
+    const { publicKey } = await createKeyPair('RS256')
     const pem = await exportSPKI(publicKey)
     const forged = await signed(new TextEncoder().encode(pem), { alg: 'HS256' })
     expect(await answered({ publicKey: pem }, forged)).toBe('401 algorithm_not_allowed')

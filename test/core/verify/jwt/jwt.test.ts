@@ -2,9 +2,17 @@
 
 import { createHmac, generateKeyPairSync, sign as signBytes } from 'node:crypto'
 import { type Identity, type JwtOptions, jwt, type Verification } from '@bearergate/core'
-import { type CryptoKey, importJWK, SignJWT } from 'jose'
+import { type CryptoKey, exportJWK, importJWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import {
+  AUDIENCE,
+  createKey,
+  createKeyPair,
+  goodClaims,
+  ISSUER,
+  NOW,
+  type TestKey,
+} from '../../../support/issuer.ts'
 
 let key: TestKey
 let rsa: TestKey
@@ -522,10 +530,11 @@ describe('the signature', () => {
 let pair: Promise<{ jwk: Record<string, unknown>; privateKey: Record<'ps' | 'rs', CryptoKey> }> | undefined
 function rsaPair() {
   pair ??= (async () => {
-    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-    const secret = privateKey.export({ format: 'jwk' }) as never
+    const { publicKey, privateKey } = await createKeyPair('RS256')
+    const secret = await exportJWK(privateKey)
+    const { kty, n, e } = await exportJWK(publicKey)
     return {
-      jwk: publicKey.export({ format: 'jwk' }) as Record<string, unknown>,
+      jwk: { kty, n, e },
       privateKey: {
         ps: (await importJWK(secret, 'PS256')) as CryptoKey,
         rs: (await importJWK(secret, 'RS256')) as CryptoKey,

@@ -1,8 +1,9 @@
 /** Public keys in PEM: every form that is read, and what is wrong with the others (RFC 7468). */
 
-import { exportJWK, exportPKCS8, exportSPKI, generateKeyPair } from 'jose'
+import { exportJWK, exportPKCS8, exportSPKI } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { jwkFromPem } from '#core/verify/keys/pem.ts'
+import { createKeyPair } from '../../../support/issuer.ts'
 
 /** A certificate for CN=id.example.com, and the key in it. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
@@ -26,19 +27,19 @@ describe('a PEM', () => {
   it.each(['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
     'of a key for %s is the JWK that jose exports',
     async (alg) => {
-      const { publicKey } = await generateKeyPair(alg, { extractable: true })
+      const { publicKey } = await createKeyPair(alg)
       expect(jwkFromPem(await exportSPKI(publicKey))).toEqual(await exportJWK(publicKey))
     },
   )
 
   it('with spaces around it, and with line breaks of Windows, is read', async () => {
-    const { publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const { publicKey } = await createKeyPair('ES256')
     const pem = `\n  ${(await exportSPKI(publicKey)).replaceAll('\n', '\r\n')}  `
     expect(jwkFromPem(pem)).toEqual(await exportJWK(publicKey))
   })
 
   it('of the form PKCS #1 is the same key', async () => {
-    const { publicKey } = await generateKeyPair('RS256', { extractable: true })
+    const { publicKey } = await createKeyPair('RS256')
     const spki = atob((await exportSPKI(publicKey)).replaceAll(/-----[^-]+-----|\s/g, ''))
     // The header of an SPKI with a modulus of 2,048 bits has 24 bytes.
     const pem = `-----BEGIN RSA PUBLIC KEY-----\n${btoa(spki.slice(24))}\n-----END RSA PUBLIC KEY-----`
@@ -66,7 +67,7 @@ describe('a PEM', () => {
   })
 
   it('of a private key is rejected', async () => {
-    const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+    const { privateKey } = await createKeyPair('ES256')
     expect(jwkFromPem(await exportPKCS8(privateKey))).toMatch(/private key: extract the public one/)
   })
 })
