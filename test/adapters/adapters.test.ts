@@ -1,22 +1,15 @@
 /** What only an adapter has: the attached identity, the framework's own error handling, and wrong use. */
 
 import { once } from 'node:events'
-import { BearerAuthError, createGate, type Identity, type TokenVerifier } from '@bearergate/core'
+import { BearerAuthError, createGate, type TokenVerifier } from '@bearergate/core'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
 import express from 'express'
 import Koa from 'koa'
 import { describe, expect, it } from 'vitest'
+import { identity } from '../support/identity.ts'
 import { listen, send } from '../support/server.ts'
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const accept = (subject: string): TokenVerifier => ({
   verify: () => ({ active: true, identity: { ...identity, subject } }),
 })

@@ -13,16 +13,9 @@ import {
   UnavailableError,
 } from '@bearergate/core'
 import { afterEach, describe, expect, it } from 'vitest'
+import { identity } from '../support/identity.ts'
 import { type Route, routeHosts } from '../support/routes.ts'
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const verifier = {
   verify(token: string) {
     if (token === 'down') throw new UnavailableError('down', { retryAfter: 7 })

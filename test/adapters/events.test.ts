@@ -22,19 +22,12 @@ import express from 'express'
 import Koa from 'koa'
 import { afterEach, describe, expect, it } from 'vitest'
 import { pass, stopClock } from '../support/clock.ts'
+import { identity } from '../support/identity.ts'
 import { type Route, routeHosts } from '../support/routes.ts'
 import { listen, send } from '../support/server.ts'
 
 stopClock()
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const verifier = { verify: () => ({ active: true, identity }) as const }
 type Told = DecisionEvent<Identity | undefined>
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import type { Identity, NodeRequest, TokenVerifier } from '@bearergate/core'
+import type { NodeRequest, TokenVerifier } from '@bearergate/core'
 import type { NodeHandler, NodeResponse } from '@bearergate/core/adapter'
 import * as bearerExpress from '@bearergate/express'
 import * as bearerKoa from '@bearergate/koa'
@@ -13,17 +13,9 @@ import Koa2 from 'koa2'
 import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { identity } from '../support/identity.ts'
 import { http2Host, listenHttp2, nodeHosts } from '../support/node-hosts.ts'
 import { listen, type Running, send } from '../support/server.ts'
-
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 
 /** Knows one token. Answers at once, or later as a verifier that asks a server. */
 const knows = (isLate: boolean): TokenVerifier => ({

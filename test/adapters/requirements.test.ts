@@ -3,18 +3,11 @@
 import { allOf, anyOf, createGate, type Gate, type Identity, type Requirement, scope } from '@bearergate/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../support/clock.ts'
+import { identity } from '../support/identity.ts'
 import { type Route, routeHosts } from '../support/routes.ts'
 
 stopClock()
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const gateOf = (settings: object = {}) =>
   createGate({
     verifier: { verify: () => ({ active: true, identity }) },

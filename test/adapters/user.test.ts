@@ -11,18 +11,11 @@ import {
 } from '@bearergate/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../support/clock.ts'
+import { identity } from '../support/identity.ts'
 import { type Route, routeHosts, type Tell } from '../support/routes.ts'
 
 stopClock()
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const verifier = { verify: () => ({ active: true, identity }) as const }
 const gateOf = (settings: object = {}) => createGate({ verifier, ...settings }) as Gate<Identity | undefined>
 

@@ -13,18 +13,11 @@ import {
 } from '@bearergate/core'
 import { toGate } from '@bearergate/core/adapter'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { identity } from '../../support/identity.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
 const request = (authorization?: string) =>
   new Request('https://api.example.com', authorization === undefined ? {} : { headers: { authorization } })
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const verifier: TokenVerifier = {
   verify: (token) =>
     token === 'good' ? { active: true, identity } : { active: false, reason: 'unknown_token' },

@@ -7,23 +7,15 @@ import {
   createGate,
   type DecisionEvent,
   hashToken,
-  type Identity,
   jwt,
   staticTokens,
   type TokenVerifier,
   type Verification,
 } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { identity } from '../../support/identity.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
 
-const identity: Identity = {
-  kind: 'opaque',
-  subject: 'emma',
-  audience: [],
-  scopes: ['read'],
-  roles: [],
-  claims: {},
-}
 const active: Active = { active: true, identity }
 const now = () => NOW * 1000
 
