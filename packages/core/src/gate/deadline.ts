@@ -23,9 +23,16 @@ export class Deadline {
       const waiting = this.#together()
       const expire = () => reject(new UnavailableError(`The decision timed out after ${this.#seconds} s`))
       waiting.add(expire)
-      Promise.resolve(promise)
-        .finally(() => waiting.delete(expire))
-        .then(resolve, reject)
+      promise.then(
+        (value) => {
+          waiting.delete(expire)
+          resolve(value)
+        },
+        (cause) => {
+          waiting.delete(expire)
+          reject(cause)
+        },
+      )
     })
   }
 

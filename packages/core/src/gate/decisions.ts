@@ -62,11 +62,15 @@ export class Decisions<I extends Identity<unknown> | undefined> {
     outcome: Outcome<I> | PromiseLike<Outcome<I>>,
     report: Report | undefined,
   ): Decision<I> | Promise<Decision<I>> {
-    if (!isPromiseLike(outcome)) return this.#of(outcome, report)
-    return this.#deadline
-      .within(outcome)
-      .then((settled) => this.#of(settled, report))
-      .catch((cause) => this.unavailable(cause, report))
+    return isPromiseLike(outcome) ? this.#settleLater(outcome, report) : this.#of(outcome, report)
+  }
+
+  async #settleLater(outcome: PromiseLike<Outcome<I>>, report: Report | undefined): Promise<Decision<I>> {
+    try {
+      return this.#of(await this.#deadline.within(outcome), report)
+    } catch (cause) {
+      return this.unavailable(cause, report)
+    }
   }
 
   #of(outcome: Outcome<I>, report: Report | undefined): Decision<I> {

@@ -83,6 +83,8 @@ const OTHER_FORMS: typeof FORMS = [
   ...['permissions', 'roles'].map((name) => [name, isList] as const),
 ]
 
+const ALL_FORMS: typeof FORMS = [...FORMS, ...OTHER_FORMS]
+
 /** Whether a claim is there, but not in its form. */
 const isOdd =
   (claims: RawClaims) =>
@@ -99,8 +101,7 @@ export function oddClaim(claims: RawClaims): string | undefined {
  * because some issuers write it for a claim that they do not have.
  */
 export function oddClaims(claims: RawClaims): readonly string[] {
-  return [...FORMS, ...OTHER_FORMS]
-    .filter(isOdd(claims))
-    .map(([name]) => name)
-    .filter((name) => claims[name] !== null)
+  const isReported = isOdd(claims)
+  const odd = ALL_FORMS.filter((form) => isReported(form) && claims[form[0]] !== null)
+  return odd.length === 0 ? NONE : odd.map(([name]) => name)
 }

@@ -8,7 +8,6 @@
 import { base64url } from 'jose'
 import { verifySignature } from '#signature'
 import { getOwn, isObject, isTextNestedTooDeeply } from '../../lib/json.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeyTries } from '../keys/key-tries.ts'
 import { type Inactive, inactive } from '../verification.ts'
@@ -142,30 +141,17 @@ export function parseJws({ text, header }: DecodedJws, allowed: readonly Algorit
  * Finds the key that made the signature.
  * @throws UnavailableError if none did, but one of them cannot be used, or not all of them may be tried
  */
-export async function signingKey(
+export function signingKey(
   { text }: CompactJws,
   keys: readonly VerificationKey[],
   tries: KeyTries,
 ): Promise<VerificationKey | undefined> {
-  let failure: unknown
   const signed = signedText(text)
   const signature = text.slice(signed.length + 1)
   // Base64url without padding: four characters are three bytes.
   const bytes = Math.floor((signature.length * 3) / 4)
   const fitting = keys.filter(({ signatureLength = bytes }) => signatureLength === bytes)
-  const key = await tries.findKey(fitting, async (one) => {
-    try {
-      return await verifySignature(one, signed, signature)
-    } catch (cause) {
-      failure ??= cause
-      return false
-    }
-  })
-  if (key === undefined && failure !== undefined)
-    throw new UnavailableError('Failed to verify the signature: the runtime rejects a key of the issuer', {
-      cause: failure,
-    })
-  return key
+  return tries.findKey(fitting, (key) => verifySignature(key, signed, signature))
 }
 
 /** Decodes strict UTF-8 (RFC 8725 §3.7). A byte order mark is not skipped, so that it is a syntax error of JSON. */

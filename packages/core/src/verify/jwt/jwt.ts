@@ -129,7 +129,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     return (
       checkType(decoded.header, claims, this.#policy) ??
       checkClaims(claims, this.#policy, secondsOf(this.#now)) ??
-      this.#verifySignature(jws, callerOf(claims), presented)
+      this.#verifySignature(jws, this.#keys.callers && callerOf(claims), presented)
     )
   }
 
@@ -166,7 +166,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     presented: PresentedToken,
   ): Promise<Signed<Identity<Claims>> | Inactive> {
     const name = isPromiseLike(named) ? await named : named
-    const caller = this.#keys.callers.get(name)
+    const caller = this.#keys.callers?.get(name)
     const budget = this.#keys.tries[caller === undefined ? 'unknown' : 'known']
     const onWait = () => presented.forgetDecoded()
     const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey, onWait })
@@ -184,7 +184,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const read = this.#read(presented.claims as RawClaims)
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
-    this.#keys.callers.add(name, key)
+    this.#keys.callers?.add(name, key)
     const [expiresAt, policy] = [this.#expiry(identity), this.#policy]
     return activeUntil({ active: true, identity, expiresAt, key, policy }, this.#now)
   }

@@ -11,7 +11,7 @@ import type { KnownCaller, KnownCallers } from './known-callers.ts'
  * key is never used as a secret. During an outage of the issuer, tokens with a configured key are still verified.
  */
 export class CombinedKeySet implements KeySet {
-  readonly callers: KnownCallers
+  readonly callers: KnownCallers | undefined
   readonly tries: TryBudgets
   readonly #given: KeySet
   readonly #published: KeySet

@@ -4,7 +4,7 @@ import { importKey } from '#signature'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Algorithm, VerificationKey } from './jwk.ts'
-import { byLastSuccess, type TryBudgets, tryBudgets } from './key-tries.ts'
+import { byLastSuccess, FREE_TRIES, type TryBudgets, tryBudgets } from './key-tries.ts'
 import { type KnownCaller, KnownCallers } from './known-callers.ts'
 
 /** Finds the keys of one issuer. */
@@ -31,8 +31,8 @@ export interface KeySet {
   ): Promise<readonly VerificationKey[]>
   /** Whether the set still has a key, so that a cached result of it is still valid. */
   isStillPublished(key: VerificationKey): boolean
-  /** The callers whose tokens its keys verified. */
-  readonly callers: KnownCallers
+  /** The callers whose tokens its keys verified. `undefined` if no budget of the set depends on the caller. */
+  readonly callers: KnownCallers | undefined
   /** The budgets of tokens that try many of its keys. */
   readonly tries: TryBudgets
   /** Pending background work, such as a refresh. `undefined` if there is none. */
@@ -81,7 +81,7 @@ export interface KeySetDescription {
 
 /** Finds configured keys, which never change. There is nothing to search beyond them, and no outage. */
 export class FixedKeySet implements KeySet {
-  readonly callers: KnownCallers = new KnownCallers()
+  readonly callers: KnownCallers | undefined
   readonly tries: TryBudgets = tryBudgets()
   readonly #keys: readonly VerificationKey[]
   readonly #isNameless: boolean
@@ -89,6 +89,8 @@ export class FixedKeySet implements KeySet {
   /** @param isNameless whether the keys have no `kid`, and that of a token is ignored */
   constructor(keys: readonly VerificationKey[], isNameless = false) {
     this.#keys = keys
+    // Nothing is fetched, and without more keys than free tries no token needs the budget.
+    this.callers = keys.length > FREE_TRIES ? new KnownCallers() : undefined
     this.#isNameless = isNameless
   }
 

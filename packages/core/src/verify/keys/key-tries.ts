@@ -22,7 +22,7 @@ import type { CallerKind } from './known-callers.ts'
 import { Turns } from './turns.ts'
 
 /** The number of free tries of each token, and how many of them are for the keys that verified a token most recently. */
-const FREE = 8
+export const FREE_TRIES = 8
 const RECENT = 6
 /** The budget of each kind of callers: this number of tries at once, and this number more per second. */
 const CAPACITY = 128
@@ -57,6 +57,28 @@ function succeeded(key: VerificationKey): VerificationKey {
   successes += 1
   key.lastSuccess = successes
   return key
+}
+
+/**
+ * Tries keys one after the other until one verifies the token. Resolves with `undefined` if none does.
+ * @throws UnavailableError if none does, but one of them cannot be used
+ */
+async function tryInOrder(
+  keys: readonly VerificationKey[],
+  verifies: Verifies,
+): Promise<VerificationKey | undefined> {
+  let failure: { readonly cause: unknown } | undefined
+  for (const key of keys)
+    try {
+      if (await verifies(key)) return succeeded(key)
+    } catch (cause) {
+      failure ??= { cause }
+    }
+  if (failure === undefined) return undefined
+  throw new UnavailableError(
+    'Failed to verify the signature: the runtime rejects a key of the issuer',
+    failure,
+  )
 }
 
 /** Sorts keys so that those that verified a token most recently come first. The others keep their order. */
@@ -117,12 +139,9 @@ export class TryBudget {
           retryAfter: this.#bucket.waitFor(keys.length),
         },
       )
-    for (const key of byLastSuccess(keys))
-      if (await verifies(key)) {
-        this.#bucket.release(keys.length)
-        return succeeded(key)
-      }
-    return undefined
+    const key = await tryInOrder(byLastSuccess(keys), verifies)
+    if (key !== undefined) this.#bucket.release(keys.length)
+    return key
   }
 }
 
@@ -145,7 +164,7 @@ export interface TokenToTry {
 export class KeyTries {
   readonly #budget: TryBudget
   readonly #token: TokenToTry
-  #free = FREE
+  #free = FREE_TRIES
 
   constructor(budget: TryBudget, token: TokenToTry = {}) {
     this.#budget = budget
@@ -154,18 +173,27 @@ export class KeyTries {
 
   /**
    * Tries keys until one verifies the token. Resolves with `undefined` if none does.
-   * @throws UnavailableError if not all of them may be tried now
+   * @throws UnavailableError if none does but one of them cannot be used, or not all of them may be tried now
    */
-  async findKey(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
-    const free = keys.length <= this.#free ? keys : this.#chooseFree(keys)
+  findKey(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
+    if (keys.length > this.#free) return this.#search(keys, verifies)
+    this.#free -= keys.length
+    return tryInOrder(keys, verifies)
+  }
+
+  async #search(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
+    const free = this.#chooseFree(keys)
     this.#free -= free.length
-    for (const key of free) if (await verifies(key)) return succeeded(key)
-    if (free.length === keys.length) return undefined
+    let failure: unknown
+    const key = await tryInOrder(free, verifies).catch((cause) => {
+      failure = cause
+    })
+    if (key !== undefined) return key
     this.#token.onWait?.()
-    return this.#budget.search(
-      keys.filter((key) => !free.includes(key)),
-      verifies,
-    )
+    const rest = keys.filter((one) => !free.includes(one))
+    const found = await this.#budget.search(rest, verifies)
+    if (found === undefined && failure !== undefined) throw failure
+    return found
   }
 
   /** Chooses the caller's last key, the keys that verified a token most recently, and others in turn. */
