@@ -1,13 +1,18 @@
 /** Each mistake that new users make is answered by an error, or a detail, that says what to write instead. */
 
 import {
+  acr,
   allOf,
+  anyOf,
   chain,
+  claim,
   createGate,
   type DecisionEvent,
   type Gate,
   jwt,
+  maxAge,
   opaque,
+  role,
   scope,
   staticTokens,
 } from '@bearergate/core'
@@ -243,6 +248,42 @@ const AT_CREATION: readonly Row[] = [
     'the gate has no "resource"',
   ],
   [
+    'protectedResource of a middleware',
+    () => bearerExpress.protectedResource(bearerExpress.bearer(described) as never),
+    'INVALID_ARGUMENT',
+    'write protectedResource(auth.gate)',
+  ],
+  [
+    'a verifier in place of the options',
+    () => bearerExpress.bearer(jwt(described) as never),
+    'INVALID_ARGUMENT',
+    'the options are a verifier: pass it as an option, such as createGate({ verifier: jwt(…) })',
+  ],
+  ...(
+    [
+      ['scope', scope, "scope('read:messages')"],
+      ['role', role, "role('admin')"],
+      ['claim', claim, "claim('plan', 'pro')"],
+      ['acr', acr, "acr('urn:example:mfa')"],
+      ['maxAge', maxAge, 'maxAge(300)'],
+      ['allOf', allOf, "allOf(scope('read'), role('admin'))"],
+      ['anyOf', anyOf, "anyOf(scope('read'), role('admin'))"],
+    ] as const
+  ).flatMap(([name, factory, example]): Row[] => [
+    [
+      `${name} as a requirement that was not called`,
+      () => bearerExpress.authorize(factory as never),
+      'INVALID_REQUIREMENT',
+      `write ${example}`,
+    ],
+    [
+      `${name} in an option that was not called`,
+      create({ ...described, requirement: factory }),
+      'INVALID_REQUIREMENT',
+      `"requirement" received a function that creates requirements, instead of its result: write ${example}`,
+    ],
+  ]),
+  [
     'an option of another preset',
     () => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, clientID: 'a' } as never),
     'UNKNOWN_OPTION',
@@ -358,6 +399,18 @@ describe('on Express', () => {
       'protectedResource(gate)',
     ],
     [
+      'app.use(createGate)',
+      (app) => app.use(createGate as never),
+      'NOT_CALLED',
+      'createGate received a request instead of its own argument',
+    ],
+    [
+      'the middleware for Koa',
+      (app) => app.use(bearerKoa.bearer(described) as never),
+      'INVALID_ARGUMENT',
+      'In an Express app, use @bearergate/express',
+    ],
+    [
       'requireScope before bearer',
       (app) => app.use(bearerExpress.requireScope('a')),
       'NOT_MOUNTED',
@@ -409,6 +462,19 @@ it('app.use(bearer) on Koa is answered by an error that says what to write', asy
   await send(origin)
   await close()
   expect(errors.map(({ code }) => code)).toEqual(['ERR_BEARERGATE_NOT_CALLED'])
+})
+
+it('the middleware for Express in Koa is answered by an error that says what to write, and the process goes on', async () => {
+  const app = new Koa()
+  const errors: (Error & { code?: string })[] = []
+  app.on('error', (error) => errors.push(error))
+  app.use(bearerExpress.bearer({ verifier: opaque({ lookup: async () => ({ subject: 'emma' }) }) }) as never)
+  const { origin, close } = await listen(app.callback())
+  await send(origin, { headers: ['Authorization', 'Bearer a'] })
+  await close()
+  expect(errors.map(({ code, message }) => [code, message])).toEqual([
+    ['ERR_BEARERGATE_INVALID_ARGUMENT', expect.stringContaining('In a Koa app, use @bearergate/koa')],
+  ])
 })
 
 describe('in onDecision', () => {

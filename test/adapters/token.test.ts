@@ -117,6 +117,17 @@ describe('gate.tokenOf', () => {
     expect(gate.tokenOf(mine)).toBe(TOKEN)
   })
 
+  it('works after gate.authenticate for a fetch Request that setDecision got', async () => {
+    const gate = gateOf()
+    const given = new Request(request)
+    const decision = await gate.authenticate(given)
+    expect(() => gate.tokenOf(given)).toThrow('call setDecision() of @bearergate/core/adapter')
+    if (decision.ok) setDecision(given, gate, decision)
+    expect(() => gate.tokenOf(given)).toThrow('setDecision(carrier, gate, decision, request)')
+    if (decision.ok) setDecision(given, gate, decision, given)
+    expect(gate.tokenOf(given)).toBe(TOKEN)
+  })
+
   it('throws a TypeError for a request that another gate let pass, or none', async () => {
     const [one, other] = [gateOf(), gateOf()]
     await one.protect(() => new Response())(request)

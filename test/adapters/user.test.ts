@@ -76,6 +76,7 @@ describe.each(routeHosts)('$name', (host) => {
     ],
     ['rejects', () => Promise.reject(new Error('down'))],
     ['returns false', () => false],
+    ['returns an empty list of rows', () => []],
     ['returns a promise of a string', async () => 'emma'],
   ])('answers 503 if it %s', async (_, loadUser) => {
     const answer = await ask(gateOf({ loadUser }))

@@ -79,6 +79,14 @@ export const handler = lambda(toGate(gate), (_event, { subject }) => ({ subject 
 const verifier = auth0({ domain: 'a.eu.auth0.com', audience: 'b', fetch: publicFetch })
 export const another = createGate({ verifier })
 
+interface User { readonly name: string }
+const findUser = async (subject: string | undefined): Promise<User | null> =>
+  subject === undefined ? null : { name: subject }
+const loading = createGate({ verifier, loadUser: ({ subject }) => findUser(subject) })
+export const nameOf = (request: Request): string => loading.userOf(request).name
+// @ts-expect-error: a user is an object
+createGate({ verifier, loadUser: async () => 'emma' })
+
 // @ts-expect-error: what is imported is typed, and not \`any\`
 export const wrong: number = createGate
 // @ts-expect-error: as above

@@ -211,9 +211,9 @@ describe('the core', () => {
 })
 
 describe.for(adapters)('the adapter for $name', ({ name, sources }) => {
-  it('is one file of at most 140 lines of code', () => {
+  it('is one file of at most 150 lines of code', () => {
     expect(sources.map(({ path }) => path)).toEqual(['index.ts'])
-    expect(sources.map(codeLines).filter((lines) => lines > 140)).toEqual([])
+    expect(sources.map(codeLines).filter((lines) => lines > 150)).toEqual([])
   })
 
   it('imports the entry points of the core for applications and for adapters, its framework, and nothing else', () => {

@@ -128,6 +128,7 @@ const CORE_TYPES = [
 const ADAPTER_AUTHORS = [
   'answerOf',
   'answerPreflight',
+  'assertHost',
   'authorizeRequest',
   'callerHelpers',
   'forceHeaders',
@@ -147,6 +148,7 @@ const ADAPTER_AUTHORS_TYPES = [
   'NodeHandler',
   'NodeResponse',
   'Scopes',
+  'UserObject',
 ]
 
 const PRESETS = ['auth0', 'cognito', 'entra', 'google', 'keycloak', 'okta']

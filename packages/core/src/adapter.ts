@@ -19,5 +19,7 @@ export {
 export { setDecision } from './gate/attachments.ts'
 export { forceHeaders } from './gate/force-headers.ts'
 export { answerPreflight, type NodeHandler, type NodeResponse, sendAnswer } from './gate/node-response.ts'
+export type { UserObject } from './gate/options.ts'
 export { toGate } from './gate/to-gate.ts'
+export { assertHost } from './lib/called.ts'
 export { type Answer, answerOf } from './model/decision.ts'

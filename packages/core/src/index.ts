@@ -18,7 +18,7 @@ export type { AsyncRule, Requirement, Rule, SyncRequirement } from './authorize/
 export { role } from './authorize/role.ts'
 export { scope } from './authorize/scope.ts'
 export { acr, maxAge } from './authorize/step-up.ts'
-export { createGate } from './gate/gate.ts'
+export { createGate } from './gate/create-gate.ts'
 export type { HandlerOptions } from './gate/handler-options.ts'
 export type { Gate, GateDescription } from './gate/interface.ts'
 export type { Background } from './gate/keep-alive.ts'

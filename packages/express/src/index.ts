@@ -23,6 +23,7 @@ import {
   type Authorizing,
   answerOf,
   answerPreflight,
+  assertHost,
   authorizeRequest,
   type CallerHelpers,
   callerHelpers,
@@ -36,6 +37,7 @@ import {
   setDecision,
   toGate,
   toRequirement,
+  type UserObject,
 } from '@bearergate/core/adapter'
 import type { Request, RequestHandler } from 'express'
 
@@ -101,11 +103,15 @@ export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
 export function bearer<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-  User = unknown,
+  User extends UserObject = never,
 >(
   options: VerifierGateOptions<V, Anonymous, User>,
 ): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+export function bearer<
+  Claims = Identity['claims'],
+  Anonymous extends boolean = false,
+  User extends UserObject = never,
+>(
   options: IssuerGateOptions<Claims, Anonymous, User>,
 ): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
 export function bearer<I extends Identity<unknown> | undefined, User>(
@@ -131,6 +137,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
       request.identity = decision.identity
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
+    assertHost('@bearergate/express', typeof next === 'function', 'In a Koa app, use @bearergate/koa')
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return void sendAnswer(response, answer)

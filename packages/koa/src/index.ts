@@ -19,6 +19,7 @@ import {
   type Answer,
   type Authorizing,
   answerOf,
+  assertHost,
   authorizeRequest,
   type CallerHelpers,
   callerHelpers,
@@ -29,6 +30,7 @@ import {
   setDecision,
   toGate,
   toRequirement,
+  type UserObject,
 } from '@bearergate/core/adapter'
 import type { Context, ExtendableContext, Middleware, Next } from 'koa'
 
@@ -90,11 +92,15 @@ export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
 export function bearer<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-  User = unknown,
+  User extends UserObject = never,
 >(
   options: VerifierGateOptions<V, Anonymous, User>,
 ): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
-export function bearer<Claims = Identity['claims'], Anonymous extends boolean = false, User = unknown>(
+export function bearer<
+  Claims = Identity['claims'],
+  Anonymous extends boolean = false,
+  User extends UserObject = never,
+>(
   options: IssuerGateOptions<Claims, Anonymous, User>,
 ): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
 export function bearer<I extends Identity<unknown> | undefined, User>(
@@ -123,6 +129,8 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
         send(context, answerOf(decision))
       }
     }
+    const isContext = typeof context.set === 'function' && typeof next === 'function'
+    assertHost('@bearergate/koa', isContext, 'In an Express app, use @bearergate/express')
     const view = fromNodeRequest(context.req, context.request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return send(context, answer)

@@ -28,6 +28,12 @@ describe('Cache-Control of the handler beside "private"', () => {
   it('is replaced by no-store if the token was in the query (RFC 6750 §2.3)', () => {
     expect(stricter('Cache-Control', 'private, no-store', 'public, max-age=60')).toBe('private, no-store')
   })
+
+  it('keeps no-transform beside no-store, without which compression would buffer an event stream', () => {
+    expect(stricter('Cache-Control', 'private, no-store', 'No-Cache, No-Transform, no-transform')).toBe(
+      'private, no-store, No-Transform',
+    )
+  })
 })
 
 describe('Vary of the handler beside "Cookie"', () => {

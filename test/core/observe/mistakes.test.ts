@@ -3,6 +3,8 @@
 import { createGate, opaque, UnavailableError } from '@bearergate/core'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { outcome } from '../../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, NOW } from '../../support/issuer.ts'
+import { listen } from '../../support/server.ts'
 
 interface Warning {
   readonly message: string
@@ -97,6 +99,13 @@ it.each([
   ['returns a body that is a number', () => ({ body: 7 }), 'must return undefined or { body, headers }'],
   ['returns a field with a line break', () => ({ headers: { A: 'b\nc' } }), 'must return undefined or'],
   ['returns null', () => null, 'must return undefined or'],
+  ['returns a Response', () => new Response('x'), 'but returned an object (Response)'],
+  [
+    'returns a body that JSON cannot contain',
+    () => ({ body: new Map([['a', 1]]) }),
+    'must return undefined or',
+  ],
+  ['misspells "body"', () => ({ boddy: { a: 1 } }), 'but returned an object ("boddy")'],
 ])('warns about an "answer" that %s, and sends the default body', async (_, answer, text) => {
   const verifier = opaque({ lookup: () => null })
   const gate = createGate({ verifier, answer: answer as never, onDecision: () => {} })
@@ -111,6 +120,47 @@ it('does not warn about an "answer" that returns undefined, or an object without
   for (const answer of [() => undefined, () => ({})])
     expect(await outcome(createGate({ verifier, answer }), TOKEN)).toBe('401 unknown_token')
   expect(warnings).toEqual([])
+})
+
+it('warns about members of an answer that have no effect, and sends its body', async () => {
+  const answer = () => ({ status: 418, body: { a: 1 } })
+  const gate = createGate({ verifier: opaque({ lookup: () => null }), answer })
+  const decision = await gate.authenticate({ header: () => `Bearer ${TOKEN}` })
+  expect(decision).toMatchObject({ status: 401, content: '{"a":1}' })
+  expect(warnings.map(({ message }) => message)).toEqual([
+    '"answer" returned members that have no effect ("status").',
+  ])
+})
+
+it.each<[string, (origin: string) => object, string]>([
+  ['the key set is not there', (origin) => ({ jwksUri: `${origin}/jwks` }), '/jwks answered 404'],
+  ['no metadata is there', () => ({}), '/.well-known/openid-configuration answered 404'],
+])('warns once if %s, because later requests do not correct that', async (_, optionsOf, text) => {
+  const { origin, close } = await listen((_request, response) => response.writeHead(404).end())
+  const token = (await createKey()).sign({ ...goodClaims(), iss: origin })
+  const gate = createGate({ issuer: origin, audience: AUDIENCE, now: () => NOW * 1000, ...optionsOf(origin) })
+  for (let time = 0; time < 3; time += 1) expect(await outcome(gate, await token)).toBe('503 unavailable')
+  gate.close()
+  await close()
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(text)])
+})
+
+it('does not warn about an issuer that fails for a while', async () => {
+  const { origin, close } = await listen((_request, response) => response.writeHead(503).end())
+  const token = await (await createKey()).sign({ ...goodClaims(), iss: origin })
+  const gate = createGate({ issuer: origin, audience: AUDIENCE, now: () => NOW * 1000 })
+  expect(await outcome(gate, token)).toBe('503 unavailable')
+  gate.close()
+  await close()
+  expect(warnings).toEqual([])
+})
+
+it('warns about a request that is none with the text of its own error', async () => {
+  const gate = createGate({ verifier: opaque({ lookup: () => null }) })
+  expect(await gate.authenticate({ headers: {} } as never)).toMatchObject({ status: 503 })
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('must be a fetch Request or a RequestLike, such as fromNodeRequest(request)'),
+  ])
 })
 
 it('stops after sixteen different warnings', async () => {

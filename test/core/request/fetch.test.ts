@@ -4,6 +4,32 @@ import { createGate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { FORM } from '../../support/found.ts'
 
+describe('anything but a request', () => {
+  const gate = createGate({ verifier: { verify: () => ({ active: false, reason: 'unknown_token' }) } })
+  const context = { header: () => undefined, req: { raw: new Request('https://api.example.com') } }
+
+  it.each([
+    ['undefined', undefined, 'but is undefined'],
+    ['null', null, 'but is null'],
+    ['a text', 'GET /', 'but is a string'],
+    ['an object', {}, 'but is an object'],
+    ['the context of Hono', context, 'Of a Hono context, pass context.req.raw'],
+  ])('is answered 503, and its error says what is needed: %s', async (_, given, text) => {
+    const causes: unknown[] = []
+    const gate = createGate({
+      verifier: { verify: () => ({ active: false, reason: 'unknown_token' }) },
+      onDecision: ({ cause }) => causes.push(cause),
+    })
+    expect(await gate.authenticate(given as never)).toMatchObject({ status: 503 })
+    expect(causes).toEqual([expect.objectContaining({ message: expect.stringContaining(text) })])
+  })
+
+  it('is rejected by a protected handler with a TypeError that says what is needed', async () => {
+    const handle = gate.protect(() => new Response())
+    await expect(handle(undefined as never)).rejects.toThrow('a request must be a fetch Request')
+  })
+})
+
 describe('a fetch Request', () => {
   const gate = createGate({
     verifier: {

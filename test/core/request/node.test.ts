@@ -27,6 +27,17 @@ describe('fromNodeRequest', () => {
     })
   })
 
+  it.each([
+    ['a fetch Request', new Request('https://api.example.com')],
+    ['undefined', undefined],
+    ['an object without headers', {}],
+  ])('throws a TypeError that says what it needs for %s', (_, given) => {
+    expect(() => fromNodeRequest(given as never)).toThrow(TypeError)
+    expect(() => fromNodeRequest(given as never)).toThrow(
+      'needs a request of node:http, Express or Koa (context.req)',
+    )
+  })
+
   it('works without rawHeaders, as in simulated requests', () => {
     expect(extract(fromNodeRequest({ headers: { authorization: 'Bearer a' } }))).toBe('a')
   })

@@ -68,10 +68,11 @@ const SHARED = /^(?:public|s-maxage(?:=.*)?|private=.*)$/i
 
 function cacheControl(required: string, given: string): string {
   const wanted = required.split(', ')
-  if (wanted.includes('no-store')) return required
-  const kept = (given.match(DIRECTIVE) ?? [])
-    .map((directive) => directive.trim())
-    .filter((directive) => directive !== '' && !SHARED.test(directive))
+  const all = (given.match(DIRECTIVE) ?? []).map((directive) => directive.trim())
+  // Nothing is stored, so only the directive that is not about storage is kept: middleware such as `compression` buffers
+  // an event stream without it.
+  if (wanted.includes('no-store')) return [required, ...all.filter(isNoTransform).slice(0, 1)].join(', ')
+  const kept = all.filter((directive) => directive !== '' && !SHARED.test(directive))
   const names = kept.map((directive) => directive.toLowerCase())
   // A cache that understands the status code ignores `no-store` beside `must-understand` (RFC 9111 §5.2.2.3).
   const isStrict = names.includes('no-store') && !names.includes('must-understand')
@@ -79,6 +80,10 @@ function cacheControl(required: string, given: string): string {
     (directive) => !names.includes(directive) && !(isStrict && directive === 'private'),
   )
   return [...missing, ...kept].join(', ')
+}
+
+function isNoTransform(directive: string): boolean {
+  return directive.toLowerCase() === 'no-transform'
 }
 
 function vary(required: string, given: string): string {

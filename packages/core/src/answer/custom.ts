@@ -2,6 +2,7 @@
 
 import { isObject } from '../lib/json.ts'
 import { ignoreRejection, isPromiseLike } from '../lib/promise.ts'
+import { quotedList, received } from '../lib/received.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import { type Denied, STATUS_TEXT, toResponse } from '../model/decision.ts'
 import { type Mistakes, programmingError } from '../observe/mistakes.ts'
@@ -58,23 +59,41 @@ export function customized(
     const given: unknown = answer(denied, request)
     if (given === undefined) return denied
     ignoreRejection(given)
-    const custom = isObject(given) && !isPromiseLike(given) ? withAnswer(denied, given) : undefined
-    if (custom === undefined) mistakes.tell(UNUSABLE)
+    const names = isObject(given) && !isPromiseLike(given) ? Object.keys(given) : []
+    const custom = names.some(isMember) ? withAnswer(denied, given as CustomAnswer) : undefined
+    const others = names.filter((name) => !isMember(name))
+    if (custom === undefined && !isEmpty(given))
+      mistakes.tell(`${UNUSABLE}, but returned ${received(given)}${membersOf(others)}. ${NOT_SENT}`)
+    else if (others.length > 0)
+      mistakes.tell(`"answer" returned members that have no effect${membersOf(others)}`)
     return custom ?? denied
   } catch (cause) {
-    mistakes.tell(`"answer" threw ${programmingError(cause) ?? 'an error'}, so the default body was sent`)
+    mistakes.tell(`"answer" threw ${programmingError(cause) ?? 'an error'}. ${NOT_SENT}`)
     return denied
   }
 }
 
+const NOT_SENT = 'The default body was sent'
+
 const UNUSABLE =
-  '"answer" must return undefined or { body, headers }, where "body" is an object or a string and "headers" are valid, but returned something else, so the default body was sent. It must not be async'
+  '"answer" must return undefined or { body, headers }, and must not be async. "body" is a string, an array or a plain object, and "headers" are valid'
+
+function isMember(name: string): boolean {
+  return name === 'body' || name === 'headers'
+}
+
+/** Whether a function returned `{}`, which means the same as `undefined`. A `Response` has no members of its own either. */
+function isEmpty(given: unknown): boolean {
+  return isObject(given) && Object.keys(given).length === 0 && isPlain(given)
+}
+
+/** Names members for a warning. They are no secrets: the programmer chose them. */
+function membersOf(names: readonly string[]): string {
+  return names.length === 0 ? '' : ` (${quotedList(names, 32)})`
+}
 
 /** Returns the denial with this body and these header fields. `undefined` if they cannot be sent. */
-function withAnswer(
-  denied: Denied,
-  { body, headers }: Readonly<Record<string, unknown>>,
-): Denied | undefined {
+function withAnswer(denied: Denied, { body, headers }: CustomAnswer): Denied | undefined {
   const content = body === undefined ? denied.content : textOf(body)
   const fields = fieldsOf(headers ?? {})
   if (content === undefined || fields === undefined) return undefined
@@ -94,7 +113,16 @@ function typeOf(body: unknown): string {
 
 function textOf(body: unknown): string | undefined {
   if (typeof body === 'string') return body
-  return typeof body === 'object' && body !== null ? JSON.stringify(body) : undefined
+  if (typeof body !== 'object' || body === null) return undefined
+  const text: unknown = JSON.stringify(body)
+  // A `Map`, for example, has no members that JSON contains.
+  const isLost = text === '{}' && Object.keys(body).length === 0 && !isPlain(body)
+  return typeof text === 'string' && !isLost ? text : undefined
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
 }
 
 /** Any character but those that end a field line, or that a field cannot contain (RFC 9110 §5.5). */

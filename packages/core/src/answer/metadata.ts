@@ -118,6 +118,11 @@ export function metadataHandler(
       )
     return (request) => source.metadata(request)
   }
+  if (typeof source === 'function' && 'gate' in source)
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      'protectedResource() needs the gate of a middleware: write protectedResource(auth.gate)',
+    )
   return protectedResource(source, { issuers: [], scopes: [], places: {} }).answer
 }
 

@@ -3,7 +3,7 @@
 import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { received } from '../lib/received.ts'
-import { type Rule, simpleRule } from './requirement.ts'
+import { creates, type Rule, simpleRule } from './requirement.ts'
 
 type ClaimValue = string | number | boolean
 
@@ -40,3 +40,5 @@ export function claim(name: string, ...values: readonly [ClaimValue, ...ClaimVal
     },
   )
 }
+
+creates(claim, "claim('plan', 'pro')")

@@ -13,6 +13,7 @@ import type { Rejection } from '../model/rejection.ts'
 import {
   type AsyncRule,
   type Context,
+  creates,
   type Needs,
   type Requirement,
   type Rule,
@@ -159,3 +160,6 @@ function joined(several: readonly Needs[]): Needs {
 function isAttainable({ reason, scopes = [] }: Rejection): boolean {
   return reason === 'insufficient_user_authentication' || scopes.length > 0
 }
+
+creates(allOf, "allOf(scope('read'), role('admin'))")
+creates(anyOf, "anyOf(scope('read'), role('admin'))")

@@ -64,6 +64,14 @@ export interface Context {
   implies: ((granted: string, needed: string) => boolean) | undefined
 }
 
+/** Functions that create requirements, with examples of their calls. */
+const examples = new WeakMap<object, string>()
+
+/** Marks a function that creates requirements, so that one which was passed without being called is rejected. */
+export function creates(factory: (...args: never[]) => unknown, example: string): void {
+  examples.set(factory, example)
+}
+
 /**
  * Checks an option that is a requirement.
  * @throws TypeError if it is neither a requirement nor a function
@@ -72,7 +80,14 @@ export function toRequirement<I extends Identity<unknown>, R>(
   name: string,
   value: Requirement<I, R>,
 ): AsyncRule<I, R> {
-  if (typeof value === 'function') return predicate(value)
+  if (typeof value === 'function') {
+    const example = examples.get(value)
+    if (example === undefined) return predicate(value)
+    throw configurationError(
+      'INVALID_REQUIREMENT',
+      `"${name}" received a function that creates requirements, instead of its result: write ${example}`,
+    )
+  }
   if (typeof (value as AsyncRule | null)?.check !== 'function') {
     assertCalled(name, value, `app.use('/messages', ${name}(scope('read')))`)
     throw configurationError(

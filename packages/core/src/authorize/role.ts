@@ -2,7 +2,7 @@
 
 import { configurationError } from '../lib/configuration-error.ts'
 import { received } from '../lib/received.ts'
-import { assertSingle, type Rule, simpleRule } from './requirement.ts'
+import { assertSingle, creates, type Rule, simpleRule } from './requirement.ts'
 
 /**
  * Requires one role, compared exactly. Without it the answer is 403, and the challenge names no scope, because a new token
@@ -26,3 +26,5 @@ export function role(name: string, ...more: readonly never[]): Rule {
     detail: `the role ${name} is needed`,
   })
 }
+
+creates(role, "role('admin')")

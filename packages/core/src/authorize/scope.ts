@@ -3,7 +3,7 @@
 import { configurationError } from '../lib/configuration-error.ts'
 import { quoted, received } from '../lib/received.ts'
 import { isScopeToken } from '../lib/syntax.ts'
-import { assertSingle, type Rule, simpleRule, toBoolean } from './requirement.ts'
+import { assertSingle, creates, type Rule, simpleRule, toBoolean } from './requirement.ts'
 
 /**
  * Requires one scope, compared exactly (RFC 6749 §3.3), or another scope that implies it according to `scopeImplies`.
@@ -31,3 +31,5 @@ export function scope(name: string, ...more: readonly never[]): Rule {
     },
   )
 }
+
+creates(scope, "scope('read:messages')")

@@ -4,7 +4,7 @@ import { assertInteger } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isScopeToken } from '../lib/syntax.ts'
 import type { Seconds } from '../model/units.ts'
-import { assertSingle, type Rule, simpleRule } from './requirement.ts'
+import { assertSingle, creates, type Rule, simpleRule } from './requirement.ts'
 
 /**
  * Requires one of these authentication context classes. List the preferred one first. Otherwise the answer is 401
@@ -57,3 +57,6 @@ export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
     { reason: 'insufficient_user_authentication', requirement: `maxAge(${age})`, maxAge: age },
   )
 }
+
+creates(acr, "acr('urn:example:mfa')")
+creates(maxAge, 'maxAge(300)')

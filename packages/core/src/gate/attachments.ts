@@ -36,19 +36,21 @@ const all = attachments()
 /**
  * Stores the decision by which a gate let a request pass.
  * @param carrier the request, or an object that lives as long: the `ctx` of Koa, the event of Lambda
- * @param request the request that the gate decided about. Its token is found again and stored
+ * @param request the request that the gate decided about. Its token is found again and stored. Without it, `gate.tokenOf`
+ *   has no token
  */
 export function setDecision<I extends AnyIdentity>(
   carrier: object,
   gate: object,
   decision: Passed<I>,
-  request?: RequestLike,
+  request?: Request | RequestLike,
 ): void {
   // An emulator may call a Lambda function without an event.
   if (!isObject(carrier)) return
   // Now, because later middleware may change the request. The gate itself keeps no token while it waits.
-  const token = decision.identity === undefined ? undefined : tokenIn(request, gate)
-  all.set(carrier, { gate, decision, request, token, before: all.get(carrier) })
+  const view = request === undefined ? undefined : toRequestLike(request)
+  const token = decision.identity === undefined ? undefined : tokenIn(view, gate)
+  all.set(carrier, { gate, decision, request: view, token, before: all.get(carrier) })
 }
 
 /** A method of gates that finds the token of a request again. A symbol, because only `setDecision` calls it. */
@@ -88,7 +90,7 @@ export function attachmentOf(carrier: object, gate: object): Attachment {
     'NOT_MOUNTED',
     all.has(carrier)
       ? 'this bearer() did not run for this request, but another one did: mount this bearer() before this handler as well, or use identity(), authorize() and requireScope() of the other one'
-      : 'this bearer() did not run for this request: mount it before this handler, such as app.use(auth)',
+      : 'this bearer() did not run for this request: mount it before this handler, such as app.use(auth). If you call gate.authenticate() yourself, call setDecision() of @bearergate/core/adapter after it',
   )
 }
 
@@ -105,13 +107,14 @@ export function gatesOf(carrier: object): readonly object[] {
  * @throws TypeError if the gate did not let this request pass, or let it pass without a token
  */
 export function getToken(carrier: object, gate: object): string {
-  const { token } = attachmentOf(carrier, gate)
-  if (token === undefined)
-    throw configurationError(
-      'INVALID_ARGUMENT',
-      'this request passed without a token: check that it has an identity first',
-    )
-  return token
+  const { token, decision } = attachmentOf(carrier, gate)
+  if (token !== undefined) return token
+  throw configurationError(
+    'INVALID_ARGUMENT',
+    decision.identity === undefined
+      ? 'this request passed without a token: check that it has an identity first'
+      : 'the token of this request is not known: pass the request to setDecision(carrier, gate, decision, request)',
+  )
 }
 
 /**

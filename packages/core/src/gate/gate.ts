@@ -10,58 +10,31 @@ import { foundIn, type Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import { prove } from '../prove/prove.ts'
 import { type RequestLike, toRequestLike } from '../request/request.ts'
-import type { RawClaims } from '../verify/claims/values.ts'
-import { isRespelled } from '../verify/jwt/jws.ts'
-import type { PresentedToken } from '../verify/presented.ts'
-import { inactive, isInactive, type Verification } from '../verify/verification.ts'
+import { otherEncoding, type PresentedToken } from '../verify/presented.ts'
+import type { Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
 import { FIND_TOKEN, getToken, getUser, requestOf } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
-import type {
-  AllowedIdentity,
-  AllowedUser,
-  IssuerGateOptions,
-  OnDenied,
-  VerifierGateOptions,
-} from './options.ts'
-import { type GateParts, gateParts } from './parts.ts'
+import type { OnDenied } from './options.ts'
+import type { GateParts } from './parts.ts'
 import { passed } from './passed.ts'
 import { type ProtectedHandler, protect } from './protect.ts'
 import type { Report } from './report.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
 
-/**
- * Creates a gate for the JWT access tokens of one issuer, or for the tokens of a verifier.
- *
- * With `optional` the identity of an allowed request may be `undefined`.
- *
- * @example
- * const gate = createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
- * @throws TypeError if an option is unknown, missing or invalid
- */
-export function createGate<
-  V extends Identity<unknown> = Identity,
-  Anonymous extends boolean = false,
-  User = unknown,
->(
-  options: VerifierGateOptions<V, Anonymous, User>,
-): Gate<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
-export function createGate<Claims = RawClaims, Anonymous extends boolean = false, User = unknown>(
-  options: IssuerGateOptions<Claims, Anonymous, User>,
-): Gate<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
-export function createGate<V extends Identity<unknown>>(options: object): unknown {
-  return Object.freeze(new BearerGate<V>(gateParts(options as Partial<VerifierGateOptions<V, boolean>>)))
-}
-
 const REVOKED: Rejection = { reason: 'revoked' }
 const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
-const RESPELLED = inactive('malformed_token', 'a JWT, but not in base64url without padding (RFC 7515 §2)')
 
 type Maybe<T> = T | PromiseLike<T>
+
+/** Creates a gate from its parts. Frozen, so that no code can replace one of its methods. */
+export function gateOf<V extends Identity<unknown>>(parts: GateParts<V>): Gate<V | undefined> {
+  return Object.freeze(new BearerGate(parts))
+}
 
 /** Implements the gate. Public methods are fields, so that they work without the gate as their receiver. */
 class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
@@ -197,10 +170,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   }
 
   #verify(presented: PresentedToken): Maybe<Verification<V>> {
-    const { text } = presented
-    // A token that can be decoded has the accepted spelling. The verifier uses the decoded one as well.
-    const isOther = text.includes('.') && isInactive(presented.jws) && isRespelled(text)
-    return isOther ? RESPELLED : this.#parts.verifier.verify(text, presented)
+    return otherEncoding(presented) ?? this.#parts.verifier.verify(presented.text, presented)
   }
 
   /** Lets a request pass that meets everything, with its user. */

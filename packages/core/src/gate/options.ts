@@ -22,7 +22,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 export interface GateSettings<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-  User = unknown,
+  User extends UserObject = never,
 > {
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
@@ -92,10 +92,7 @@ export interface GateSettings<
    * bearer({ issuer, audience, loadUser: ({ subject }) => users.findOne({ subject }) })
    */
   loadUser?:
-    | ((
-        identity: V,
-        request: RequestLike,
-      ) => (User & object) | null | undefined | PromiseLike<(User & object) | null | undefined>)
+    | ((identity: V, request: RequestLike) => User | null | undefined | PromiseLike<User | null | undefined>)
     | undefined
   /**
    * How long a user is used again for the same cached token. In seconds, 0–3600. Default 0: each request loads it. Kept in
@@ -149,7 +146,7 @@ export type OnDenied = 'answer' | 'next'
 export type IssuerGateOptions<
   Claims = RawClaims,
   Anonymous extends boolean = false,
-  User = unknown,
+  User extends UserObject = never,
 > = GateSettings<Identity<Claims>, Anonymous, User> & {
   verifier?: undefined
 } & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
@@ -158,7 +155,7 @@ export type IssuerGateOptions<
 export type VerifierGateOptions<
   V extends Identity<unknown> = Identity,
   Anonymous extends boolean = false,
-  User = unknown,
+  User extends UserObject = never,
 > = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
   /**
@@ -176,10 +173,15 @@ export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boole
   ? V
   : V | undefined
 
-/** The user type of an allowed request; includes `undefined` if `optional` allows anonymous requests. */
-export type AllowedUser<User, Anonymous extends boolean> = [Anonymous] extends [false]
-  ? User
-  : User | undefined
+/** A user of the application: any object but a promise, so that the type of a `loadUser` that returns one is inferred right. */
+export type UserObject = object & { readonly then?: never }
+
+/** The user type of an allowed request, `unknown` without `loadUser`; includes `undefined` if `optional` allows anonymous requests. */
+export type AllowedUser<User, Anonymous extends boolean> = [User] extends [never]
+  ? unknown
+  : [Anonymous] extends [false]
+    ? User
+    : User | undefined
 
 const SETTINGS = [
   'realm',

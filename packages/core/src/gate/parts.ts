@@ -15,6 +15,7 @@ import {
   assertString,
   readOptions,
 } from '../lib/assert.ts'
+import { assertCalled } from '../lib/called.ts'
 import { secondsOf, now as systemNow } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { quoted } from '../lib/received.ts'
@@ -61,6 +62,16 @@ function realmOf(realm: string = 'api'): string {
 export function gateParts<V extends Identity<unknown>>(
   options: Partial<VerifierGateOptions<V, boolean>>,
 ): GateParts<V> {
+  assertCalled(
+    'createGate',
+    options,
+    "createGate({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })",
+  )
+  if (typeof (options as Partial<TokenVerifier> | undefined)?.verify === 'function')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      'the options are a verifier: pass it as an option, such as createGate({ verifier: jwt(…) })',
+    )
   const read = readOptions('createGate', options, GATE_OPTIONS)
   const now = assertFunction('now', read.now, systemNow)
   const { verifier, isOwn } = verifierOf<V>(read, now)

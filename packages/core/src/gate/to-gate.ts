@@ -3,7 +3,7 @@
 import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import type { Identity } from '../model/identity.ts'
-import { createGate } from './gate.ts'
+import { createGate } from './create-gate.ts'
 import type { Gate } from './interface.ts'
 import type { VerifierGateOptions } from './options.ts'
 

@@ -35,7 +35,8 @@ export class UserLoader<V extends Identity<unknown>> {
     const began = monotonic()
     return mapMaybe<unknown, object | undefined>(this.#load(identity, request), (user) => {
       if (user === undefined || user === null) return undefined
-      if (typeof user !== 'object')
+      // An empty list of rows is no user.
+      if (typeof user !== 'object' || Array.isArray(user))
         throw new MistakeError(
           `"loadUser" must return an object, or null if there is no such user, but returned ${received(user)}`,
         )

@@ -15,6 +15,19 @@ export function assertCalled(name: string, argument: unknown, example: string): 
     )
 }
 
+/**
+ * Rejects a call by another framework. Middleware that continues after an `await` would otherwise end the process.
+ * @param isRight whether the arguments are those of the framework that the package is for
+ * @throws TypeError if they are not
+ */
+export function assertHost(packageName: string, isRight: boolean, hint: string): void {
+  if (!isRight)
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `The middleware of ${packageName} was called by another framework. ${hint}`,
+    )
+}
+
 /** A Koa context has the requests of Node and of Koa, any other request has headers. */
 function isRequest(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false

@@ -37,3 +37,18 @@ export class UnavailableError extends Error {
  * request corrects. To applications it is an `UnavailableError`. Its message never contains a token.
  */
 export class MistakeError extends UnavailableError {}
+
+/**
+ * Returns the message of the first error, among a cause and its own causes, that probably lasts until the code or the
+ * configuration is corrected. `undefined` if there is none.
+ */
+export function lastingMistake(cause: unknown): string | undefined {
+  for (
+    let error = cause, depth = 0;
+    error instanceof UnavailableError && depth < 4;
+    error = error.cause, depth += 1
+  )
+    if (error instanceof MistakeError || (error as { isLasting?: unknown }).isLasting === true)
+      return error.message
+  return undefined
+}

@@ -49,6 +49,9 @@ export interface Posted extends Fetched {
   readonly status: number
 }
 
+/** The statuses of the client's class that later requests may not get: timeout, too early, too many (RFC 9110, RFC 6585). */
+const PASSING: readonly number[] = [408, 425, 429]
+
 /**
  * The error for a response that cannot be used: the status is not 200, or the body is not a JSON object. A class of its own,
  * because it proves that the server is reachable. Discovery then tries the other place of the metadata.
@@ -57,11 +60,15 @@ export class UnusableAnswer extends UnavailableError {
   readonly status: number | undefined
   /** The `Retry-After` of the response. In seconds, at most 60. 0 if it has none; then `retryAfter` is 1. */
   readonly askedWait: Seconds
+  /** Whether the next request will probably get the same response: a URL is wrong, or the credentials of this API are. */
+  readonly isLasting: boolean
 
   constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
     super(message, options)
     this.status = options.status
     this.askedWait = options.retryAfter ?? 0
+    const { status = 200 } = options
+    this.isLasting = status < 500 && !PASSING.includes(status)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Warns about mistakes in the code of the application that the answers do not explain. */
 
-import { MistakeError } from '../model/unavailable.ts'
+import { isConfigurationError } from '../lib/configuration-error.ts'
+import { lastingMistake } from '../model/unavailable.ts'
 
 /** The number of different warnings of one gate. */
 const MAX_WARNINGS = 16
@@ -11,7 +12,7 @@ const PROGRAMMING = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError']
 export class Mistakes {
   readonly #told = new Set<string>()
 
-  /** @param cause why a request is answered 503. Only a mistake of the programmer has a warning */
+  /** @param cause why a request is answered 503. Only a mistake in the code or the configuration has a warning */
   warn(cause: unknown): void {
     try {
       const message = messageOf(cause)
@@ -31,7 +32,8 @@ export class Mistakes {
 }
 
 function messageOf(cause: unknown): string | undefined {
-  if (cause instanceof MistakeError) return cause.message
+  const lasting = isConfigurationError(cause) ? cause.message : lastingMistake(cause)
+  if (lasting !== undefined) return lasting
   // `fetch` throws a TypeError with a cause if the network fails.
   if (!(cause instanceof Error) || cause.cause !== undefined) return undefined
   const type = programmingError(cause)

@@ -1,5 +1,7 @@
 /** Reads requests of `node:http` and `node:http2`, also as Express and Koa extend them. */
 
+import { configurationError } from '../lib/configuration-error.ts'
+import { received } from '../lib/received.ts'
 import { isLoopback } from '../lib/url.ts'
 import type { RequestLike } from './request.ts'
 
@@ -45,12 +47,23 @@ export interface FrameworkRequest {
  *   if (!decision.ok) return response.writeHead(decision.status, decision.headers).end(JSON.stringify(decision.body))
  *   response.end(`Hello ${decision.identity.subject}`)
  * })
+ * @throws TypeError if it is not a request of Node
  * @param framework the request object of Express or Koa. Default: `request`, which Express extends
  */
 export function fromNodeRequest(
   request: NodeRequest,
   framework: FrameworkRequest = request as object,
 ): RequestLike {
+  const headers: unknown = request?.headers
+  if (
+    typeof headers !== 'object' ||
+    headers === null ||
+    typeof (headers as Partial<Headers>).get === 'function'
+  )
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `fromNodeRequest() needs a request of node:http, Express or Koa (context.req), but received ${received(request)}. A gate accepts a fetch Request as it is`,
+    )
   return new NodeRequestLike(request, framework)
 }
 

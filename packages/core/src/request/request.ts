@@ -1,6 +1,8 @@
 /** Defines the view of an HTTP request that gates read, on any host (RFC 9110 §6). */
 
 import { configurationError } from '../lib/configuration-error.ts'
+import { isObject } from '../lib/json.ts'
+import { received } from '../lib/received.ts'
 import { FetchRequestLike } from './fetch.ts'
 
 /**
@@ -46,13 +48,21 @@ export interface RequestLike {
  * @throws TypeError if the value is neither, such as a request of Node that was not translated
  */
 export function toRequestLike(request: Request | RequestLike): RequestLike {
-  if ('header' in request) return request
-  if (typeof request.headers?.get !== 'function')
-    throw configurationError(
-      'INVALID_ARGUMENT',
-      'a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request)',
-    )
-  return new FetchRequestLike(request)
+  if (typeof request === 'object' && request !== null) {
+    if ('header' in request && !isContext(request)) return request
+    if ('headers' in request && typeof request.headers?.get === 'function')
+      return new FetchRequestLike(request)
+  }
+  const hint = isContext(request) ? '. Of a Hono context, pass context.req.raw' : ''
+  throw configurationError(
+    'INVALID_ARGUMENT',
+    `a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request), but is ${received(request)}${hint}`,
+  )
+}
+
+/** Whether a value is the context of Hono, whose method `header` sets a header of the response. */
+function isContext(value: unknown): boolean {
+  return isObject(value) && 'header' in value && isObject(value.req) && value.req.raw !== undefined
 }
 
 /**

@@ -3,8 +3,8 @@
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
-import { type DecodedJws, decodeJws, signedText } from './jwt/jws.ts'
-import { type Inactive, isInactive } from './verification.ts'
+import { type DecodedJws, decodeJws, isRespelled, signedText } from './jwt/jws.ts'
+import { type Inactive, inactive, isInactive } from './verification.ts'
 
 /** Whether the result of a verification came from a cache. */
 export interface CacheUse {
@@ -78,6 +78,20 @@ export class PresentedToken {
     this.#isJwt ??= isJwt(this.jws)
     return this.#isJwt ? sha256(signedText(this.text)) : this.hash
   }
+}
+
+const OTHER_ENCODING = inactive(
+  'malformed_token',
+  'a JWT, but not in base64url without padding (RFC 7515 §2)',
+)
+
+/**
+ * Rejects a token that is a JWT in another encoding than the only accepted one. One that can be decoded is not, and the
+ * verifier needs it decoded anyway.
+ */
+export function otherEncoding(presented: PresentedToken): Inactive | undefined {
+  const { text } = presented
+  return text.includes('.') && isInactive(presented.jws) && isRespelled(text) ? OTHER_ENCODING : undefined
 }
 
 /** Whether a token is a JWT for the purpose of revocation: a compact JWS whose header has an `alg`. */
