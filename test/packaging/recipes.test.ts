@@ -51,6 +51,48 @@ function sign(claims: Record<string, unknown> = {}): Promise<string> {
   return key.sign({ iss: issuer.origin, aud: AUDIENCE, scope: 'read:messages', ...times, ...claims })
 }
 
+const OPTIONS = {
+  "audience: 'https://api.example.com' })": `audience: 'https://api.example.com', tokenFrom: { cookie: 's' },
+    answer: () => ({ body: '<p>no</p>', headers: { 'Content-Type': 'text/html' } }) })`,
+}
+const CACHED = "{ 'Cache-Control': 'public, max-age=60', Vary: 'Accept' }"
+
+/** Recipes whose gate also reads a cookie and writes its own bodies, and whose handler lets shared caches store its answer. */
+const VARIANTS = {
+  nestjs: {
+    ...OPTIONS,
+    'Controller, Get, Module': 'Controller, Get, Header, Module',
+    "@RequireScopes(['read:messages'])":
+      "@RequireScopes(['read:messages']) @Header('Cache-Control', 'public, max-age=60') @Header('Vary', 'Accept')",
+  },
+  fastify: {
+    ...OPTIONS,
+    'async (request) => ({': `async (request, reply) => reply.headers(${CACHED}).send({`,
+  },
+  hono: {
+    ...OPTIONS,
+    '{ hello: context.var.identity.subject }': `{ hello: context.var.identity.subject }, 200, ${CACHED}`,
+  },
+  openapi: { ...OPTIONS, 'res.json({ hello:': `res.set(${CACHED}).json({ hello:` },
+}
+
+const NEST: Start = {
+  file: 'app.module.ts',
+  code: `const { NestFactory } = await import('@nestjs/core')
+    const app = await NestFactory.create(recipe.AppModule, { logger: ['fatal', 'error', 'warn'] })
+    await app.listen(0, '127.0.0.1')
+    port = app.getHttpServer().address().port`,
+}
+const FASTIFY: Start = {
+  file: 'app.ts',
+  code: "port = new URL(await recipe.app.listen({ host: '127.0.0.1', port: 0 })).port",
+}
+const HONO: Start = {
+  file: 'app.ts',
+  code: `const { createAdaptorServer } = await import('@hono/node-server')
+    ${listenOn('createAdaptorServer({ fetch: recipe.app.fetch })')}`,
+}
+
 const bearerOf = (token: string) => ['Authorization', `Bearer ${token}`]
 
 describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
@@ -71,7 +113,7 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
     await link(project, INSTALLED)
     const { dependencies } = JSON.parse(await readFile(join(FRAMEWORKS, 'package.json'), 'utf8'))
     await link(project, Object.keys(dependencies), FRAMEWORKS)
-    await compileRecipes(project, { 'https://id.example.com': issuer.origin })
+    await compileRecipes(project, { 'https://id.example.com': issuer.origin }, VARIANTS)
   })
 
   afterAll(async () => {
@@ -99,6 +141,19 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
     expect(JSON.parse(weak.text)).toMatchObject({ error: 'insufficient_scope' })
   }
 
+  /** Asks for an answer of a variant with a token in the cookie, and without one. */
+  async function expectMerged(recipe: keyof typeof VARIANTS, how: Start, path: string): Promise<void> {
+    const { origin } = await start(`${recipe}-variant`, how)
+    const good = await send(origin + path, { headers: ['Cookie', `s=${await sign()}`] })
+    expect([good.status, JSON.parse(good.text)]).toEqual([200, { hello: 'emma' }])
+    expect(good.headers['cache-control']).toBe('private, max-age=60')
+    expect(String(good.headers.vary).split(/, */).sort()).toEqual(['Accept', 'Authorization', 'Cookie'])
+    const denied = await send(origin + path)
+    expect([denied.status, denied.text]).toEqual([401, '<p>no</p>'])
+    expect(denied.headers['content-type']).toMatch(/^text\/html/)
+    expect(denied.challenges).toEqual([expect.stringMatching(/^Bearer realm=/)])
+  }
+
   it('testing: its tests pass with Vitest', async () => {
     const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
     const options = ['run', '--root', 'testing', '--reporter=json']
@@ -117,34 +172,24 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
   })
 
   it('nestjs: the guard protects every route that is not public', async () => {
-    const { origin } = await start('nestjs', {
-      file: 'app.module.ts',
-      code: `const { NestFactory } = await import('@nestjs/core')
-        const app = await NestFactory.create(recipe.AppModule, { logger: ['fatal', 'error', 'warn'] })
-        await app.listen(0, '127.0.0.1')
-        port = app.getHttpServer().address().port`,
-    })
+    const { origin } = await start('nestjs', NEST)
     await expectGuarded(`${origin}/messages`)
+    await expectMerged('nestjs', NEST, '/messages')
     expect((await send(`${origin}/health`)).status).toBe(200)
     expect((await send(`${origin}/unknown`)).status).toBe(404)
   })
 
   it('fastify: the hook protects the routes of its plugin', async () => {
-    const { origin } = await start('fastify', {
-      file: 'app.ts',
-      code: "port = new URL(await recipe.app.listen({ host: '127.0.0.1', port: 0 })).port",
-    })
+    const { origin } = await start('fastify', FASTIFY)
     await expectGuarded(`${origin}/api/messages`)
+    await expectMerged('fastify', FASTIFY, '/api/messages')
     expect((await send(`${origin}/health`)).status).toBe(200)
   })
 
   it('hono: the middleware protects its route', async () => {
-    const { origin } = await start('hono', {
-      file: 'app.ts',
-      code: `const { createAdaptorServer } = await import('@hono/node-server')
-        ${listenOn('createAdaptorServer({ fetch: recipe.app.fetch })')}`,
-    })
+    const { origin } = await start('hono', HONO)
     await expectGuarded(`${origin}/api/messages`)
+    await expectMerged('hono', HONO, '/api/messages')
     expect((await send(`${origin}/health`)).status).toBe(200)
   })
 
@@ -363,8 +408,10 @@ describe.skipIf(!areFrameworksInstalled)('the recipe', () => {
   })
 
   it('openapi: the document says which operation needs which scope', async () => {
-    const { origin } = await start('openapi', { file: 'app.ts', code: listenOn('createServer(recipe.app)') })
+    const how = { file: 'app.ts', code: listenOn('createServer(recipe.app)') }
+    const { origin } = await start('openapi', how)
     await expectGuarded(`${origin}/messages`)
+    await expectMerged('openapi', how, '/messages')
     expect((await send(`${origin}/health`)).status).toBe(200)
     expect((await send(`${origin}/unknown`)).status).toBe(404)
   })

@@ -28,18 +28,27 @@ export function filesOf(recipe: string): ReadonlyMap<string, string> {
 
 /**
  * Writes every recipe to a folder of the project and compiles them there. The code stays as it is, except what `replaced` names.
+ * @param variants what else is replaced in a second copy of a recipe, whose folder is called `<recipe>-variant`
  * @throws Error with the messages of the compiler, if there are any
  */
 export async function compileRecipes(
   project: string,
   replaced: Readonly<Record<string, string>>,
+  variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
 ): Promise<void> {
-  for (const recipe of RECIPES) {
-    for (const folder of [recipe, `out/${recipe}`]) await mkdir(join(project, folder), { recursive: true })
+  async function write(recipe: string, folder: string, changes: typeof replaced): Promise<void> {
+    for (const parent of [folder, `out/${folder}`]) await mkdir(join(project, parent), { recursive: true })
     for (const [name, code] of filesOf(recipe)) {
-      const text = Object.entries(replaced).reduce((all, [from, to]) => all.replaceAll(from, to), code)
-      await writeFile(join(project, name.endsWith('.yaml') ? 'out' : '', recipe, name), text)
+      const text = Object.entries(changes).reduce((all, [from, to]) => all.replaceAll(from, to), code)
+      await writeFile(join(project, name.endsWith('.yaml') ? 'out' : '', folder, name), text)
     }
+  }
+  for (const recipe of RECIPES) await write(recipe, recipe, replaced)
+  for (const [recipe, changes] of Object.entries(variants)) {
+    const code = [...filesOf(recipe).values()].join('')
+    const unused = Object.keys(changes).filter((from) => !code.includes(from))
+    if (unused.length > 0) throw new Error(`recipes/${recipe}.md does not contain ${unused.join(', ')}`)
+    await write(recipe, `${recipe}-variant`, { ...replaced, ...changes })
   }
   const compilerOptions = {
     ...{ module: 'nodenext', target: 'ES2022', lib: ['ES2023'], types: ['node'], strict: true },
@@ -48,7 +57,8 @@ export async function compileRecipes(
     ...{ rootDir: '.', outDir: 'out' },
   }
   await writeFile(join(project, 'package.json'), JSON.stringify({ type: 'module', private: true }))
-  const include = RECIPES.map((recipe) => `${recipe}/*.ts`)
+  const folders = [...RECIPES, ...Object.keys(variants).map((recipe) => `${recipe}-variant`)]
+  const include = folders.map((folder) => `${folder}/*.ts`)
   await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }))
   await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project])
 }
