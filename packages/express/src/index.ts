@@ -67,8 +67,8 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity, User
   /** The gate that decides. Use it for `gate.ready()`, `gate.revoke()`, `gate.close()` and `gate.describe()`. */
   readonly gate: Gate<I, User>
   /**
-   * Creates middleware that allows a request if its identity meets the requirement. Otherwise it answers 403, or 401 with a
-   * step-up challenge (RFC 9470 §3). Mount it after this middleware.
+   * Creates middleware that allows a request if its identity meets the requirement. It answers any other request 403, or 401
+   * with a step-up challenge (RFC 9470 §3). Mount it after this middleware.
    *
    * @example
    * app.delete('/orders/:id', auth.authorize(allOf(scope('orders:write'), maxAge(300))), remove)
@@ -76,8 +76,8 @@ export interface Bearer<I extends Identity<unknown> | undefined = Identity, User
    */
   authorize(required: Requirement<NonNullable<I>, Request>): RequestHandler & NodeHandler
   /**
-   * Creates middleware that allows a request if its token has all of these scopes. Otherwise it answers 403
-   * `insufficient_scope` with all of them (RFC 6750 §3.1). Mount it after this middleware.
+   * Creates middleware that allows a request if its token has all of these scopes. It answers any other request 403
+   * `insufficient_scope`, with all of these scopes (RFC 6750 §3.1). Mount it after this middleware.
    *
    * @example
    * app.get('/orders', auth.requireScope('orders:read'), list)

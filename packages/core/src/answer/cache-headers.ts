@@ -74,7 +74,7 @@ function cacheControl(required: string, given: string): string {
   if (wanted.includes('no-store')) return [required, ...all.filter(isNoTransform).slice(0, 1)].join(', ')
   const kept = all.filter((directive) => directive !== '' && !SHARED.test(directive))
   const names = kept.map((directive) => directive.toLowerCase())
-  // A cache that understands the status code ignores `no-store` beside `must-understand` (RFC 9111 §5.2.2.3).
+  // A cache that understands the status code ignores `no-store` if there is also `must-understand` (RFC 9111 §5.2.2.3).
   const isStrict = names.includes('no-store') && !names.includes('must-understand')
   const missing = wanted.filter(
     (directive) => !names.includes(directive) && !(isStrict && directive === 'private'),

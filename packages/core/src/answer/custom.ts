@@ -16,7 +16,9 @@ export interface CustomAnswer {
   readonly body?: string | object | undefined
   /**
    * Further header fields. `Content-Type` is `application/json` for an object and `text/plain` for a string if you set none.
-   * Fields that the gate sets are ignored: the challenge, `Retry-After`, `Cache-Control`, and those of the message itself.
+   * The gate ignores these fields, because it or the host sets them: `WWW-Authenticate`, `Retry-After`,
+   * `Access-Control-Expose-Headers`, `Cache-Control` and similar fields such as `CDN-Cache-Control`, `Connection`,
+   * `Content-Length` and `Transfer-Encoding`.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }

@@ -60,7 +60,7 @@ export interface MetadataResponse {
 
 /** The protected resource of a gate. */
 export interface ProtectedResource {
-  /** The identifier in the spellings that tokens may use as `aud`. */
+  /** The identifier in each form that tokens may use as `aud`, such as with and without a slash at the end. */
   readonly audience: readonly string[]
   /** The URL of the document. */
   readonly url: string

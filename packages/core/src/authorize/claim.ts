@@ -8,8 +8,8 @@ import { creates, type Rule, simpleRule } from './requirement.ts'
 type ClaimValue = string | number | boolean
 
 /**
- * Requires a claim to have one of these values, or to be an array that contains one of them. Otherwise the answer is 403. The
- * challenge names no scope, because a new token of this client would have the same claim.
+ * Requires a claim to have one of these values, or to be an array that contains one of them. If it has no such value, the
+ * answer is 403. The challenge names no scope, because a new token of this client would have the same claim.
  *
  * @example
  * auth.authorize(claim('department', 'finance', 'audit'))

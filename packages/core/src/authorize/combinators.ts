@@ -33,9 +33,9 @@ type SyncPart<I extends Identity<unknown>, R> =
 type Maybe<T> = T | PromiseLike<T>
 
 /**
- * Requires all of the requirements. The challenge names what all of them need. Missing scopes and rights come before a
- * stronger authentication, which would not help without them. Functions are called last, in their order, and only if no
- * scope, role or claim is missing.
+ * Requires all of the requirements. The challenge names what all of them need. If a scope, role or claim is missing, the answer
+ * is 403 about that. It does not ask for a stronger authentication yet, which would not help without the missing right.
+ * Functions are called last, in their order, and only if no scope, role or claim is missing.
  *
  * @example
  * auth.authorize(allOf(scope('payments'), acr('urn:example:mfa'), maxAge(300)))

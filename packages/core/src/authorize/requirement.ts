@@ -32,7 +32,7 @@ export type SyncRequirement<I extends Identity<unknown> = Identity<unknown>, R =
 
 /** A requirement that also says what a client lacks, for the challenge of the response. Its check may have to wait. */
 export interface AsyncRule<I extends Identity<unknown> = Identity<unknown>, R = unknown> {
-  /** The scopes that a token needs. A challenge names them before there is a token. */
+  /** The scopes that a token needs. The challenge to a request without a token names them. */
   readonly scopes: readonly string[]
   /**
    * Returns everything that this identity needs, including what it has. A client can then ask for all of it at once instead

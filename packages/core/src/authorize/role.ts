@@ -5,8 +5,8 @@ import { received } from '../lib/received.ts'
 import { assertSingle, creates, type Rule, simpleRule } from './requirement.ts'
 
 /**
- * Requires one role, compared exactly. Without it the answer is 403, and the challenge names no scope, because a new token
- * would not help.
+ * Requires one role, compared exactly. If the identity lacks the role, the answer is 403. The challenge names no scope, because
+ * a new token would not help.
  *
  * @example
  * auth.authorize(role('admin'))

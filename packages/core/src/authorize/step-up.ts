@@ -7,9 +7,10 @@ import type { Seconds } from '../model/units.ts'
 import { assertSingle, creates, type Rule, simpleRule } from './requirement.ts'
 
 /**
- * Requires one of these authentication context classes. List the preferred one first. Otherwise the answer is 401
+ * Requires one of these authentication context classes. If the `acr` of the token is none of them, the answer is 401
  * `insufficient_user_authentication` with `acr_values` (RFC 9470 §3). The client can then sign the user in again with one of
- * them. They are compared exactly, so a stronger class that is not in the list does not count.
+ * these classes. List the preferred one first. The classes are compared exactly, so a stronger class that is not in the list
+ * does not count.
  *
  * @example
  * auth.authorize(acr('urn:example:hardware-key', 'urn:example:otp'))
@@ -32,8 +33,8 @@ export function acr(...values: readonly [string, ...string[]]): Rule {
 const MAX_SKEW: Seconds = 300
 
 /**
- * Requires an authentication that is at most this old, according to `auth_time`. Otherwise the answer is 401
- * `insufficient_user_authentication` with `max_age` (RFC 9470 §3). A token without `auth_time` never meets it.
+ * Requires an authentication that is at most this old, according to `auth_time`. If it is older, the answer is 401
+ * `insufficient_user_authentication` with `max_age` (RFC 9470 §3). A token without `auth_time` never meets this requirement.
  *
  * @example
  * auth.authorize(maxAge(300)) // the user signed in during the last five minutes

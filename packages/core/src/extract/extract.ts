@@ -1,8 +1,8 @@
 /**
  * Stage 1: finds exactly one token in a request (RFC 6750 §2).
  *
- * A request with two tokens is rejected, even if both are equal, unless `tokenFrom.first` says which one counts. If the gate chose one of them, another part of the system,
- * such as a proxy or a log, could choose the other one.
+ * A request with two tokens is rejected, even if they are equal, unless `tokenFrom.first` says which one counts. If the gate
+ * chose one of them, another part of the system, such as a proxy or a log, could choose the other one.
  */
 
 import { mapMaybe } from '../lib/promise.ts'

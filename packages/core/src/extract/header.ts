@@ -20,7 +20,7 @@ import {
 const OTHER_SCHEME = new RegExp(`^(?!bearer(?!${TCHAR}))${TCHAR}+(?: |$)`, 'i')
 /** Two field lines that a host has joined into one value: `Basic abc, Bearer xyz`. */
 const JOINED = new RegExp(`^${TCHAR}+ +${B64TOKEN}[ \t]*,`)
-/** The spelling that nearly all clients use. It needs no pattern. */
+/** The prefix that nearly all clients use, in exactly this case. It needs no pattern. */
 const USUAL = 'Bearer '
 
 /**

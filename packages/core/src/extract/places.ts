@@ -21,7 +21,10 @@ export interface Places {
   /** Every place except the form, which is read last. */
   readonly places: readonly Place[]
   readonly readsForm: boolean
-  /** The sources of which the first one with credentials counts. Empty if credentials in two places are always rejected. */
+  /**
+   * The order of sources: the gate uses the first one that has credentials. Empty if credentials in two places are always
+   * rejected.
+   */
   readonly order: readonly TokenSource[]
 }
 

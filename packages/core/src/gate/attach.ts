@@ -50,7 +50,7 @@ type AnyDecision = Decision<Identity<unknown> | undefined>
 /**
  * Decides whether the identity of a request meets a requirement, by the gate that is named, or by the only one that ran.
  * @param carrier what `setDecision` was called with. A requirement that is a function gets it as its second argument
- * @throws TypeError if that gate did not run for this request; without a gate also if more than one ran
+ * @throws TypeError if that gate did not run for this request, or if no gate is named and more than one ran
  */
 export function authorizeRequest<R extends object>(
   carrier: R,

@@ -173,7 +173,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     return otherEncoding(presented) ?? this.#parts.verifier.verify(presented.text, presented)
   }
 
-  /** Lets a request pass that meets everything, with its user. */
+  /** Allows a request that has passed all checks, with its user if the gate has `loadUser`. */
   #pass(identity: V, source: TokenSource, kept: RequestLike | undefined): Maybe<Outcome<V | undefined>> {
     const { users, caching } = this.#parts
     const located = foundIn(identity, source)

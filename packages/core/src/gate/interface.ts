@@ -28,9 +28,9 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    */
   authenticate(request: Request | RequestLike, background?: Background): Decision<I> | Promise<Decision<I>>
   /**
-   * Decides whether an identity meets a requirement. If it does not: 403 with every scope that is needed (RFC 6750 §3.1), or
-   * 401 if a stronger authentication is needed (RFC 9470). Without an identity: 401. Never throws or rejects. Returns a
-   * promise only if a function in the requirement does.
+   * Decides whether an identity meets a requirement. If it does not, the answer is 403 with every scope that is needed (RFC
+   * 6750 §3.1), or 401 if a stronger authentication is needed (RFC 9470). Without an identity, the answer is 401. Never throws
+   * or rejects. Returns a promise only if a function in the requirement does.
    * @param request the second argument of functions in the requirement
    */
   authorize<R = unknown>(identity: I, required: SyncRequirement<NonNullable<I>, R>, request?: R): Decision<I>
@@ -71,8 +71,9 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    */
   metadata(request: Request | RequestLike): MetadataResponse | undefined
   /**
-   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects
-   * them, also if their result is cached or their verification is pending. An entry ends with its tokens.
+   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects them,
+   * also if their result is cached or their verification is pending. The gate forgets the revocation after the last of these
+   * tokens has expired.
    * @throws TypeError if it is not a revocation
    * @throws RangeError if the store is full
    */
@@ -83,8 +84,8 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    */
   ready(): Promise<void>
   /**
-   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable;
-   * everything else is answered 503. A `verifier` that you passed may serve other gates, so close it yourself.
+   * Aborts pending fetches and starts no more, if the gate created its verifier. Cached keys and results stay usable. For any
+   * other token the answer is 503. A `verifier` that you passed may serve other gates, so close it yourself.
    */
   close(): void
   /** Returns the configuration and the state as plain data without secrets, for operators. */

@@ -28,17 +28,16 @@ export interface GateSettings<
   realm?: string | undefined
   /**
    * Identifies this API as a protected resource: its URL, or its whole metadata (RFC 9728 §2). Each challenge then names the
-   * URL of the metadata. The hosts answer requests for that URL. Without `audience` and `verifier`, this URL is also the
-   * audience. Default: none.
+   * URL of the metadata. `bearer`, `gate.protect` and `lambda` answer requests for that URL. Without `audience` and `verifier`,
+   * this URL is also the audience. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The socket shows the gate whether a
-   * connection uses TLS. On Express and Koa the framework decides, which you can configure to trust a proxy. The gate never
-   * uses `Host` or the URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well.
-   * Default `false`.
+   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The socket shows the gate whether a connection uses
+   * TLS. On Express and Koa the framework decides. You can configure it to trust a proxy. The gate never uses `Host` or the
+   * URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well. Default `false`.
    */
   requireTls?: boolean | undefined
   /**
@@ -49,9 +48,9 @@ export interface GateSettings<
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
-   * With `requireTls`: allows plain http if both addresses of the socket are this machine's and no proxy has added
-   * `Forwarded`, `Via` or `X-Forwarded-*`. The gate cannot notice a proxy on the same machine that adds none of
-   * them, so set `allowLoopback` only for development. Default `false`.
+   * With `requireTls`: allows plain http if the remote and the local address of the socket are this machine's, and no proxy has
+   * added `Forwarded`, `Via` or `X-Forwarded-*`. The gate cannot notice a proxy on the same machine that adds none of them, so
+   * set `allowLoopback` only for development. Default `false`.
    */
   allowLoopback?: boolean | undefined
   /** The places where the gate looks for the token (RFC 6750 §2). Default: the `Authorization` field only. */
@@ -62,7 +61,10 @@ export interface GateSettings<
    * size of all header fields together: in Node to 16 KiB by default.
    */
   maxTokenLength?: number | undefined
-  /** The requirement for every request, in addition to a valid token. A function gets a `RequestLike`. Default: nothing. */
+  /**
+   * The requirement for every request, in addition to a valid token. If it is a function, its second argument is a
+   * `RequestLike`. Default: none.
+   */
   requirement?: Requirement<NoInfer<V>, RequestLike> | undefined
   /**
    * Returns whether a granted scope includes the needed scope. Called only if no granted scope equals the needed scope. Default:
@@ -83,10 +85,10 @@ export interface GateSettings<
    */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
-   * Loads the application's user of a request that meets everything else, such as the row of a database. Handlers read it
-   * with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Called once for each request with a valid token, with
-   * the identity and the request. Return an object, or `null` or `undefined` if there is no such user. If it throws, rejects,
-   * or returns anything else, the answer is 503. Default: no user is loaded.
+   * Loads the application's user, such as a row of a database. Called with the identity and the request, after all other checks
+   * of the gate have passed: once for each request, unless `userTtl` applies. Handlers read the user with `auth.user(req)`,
+   * `auth.user(ctx)` or `gate.userOf(request)`. Return an object, or `null` or `undefined` if there is no such user. If it
+   * throws, rejects, or returns anything else, the answer is 503. Default: no user is loaded.
    *
    * @example
    * bearer({ issuer, audience, loadUser: ({ subject }) => users.findOne({ subject }) })
@@ -95,14 +97,15 @@ export interface GateSettings<
     | ((identity: V, request: RequestLike) => User | null | undefined | PromiseLike<User | null | undefined>)
     | undefined
   /**
-   * How long a user is used again for the same cached token. In seconds, 0–3600. Default 0: each request loads it. Kept in
-   * memory with the cached verification, and never longer. Changes of the user go unnoticed for that time, but revocations
-   * count at once. It has no effect if the verifier caches nothing.
+   * How long the gate uses a loaded user again for further requests with the same cached token. In seconds, 0–3600. Default 0:
+   * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. For
+   * that time, the gate does not notice changes of the user. It still notices revocations at once. The option has no effect if
+   * the verifier caches nothing.
    */
   userTtl?: Seconds | undefined
   /**
-   * The answer if `loadUser` finds no user: 401 `invalid_token`, so that clients ask for a new token or log in again, or 403
-   * `insufficient_scope`. Default 401.
+   * The status of the answer if `loadUser` finds no user. Default 401: the error is `invalid_token`, so clients ask for a new
+   * token or log in again. With 403 the error is `insufficient_scope`.
    */
   unknownUserStatus?: 401 | 403 | undefined
   /**
@@ -115,18 +118,19 @@ export interface GateSettings<
   /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * Decides how CORS preflights are answered, which never carry a token. If you pass methods and headers, the gate answers 204
-   * with them. If you pass a CORS middleware, that middleware answers. A preflight reaches no handler. Cannot be combined with
-   * `requirement`. Default: the gate treats a preflight as a request without credentials, so answer it before the gate.
+   * Decides how CORS preflights are answered. A preflight never carries a token. If you pass methods and headers, the gate
+   * answers 204 with them. If you pass a CORS middleware, that middleware answers. A preflight reaches no handler. Cannot be
+   * combined with `requirement`. Default: the gate treats a preflight as a request without credentials, so answer it before the
+   * gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
-   * Writes the body of a denied request, and adds header fields, the same on every host. The status, the challenge,
-   * `Retry-After` and `Cache-Control` stay those of the gate. If it throws, or returns something that cannot be sent, the
-   * default body is sent. `problemDetails` writes problem details (RFC 9457). Default: JSON with `error` and
-   * `error_description`.
+   * Writes the body of the response to a denied request, and adds header fields to that response. It works in the same way on
+   * every host. The status, the challenge, `Retry-After` and `Cache-Control` stay those of the gate. If it throws, or returns
+   * something that cannot be sent, the default body is sent. `problemDetails` writes problem details (RFC 9457). Default: JSON
+   * with `error` and `error_description`.
    *
    * @example
    * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })
@@ -160,8 +164,8 @@ export type VerifierGateOptions<
   verifier: TokenVerifier<V>
   /**
    * Which characters a token may have. `b64token`, the default, is the syntax of RFC 6750 §2.1, and the answer to any other
-   * text is 400. With `visible-ascii` the `verifier` also gets tokens with any other visible ASCII character except the
-   * comma, such as `12|x7:Ab$9`. White space, control characters and commas are always answered 400.
+   * text is 400. With `visible-ascii` the `verifier` also gets tokens with any other visible ASCII character except the comma,
+   * such as `12|x7:Ab$9`. The answer to a token with white space, control characters or commas is always 400.
    */
   tokenSyntax?: TokenSyntax | undefined
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }
@@ -219,7 +223,7 @@ export const GATE_OPTIONS: readonly [...typeof SETTINGS, 'verifier', ...typeof J
  * Returns the verifier of the options, or creates one for the issuer that they describe.
  * @param now the clock for the results of a verifier of the application. In milliseconds since the epoch
  * @returns also whether the gate created the verifier, and closes it
- * @throws TypeError if both are given, or the issuer's options are invalid
+ * @throws TypeError if there are a verifier and options of an issuer, or the options of the issuer are invalid
  */
 export function verifierOf<V extends Identity<unknown>>(
   options: {

@@ -4,8 +4,8 @@ import type { Passed, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 
 /**
- * A request that passed, with its user. The user is private, so that neither `JSON.stringify` nor `console.log` shows it. Every other member
- * is its own, so nothing on `Object.prototype` adds to it.
+ * A request that passed, with its user. The user is private, so that neither `JSON.stringify` nor `console.log` shows it. Every
+ * other member is its own, so nothing on `Object.prototype` adds to it.
  */
 export class PassedRequest<I extends Identity<unknown> | undefined> {
   readonly ok = true

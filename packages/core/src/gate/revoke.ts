@@ -12,11 +12,13 @@ import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verification.ts'
 
 /**
- * A revocation: of one token, by its text (not a hash, and without `Bearer`) or by its `tokenId`; or of all tokens of a
- * subject that were issued before a point in time. With `issuer`, only tokens of that issuer.
+ * A revocation of one token, or of all tokens of a subject that were issued before a point in time. One token is named by its
+ * text (not a hash, and without `Bearer`) or by its `tokenId`. With `issuer`, the revocation applies only to tokens of that
+ * issuer.
  *
- * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires: the entry is forgotten then. Of a
- * JWT by its text, `exp` is used. If it is not known, the entry is kept for the store's `maxTokenLifetime`.
+ * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires. The store can forget the revocation after
+ * that. If you revoke a JWT by its text, the default is the `exp` of the token. Without `expiresAt` and such an `exp`, the
+ * store keeps the revocation for its `maxTokenLifetime`.
  */
 export type Revocation =
   | string

@@ -1,4 +1,7 @@
-/** Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455 §4.1). */
+/**
+ * Authenticates WebSocket handshakes. Browsers cannot set `Authorization` there, but they can offer subprotocols (RFC 6455
+ * §4.1).
+ */
 
 import { admit, type HandlerOptions, handlerRequirement } from '../gate/handler-options.ts'
 import type { Gate } from '../gate/interface.ts'
@@ -27,8 +30,9 @@ export interface WebSocketOptions {
 }
 
 /**
- * Converts a WebSocket handshake for `gate.authenticate`. A subprotocol with the prefix counts as `Authorization: Bearer`.
- * The gate answers 400 if a token is in both places, or if the client offers more than 64 subprotocols.
+ * Converts a WebSocket handshake for `gate.authenticate`. A subprotocol with the prefix counts as `Authorization: Bearer`. The
+ * gate answers 400 if there is a token in `Authorization` and in a subprotocol, or if the client offers more than 64
+ * subprotocols.
  *
  * @example
  * const handshake = fromWebSocketRequest(request) // a fetch Request, in Deno, Bun or a Worker
@@ -80,7 +84,7 @@ export function fromWebSocketRequest(
   }
 }
 
-/** Credentials that are answered 400: no token contains a space. */
+/** Credentials for which the gate answers 400: no token contains a space. */
 const MALFORMED = 'Bearer - -'
 
 /** `Authorization` allows several spaces before a token. A subprotocol has none. */

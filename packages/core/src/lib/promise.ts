@@ -1,8 +1,8 @@
 /**
  * Handles results that may be promises without waiting for those that are not.
  *
- * A cached token must be answered synchronously, and the same code path serves tokens whose check takes a request. `await`
- * would cost a turn of the microtask queue in both cases.
+ * The answer for a cached token must be synchronous. The same code path also serves tokens whose check needs a request. With
+ * `await`, a cached token would also cost a turn of the microtask queue.
  */
 
 /**

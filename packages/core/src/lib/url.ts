@@ -120,7 +120,7 @@ export function isIssuer(value: unknown, allowed?: HttpHosts): value is Issuer {
 }
 
 /**
- * Checks an option that is compared with a claim and never fetched: any URI, or another name in the characters of one.
+ * Checks an option that is compared with a claim and never fetched: any text that consists of the characters of a URI.
  * @throws TypeError if it has any other character
  */
 export function uriText(name: string, value: unknown): string {

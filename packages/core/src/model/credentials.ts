@@ -24,14 +24,16 @@ export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 /** The places where a gate looks for a token. A request with tokens in two places is rejected with 400 (RFC 6750 §2). */
 export interface TokenSources {
   /**
-   * `Authorization: Bearer …` (RFC 6750 §2.1), or the name of another field, such as `X-Forwarded-Authorization`. Another field
-   * contains the token alone, or after `Bearer`. An array names several fields, such as `['Authorization', 'X-Api-Key']`; a
-   * request with tokens in two of them is rejected. Default `true`. With `false` no header is read.
+   * `true`: the gate reads `Authorization: Bearer …` (RFC 6750 §2.1). A string is the name of another field, such as
+   * `X-Forwarded-Authorization`. The value of such a field is the token, with or without `Bearer` before it. An array names
+   * several fields, such as `['Authorization', 'X-Api-Key']`. The gate rejects a request with tokens in two of them. `false`:
+   * the gate reads no header. Default `true`.
    */
   header?: boolean | string | readonly string[] | undefined
   /**
-   * The parameter `access_token` of a form body in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2), at most 262,144 bytes long on
-   * Lambda and in a fetch `Request`. On Express and Koa, mount a body parser before the gate. Default `false`.
+   * The parameter `access_token` of a form body in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Lambda and in a fetch
+   * `Request`, the body may have at most 262,144 bytes. On Express and Koa, mount a body parser before the gate. Default
+   * `false`.
    */
   form?: boolean | undefined
   /**
@@ -40,19 +42,24 @@ export interface TokenSources {
    */
   query?: boolean | string | undefined
   /**
-   * The name of a cookie, which contains the token alone, or after `Bearer`. Browsers send cookies with requests that other
-   * sites trigger: set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is read.
+   * The name of a cookie. Its value is the token, with or without `Bearer` before it. Browsers send cookies with requests that
+   * other sites trigger: set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is
+   * read.
    */
   cookie?: string | undefined
   /**
-   * Which places come first, if a request has credentials in several of them: `['header', 'cookie']` answers by the header,
-   * and ignores the cookie. A malformed token in an earlier place is still rejected. Each place must be read; places that
-   * are not listed still reject the request. Default: credentials in two places are rejected with 400.
+   * The order of places, for requests with credentials in several of them. With `['header', 'cookie']` the gate uses the header
+   * and ignores the cookie. If the token in the header is malformed, the gate still rejects the request. Each place in the list
+   * must also be enabled in `tokenFrom`. If a request also has credentials in a place that is not in the list, the gate rejects
+   * it with 400. Default: credentials in two places are rejected with 400.
    */
   first?: readonly TokenSource[] | undefined
 }
 
-/** A token and the place where it was found. Its text is as `tokenSyntax` and `maxTokenLength` allow. */
+/**
+ * A token and the place where it was found. The token has the syntax and the length that `tokenSyntax` and `maxTokenLength`
+ * allow.
+ */
 export interface Credentials {
   readonly token: string
   readonly source: TokenSource

@@ -42,8 +42,8 @@ export interface Anonymous {
 }
 
 /**
- * A CORS preflight, if `allowPreflight` is set. It reaches no handler and meets no requirement. Send it like a denial, or
- * let the CORS middleware answer that `allowPreflight` names.
+ * A CORS preflight, if `allowPreflight` is set. It reaches no handler and meets no requirement. Send it like a denial, or let
+ * the CORS middleware in `allowPreflight` answer.
  */
 export interface Preflight {
   readonly ok: false

@@ -53,8 +53,8 @@ export const REASONS = [
 export interface Rejection {
   readonly reason: Reason
   /**
-   * For operators: which claim or header parameter is wrong, and how. Never a value from the token. It is read only if
-   * `onDecision` is set, so make it a getter if it is expensive.
+   * For operators: which claim or header parameter is wrong, and how. It must never contain the token or a part of its text. It
+   * is read only if `onDecision` is set, so make it a getter if it is expensive.
    */
   readonly detail?: string | undefined
   /** For operators: the requirement that was not met, such as `scope(write)` or `role(admin)`. */

@@ -9,8 +9,8 @@ import type { Seconds } from './units.ts'
 
 /**
  * Reports that a token could not be checked, for example because the issuer is down. The client is not at fault, so the gate
- * answers 503 with `Retry-After`. A verifier may throw it to set `Retry-After`. Any other error of a verifier is answered
- * 503 as well, with `Retry-After: 1`.
+ * answers 503 with `Retry-After`. A verifier may throw it to set `Retry-After`. For any other error of a verifier, the answer
+ * is also 503, with `Retry-After: 1`.
  *
  * @example
  * throw new UnavailableError('The session store is down', { cause, retryAfter: 5 })

@@ -44,7 +44,7 @@ const IPV6 = [
 /**
  * Returns `false` for an address that is not on the public internet, and for `localhost` and the names below it (RFC 6761
  * §6.3). Other names are not resolved, so they count as public. `publicFetch` checks their addresses when it connects.
- * @param hostname as `URL` has it: `URL` writes every spelling of an IP address in one way
+ * @param hostname as `URL` has it: `URL` writes each IP address in one way, however it was given
  */
 export function isPublicHost(hostname: string): boolean {
   const address = firstBits(hostname)

@@ -9,7 +9,7 @@ const PATIENCE: Seconds = 0.25
 type Ask<T> = (signal: AbortSignal) => Promise<T>
 
 /**
- * Resolves with the first success, and ends the other request then.
+ * Resolves with the first success, and then ends the other request.
  * @throws AggregateError with both failures, that of the first place first
  */
 export async function either<T>(first: Ask<T>, second: Ask<T>, signal: AbortSignal): Promise<T> {

@@ -6,7 +6,7 @@ import type { Seconds } from '../model/units.ts'
 
 /**
  * Runs calls with a common deadline. A gate that closes must not wait for the deadlines of its calls, so `close` aborts them.
- * The requests that wait for them are answered 503.
+ * The answer to the requests that wait for them is 503.
  */
 export class PendingCalls {
   readonly #deadline: Seconds

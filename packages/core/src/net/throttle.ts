@@ -5,7 +5,9 @@
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
 
-/** How many distinct tokens must be answered 429 within the window before a probe is made. A single token says little. */
+/**
+ * For how many distinct tokens the server must answer 429 within the window before a probe is made. A single token says little.
+ */
 const MIN_TOKENS = 5
 /** How many distinct known tokens need no probe. */
 const MIN_KNOWN = 3
@@ -14,11 +16,11 @@ const WINDOW: Seconds = 10
 const INTERVAL: Seconds = 1
 /** The lowest limit, in requests per second. */
 const MIN_LIMIT = 1
-/** The limit grows by one each second, and by what it was at first in this time. */
+/** The limit grows by one each second, and by its first value in this time. */
 const GROWTH: Seconds = 30
 /** When the limit ends without another 429. */
 const LIMITED_FOR: Seconds = 60
-/** How many requests may be made at once: those of this time. */
+/** How many requests may be made at once: the number that the limit allows in this time. */
 const BURST: Seconds = 0.25
 
 /** A response with the status 429 (RFC 6585 §4). */
@@ -36,9 +38,9 @@ export interface Rejected {
  * Start: a 429 sets the limit to half of the answers per second before it. Only unknown callers are limited. Their tokens may
  * be made up, and the server counts them against the same limit as those of known callers.
  *
- * Proof: one 429 may be about one token only. So five distinct tokens within 10 s, or three of known callers, must be
- * answered 429. If the tokens are of unknown callers, a probe with a random token must be answered 429 as well. Otherwise
- * forged tokens that the server rejects by 429 could lock out new callers.
+ * Proof: one 429 may be about one token only. So the server must answer 429 for five distinct tokens within 10 s, or for three
+ * of known callers. If the tokens are of unknown callers, the server must also answer 429 for a probe with a random token.
+ * Otherwise forged tokens that the server rejects by 429 could lock out new callers.
  *
  * End: the limit grows by one request per second each second, and by its first value every 30 s. Without another 429 it ends
  * after 60 s.
@@ -53,7 +55,7 @@ export class Throttle {
   /** How many requests could be made at `#allowanceAt`. */
   #allowance = 0
   #allowanceAt: Seconds = 0
-  /** The tokens that were answered 429. */
+  /** The tokens for which the server answered 429. */
   readonly #rejected = new RecentTokens(MIN_TOKENS)
   readonly #rejectedKnown = new RecentTokens(MIN_KNOWN)
   #probedAt = Number.NEGATIVE_INFINITY

@@ -82,7 +82,7 @@ export type JwksEvent =
       readonly cause: UnavailableError
       /** Time until the next attempt. In seconds. */
       readonly retryAfter: Seconds
-      /** How long the last good keys are still used (stale-if-error). In seconds. At 0, requests are answered 503. */
+      /** How long the last good keys are still used (stale-if-error). In seconds. At 0, the answer to requests is 503. */
       readonly usableFor: Seconds
     }
   | {

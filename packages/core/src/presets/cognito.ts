@@ -15,7 +15,10 @@ export interface CognitoOptions<Claims = RawClaims> extends PresetOptions<Claims
   clientId: string | readonly string[]
   /** The resource in `aud`, if the pool binds tokens to one (RFC 8707). Default: `aud` is not checked. */
   audience?: string | readonly string[] | undefined
-  /** The host in `iss`: `original` is `cognito-idp.…`, `updated` is `issuer-cognito-idp.…`. It is a setting of the pool. Default `original`. */
+  /**
+   * The host in `iss`: `original` is `cognito-idp.…`, `updated` is `issuer-cognito-idp.…`. It is a setting of the pool. Default
+   * `original`.
+   */
   issuerType?: 'original' | 'updated' | undefined
 }
 

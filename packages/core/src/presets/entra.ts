@@ -13,7 +13,10 @@ export interface EntraOptions<Claims = RawClaims> extends PresetOptions<Claims> 
   tenant: string | readonly string[]
   /** The application id of the API, which v2.0 puts into `aud`, or its application id URI, which v1.0 may use. */
   audience: string | readonly string[]
-  /** The version of the tokens: `requestedAccessTokenVersion` in the API's app registration. It is 1 if the registration has none. */
+  /**
+   * The version of the tokens: `requestedAccessTokenVersion` in the API's app registration. It is 1 if the registration has
+   * none.
+   */
   version: 1 | 2 | 'both'
   /** The ids of the applications that may call, compared with `azp` (v2.0) or `appid` (v1.0). Default: any application. */
   clientId?: string | readonly string[] | undefined

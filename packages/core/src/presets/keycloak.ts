@@ -11,13 +11,16 @@ import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /**
-   * The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form: https (http on loopback, by `allowHttp`,
-   * or with `keys` only).
+   * The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form (as `new URL` writes it). It must be https.
+   * Plain http is allowed only on loopback, for the hosts in `allowHttp`, or if `keys` is set.
    */
   url: string
   /** The name of the realm. */
   realm: string
-  /** The audience. `aud` must contain one of them: add an audience mapper to the realm, or roles of that client. */
+  /**
+   * The audience. With several, `aud` must contain one of them. Keycloak writes it if the realm has an audience mapper, or if
+   * the user has roles of that client.
+   */
   audience: string | readonly string[]
   /** The clients whose roles count, in addition to the roles of the realm. Default: the `audience`. */
   clientId?: string | readonly string[] | undefined

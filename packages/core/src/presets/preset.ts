@@ -20,7 +20,10 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 /** The options that every preset accepts: those of `jwt`, except what the preset decides. */
 export interface PresetOptions<Claims = RawClaims>
   extends Omit<JwtSettings<Claims>, 'algorithms' | 'profile' | 'allowIdTokenClaims' | 'allowMissingExp'> {
-  /** The key set of the provider (RFC 7517 §5). Nothing is fetched then. Default: it is fetched from the provider. */
+  /**
+   * The key set of the provider (RFC 7517 §5). If it is set, the verifier fetches no keys. Default: the verifier fetches the
+   * key set from the provider.
+   */
   keys?: JsonWebKeySet | undefined
 }
 

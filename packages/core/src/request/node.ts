@@ -8,7 +8,10 @@ import type { RequestLike } from './request.ts'
 /** The part of a `node:http` request that is read. An interface, so that tests and other servers need not create a real one. */
 export interface NodeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Names and values in turn, with every field line. Without it, several lines of one field cannot be told from one. */
+  /**
+   * Names and values in turn, with every field line. Without it, the gate cannot see whether a field was sent in one line or in
+   * several.
+   */
   readonly rawHeaders?: readonly string[]
   readonly method?: string | undefined
   readonly url?: string | undefined

@@ -2,7 +2,7 @@
  * Defines the store in which processes share fetched key sets.
  *
  * On serverless platforms each new process would fetch the keys during its first request. During an outage of the issuer a new
- * process has no keys at all, while the older ones still use theirs. A shared store solves both.
+ * process has no keys at all, while the older ones still use theirs. A shared store solves these two problems.
  */
 
 import type { Seconds } from '../model/units.ts'
@@ -34,7 +34,7 @@ export interface JwksStore {
 export interface StoredJwks {
   /** All entries, as the issuer published them. */
   readonly keys: readonly unknown[]
-  /** When it was fetched. In milliseconds since the epoch, like `Date.now`. */
+  /** When the key set was fetched. In milliseconds since the epoch, like `Date.now`. */
   readonly fetchedAt: number
   /** `Cache-Control: max-age`, if the issuer sent it. In seconds. */
   readonly maxAge?: Seconds | undefined

@@ -26,10 +26,11 @@ export type RevokedName =
   | {
       readonly subject: string
       /**
-       * Tokens with an earlier `iat` are rejected. In seconds since the epoch. `gate.revoke` defaults to now plus the
-       * `clockTolerance` of its verifier, because the issuer's clock may be ahead. The store itself defaults to now plus 30.
-       * Until then new tokens of the subject are rejected too, so give the exact time if it signs in again at once. Tokens
-       * without `iat` are rejected until the entry ends.
+       * Tokens with an earlier `iat` are rejected. In seconds since the epoch. The default of `gate.revoke` is the current time
+       * plus the `clockTolerance` of its verifier, because the issuer's clock may be ahead. The default of the store itself is
+       * the current time plus 30. New tokens of the subject that are issued before that time are also rejected. If the subject
+       * signs in again at once, set `issuedBefore` to the exact time of the revocation. Tokens without `iat` are rejected until
+       * the revocation ends.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined
@@ -59,11 +60,14 @@ export interface RevocationStore {
 
 /** The options of `memoryRevocations`. */
 export interface MemoryRevocationsOptions {
-  /** The largest number of entries, 1 to 10,000,000. If all of them are still in effect, `revoke` throws. Default 1,000,000. */
+  /**
+   * The largest number of entries, 1 to 10,000,000. Default 1,000,000. If the store is full and all entries are still in
+   * effect, `revoke` throws.
+   */
   max?: number | undefined
   /**
-   * The longest lifetime of any token. Entries without `expiresAt` end after it. In seconds, 60 to 315,360,000. Default
-   * 31,536,000 (a year).
+   * The longest lifetime of any token. An entry without `expiresAt` ends after this time. In seconds, 60 to 315,360,000.
+   * Default 31,536,000 (a year).
    */
   maxTokenLifetime?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */

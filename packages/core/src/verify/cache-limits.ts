@@ -7,13 +7,14 @@ import type { Seconds } from '../model/units.ts'
 /** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
   /**
-   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until its
-   * entry expires. A longer time saves calls of the verifier, and bridges longer outages of what it depends on.
+   * How long a result is used. In seconds, 0.001–86,400. Required. If a token is revoked elsewhere, the gate accepts it until
+   * its cached result expires. A longer time saves calls of the verifier, and bridges longer outages of the systems that the
+   * verifier depends on.
    */
   ttl: Seconds
   /**
    * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
-   * repeat a bad token cost less. But a token that becomes valid later is still rejected until its entry expires.
+   * repeat a bad token cost less. But a token that becomes valid later is still rejected until its cached rejection expires.
    */
   negativeTtl?: Seconds | undefined
   /**
@@ -22,7 +23,7 @@ export interface CacheOptions {
    * cache is not cached. Rejections have a separate cache, a tenth as large, so that made-up tokens evict no valid token.
    */
   maxBytes?: number | undefined
-  /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections a tenth of it. */
+  /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections, the maximum is a tenth of this number. */
   max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined

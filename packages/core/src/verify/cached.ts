@@ -32,7 +32,7 @@ export interface CacheDescription {
   readonly bytes: number
   readonly max: number
   readonly entries: number
-  /** The number of tokens that were answered from the cache. */
+  /** The number of tokens whose result came from the cache. */
   readonly hits: number
   /** The number of tokens that were verified because the cache had no result. Requests that shared a verification count once. */
   readonly misses: number
@@ -79,10 +79,10 @@ const DETAIL = 256
 /**
  * Puts a cache in front of a verifier. The results of the verifier must be checked.
  *
- * A request takes the first of these that there is: a cached result, a pending verification of the same token, a new
- * verification. A cached result is checked again each time: its `ttl`, its `expiresAt`, and whether the verifier still vouches
- * for it, for example because its key is still published. Its lifetime begins when the verification began, because a token
- * may have been revoked while the verification ran.
+ * A request uses the first of these that exists: a cached result, a pending verification of the same token, a new verification.
+ * A cached result is checked again each time: its `ttl`, its `expiresAt`, and whether the verifier still vouches for it, for
+ * example because its key is still published. Its lifetime begins when the verification began, because a token may have been
+ * revoked while the verification ran.
  */
 export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
@@ -186,8 +186,9 @@ function isOver(until: Seconds | undefined): boolean {
 }
 
 /**
- * Returns the earlier end of a result. Its own `expiresAt` can include the clock tolerance of its verifier, and that of its
- * identity does not. Between the two, each request verifies the token again.
+ * Returns when a result or its identity expires, whichever is earlier. The `expiresAt` of the result can include the clock
+ * tolerance of its verifier, and the `expiresAt` of the identity does not. Between the two dates, each request verifies the
+ * token again.
  */
 function earlier({ expiresAt, identity }: Active<Identity<unknown>>): Seconds | undefined {
   if (expiresAt === undefined || identity.expiresAt === undefined) return expiresAt

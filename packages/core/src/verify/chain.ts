@@ -17,14 +17,14 @@ import { type Active, type Inactive, inactive, isInactive, type Verification } f
 import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier } from './verifier.ts'
 
 /**
- * Verifies tokens with several verifiers. If one of them claims a token by its text, only that one verifies it: `jwt` claims
- * the tokens of its issuer, and `opaque` those with its prefix. Any other token goes to the remaining verifiers in turn, until
- * one knows it. If one of them is unavailable, the next ones are still asked. The answer is 503 only if none of them knows the
- * token, because the unavailable one might.
+ * Verifies tokens with several verifiers. A verifier can recognize its own tokens by their text: `jwt` those of its issuer, and
+ * `opaque` those with its `prefix`. Only that verifier then verifies the token. A token that no verifier recognizes goes to the
+ * other verifiers in turn, until one of them knows it. If a verifier is unavailable, the chain still asks the next ones. If no
+ * verifier knows the token and one of them was unavailable, the answer is 503, because that one might know the token.
  *
  * @example
  * const verifier = chain(jwt({ issuer, audience }), opaque({ prefix: 'acme', lookup }), staticTokens(services))
- * @throws TypeError if there is no verifier, an argument is not a verifier, or two of them claim the JWTs of one issuer
+ * @throws TypeError if there is no verifier, an argument is not a verifier, or two of them are for the JWTs of one issuer
  */
 export function chain<Identities extends readonly [Identity<unknown>, ...Identity<unknown>[]]>(
   ...verifiers: { readonly [Index in keyof Identities]: TokenVerifier<Identities[Index]> }
@@ -50,7 +50,7 @@ export function chain<Identities extends readonly [Identity<unknown>, ...Identit
 type Member = TokenVerifier<Identity<unknown>>
 type Verified = Verification<Identity<unknown>>
 
-/** A chain has no clock of its own. It uses that of its gate or of the cache around it. */
+/** Creates a chain for a clock. A chain has no clock itself: it uses the clock of its gate, or of the cache around it. */
 function chainOf(verifiers: readonly Member[], now?: () => number): Chain {
   const members = verifiers.map((member) => checked('chain', member, now))
   return markBuiltIn(new Chain(members), (clock) => chainOf(verifiers, clock))
@@ -60,7 +60,7 @@ function chainOf(verifiers: readonly Member[], now?: () => number): Chain {
  * Chooses the verifier of each token, and forwards the rest of the interface to all of them.
  *
  * The methods below recurse instead of looping with `await`, because a chain of synchronous verifiers must stay synchronous:
- * only then is a cached token answered without a turn of the event loop.
+ * only then does a request with a cached token need no turn of the event loop.
  */
 class Chain implements TokenVerifier<Identity<unknown>> {
   readonly members: readonly Member[]
@@ -87,7 +87,10 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return this.#choose(0, [], presented) as Verified | Promise<Verified>
   }
 
-  /** Returns only results of this chain. A member that is also used elsewhere may know tokens that another one claims here. */
+  /**
+   * Returns only results of this chain. A member that is also used elsewhere may have cached tokens that another member of this
+   * chain recognizes as its own.
+   */
   getCached(hash: string): Verified | undefined {
     for (const member of this.members) {
       const known = cachedResult(member, hash)
@@ -119,8 +122,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   /**
-   * Returns whether the chain handles a token: `true` if one member claims it, `false` if all of them reject it.
-   * @param isOpen whether one before `index` may know the token
+   * Returns whether the chain handles a token: `true` if one member recognizes it as its own, `false` if all members reject it.
+   * @param isOpen whether a member before `index` may know the token
    */
   #owns(index: number, isOpen: boolean, presented: PresentedToken): CanVerify | Promise<CanVerify> {
     const member = this.members[index]
@@ -132,8 +135,8 @@ class Chain implements TokenVerifier<Identity<unknown>> {
   }
 
   /**
-   * Finds the member that claims a token. If there is none, asks all members that may know it.
-   * @param others those before `index` that may know the token
+   * Finds the member that recognizes a token as its own. If there is none, asks all members that may know it.
+   * @param others the members before `index` that may know the token
    */
   #choose(
     index: number,
@@ -180,7 +183,7 @@ class Chain implements TokenVerifier<Identity<unknown>> {
       return fail(cause)
     }
     if (!isPromiseLike(answer)) return settle(answer)
-    // "canVerify" of the members decoded it. None of those that are asked in turn needs that while it waits.
+    // The method "canVerify" of the members decoded the token. No member needs the decoded token while it waits.
     presented.forgetDecoded()
     return Promise.resolve(answer).then(settle, fail)
   }

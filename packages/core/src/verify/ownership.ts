@@ -1,4 +1,4 @@
-/** Finds two verifiers that claim the JWTs of one issuer, when a chain is created. */
+/** Finds two verifiers for the JWTs of one issuer when a chain is created. */
 
 import { base64url } from 'jose'
 import { ignoreRejection } from '../lib/promise.ts'
@@ -9,8 +9,9 @@ import type { TokenVerifier } from './verifier.ts'
 type Member = TokenVerifier<Identity<unknown>>
 
 /**
- * Returns the first issuer whose JWTs two verifiers claim, or `undefined`. Each verifier gets an unsigned token of the issuer
- * and says whether it claims it. The list `issuers` alone does not tell, because a wrapper may restrict it in `canVerify`.
+ * Returns the first issuer whose JWTs two verifiers recognize as their own, or `undefined`. Each verifier gets an unsigned
+ * token of the issuer, and its `canVerify` says whether the token is its own. The list `issuers` is not enough, because the
+ * `canVerify` of a wrapper may accept only a part of these tokens.
  */
 export function claimedTwice(members: readonly Member[]): string | undefined {
   const issuers = members.flatMap((member) => [...new Set(member.issuers ?? [])])
@@ -21,7 +22,10 @@ export function claimedTwice(members: readonly Member[]): string | undefined {
   })
 }
 
-/** Whether a verifier claims a token, and says so synchronously. No client sent this token, so failures are ignored. */
+/**
+ * Whether a verifier recognizes a token as its own, and says so synchronously. No client sent this token, so failures are
+ * ignored.
+ */
 function isOwner(member: Member, token: string): boolean {
   try {
     const answer = member.canVerify?.(token, new PresentedToken(token))

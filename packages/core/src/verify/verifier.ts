@@ -41,12 +41,12 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /** The issuers of accepted tokens, for the metadata of a protected resource (RFC 9728 §2). Default: none. */
   readonly issuers?: readonly string[]
   /**
-   * How far the clock of an issuer may be ahead. In seconds. When all tokens of a subject are revoked, those with an `iat` up
-   * to this much later are rejected, too. Default 30.
+   * How far the clock of an issuer may be ahead. In seconds. If all tokens of a subject are revoked, tokens with an `iat` up to
+   * this many seconds later are also rejected. Default 30.
    */
   readonly clockTolerance?: Seconds | undefined
   /**
-   * Whether a cached result is still valid, for example its signing key is still published. `false` forces
+   * Whether a cached result is still valid. It is not, for example, if its signing key is no longer published. `false` forces
    * re-verification. Default `true`.
    */
   isStillValid?(verification: Active<I>): boolean

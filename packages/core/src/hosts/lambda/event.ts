@@ -43,7 +43,10 @@ class LambdaRequestLike implements RequestLike {
     this.#event = event
   }
 
-  /** Returns all lines of a field. REST APIs keep the case of names, so one field may appear in several spellings. */
+  /**
+   * Returns all lines of a field. REST APIs keep the case of names, so one field may appear under several names that differ
+   * only in case.
+   */
   header(name: string): string | readonly string[] | undefined {
     const { multiValueHeaders, headers, cookies } = this.#event
     // Some emulators send an empty array if there are no cookies.

@@ -35,17 +35,18 @@ export interface ClaimsOptions<Claims = RawClaims> {
    */
   claims?: StandardSchema<Claims> | undefined
   /**
-   * Claims that a token must have: with this value, with one of these values, or with a value for which the function
-   * returns `true`. A claim that is an array must contain one of the values. Otherwise the answer is 401 `missing_claim` or
-   * `invalid_claim`. Default: none. For the rights of a route, use `claim` instead, which answers 403.
+   * Claims that a token must have: with this value, with one of these values, or with a value for which the function returns
+   * `true`. A claim that is an array must contain one of the values. If a claim is missing or has another value, the answer is
+   * 401, with the reason `missing_claim` or `invalid_claim`. Default: none. For the rights of a route, use `claim` instead,
+   * which answers 403.
    *
    * @example
    * requiredClaims: { tenant: ['acme', 'globex'], email_verified: true, level: (value) => Number(value) >= 2 }
    */
   requiredClaims?: RequiredClaims | undefined
   /**
-   * Returns the scopes of the identity. If it throws, the answer is 503. Default: the first claim that exists of `scope`
-   * (RFC 9068 §2.2.3), `scp` and `permissions`.
+   * Returns the scopes of the identity. If it throws, the answer is 503. Default: the first of the claims `scope` (RFC 9068
+   * §2.2.3), `scp` and `permissions` that the token has.
    */
   scopes?: ((claims: RawClaims) => readonly string[]) | undefined
   /**
@@ -118,14 +119,14 @@ export function claimsReader<Claims = RawClaims>(
 
 /**
  * Returns the scopes of the first claim that exists. A second one may list rights that this token does not have: Auth0, for
- * example, puts the permissions of the user beside the scopes of the client.
+ * example, writes the permissions of the user in addition to the scopes of the client.
  */
 function scopes(claims: RawClaims): readonly string[] {
   const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
   return name === undefined ? NONE : listOf(claims[name])
 }
 
-/** The claims that may contain roles. Most tokens have none of them, and are then done. */
+/** The claims that may contain roles. Most tokens have none of them, so nothing else is read. */
 const ROLES = ['roles', 'realm_access', 'resource_access']
 
 /**

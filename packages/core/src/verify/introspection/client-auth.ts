@@ -68,7 +68,10 @@ export interface PrivateKeyJwtOptions {
   algorithm?: string | undefined
   /** The key id under which the key is registered at the server. Default: the `kid` of the JWK, if it has one. */
   keyId?: string | undefined
-  /** The audience of the assertion, any URI or name. Default: the URL of the endpoint (RFC 7523 §3). Many servers require their issuer. */
+  /**
+   * The audience of the assertion (RFC 7523 §3). Any text that consists of the characters of a URI. Default: the URL of the
+   * endpoint. Many servers accept only the URL of their issuer here.
+   */
   audience?: string | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined

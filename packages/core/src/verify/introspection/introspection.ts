@@ -26,22 +26,24 @@ export type IntrospectionOptions<Claims = RawClaims> = IntrospectionSettings<Cla
 type Server =
   | {
       /**
-       * The URL of the introspection endpoint: https (http on loopback or by `allowHttp` only), without user name and
-       * fragment.
+       * The URL of the introspection endpoint: https, without user name and fragment. Plain http is allowed only on loopback,
+       * and for the hosts in `allowHttp`.
        */
       endpoint: string
       /**
-       * The issuer. If a response has an `iss`, it must be equal to this value. Any URI or name is allowed, because the verifier
-       * only compares it and fetches nothing from it. Default: the verifier does not check `iss`.
+       * The issuer. If a response has an `iss`, it must be equal to this value. Any text that consists of the characters of a
+       * URI is allowed, because the verifier only compares it and fetches nothing from it. Default: the verifier does not check
+       * `iss`.
        */
       issuer?: string | undefined
     }
   | {
       /**
-       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). It must be an https URL (http on
-       * loopback or by `allowHttp` only) in canonical form, without user name, query and fragment. If a response has an `iss`,
-       * it must be equal to this value. The host of the endpoint must not be a private or loopback address, unless the host of
-       * the issuer is one as well.
+       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). It must be an https URL without
+       * user name, query and fragment, in canonical form: as `new URL` writes it, for example with the host in lower case and
+       * without the port 443. The slash after a bare host may be left out. Plain http is allowed only on loopback, and for the
+       * hosts in `allowHttp`. If a response has an `iss`, it must be equal to this value. The host of the endpoint must not be
+       * a private or loopback address, unless the host of the issuer is one as well.
        */
       issuer: string
       endpoint?: undefined
@@ -74,7 +76,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   allowHttp?: readonly string[] | undefined
   /**
    * How long one introspection may take, including its time in the `queue`. In seconds, 0.001–60. Default 3. After that, the
-   * answer is 503. With more, requests wait longer for a slow server. With less, a slow server leads to more answers with 503.
+   * answer is 503. With a larger value, requests wait longer for a slow server. With a smaller value, a slow server leads to
+   * more answers with 503.
    */
   timeout?: Seconds | undefined
   /**
@@ -83,38 +86,40 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    * - hedged requests: second requests on a new connection, because the first one got no response
    * - cancelled requests: the server may still work on them
    *
-   * Tokens that were never active here use at most three quarters of the requests (rounded down, at least one). The rest is
-   * reserved for known tokens, which were active before.
+   * Unknown tokens, which this verifier has never seen active, use at most three quarters of the requests (rounded down, at
+   * least one). The rest is reserved for known tokens.
    */
   concurrency?: number | undefined
   /**
    * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, a
-   * known token displaces the unknown token that arrived last. A token for which the queue has no room is answered 503 at once.
-   * So is a token that would probably wait longer than `timeout`. The verifier estimates this from the latency of recent
-   * requests.
+   * known token displaces the unknown token that arrived last. If the queue has no room for a token, the answer is 503 at once.
+   * The answer is also 503 at once if the token would probably wait longer than `timeout`. The verifier estimates that wait
+   * from the latency of recent requests.
    */
   queue?: number | undefined
   /**
-   * The statuses with which the server says that a token is inactive. The answer of the gate is then 401 `invalid_token`, not
-   * 503. Each is 400–499 except 407, 408 and 429. Default: none, because a server must answer 200 for an inactive token (RFC
-   * 7662 §2.2). Set this option only for a server that does not follow that rule.
+   * The statuses with which the server says that a token is inactive. If the server responds with one of them, the answer of
+   * the gate is 401 `invalid_token` instead of 503. Each status is 400–499, except 407, 408 and 429. Default: none, because a
+   * server must answer 200 for an inactive token (RFC 7662 §2.2). Set this option only for a server that does not follow that
+   * rule.
    *
-   * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all
-   * tokens look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason a response with
-   * the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2) is still answered 503. 401 and 403 are allowed
-   * only together with `clientSecret`, and count only if the body has another error code or `"active": false`.
+   * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all tokens
+   * look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason the answer is still 503
+   * if the response has the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2). You can list 401 and 403 only
+   * together with `clientSecret`. A response with one of these two statuses then means "inactive" only if its body has
+   * `"active": false`, or an error code such as `invalid_token`.
    */
   inactiveStatus?: readonly number[] | undefined
-  /** How much the clocks may differ. In seconds, 0–300. Default 30. */
+  /** How far the clocks of the authorization server and of this process may be apart. In seconds, 0–300. Default 30. */
   clockTolerance?: Seconds | undefined
   /**
-   * Caches results for `ttl` seconds. A token that is revoked at the server is accepted until its entry expires. Default: each
-   * request is introspected.
+   * Caches results for `ttl` seconds. If a token is revoked at the server, the gate accepts it until its cached result expires.
+   * Default: each request is introspected.
    */
   cache?: Omit<CacheOptions, 'now'> | undefined
   /**
-   * Called after each failed introspection, and after the first success that follows. Never gets a token. What it throws is
-   * ignored. Default: none.
+   * Called after each failed introspection, and after the first success that follows. It never gets a token. The verifier
+   * ignores errors that it throws. Default: none.
    */
   onIntrospection?: IntrospectionListener | undefined
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */

@@ -195,7 +195,7 @@ export interface IntrospectionDescription {
   readonly allowHttp: readonly string[]
   /** The statuses of the endpoint that mean an inactive token. */
   readonly inactiveStatus: readonly number[]
-  /** The state of the circuit of known tokens, or of unknown ones if the former is closed. */
+  /** The state of the circuit of known tokens. If that circuit is closed, the state of the circuit of unknown tokens. */
   readonly circuit: CircuitState
   /** The circuits of tokens that were active before, and of all others. */
   readonly circuits: Readonly<Record<'known' | 'unknown', CircuitState>>

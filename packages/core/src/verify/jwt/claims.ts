@@ -14,7 +14,7 @@ import { distance, mismatch } from './details.ts'
 import { checkTokenType, type IdTokenClaim } from './token-kind.ts'
 
 /**
- * How strict the form of tokens is checked. `rfc9068`: all rules of RFC 9068, for issuers that follow it. `generic`: the
+ * How strictly the form of tokens is checked. `rfc9068`: all rules of RFC 9068, for issuers that follow it. `generic`: the
  * claims that security depends on, for all other issuers.
  */
 export type Profile = 'generic' | 'rfc9068'
@@ -26,7 +26,7 @@ export interface ClaimsPolicy {
   /** One of these must be in `aud`. With `null`, `aud` is not checked. */
   readonly audience: readonly string[] | null
   readonly profile: Profile
-  /** The claims of ID tokens that the access tokens of this issuer have, too. */
+  /** The claims of ID tokens that the access tokens of this issuer also have. */
   readonly idTokenClaims: readonly IdTokenClaim[]
   readonly clockTolerance: Seconds
   readonly maxTokenAge: Seconds | undefined
@@ -43,7 +43,7 @@ const DATES = ['exp', 'nbf', 'iat'] as const
 
 /**
  * Checks issuer, audience and dates, and the form of the claims that decide. Except in the profile `rfc9068`, other claims may
- * have any form, because the identity leaves out those of the wrong one.
+ * have any form, because the identity leaves out claims of the wrong form.
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])

@@ -1,8 +1,8 @@
 /**
- * Limits how many issuers without a verified token are added, because any client can make up their names.
+ * Limits how many issuers without a verified token are added to the cache, because any client can make up their names.
  *
  * The resolver may accept every issuer of a pattern, such as `https://<tenant>.example.com`. Each new issuer costs a key set,
- * and the first token of it a fetch. Made-up issuers must not cause any number of fetches, and must not keep new tenants out.
+ * and its first token costs a fetch. Made-up issuers must not cause any number of fetches, and must not keep new tenants out.
  */
 
 import { monotonic } from '../../lib/clock.ts'
@@ -12,17 +12,20 @@ import type { Seconds } from '../../model/units.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 
 const MINUTE: Seconds = 60
-/** The part of `max` that is kept for issuers that come again. */
+/** The part of `max` that is reserved for deferred issuers whose next token arrives later. */
 const RETURNING_SHARE = 1 / 4
-/** The time after which a deferred issuer counts as one that comes again. In seconds. */
+/** The time after which the next token of a deferred issuer may use that reserve. In seconds. */
 const RETURNS_AFTER: Seconds = 1
 /** The number of deferred issuers that are remembered. */
 const MAX_DEFERRED = 1_000
 
-/** Grants allowances for new issuers: one bucket for all, and a smaller one for those that were deferred and come again. */
+/**
+ * Grants allowances for new issuers. One bucket is for all of them. A smaller one is for deferred issuers (the answer to an
+ * earlier token was 503) of which another token arrives.
+ */
 export class IssuerBudget {
   readonly #allowance: TokenBucket
-  /** For issuers that were deferred and come again. `undefined` if it would be less than one a minute. */
+  /** For deferred issuers of which another token arrives. `undefined` if it would allow less than one issuer per minute. */
   readonly #returning: TokenBucket | undefined
   readonly #deferred = lru<{ readonly since: Seconds }>({ max: MAX_DEFERRED })
 
@@ -35,8 +38,9 @@ export class IssuerBudget {
 
   /**
    * Takes an allowance for a new issuer. The client of a real tenant repeats its request after a 503. An attacker usually makes
-   * up the next name instead. So some of the allowance is reserved for issuers that come again.
-   * @returns the bucket that the allowance came from. The first verified token of the issuer pays it back.
+   * up the next name instead. So a part of the allowance is reserved for deferred issuers.
+   * @returns the bucket that the allowance came from. The allowance returns to it when a token of the issuer is verified for
+   *   the first time.
    * @throws UnavailableError if the allowance is used up
    */
   acquire(issuer: string): TokenBucket {

@@ -31,13 +31,13 @@ import { type Tenant, TenantCache } from './tenant-cache.ts'
  * Finds the options of an issuer, or returns `undefined` if it is not trusted. If it throws, or returns options of another
  * issuer, the answer is 503.
  *
- * The issuer is the `iss` of a token that is not verified yet, so any client can have the function called with any issuer.
- * It is always an https URL (http on loopback only) in canonical form: no user name, query, fragment, or character that
- * RFC 3986 does not allow, and a host that `new URL` reads the same. Tokens with any other `iss` are answered 401 without
- * a call.
+ * The issuer is the `iss` of a token that is not verified yet, so any client can cause a call of the function with any issuer.
+ * The issuer is always an https URL (http on loopback only) in canonical form. It has no user name, no query, no fragment, and
+ * no character that RFC 3986 does not allow. A URL parser finds exactly the host that the text has. For a token with any other
+ * `iss`, the answer is 401 without a call.
  *
- * At most 64 calls run at once, 48 of them for issuers of which no token was verified yet. Each may take 10 s, its wait
- * included.
+ * At most 64 calls run at once. At most 48 of these may be for issuers of which no token was verified yet. Each call may take
+ * 10 s, including its time in the queue.
  *
  * @example
  * const verifier = multiIssuerJwt(async (issuer) => {
@@ -57,7 +57,7 @@ const MAX_UNKNOWN = 1_000
 const CONCURRENCY = 64
 /** How many more calls may wait. */
 const QUEUE = 1_000
-/** The deadline of one call of the resolver, its wait included. */
+/** The deadline of one call of the resolver, including its time in the queue. */
 const DEADLINE: Seconds = 10
 /** The number of pending calls of the resolver that other requests can share. */
 const MAX_SHARED = 20_000
@@ -78,7 +78,7 @@ export interface IssuerResolverCacheOptions<Claims> {
  *
  * After `ttl` the resolver is called again, and its answer compared with the former one. Equal options keep the verifier, and
  * with it the cached results. Other options with the same settings for keys keep the keys. Otherwise the keys are fetched.
- * `undefined` removes the tenant, and its cached results are not valid any more.
+ * `undefined` removes the tenant. Its cached results are then no longer valid.
  */
 export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
   readonly names: readonly string[] = []
@@ -207,7 +207,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     }
   }
 
-  /** Takes the allowance for a key set. A proven tenant needs none, because it exists. */
+  /** Takes the allowance for a key set. A proven tenant needs none, because its verified token shows that it exists. */
   #pay(issuer: string): TokenBucket | undefined {
     return this.#tenants.isProven(issuer) ? undefined : this.#budget.acquire(issuer)
   }

@@ -1,8 +1,8 @@
 /**
  * Reads signed tokens in compact form: their text, their header and their signature (RFC 7515).
  *
- * Accepts exactly one spelling of each token. A lenient base64 decoder accepts several texts for the same bytes. A revoked
- * token in another spelling would have another hash, and so not count as revoked.
+ * Accepts exactly one encoding of each token. A lenient base64 decoder accepts several texts for the same bytes. A revoked
+ * token in another encoding would have another hash, and so not count as revoked.
  */
 
 import { base64url } from 'jose'
@@ -48,7 +48,7 @@ export function signedText(text: string): string {
   return text.slice(0, text.lastIndexOf('.'))
 }
 
-/** Decodes the text of a token, or says why it is no signed JWT. Accepts one spelling of header, payload and signature each. */
+/** Decodes the text of a token, or says why it is no signed JWT. Accepts only one encoding of header, payload and signature. */
 export function decodeJws(token: string): DecodedJws | Inactive {
   if (!isCompactJws(token)) return inactive(COMPACT_JWE.test(token) ? 'encrypted_token' : 'malformed_token')
   const header = decodeObject(token.slice(0, token.indexOf('.')))
@@ -57,7 +57,7 @@ export function decodeJws(token: string): DecodedJws | Inactive {
     : new DecodedJws(token, header)
 }
 
-/** Whether a text is a compact JWS in its only accepted spelling. */
+/** Whether a text is a compact JWS in the only accepted encoding. */
 function isCompactJws(token: string): boolean {
   if (!COMPACT_JWS.test(token)) return false
   const [first, last] = [token.indexOf('.'), token.lastIndexOf('.')]
@@ -78,7 +78,7 @@ function isCanonical(token: string, start: number, end: number): boolean {
 }
 
 /**
- * Whether a text is a JWT in another spelling than that of RFC 7515 §2: with padding, with characters of plain base64, or with
+ * Whether a text is a JWT in another encoding than that of RFC 7515 §2: with padding, with characters of plain base64, or with
  * characters that a lenient decoder skips. The authorization server might still accept such a token at introspection. Its hash
  * differs, so a revocation of the token would not apply to it.
  */

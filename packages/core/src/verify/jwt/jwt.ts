@@ -36,11 +36,11 @@ import { checkType } from './token-kind.ts'
 /**
  * Creates a verifier for the signed JWT access tokens of one issuer.
  *
- * It checks the text, the header, `typ`, `iss`, `aud`, `exp` (required), `nbf`, `iat`, and the signature by a key of the issuer
- * for exactly this algorithm. It does not ask the issuer whether the token was revoked: for that, use `introspection`, or
- * `revoke` of the gate.
+ * It checks the text, the header, `typ`, `iss`, `aud`, `exp` (required), `nbf` and `iat`. It checks the signature with a key of
+ * the issuer that is for exactly the `alg` of the token. It does not ask the issuer whether the token was revoked: for that,
+ * use `introspection`, or `revoke` of the gate.
  *
- * A bad token is answered 401. If the keys cannot be fetched, the answer is 503.
+ * If the token is not valid, the answer is 401. If the keys cannot be fetched, the answer is 503.
  *
  * @example
  * const verifier = jwt({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })
@@ -98,7 +98,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     this.#now = now
   }
 
-  /** Claims the tokens of this issuer, by their unverified `iss`. A token of another issuer is none of its concern. */
+  /** Returns `true` for tokens of this issuer, by their unverified `iss`, and `false` for all others. */
   canVerify(token: string, presented: PresentedToken = new PresentedToken(token)): boolean {
     return presented.claims !== undefined && (presented.unverifiedIssuer ?? null) === this.#policy.issuer
   }
@@ -207,9 +207,9 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   /**
    * Searches a newer set if none of the known keys made the signature.
    *
-   * If no newer set is available, the answer is 503, because the key may be new. Except if the token names a key that
-   * is in the set: RFC 7517 §4.5 tells issuers not to reuse a `kid`, so the signature is almost certainly forged. A 503
-   * would only help forgers.
+   * If no newer set is available, the answer is 503, because the key may be new. There is one exception: if the token names a
+   * key that is in the set, the answer is 401. RFC 7517 §4.5 tells issuers not to reuse a `kid`, so the signature is almost
+   * certainly forged, and a 503 would only help forgers.
    */
   async #newKey(
     jws: CompactJws,

@@ -90,7 +90,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
   const fetch = assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch)
   const isFetched = jwksUri !== undefined || isDiscovered(options)
   const keys = givenKeys(options, algorithms)
-  // A single key needs no name. Of a key set, or beside fetched keys, `kid` selects one.
+  // A single key needs no name. In a key set, or together with fetched keys, `kid` selects one.
   const isNameless = options.secret !== undefined || (options.publicKey !== undefined && !isFetched)
   const given = keys === undefined ? undefined : new FixedKeySet(keys, isNameless)
   if (given !== undefined && !isFetched) {

@@ -16,35 +16,37 @@ import { type Found, type IssuerSource, StaticIssuers } from './issuer-source.ts
 import { type JwtVerifier, withCache } from './jwt.ts'
 import type { IssuerOptions, JwtOptions } from './options.ts'
 
-/** The options of `multiIssuerJwt` beside the issuers. */
+/** The options of `multiIssuerJwt` in addition to the issuers. */
 export interface MultiIssuerOptions {
-  /** The cache of good results of all issuers, with the same options and defaults as that of `jwt`. */
+  /** The cache for the valid tokens of all issuers, with the same options and defaults as the `cache` of `jwt`. */
   cache?: JwtOptions['cache'] | undefined
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * With a function: how many issuers are kept. A whole number, 1 to 10,000. Default 100. Set it above the number of your
-   * tenants: if there are more, some requests are answered 503.
+   * With a function: how many issuers the verifier keeps in its cache. A whole number, 1 to 10,000. Default 100. Set it above
+   * the number of your tenants. With more tenants than `max`, the answer to some requests is 503.
    *
-   * It also limits how many new issuers are added for which no token was verified yet: `max` at once and `max` / 60 more per
-   * second. Issuers that were answered 503 for that and come again a second later or more may use a quarter of `max` more.
-   * The first verified token of an issuer pays back what the issuer took.
+   * `max` also limits how many unproven issuers (no token of them was verified yet) the verifier adds to its cache: `max` at
+   * once, then `max` / 60 per second. If this limit is reached, the answer to a token of a new issuer is 503. If a token of
+   * that issuer arrives again after 1 s or more, it may use a second budget: a quarter of `max` at once, and a quarter of `max`
+   * per minute. When a token of an issuer is verified for the first time, that issuer no longer counts in these limits.
    *
-   * This limit matters if the function returns options for any issuer of a pattern. Then an attacker with unsigned tokens can
-   * use it up by more than `max` / 60 made-up issuers a second, and new tenants are added at their second request. If the
-   * attacker repeats its issuers too, or makes up hundreds a second, new tenants are answered 503 while that goes on. Tenants
-   * that are proven are not affected. To end this, return `undefined` for issuers that are not your tenants.
+   * These limits matter if the function returns options for any issuer of a pattern. An attacker can then use up the first
+   * limit, with unsigned tokens of more than `max` / 60 made-up issuers per second. A new tenant then gets 503 for its first
+   * request, and is added at its second one. If the attacker also sends each made-up issuer again, or makes up hundreds per
+   * second, new tenants get 503 as long as the attack lasts. Proven tenants are not affected. To prevent this, return
+   * `undefined` for issuers that are not your tenants.
    */
   max?: number | undefined
   /**
-   * With a function: how long its answer is used before it is called again. In seconds, 0.001 to 86,400. Default 60. Keys
-   * are kept if the options are still the same.
+   * With a function: how long the verifier uses an answer of the function before it calls the function again. In seconds, 0.001
+   * to 86,400. Default 60. The keys of an issuer are kept if its options are still the same.
    */
   ttl?: Seconds | undefined
 }
 
 /**
- * Verifies the JWT access tokens of several issuers: those of a list, or those that a function knows, such as tenants.
+ * Verifies the JWT access tokens of several issuers: the issuers of a list, or issuers that a function knows, such as tenants.
  *
  * @example
  * const verifier = multiIssuerJwt([

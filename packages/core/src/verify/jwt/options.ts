@@ -18,7 +18,7 @@ export interface JsonWebKeySet {
 /** The options of `jwt`: how the tokens of one issuer are verified. Its keys are discovered, fetched, or configured. */
 export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & KeySource
 
-/** The same for a gate with a `resource`. Its `audience` defaults to the `resource` (RFC 9728 §7.4). */
+/** The options of `jwt` for a gate with a `resource`. The `audience` defaults to the `resource` (RFC 9728 §7.4). */
 export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
   ({ audience?: undefined } | ForAudience) &
   KeySource
@@ -40,13 +40,15 @@ interface NamedIssuer {
   /**
    * The issuer, compared with `iss` character by character.
    *
-   * By default, the verifier finds the key set through the metadata of the issuer (RFC 8414, then OpenID Connect Discovery). For
-   * that, the issuer must be an https URL (http on loopback or by `allowHttp` only) in canonical form, without user name, query
-   * and fragment.
+   * By default, the verifier finds the key set through the metadata of the issuer (RFC 8414, then OpenID Connect Discovery).
+   * For that, the issuer must be an https URL without user name, query and fragment, in canonical form: as `new URL` writes it,
+   * for example with the host in lower case and without the port 443. The slash after a bare host may be left out. Plain http
+   * is allowed only on loopback, and for the hosts in `allowHttp`.
    *
-   * With `jwksUri`, `keys`, `secret` or `publicKey`, the verifier fetches no metadata. The issuer may then be any URI or name in
-   * the characters of RFC 3986, such as `http://sts.corp.example/adfs/services/trust`. An exception is `discovery: true` beside
-   * `keys`, `secret` or `publicKey`: the verifier then fetches the metadata, and the issuer must be a URL as above.
+   * With `jwksUri`, `keys`, `secret` or `publicKey`, the verifier fetches no metadata. The issuer may then be any text that
+   * consists of the characters of a URI (RFC 3986), such as `http://sts.corp.example/adfs/services/trust`. If you set
+   * `discovery: true` together with `keys`, `secret` or `publicKey`, the verifier does fetch the metadata, so the issuer must
+   * be a URL as above.
    */
   issuer: string
 }
@@ -60,9 +62,9 @@ interface NoKeys {
 
 interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
-   * The URL of the issuer's key set: https (http on loopback or by `allowHttp` only), without user name and fragment. Default:
-   * the `jwks_uri` in the issuer's metadata. Its host must not be a private or loopback address, unless the host of the issuer
-   * is one as well.
+   * The URL of the issuer's key set: https, without user name and fragment. Plain http is allowed only on loopback, and for the
+   * hosts in `allowHttp`. The host may be a private address. Default: the `jwks_uri` in the issuer's metadata. The host of that
+   * `jwks_uri` must not be a private or loopback address, unless the host of the issuer is one as well.
    */
   jwksUri?: string | undefined
   /** Finds the key set through the metadata of the issuer. Default `true`, unless `jwksUri` is given. */
@@ -73,11 +75,12 @@ type GivenKeys = NullableIssuer & KeyOption & { jwksUri?: undefined; discovery?:
 
 interface NullableIssuer {
   /**
-   * The issuer, compared with `iss` character by character: any URI or name in the characters of RFC 3986.
+   * The issuer, compared with `iss` character by character. Any text that consists of the characters of a URI (RFC 3986).
    *
-   * `null` is for tokens without `iss`, and rejects those that have one. Then only the key tells who issued a token. Any party
-   * that has one of the `keys`, such as a shared secret, can sign tokens for any subject. A token of another service with the
-   * same key is accepted if its `aud` matches. So use keys that no other service uses. `describe()` shows this setting.
+   * `null` is for tokens without `iss`, and rejects those that have one. With `null`, only the key tells who issued a token.
+   * Any party that has one of the `keys`, such as a shared secret, can sign tokens for any subject. A token of another service
+   * with the same key is accepted if its `aud` matches. So use keys that no other service uses. `describe()` shows this
+   * setting.
    */
   issuer: string | null
 }
@@ -140,21 +143,22 @@ type GivenAndFetchedKeys = NamedIssuer &
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /**
    * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
-   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of
-   * containers: an attacker who can change packets there can replace the keys, and issue tokens that are accepted. The
-   * option has no effect on a URL that is never fetched, such as `issuer` beside `keys`. Default: https, and http on loopback.
+   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of containers:
+   * an attacker who can change packets there can replace the keys, and issue tokens that are accepted. The option has no effect
+   * on a URL that is never fetched, such as `issuer` if `keys` is set. Default: https, and http on loopback.
    */
   allowHttp?: readonly string[] | undefined
   /**
    * The signature algorithms that are allowed (RFC 8725 §3.1). Default: RS, PS and ES with 256, 384 and 512, and EdDSA. HMAC
-   * needs `keys`. A key without `alg` gets the first one that fits its type, so put the algorithm of your issuer first.
+   * needs `secret` or `keys`. For a key without `alg`, the verifier assumes the first algorithm of this list that fits the type
+   * of the key. So put the algorithm of your issuer first.
    */
   algorithms?: readonly Algorithm[] | undefined
   /**
    * `generic` (default): `typ` may be `at+jwt`, `JWT` or missing. `iss` and `exp` are required. Tokens that are certainly of
-   * another kind, such as ID tokens, are rejected. `rfc9068`: `typ` must be `at+jwt`, and all claims that RFC 9068 §2.2
-   * requires must be there and have their form. Use it if your issuer follows that RFC. The
-   * `typ` then proves that a token is an access token.
+   * another kind, such as ID tokens, are rejected. `rfc9068`: `typ` must be `at+jwt`, and the token must have all claims that
+   * RFC 9068 §2.2 requires, each of the type that the RFC requires. Use this profile if your issuer follows that RFC. The `typ`
+   * then proves that a token is an access token.
    */
   profile?: Profile | undefined
   /**
@@ -169,8 +173,9 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
-   * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`, so both are required. A token with
-   * `exp` still expires then. Cannot be combined with the profile `rfc9068`. `describe()` shows it. Default `false`.
+   * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`. So the option `maxTokenAge` and the
+   * claim `iat` are required. A token that has an `exp` still expires at its `exp`. Cannot be combined with the profile
+   * `rfc9068`. `describe()` shows this setting. Default `false`.
    *
    * Risk: a stolen token works until the end of `maxTokenAge`, even if its issuer intended less. Choose hours rather than months.
    */

@@ -74,7 +74,10 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   return names
 }
 
-/** Reads the option `issuer`. It must be an `Issuer` if its metadata is fetched. Otherwise it may be any URI or name. */
+/**
+ * Reads the option `issuer`. It must be an `Issuer` if its metadata is fetched. Otherwise it may be any text that consists of
+ * the characters of a URI.
+ */
 function issuerOf(options: JwtOptions<unknown>): string | null {
   const { issuer, jwksUri, profile } = options
   if (isDiscovered(options)) return discoveredIssuer(options)

@@ -1,4 +1,4 @@
-/** Copies the options that an `IssuerResolver` returns, and compares them with those of its last answer. */
+/** Copies the options that an `IssuerResolver` returns, and compares them with the options of its last answer. */
 
 import { readOptions } from '../../lib/assert.ts'
 import { frozen } from '../../lib/freeze.ts'
@@ -35,7 +35,7 @@ const KEY_SETTINGS = [
 
 /**
  * Whether both options mean the same key set, so that it need not be fetched again. `fetch` and `onJwks` do not count: a
- * function may create them for each answer. Those of the first answer stay in use.
+ * function may create them for each answer. The verifier keeps using the `fetch` and `onJwks` of the first answer.
  */
 export function haveSameKeys(one: IssuerOptions<unknown>, other: IssuerOptions<unknown>): boolean {
   return KEY_SETTINGS.every((name) => isSame(one[name], other[name]))

@@ -15,7 +15,10 @@ export interface Tenant<Claims> {
   readonly verifier: JwtVerifier<Claims>
   /** When the resolver was called for it, by the monotonic clock. In seconds. */
   readonly askedAt: Seconds
-  /** The bucket that its allowance came from. The first verified token pays it back. */
+  /**
+   * The bucket that its allowance came from. The allowance returns to it when a token of the tenant is verified for the first
+   * time.
+   */
   readonly paidBy: TokenBucket | undefined
 }
 
@@ -47,7 +50,7 @@ export class TenantCache<Claims> {
     return this.#proven.has(issuer)
   }
 
-  /** Adds or replaces a tenant. Closes the key set of the former one if it has another. */
+  /** Adds or replaces a tenant. Closes the key set of the replaced tenant if the new tenant has another one. */
   set(issuer: string, tenant: Tenant<Claims>): void {
     const former = this.peek(issuer)
     if (former !== undefined && former.keys !== tenant.keys) former.keys.close()
@@ -63,8 +66,9 @@ export class TenantCache<Claims> {
   }
 
   /**
-   * Keeps a tenant of which a token was verified, and pays its allowance back. It does not if another tenant is evicted for
-   * it: with more tenants than `max`, their keys would be fetched again and again without a limit.
+   * Keeps a tenant of which a token was verified, and returns its allowance to the bucket. The allowance is not returned if
+   * another tenant is evicted to make room. Otherwise, with more tenants than `max`, their keys would be fetched again and
+   * again without a limit.
    * @returns whether this is the first verified token of the tenant
    */
   prove(issuer: string): boolean {

@@ -17,13 +17,13 @@ const TYPES = { generic: [undefined, 'jwt', 'at+jwt'], rfc9068: ['at+jwt'] } as 
 interface KindPolicy {
   readonly profile: keyof typeof TYPES
   readonly audience: readonly string[] | null
-  /** The claims of ID tokens that the access tokens of this issuer have, too. */
+  /** The claims of ID tokens that the access tokens of this issuer also have. */
   readonly idTokenClaims: readonly IdTokenClaim[]
 }
 
 /**
- * Checks the `typ` of the header, and without a decisive one the claims. One kind of JWT must not be accepted as another (RFC
- * 8725 §3.11, RFC 9068 §4): a client would otherwise get the rights of the user from any ID token.
+ * Checks the `typ` of the header. If the `typ` does not decide, checks the claims. One kind of JWT must not be accepted as
+ * another (RFC 8725 §3.11, RFC 9068 §4): a client would otherwise get the rights of the user from any ID token.
  */
 export function checkType(header: RawClaims, claims: RawClaims, policy: KindPolicy): Inactive | undefined {
   const { profile } = policy
@@ -62,8 +62,8 @@ const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+j
 const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
 
 /**
- * Checks that the claims are not those of another kind of token. A claim that names the kind decides. Only without one do the
- * marks count, because some issuers put the `nonce` of an authorization request into its access token.
+ * Checks that the claims are not those of another kind of token. A claim that names the kind decides. The marks count only if
+ * there is no such claim, because some issuers put the `nonce` of an authorization request into its access token.
  * @param policy the marks of ID tokens that the configuration allows, and the audience
  */
 function checkKind(

@@ -19,7 +19,8 @@ export interface KeySet {
     kid: string | undefined,
   ): readonly VerificationKey[] | Promise<readonly VerificationKey[]>
   /**
-   * Finds such keys besides those that were tried. Fetches the set again if the budget of the caller allows it.
+   * Finds further keys that may have made the signature, without those that were tried. Fetches the set again if the budget of
+   * the caller allows it.
    * @param caller the caller that the token names, if one of its tokens was verified before
    * @throws UnavailableError if a newer set could have the key, but is not available within 1.5 s
    */
@@ -63,7 +64,7 @@ export interface KeySetDescription {
    * - `empty`: no fetch has succeeded yet.
    * - `fresh`: no refresh is due.
    * - `stale`: a refresh is due, and the keys are used until it succeeds.
-   * - `expired`: the last success is longer ago than `staleIfError` allows. Requests are answered 503.
+   * - `expired`: the last success is longer ago than `staleIfError` allows. The answer to requests is 503.
    */
   readonly state: 'given' | 'empty' | 'fresh' | 'stale' | 'expired'
   readonly keys: readonly KeyDescription[]
@@ -75,7 +76,7 @@ export interface KeySetDescription {
   readonly usableFor?: Seconds
   /** The number of attempts that have failed since the last success. */
   readonly failures?: number
-  /** Time until a token with an unknown key may have the set fetched again. In seconds. 0 if it may now. */
+  /** Time until the set may be fetched again because of a token with an unknown key. In seconds. 0 if it may be fetched now. */
   readonly refetchIn?: Seconds
 }
 

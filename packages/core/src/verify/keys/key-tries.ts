@@ -39,7 +39,10 @@ export type Verifies = (key: VerificationKey) => boolean | Promise<boolean>
 /** The tries beyond the free ones. One pair per key set. */
 export type TryBudgets = Readonly<Record<CallerKind, TryBudget>>
 
-/** Creates the budgets of a key set. Unknown callers cannot use up that of known callers, who also take their turns first. */
+/**
+ * Creates the budgets of a key set. Unknown callers cannot use up the budget of known callers, whose tokens are also tried
+ * first.
+ */
 export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
@@ -49,7 +52,7 @@ export function tryBudgets(): TryBudgets {
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
 
-/** Orders keys by their last success. A clock would not do: on some runtimes it stands still during a request. */
+/** Orders keys by their last success. A counter, because on some runtimes the clock stands still during a request. */
 let successes = 0
 
 /** Marks a key as the one that verified a token most recently. */
@@ -112,9 +115,9 @@ export class TryBudget {
   /**
    * Tries keys until one verifies the token.
    *
-   * The searches of a key set run one after another: the first good token shows the others which key to try first. Each
-   * takes the tries for all of its keys from the budget, or none. A success pays them back, so any number of good tokens leaves
-   * the budget as it was.
+   * The searches of a key set run one after another: the first good token shows the others which key to try first. Each takes
+   * the tries for all of its keys from the budget, or none. If a key verifies the token, the tries return to the budget. So any
+   * number of good tokens leaves the budget as it was.
    * @throws UnavailableError if the budget does not cover all keys: the right one may be among those not tried
    */
   async search(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
@@ -160,7 +163,7 @@ export interface TokenToTry {
   readonly onWait?: (() => void) | undefined
 }
 
-/** Spends the tries of one token. Its free ones are for the known keys and for those of a newer set together. */
+/** Spends the tries of one token. Its free tries are for the known keys and the keys of a newer set together. */
 export class KeyTries {
   readonly #budget: TryBudget
   readonly #token: TokenToTry

@@ -9,18 +9,19 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 /** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. In seconds, 60–86,400. The first request after 70–90 % of this time makes the gate fetch
-   * the keys again in the background. The `Cache-Control: max-age` of the issuer can shorten this time, but not below 60. It
-   * cannot extend this time.
+   * How long fetched keys are fresh. In seconds, 60–86,400. After a random part of this time (70–90 %), the next request makes
+   * the gate fetch the keys again in the background. The `Cache-Control: max-age` of the issuer can shorten this time, but not
+   * below 60. It cannot extend this time.
    *
-   * Default: the `max-age` of the issuer, but at least 60 and at most 86,400. If there is no `max-age`: 600. In either case at
-   * most `staleIfError`, if you set that.
+   * Default: the `max-age` of the issuer, but at least 60 and at most 86,400. If there is no `max-age`: 600. If you set
+   * `staleIfError`, the keys are never fresh for longer than that.
    */
   cacheMaxAge?: Seconds | undefined
   /**
    * How long the gate uses keys after their fetch if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
-   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or the time
-   * that the keys are fresh if that is longer. The `max-age` of the issuer does not change a time that you set.
+   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or
+   * `cacheMaxAge` if that is longer. Without `cacheMaxAge`, the default is 3,600, or the time that the keys are fresh if that
+   * is longer. The `max-age` of the issuer does not change a time that you set.
    *
    * A longer time bridges longer outages.
    *
@@ -30,26 +31,26 @@ export interface KeySetOptions {
    */
   staleIfError?: Seconds | undefined
   /**
-   * How many seconds pass until another fetch is allowed because of tokens with unknown keys. A whole number, 1–3,600. Default
-   * 30. With less, the gate finds a new key sooner while an attacker sends forged tokens. But then it may also send more
-   * requests to the issuer.
+   * Limits how often tokens with unknown keys make the gate fetch the key set again: after the first fetches, once in this
+   * time. A whole number of seconds, 1–3,600. Default 30. With a smaller value, the gate finds a new key sooner while an
+   * attacker sends forged tokens. But the gate may then also send more requests to the issuer.
    *
    * The key of a token is unknown if no key of the set verifies the token. The gate then fetches the set again, because the
    * issuer may have a new key. There is a separate budget for each of three kinds of callers:
    * - Unknown callers: two fetches at once, then one every `cooldown` seconds, for all of them together.
-   * - Callers with a former `kid`, which an earlier set had: two fetches at once, then one every `cooldown` seconds, for all of
-   *   them together.
-   * - Known callers, which had a valid token before (with the same `sub` and `client_id`): one fetch every `cooldown` seconds
-   *   for each of them. All of them together: two fetches at once, then one every 5 s, or every `cooldown` seconds if that is
+   * - Callers whose token has a former `kid` (an earlier set had it, the current set does not): two fetches at once, then one
+   *   every `cooldown` seconds, for all of them together.
+   * - Known callers (an earlier token with the same `sub` and `client_id` was valid): one fetch every `cooldown` seconds for
+   *   each of them. All of them together: two fetches at once, then one every 5 s, or every `cooldown` seconds if that is
    *   shorter.
    *
    * A fetch that brings a new key does not count. This applies to at most one fetch every `cooldown` seconds.
    *
    * An attacker can cause at most this:
    * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
-   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. If no other known caller
-   *   sends a token with that key, the delay is up to `cooldown` seconds.
-   * - With many known callers and a former `kid`, at the default: 6 fetches at once, then 16 per minute.
+   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. If only the callers that
+   *   the forged tokens name send tokens with the new key, the delay is up to `cooldown` seconds.
+   * - In total, with forged tokens that use up all three budgets, at the default: 6 fetches at once, then 16 per minute.
    *
    * If the budget of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In two cases the
    * answer is 401 instead:
@@ -59,17 +60,19 @@ export interface KeySetOptions {
   cooldown?: Seconds | undefined
   /**
    * The deadline of one refresh with all of its requests. In seconds, 0.001–60. Default 5. If it passes, the refresh has
-   * failed. Only requests without usable keys wait for it.
+   * failed. A request waits for the whole refresh only if there are no usable keys. A request whose token has an unknown key
+   * waits for at most 1.5 s.
    */
   timeout?: Seconds | undefined
   /**
    * Shares fetched key sets between processes, such as the isolates of a Worker or the instances of a function. A new process
-   * then need not fetch them. Anyone who can write to the store can make the gate accept forged tokens. Default: no store.
+   * can then read the keys from the store instead of fetching them. Anyone who can write to the store can make the gate accept
+   * forged tokens. Default: no store.
    */
   jwksStore?: JwksStore | undefined
   /**
-   * Called after each attempt to fetch the keys, with the result and the reasons why entries are not used. Also called for
-   * each set that came from the `jwksStore`, and for each failure of the store.
+   * Called after each attempt to fetch the keys, with the result, and with the reasons why entries of the set are not used.
+   * Also called for each set that came from the `jwksStore`, and for each failure of the store.
    */
   onJwks?: JwksListener | undefined
 }

@@ -38,14 +38,17 @@ interface FormerKid {
   readonly cameBack: boolean
 }
 
-/** The refreshes that one token may cause. The token of a known caller needs two: one of all known callers, one of its own. */
+/**
+ * The refreshes that one token may cause. A refresh for a token of a known caller counts twice: in the bucket of all known
+ * callers, and in the bucket of that caller.
+ */
 export class RefreshAllowance {
   readonly #shared: TokenBucket
   readonly #own: TokenBucket | undefined
 
   /**
    * @param shared the refreshes of all tokens of this kind together
-   * @param own those of the caller, if it is known
+   * @param own the refreshes of the caller, if it is known
    */
   constructor(shared: TokenBucket, own?: TokenBucket) {
     this.#shared = shared
@@ -64,15 +67,16 @@ export class RefreshAllowance {
     return this.#shared.tryAcquire()
   }
 
-  /** Pays a refresh back. */
+  /** Returns one refresh to the buckets. */
   release(): void {
     this.#own?.release(1)
     this.#shared.release(1)
   }
 
   /**
-   * Pays the share of the caller back after a failed refresh. The backoff already makes the caller wait, and the failure is not
-   * its fault. The share of all callers is not paid back, so that failures are limited as well.
+   * Returns one refresh to the bucket of the caller after a failed refresh. The backoff already makes the caller wait, and the
+   * caller did not cause the failure. Nothing returns to the bucket of all callers, so that failed refreshes are limited as
+   * well.
    */
   failed(): void {
     this.#own?.release(1)
@@ -114,8 +118,9 @@ export class RefreshBudget {
   }
 
   /**
-   * Pays back a refresh that brought a new key, because its token was a good reason for it. Does so once per cooldown only: a
-   * CDN with two versions of a set would bring a new key each time, and the refreshes would have no limit.
+   * Returns a refresh that brought a new key to the budget, because the token was a good reason for the refresh. This happens
+   * at most once per cooldown. A CDN with two versions of a set would bring a new key each time, and the refreshes would have
+   * no limit.
    */
   payBack(allowance: RefreshAllowance): void {
     if (monotonic() < this.#paysBackFrom) return
@@ -138,7 +143,8 @@ export class RefreshBudget {
   }
 
   /**
-   * Whether a missing kid may be back in the next set, because it came back before. Then its tokens are answered 503, not 401.
+   * Whether a missing kid may be back in the next set, because it came back before. The answer to its tokens is then 503, not
+   * 401.
    */
   isDisputed(kid: string | undefined): boolean {
     const former = kid === undefined ? undefined : this.#formerKids.peek(kid)
@@ -146,8 +152,8 @@ export class RefreshBudget {
   }
 
   /**
-   * Whether the issuer has certainly withdrawn a missing kid: sets have lacked it for a minute. Its tokens are then answered
-   * 401 even if the budget is used up. A 503 would make their clients repeat them instead of getting new ones.
+   * Whether the issuer has certainly withdrawn a missing kid: sets have lacked it for a minute. The answer to its tokens is
+   * then 401, even if the budget is used up. A 503 would make their clients repeat them instead of getting new ones.
    */
   isWithdrawn(kid: string | undefined): boolean {
     const former = kid === undefined ? undefined : this.#formerKids.peek(kid)

@@ -1,8 +1,8 @@
 /**
  * Decides when the keys of an issuer are fetched again, and how long they may be used (RFC 5861 §4, RFC 9111 §5.2.2.1).
  *
- * A loaded set has two dates. From the first on, requests start a refresh in the background and still use the set. At the
- * second one it may not be used any more. In between are outages of the issuer that users do not notice.
+ * A loaded set has two dates. From the first date on, requests start a refresh in the background and still use the set. From
+ * the second date on, the set must not be used. Users do not notice an outage of the issuer that ends between the two dates.
  */
 
 import { monotonic } from '../../lib/clock.ts'

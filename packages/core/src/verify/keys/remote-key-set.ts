@@ -96,11 +96,11 @@ export class RemoteKeySet implements KeySet {
   /**
    * Looks for a key that the set does not have yet.
    *
-   * First it waits for the pending refresh, if there is one. If that does not bring the key, it starts one more, which the
-   * budget of the caller pays for. It waits 1.5 s in total.
+   * First it waits for the pending refresh, if there is one. If that does not bring the key, it starts one more refresh, which
+   * counts in the budget of the caller. It waits 1.5 s in total.
    *
-   * If no refresh is allowed now, it throws, and the answer is 503: the issuer may have the key, so the token may be good. Only
-   * if the issuer has certainly withdrawn the key does it return nothing, and the answer is 401.
+   * If no refresh is allowed now, it throws, and the answer is 503: the issuer may have the key, so the token may be good. If
+   * the issuer has certainly withdrawn the key, it returns an empty list instead, and the answer is 401.
    */
   async search(
     alg: Algorithm,

@@ -26,7 +26,7 @@ export type OpaqueToken<Claims = Readonly<Record<string, unknown>>> = Nullable<
 > & {
   /**
    * When the token expires: a `Date`, or seconds since the epoch. Default: the token is valid until the lookup returns `null`.
-   * A number in milliseconds is answered 503.
+   * If it is a number in milliseconds, the answer to the request is 503.
    */
   readonly expiresAt?: Seconds | Date | null | undefined
   /** When the token was issued: a `Date`, or seconds since the epoch. */
@@ -45,19 +45,19 @@ type Looked<Claims> = OpaqueToken<Claims> | null | undefined
 export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
   /**
    * Finds a token in your store. Return `null` or `undefined` if it is unknown or revoked: the answer is 401. If it throws, or
-   * returns anything else, the answer is 503. If the record has `claims`, its unknown members are ignored, so a row of a
-   * database can be spread: `{ ...row, claims: row }`. Otherwise an unknown member is answered 503, because it may be a
-   * misspelt `expiresAt`.
+   * returns anything else, the answer is 503. If the record has `claims`, the verifier ignores unknown members of the record,
+   * so you can spread a row of a database: `{ ...row, claims: row }`. If the record has no `claims` but an unknown member, the
+   * answer is 503, because the member may be a misspelt `expiresAt`.
    * @param token a string of the syntax `b64token`, at most 8,192 characters
    * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token, so that a
    *   leaked store contains no token to use
    */
   lookup: (token: string, hash: string) => Looked<Claims> | Promise<Looked<Claims>>
-  /** Accepts only tokens of `generateToken(prefix)`, and rejects others without a lookup. Default: every token is looked up. */
+  /** Accepts only tokens of `generateToken(prefix)`, and rejects others without a lookup. Default: each token is looked up. */
   prefix?: string | undefined
   /**
-   * Caches results for `ttl` seconds. A token that is revoked in your store is accepted until its entry expires. Default:
-   * every request is looked up.
+   * Caches results for `ttl` seconds. If a token is revoked in your store, the gate accepts it until its cached result expires.
+   * Default: each request calls `lookup`.
    */
   cache?: Omit<CacheOptions, 'now'> | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */

@@ -41,7 +41,10 @@ export function readRecord(found: unknown): Members {
   )
 }
 
-/** Whether a class or another prototype of the application provides a member. `Object.prototype` provides none, even if polluted. */
+/**
+ * Whether a class or another prototype of the application provides a member. `Object.prototype` provides none, even if
+ * polluted.
+ */
 function isInherited(found: object, name: string): boolean {
   return name in found && !Object.hasOwn(found, name) && !Object.hasOwn(Object.prototype, name)
 }

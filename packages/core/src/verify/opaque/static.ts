@@ -30,7 +30,7 @@ export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
 > &
   ({ readonly token: string; readonly hash?: undefined } | { readonly hash: string; readonly token?: never })
 
-/** The members that an entry may have. `expiresAt` is not one of them: a token leaves the list when it is removed from it. */
+/** The members that an entry may have. `expiresAt` is not one of them: a token is valid until you remove it from the list. */
 const MEMBERS = ['token', 'hash', ...IDENTITY_MEMBERS.filter((name) => name !== 'expiresAt')]
 /** Each verification compares the token with all entries, so a long list would make every request slow. */
 const MAX_TOKENS = 1_000
@@ -87,7 +87,8 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
 }
 
 /**
- * On runtimes with asynchronous digests, a duplicate is found late. Then every token is answered 503, and `ready()` rejects.
+ * On runtimes with asynchronous digests, a duplicate is found only after creation. In that case the answer to every request is
+ * 503, and `ready()` rejects.
  */
 function once(hashes: readonly string[]): readonly string[] {
   if (new Set(hashes).size < hashes.length)

@@ -10,14 +10,15 @@ const RANDOM_LENGTH = 32
 const CHECKSUM_LENGTH = 6
 
 /**
- * Creates a token: `prefix_`, 192 random bits and a checksum, in characters that need no escaping in headers, URLs and
- * forms. The checksum is no proof. It allows `opaque({ prefix })` to reject typing errors and garbage without a lookup.
+ * Creates a token: `prefix_`, 192 random bits and a checksum, in characters that need no escaping in headers, URLs and forms.
+ * The checksum does not prove that a token is real, because anyone can compute it. It allows `opaque({ prefix })` to reject
+ * typing errors and garbage without a lookup.
  *
  * @example
  * const token = generateToken('acme') // acme_…
  * await sessions.insert({ hash: await hashToken(token), user })
  * @param prefix the kind of token, for people and secret scanners: 1–32 letters, digits and `_`, not ending with `_`
- * @throws TypeError if the prefix has another form
+ * @throws TypeError if the prefix is anything else
  */
 export function generateToken(prefix: string): string {
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))
