@@ -27,7 +27,11 @@ const GOOD = {
   active: true,
   identity: { kind: 'jwt', issuer: 'joe', expiresAt: 1_300_819_380, audience: [], scopes: [] },
 } as const
-const PROOF = { active: false, reason: 'not_an_access_token', detail: 'typ' } as const
+const PROOF = {
+  active: false,
+  reason: 'not_an_access_token',
+  detail: 'typ is "dpop+jwt", allowed are "jwt", "at+jwt", or no typ',
+} as const
 
 const DECIDED: Readonly<Record<string, Decided>> = {
   'rfc7515-A.1': {

@@ -107,7 +107,11 @@ describe('auth0', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token for the same audience', ID, 'invalid_claim: azp'],
-    ['an ID token with a nonce', { ...ID, nonce: 'n-0S6' }, 'not_an_access_token: the claim "nonce"'],
+    [
+      'an ID token with a nonce',
+      { ...ID, nonce: 'n-0S6' },
+      'not_an_access_token: it has the claim "nonce", which marks another kind of token',
+    ],
     ['an ID token of the client that asked', { ...ID, aud: ACCESS.azp }, 'audience_mismatch'],
     ['a client without a name', { ...ACCESS, azp: '' }, 'invalid_claim: azp'],
     ['a client that is no string', { ...ACCESS, azp: ['web'] }, 'invalid_claim: azp'],

@@ -114,13 +114,17 @@ describe('cognito', () => {
   })
 
   it.each<[string, Claims, string]>([
-    ['an ID token', ID, 'not_an_access_token: the claim "token_use"'],
+    ['an ID token', ID, 'not_an_access_token: the claim "token_use" is "id"'],
     [
       'an ID token that names its client',
       { ...ID, client_id: CLIENT },
-      'not_an_access_token: the claim "token_use"',
+      'not_an_access_token: the claim "token_use" is "id"',
     ],
-    ['another use', { ...ACCESS, token_use: 'refresh' }, 'not_an_access_token: the claim "token_use"'],
+    [
+      'another use',
+      { ...ACCESS, token_use: 'refresh' },
+      'not_an_access_token: the claim "token_use" is "refresh"',
+    ],
     ['no use', { ...ACCESS, token_use: undefined }, 'missing_claim: token_use'],
     ['another client', { ...ACCESS, client_id: 'evil' }, 'invalid_claim: client_id'],
     ['no client', { ...ACCESS, client_id: undefined }, 'missing_claim: client_id'],

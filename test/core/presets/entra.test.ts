@@ -122,7 +122,11 @@ describe('entra', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token for the same audience', ID, 'missing_claim: azp'],
-    ['an ID token with a nonce', { ...ID, nonce: '678910' }, 'not_an_access_token: the claim "nonce"'],
+    [
+      'an ID token with a nonce',
+      { ...ID, nonce: '678910' },
+      'not_an_access_token: it has the claim "nonce", which marks another kind of token',
+    ],
     ['an ID token with the client of v1.0', { ...ID, appid: V2.azp }, 'missing_claim: azp'],
     ['a client without a name', { ...V2, azp: '' }, 'invalid_claim: azp'],
     ['a tid that does not fit iss', { ...V2, tid: B }, 'invalid_claim: tid'],

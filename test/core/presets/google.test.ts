@@ -75,7 +75,11 @@ describe('google', () => {
     ['an issuer without scheme', { ...SERVICE, iss: 'accounts.google.com' }, 'issuer_mismatch'],
     ['what an account signed itself', { ...SERVICE, iss: CALLER }, 'issuer_mismatch'],
     ['a token of Firebase', { ...SERVICE, iss: 'https://securetoken.google.com/acme' }, 'issuer_mismatch'],
-    ['the ID token of a sign-in', { ...SERVICE, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
+    [
+      'the ID token of a sign-in',
+      { ...SERVICE, at_hash: 'h' },
+      'not_an_access_token: it has the claim "at_hash", which marks another kind of token',
+    ],
   ])('rejects %s', async (_what, claims, reason) => {
     expect(await outcome(verifier(), await sign(key, claims))).toBe(reason)
   })

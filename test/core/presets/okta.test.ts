@@ -90,8 +90,16 @@ describe('okta', () => {
 
   it.each<[string, Claims, string]>([
     ['an ID token for the same audience', ID, 'missing_claim: cid'],
-    ['an ID token with a nonce', { ...ID, nonce: 'n' }, 'not_an_access_token: the claim "nonce"'],
-    ['an ID token with a hash', { ...ID, at_hash: 'h' }, 'not_an_access_token: the claim "at_hash"'],
+    [
+      'an ID token with a nonce',
+      { ...ID, nonce: 'n' },
+      'not_an_access_token: it has the claim "nonce", which marks another kind of token',
+    ],
+    [
+      'an ID token with a hash',
+      { ...ID, at_hash: 'h' },
+      'not_an_access_token: it has the claim "at_hash", which marks another kind of token',
+    ],
     ['a client without a name', { ...ACCESS, cid: '' }, 'invalid_claim: cid'],
     ['another server', { ...ACCESS, iss: OTHER }, 'issuer_mismatch'],
     ['the organization’s server', { ...ACCESS, iss: `https://${DOMAIN}` }, 'issuer_mismatch'],
@@ -103,7 +111,9 @@ describe('okta', () => {
 
   it('rejects a token of the organization’s server by its type as well', async () => {
     const internal = await sign(key, ACCESS, { typ: 'application/okta-internal-at+jwt' })
-    expect(await outcome(verifier(), internal)).toBe('not_an_access_token: typ')
+    expect(await outcome(verifier(), internal)).toBe(
+      'not_an_access_token: typ is "application/okta-internal-at+jwt", allowed are "jwt", "at+jwt", or no typ',
+    )
   })
 
   it('rejects another algorithm and another key', async () => {

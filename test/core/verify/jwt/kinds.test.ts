@@ -20,16 +20,16 @@ async function ofJwt(claims: object, typ?: string): Promise<string> {
   return result.active ? 'active' : result.reason
 }
 
+function introspected() {
+  const { endpoint } = server
+  return introspection({ endpoint, audience: AUDIENCE, clientId: 'api', clientSecret: 'secret', now }).verify(
+    'a-token',
+  )
+}
+
 async function ofIntrospection(claims: object): Promise<string> {
   server.reply = json({ active: true, ...goodClaims(), ...claims })
-  const verifier = introspection({
-    endpoint: server.endpoint,
-    audience: AUDIENCE,
-    clientId: 'api',
-    clientSecret: 'secret',
-    now,
-  })
-  const result = await verifier.verify('a-token')
+  const result = await introspected()
   return result.active ? 'active' : result.reason
 }
 
@@ -85,6 +85,43 @@ describe('a token that is certainly of another kind', () => {
   it('is rejected by a contradiction of the claims that name its kind', async () => {
     expect(await ofJwt({ typ: 'ID', token_use: 'access' })).toBe('not_an_access_token')
     expect(await ofIntrospection({ typ: 'Bearer', token_use: 'id' })).toBe('not_an_access_token')
+  })
+})
+
+describe('the detail of a rejection by kind', () => {
+  async function ofHeader(typ: unknown, profile: JwtOptions['profile']): Promise<string | undefined> {
+    const keys = { keys: [key.jwk as never] }
+    const verifier = jwt({ issuer: ISSUER, audience: AUDIENCE, keys, now, profile })
+    const result = await verifier.verify(await key.sign(goodClaims(), { typ: typ as string }))
+    return result.active ? 'active' : result.detail
+  }
+
+  it.each([
+    ['dpop+jwt', 'generic', 'typ is "dpop+jwt", allowed are "jwt", "at+jwt", or no typ'],
+    ['logout+JWT', 'generic', 'typ is "logout+JWT", allowed are "jwt", "at+jwt", or no typ'],
+    ['a7-text', 'generic', 'typ is unknown, allowed are "jwt", "at+jwt", or no typ'],
+    [7, 'generic', 'typ is 7, allowed are "jwt", "at+jwt", or no typ'],
+    [{}, 'rfc9068', 'typ is an object, allowed is "at+jwt"'],
+    ['JWT', 'rfc9068', 'typ is "JWT", allowed is "at+jwt"'],
+    [undefined, 'rfc9068', 'typ is missing, allowed is "at+jwt"'],
+  ] as const)(
+    'names a typ %j of a known form, and those that %s allows (E16)',
+    async (typ, profile, detail) => {
+      expect(await ofHeader(typ, profile)).toBe(detail)
+    },
+  )
+
+  it.each([
+    [{ token_use: 'id' }, 'the claim "token_use" is "id"'],
+    [{ typ: 'a7-text+jwt' }, 'the claim "typ" is unknown'],
+    [{ typ: 'DPoP' }, 'the claim "typ" is "DPoP", but the token has no "cnf"'],
+    [{ nonce: 'n' }, 'it has the claim "nonce", which marks another kind of token'],
+    [{ token_type: 'Custom' }, 'token_type is unknown, expected a value such as "Bearer"'],
+    [{ token_type: ['Bearer'] }, 'token_type is an array, expected a value such as "Bearer"'],
+    [{ token_type: 'DPoP' }, 'token_type is "DPoP", but the response has no "cnf"'],
+  ])('names what an introspected token has: %j (E16)', async (claims, detail) => {
+    server.reply = json({ active: true, ...goodClaims(), ...claims })
+    expect(await introspected()).toMatchObject({ active: false, detail })
   })
 })
 

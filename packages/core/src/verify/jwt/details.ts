@@ -1,6 +1,6 @@
 /** Explains to operators why a token was rejected. A detail is created only if a listener reads it. */
 
-import { quoted, quotedList } from '../../lib/received.ts'
+import { quoted, quotedList, received } from '../../lib/received.ts'
 import type { Seconds } from '../../model/units.ts'
 import { ALGORITHMS, type Algorithm } from '../keys/jwk.ts'
 import { algorithmMismatch, type KeySetDescription } from '../keys/key-set.ts'
@@ -44,6 +44,23 @@ export function distance(what: string, seconds: Seconds, suffix: string, toleran
 
 function rounded(seconds: Seconds): number {
   return Math.round(seconds * 10) / 10
+}
+
+/** Names the `typ` of a token, and those that are allowed. `undefined` stands for a token without `typ`. */
+export function typeDetail(typ: unknown, allowed: readonly (string | undefined)[]): string {
+  const names = quotedList(allowed.filter((name) => name !== undefined))
+  const given = typ === undefined ? 'typ is missing' : kindDetail('typ', typ)
+  return `${given}, allowed ${allowed.includes(undefined) ? `are ${names}, or no typ` : `is ${names}`}`
+}
+
+/** A media type of JWTs (RFC 8725 §3.11), or a name that issuers use for a kind of token. */
+const KIND =
+  /^(?:jwt|jws|jose|bearer|dpop|(?:access|id|refresh|offline|logout)(?:[_-]token)?|(?:application\/)?[a-z]{1,16}(?:-[a-z]{1,16}){0,3}\+(?:sd-)?jwt)$/i
+
+/** Names a value of a token that says which kind of token it is. Any other text is not shown: it may be anything. */
+export function kindDetail(name: string, value: unknown): string {
+  if (typeof value !== 'string') return `${name} is ${received(value)}`
+  return `${name} is ${KIND.test(value) ? quoted(value) : 'unknown'}`
 }
 
 /** Names the algorithm of a token, and those that are allowed. */

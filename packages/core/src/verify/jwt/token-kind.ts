@@ -3,6 +3,7 @@
 import { getOwn } from '../../lib/json.ts'
 import { audienceOf, clientOf, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
+import { kindDetail, typeDetail } from './details.ts'
 import { mediaType } from './jws.ts'
 
 /** Claims of ID tokens that some issuers also put into their access tokens. */
@@ -30,7 +31,7 @@ export function checkType(header: RawClaims, claims: RawClaims, policy: KindPoli
   const typ = getOwn(header, 'typ')
   const type = mediaType(typ)
   if ((typ !== undefined && type === undefined) || !(TYPES[profile] as readonly unknown[]).includes(type))
-    return inactive('not_an_access_token', 'typ')
+    return inactive('not_an_access_token', () => typeDetail(typ, TYPES[profile]))
   // The type is signed, and no other kind of token has it (RFC 9068 §2.1). So the claims need not be looked at.
   return type === 'at+jwt' ? undefined : checkKind(claims, policy)
 }
@@ -73,13 +74,16 @@ function checkKind(
   const uses = ['typ', 'token_use'].filter((name) => typeof getOwn(claims, name) === 'string')
   const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
   const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
-  if (other !== undefined) return inactive('not_an_access_token', `the claim "${other}"`)
+  if (other !== undefined)
+    return inactive('not_an_access_token', kindDetail(`the claim "${other}"`, claims[other]))
   const unbound = uses.find((name) => isUnboundDpop(claims, name))
-  if (unbound !== undefined) return inactive('not_an_access_token', `the claim "${unbound}" without cnf`)
+  if (unbound !== undefined)
+    return inactive('not_an_access_token', `the claim "${unbound}" is "DPoP", but the token has no "cnf"`)
   if (uses.some(isAccess)) return undefined
   const marks = MARKS.filter((names) => names.every((name) => Object.hasOwn(claims, name)))
   const mark = marks.find(([name]) => !(idTokenClaims as readonly unknown[]).includes(name))
-  if (mark !== undefined) return inactive('not_an_access_token', `the claim "${mark[0]}"`)
+  if (mark !== undefined)
+    return inactive('not_an_access_token', `it has the claim "${mark[0]}", which marks another kind of token`)
   return marks.length === 0 ? undefined : checkClient(claims, audience ?? [])
 }
 
@@ -96,7 +100,10 @@ function isUnboundDpop(claims: RawClaims, name: string): boolean {
 function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | undefined {
   const client = clientOf(claims)
   if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
-    return inactive('not_an_access_token', 'several values of "aud", and neither "client_id" nor "azp"')
+    return inactive(
+      'not_an_access_token',
+      'the token has several values of "aud", and neither "client_id" nor "azp"',
+    )
   return client !== undefined && ours.includes(client)
     ? inactive('not_an_access_token', 'its client is also its audience, as in an ID token')
     : undefined
@@ -108,7 +115,11 @@ function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | und
 export function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = getOwn(claims, 'token_type')
   if (type !== undefined && !(typeof type === 'string' && ACCESS_USE.test(type)))
-    return inactive('not_an_access_token', 'token_type')
-  if (isUnboundDpop(claims, 'token_type')) return inactive('not_an_access_token', 'token_type without cnf')
+    return inactive(
+      'not_an_access_token',
+      `${kindDetail('token_type', type)}, expected a value such as "Bearer"`,
+    )
+  if (isUnboundDpop(claims, 'token_type'))
+    return inactive('not_an_access_token', 'token_type is "DPoP", but the response has no "cnf"')
   return checkKind(claims)
 }
