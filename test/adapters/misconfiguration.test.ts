@@ -94,7 +94,7 @@ const AT_CREATION: readonly Row[] = [
     'audience with an unset variable',
     create({ issuer: ISSUER, audience: [AUDIENCE, unset] }),
     'INVALID_AUDIENCE',
-    'but is an array with undefined at 1',
+    'but is an array with undefined at index 1',
   ],
   [
     'audience with a line break',
@@ -130,7 +130,7 @@ const AT_CREATION: readonly Row[] = [
     'a PEM as secret',
     create({ ...described, secret: '-----BEGIN PUBLIC KEY-----' }),
     'INVALID_KEY',
-    'write publicKey',
+    'pass it as "publicKey"',
   ],
   [
     'a secret in a key set for RS256',
@@ -233,7 +233,7 @@ const AT_CREATION: readonly Row[] = [
     'places in an order that are not read',
     create({ ...described, tokenFrom: { first: ['header', 'cookie'] } }),
     'INVALID_OPTION',
-    'it reads header',
+    '"tokenFrom" reads header',
   ],
   [
     'a handler that is none',
@@ -541,7 +541,7 @@ describe('in onDecision', () => {
     const options = { jwksUri: `${ISSUER}/jwks`, fetch }
     const event = await eventOf(await key.sign({}, { kid: 'other' }), options)
     expect(event.detail).toMatch(
-      /^no key has the kid "other": the keys are "held"\. A token with an unknown key may have them fetched again (?:now|in \d+ s)$/,
+      /^no key has the kid "other": the keys are "held"\. The gate may fetch the keys again because of a token with an unknown key (?:now|in \d+ s)$/,
     )
   })
 

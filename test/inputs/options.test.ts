@@ -342,7 +342,7 @@ describe('an option that is undefined', () => {
 it('rejects jwksStore with keys, because nothing is fetched that could be stored (BI20)', () => {
   const jwksStore = { get: () => undefined, set: () => {} }
   expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(
-    /"jwksStore" cannot be combined with "keys"/,
+    /"jwksStore" needs a key set that is fetched/,
   )
 })
 

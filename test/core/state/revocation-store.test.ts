@@ -74,7 +74,9 @@ describe('a store of revocations', () => {
     const revocations = memoryRevocations({ max: 1, maxTokenLifetime: 3_600 })
     revocations.revoke({ tokenId: 'one' })
     pass(3_599)
-    expect(() => revocations.revoke({ tokenId: 'two' })).toThrow(/holds 1 revocations that still count/)
+    expect(() => revocations.revoke({ tokenId: 'two' })).toThrow(
+      /the store is full, with 1 revocations that are still in effect/,
+    )
     pass(61)
     revocations.revoke({ tokenId: 'two' })
   })

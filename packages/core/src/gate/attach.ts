@@ -72,7 +72,7 @@ function onlyGate(carrier: object): Authorizing {
   if (others.some((other) => other !== gate))
     throw configurationError(
       'AMBIGUOUS_GATE',
-      'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the one that you mean',
+      'more than one bearer() ran for this request, so authorize() and requireScope() cannot tell which one decides: use auth.authorize(…) or auth.requireScope(…) of the bearer() that you mean',
     )
   return gate
 }

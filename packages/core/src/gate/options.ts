@@ -267,7 +267,7 @@ export function tokenTextOf(options: {
   if (syntax !== 'b64token' && options.verifier === undefined)
     throw configurationError(
       'INVALID_OPTION',
-      '"tokenSyntax" needs a "verifier" of yours: a JWT always has the syntax b64token',
+      '"tokenSyntax" can only be combined with "verifier": without it the gate accepts only JWTs, which always have the syntax b64token',
     )
   return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
 }

@@ -88,7 +88,7 @@ function tokenText(value: unknown): void {
   if (typeof value !== 'string' || value.length > TOKEN_LENGTH.max || !isVisibleToken(value))
     throw configurationError(
       'INVALID_ARGUMENT',
-      '"revoke" needs the token itself, in visible ASCII characters, without a scheme',
+      '"revoke" needs the text of the token itself, in visible ASCII characters, without "Bearer" before it',
     )
 }
 

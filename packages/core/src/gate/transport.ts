@@ -11,7 +11,7 @@ import type { GateSettings } from './options.ts'
 const INSECURE: Rejection = {
   reason: 'insecure_transport',
   detail:
-    'plain http: neither the socket, nor the framework by a trusted proxy, nor "isSecure" says that it came over TLS',
+    'plain http: nothing shows that the request came over TLS. The socket has no TLS, the framework reports none (behind a proxy, configure it to trust the proxy), and "isSecure" is not set or returned false',
 }
 
 export class Transport {

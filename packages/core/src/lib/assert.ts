@@ -67,7 +67,7 @@ export function assertStrings(
 function describeList(value: unknown, list: readonly unknown[]): string {
   const wrong = list.findIndex((item) => typeof item !== 'string' || item === '')
   return Array.isArray(value) && wrong !== -1
-    ? `an array with ${received(list[wrong])} at ${wrong}`
+    ? `an array with ${received(list[wrong])} at index ${wrong}`
     : received(value)
 }
 

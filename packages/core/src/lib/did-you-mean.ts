@@ -64,7 +64,8 @@ const REPLACED: Readonly<Record<string, string>> = {
   key: 'read the identity with auth.identity(ctx), or as ctx.state.identity',
   onexpired: 'expired tokens are always rejected; "clockTolerance" sets the tolerance in seconds',
   unless: 'mount the middleware on the routers that it protects',
-  passreqtocallback: 'a requirement on a route decides by the request',
+  passreqtocallback:
+    'to decide by the request, pass a function as the requirement of a route: auth.authorize((identity, request) => …)',
 }
 
 /** Returns the end of the message about an unknown option: what was meant, or the options that exist. */

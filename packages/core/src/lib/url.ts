@@ -93,7 +93,7 @@ export function parseIssuer(name: string, value: unknown, alternative?: string, 
   if (isIssuer(value, allowed)) return value
   if (value === undefined) throw missingIssuer(name)
   const message = [
-    `"${name}" must be an https URL (http on loopback only) in canonical form, without user name, query and fragment; received ${shown(value)}`,
+    `"${name}" must be an https URL (http on loopback only) in canonical form, as new URL() writes it, without user name, query and fragment; received ${shown(value)}`,
   ]
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
@@ -127,7 +127,7 @@ export function uriText(name: string, value: unknown): string {
   if (typeof value === 'string' && NAME.test(value)) return value
   throw configurationError(
     missingOr('INVALID_OPTION', value),
-    `"${name}" must be a non-empty string in the characters of a URI, without spaces (RFC 3986); received ${shown(value)}${meantText(value)}`,
+    `"${name}" must be a non-empty string that consists of the characters of a URI (RFC 3986), without spaces; received ${shown(value)}${meantText(value)}`,
   )
 }
 

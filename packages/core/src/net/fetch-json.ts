@@ -201,7 +201,7 @@ async function readBytes(response: Response, place: string, { signal, hold }: Ex
   while (true) {
     const { done, value } = await raceAbort(hold(read()), signal)
     if (done === true) break
-    if (!isBytes(value)) throw notStandard('a body of something else than bytes')
+    if (!isBytes(value)) throw notStandard('a body of something other than bytes')
     length += value.byteLength
     if (length > MAX_BODY) {
       cancel()

@@ -48,7 +48,7 @@ export function auth0<Claims = RawClaims>(options: Auth0Options<Claims>): TokenV
   if (permissions && read.scopes !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"permissions" cannot be combined with "scopes": both say where the scopes come from',
+      '"permissions" cannot be combined with "scopes": each of them decides where the scopes come from',
     )
   const issuer = `https://${domainName('domain', read.domain)}/`
   return preset<Claims>(read as PresetOptions<Claims>, {

@@ -53,7 +53,7 @@ export function google<Claims = RawClaims>(options: GoogleOptions<Claims>): Toke
   if (serviceAccounts === undefined && hostedDomain === undefined)
     throw configurationError(
       'MISSING_OPTION',
-      '"serviceAccounts" or "hostedDomain" is required, such as "billing@project.iam.gserviceaccount.com". Pass serviceAccounts: null to allow every Google account',
+      '"serviceAccounts", such as "billing@project.iam.gserviceaccount.com", or "hostedDomain" is required. Pass serviceAccounts: null to allow every Google account',
     )
   return preset<Claims>(read, {
     issuer: 'https://accounts.google.com',

@@ -60,7 +60,7 @@ function baseUrl(url: unknown, hosts: HttpHosts): string {
   if (/\/realms(?:\/|$)/.test(base))
     throw configurationError(
       'INVALID_OPTION',
-      '"url" must end before "/realms", such as "https://id.example.com": the realm has an option of its own',
+      '"url" must end before "/realms", such as "https://id.example.com": the option "realm" names the realm',
     )
   return base.replace(/\/$/, '')
 }

@@ -257,7 +257,7 @@ class MemoryRevocations implements RevocationStore {
     if (monotonic() - this.#checkedAllAt >= FULL_CHECK_EVERY) this.#removeEnded(now)
     if (this.size >= this.#max)
       throw new RangeError(
-        `Failed to revoke: the store holds ${this.#max} revocations that still count. Give "expiresAt" with each, or a larger "max" to memoryRevocations()`,
+        `Failed to revoke: the store is full, with ${this.#max} revocations that are still in effect. Pass "expiresAt" to each call of revoke, so that revocations end earlier, or a larger "max" to memoryRevocations()`,
       )
   }
 

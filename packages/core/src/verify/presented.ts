@@ -82,7 +82,7 @@ export class PresentedToken {
 
 const OTHER_ENCODING = inactive(
   'malformed_token',
-  'a JWT, but not in base64url without padding (RFC 7515 §2)',
+  'a JWT that is not in base64url, or has padding (RFC 7515 §2)',
 )
 
 /**

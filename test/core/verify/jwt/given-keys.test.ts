@@ -74,7 +74,7 @@ describe('a public key in PEM', () => {
     const pem = await exportSPKI(publicKey)
     const forged = await signed(new TextEncoder().encode(pem), { alg: 'HS256' })
     expect(await answered({ publicKey: pem }, forged)).toBe('401 algorithm_not_allowed')
-    expect(() => jwt({ ...common, secret: pem })).toThrow('"secret" is a PEM')
+    expect(() => jwt({ ...common, secret: pem })).toThrow('"secret" must be a shared secret, not a PEM')
     expect(() => jwt({ ...common, publicKey: pem, algorithms: ['HS256'] })).toThrow('needs a shared secret')
   })
 })

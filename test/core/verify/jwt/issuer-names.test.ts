@@ -61,7 +61,7 @@ describe('issuer: null (FIELD22)', () => {
     expect(await verifier().verify(await key.sign({ iss }))).toMatchObject({
       active: false,
       reason: 'issuer_mismatch',
-      detail: expect.stringContaining('instead of null'),
+      detail: expect.stringContaining('but "issuer" is null'),
     })
   })
 

@@ -659,7 +659,7 @@ describe('jwt, at creation', () => {
     expect(jwt({ ...setup, keys: { keys: [encryption, key.jwk as never] } }).describe?.()).toMatchObject({
       keySet: { keys: [{ kid: key.jwk.kid }] },
     })
-    expect(() => jwt({ ...setup, keys: { keys: [encryption] } })).toThrow('"keys" has no key to verify with')
+    expect(() => jwt({ ...setup, keys: { keys: [encryption] } })).toThrow('"keys" has no key for signatures')
   })
 
   it.each([

@@ -81,7 +81,7 @@ describe('a token by a key with another alg (FIELD24)', () => {
   it('names its kid, the keys and the next fetch if its kid is unknown', async () => {
     expect(await told('PS256', withoutAlg(), {}, { kid: 'other' })).toEqual([
       'unknown_key',
-      'no key has the kid "other": the keys are "key". A token with an unknown key may have them fetched again now',
+      'no key has the kid "other": the keys are "key". The gate may fetch the keys again because of a token with an unknown key now',
     ])
   })
 })

@@ -335,7 +335,7 @@ describe('an operator', () => {
       createGate({ issuer: server.origin, audience: AUDIENCE, keys: { keys: keys as never } })
     await given(one.jwk).ready()
     const offCurve = { ...two.jwk, x: two.jwk.y }
-    await expect(given(one.jwk, offCurve).ready()).rejects.toThrow('at 1')
+    await expect(given(one.jwk, offCurve).ready()).rejects.toThrow('at index 1')
     for (const gate of [given(one.jwk, offCurve), given(offCurve, one.jwk)])
       expect(await outcome(gate, one)).toBe('ok')
     expect(await outcome(given(offCurve), two)).toBe('unavailable')

@@ -239,7 +239,7 @@ function statuses(value: unknown, isFunction: boolean): readonly number[] {
   if (isFunction && list.some((status) => UNAUTHORIZED.includes(status)))
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": if "authenticate" is a function, the server may mean with them that it rejects the credentials of this API',
+      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": if "authenticate" is a function, a 401 or 403 of the server may also mean that it rejects the credentials of this API',
     )
   return Object.freeze(list as readonly number[])
 }

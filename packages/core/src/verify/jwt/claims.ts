@@ -102,7 +102,10 @@ function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>
   const iss = getOwn(claims, 'iss')
   if (issuer !== null) return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
   return Object.hasOwn(claims, 'iss')
-    ? inactive('issuer_mismatch', 'the token has an "iss": name it as "issuer" instead of null')
+    ? inactive(
+        'issuer_mismatch',
+        'the token has an "iss", but "issuer" is null: set "issuer" to the value of "iss"',
+      )
     : undefined
 }
 

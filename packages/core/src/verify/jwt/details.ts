@@ -84,7 +84,7 @@ export function unknownKeyDetail(keySet: KeySetDescription, alg: Algorithm, kid:
   const next =
     refetchIn === undefined
       ? ''
-      : `. A token with an unknown key may have them fetched again ${refetchIn > 0 ? `in ${Math.ceil(refetchIn)} s` : 'now'}`
+      : `. The gate may fetch the keys again because of a token with an unknown key ${refetchIn > 0 ? `in ${Math.ceil(refetchIn)} s` : 'now'}`
   const mismatched = algorithmMismatch(keySet, alg, kid)
   if (mismatched !== undefined) return mismatched
   return `${kid === undefined ? `no key is for ${alg}` : `no key has the kid ${quoted(kid, MAX_SHOWN)}`}: the keys are ${keyNames(keySet)}${next}`

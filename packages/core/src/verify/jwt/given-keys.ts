@@ -64,7 +64,10 @@ function fromSecret(secret: unknown, allowed: readonly Algorithm[]): Verificatio
       `"secret" must be a string or a Uint8Array, but is ${received(secret)}`,
     )
   if (typeof secret === 'string' && secret.includes('-----BEGIN'))
-    throw configurationError('INVALID_KEY', '"secret" is a PEM: write publicKey, for RS256 or ES256')
+    throw configurationError(
+      'INVALID_KEY',
+      '"secret" must be a shared secret, not a PEM. If the PEM is the public key of the issuer (for RS256 or ES256, for example), pass it as "publicKey"',
+    )
   const alg = allowed.find((name) => MIN_BYTES[name] !== undefined)
   if (alg === undefined)
     throw configurationError(
@@ -124,11 +127,15 @@ function fromJwks(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly 
     if (typeof key === 'string')
       throw configurationError(
         'INVALID_KEY',
-        `"keys" has an unusable key at ${index}: ${key}${misfit(key, jwk, allowed)}`,
+        `"keys" has an unusable key at index ${index}: ${key}${misfit(key, jwk, allowed)}`,
       )
     return key
   })
   const fit = all.filter((key) => key !== undefined)
-  if (fit.length === 0) throw configurationError('INVALID_KEY', '"keys" has no key to verify with')
+  if (fit.length === 0)
+    throw configurationError(
+      'INVALID_KEY',
+      '"keys" has no key for signatures: the "use" or "key_ops" of each key is for something else',
+    )
   return fit
 }

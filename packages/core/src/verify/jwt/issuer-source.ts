@@ -35,7 +35,7 @@ export class StaticIssuers<Claims> implements IssuerSource<Claims> {
     if (!Array.isArray(list) || list.length === 0)
       throw configurationError(
         'INVALID_OPTION',
-        '"multiIssuerJwt" must be a non-empty array of options, or a function',
+        'the first argument of "multiIssuerJwt" must be a non-empty array of options, or a function',
       )
     const verifiers = [...list].map(
       (options) =>

@@ -97,7 +97,7 @@ export function keySetOf(options: JwtOptions<unknown>): KeySet {
     if (options.jwksStore !== undefined)
       throw configurationError(
         'CONFLICTING_OPTIONS',
-        '"jwksStore" cannot be combined with "keys", "secret" or "publicKey" alone: the verifier then fetches no key set that the store could keep. Remove "jwksStore", or add "jwksUri" or "discovery: true"',
+        '"jwksStore" needs a key set that is fetched. With "keys", "secret" or "publicKey", and without "jwksUri" and "discovery: true", the verifier fetches none. Remove "jwksStore", or add "jwksUri" or "discovery: true"',
       )
     return given
   }

@@ -69,7 +69,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   if (names.length > 0 && (audience === null || profile === 'rfc9068'))
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client. Nor can it be combined with the profile "rfc9068", which accepts only tokens with the "typ" of access tokens',
+      '"allowIdTokenClaims" cannot be combined with "audience: null", which would accept the ID tokens of every client. It also cannot be combined with the profile "rfc9068", which accepts only tokens with the "typ" of access tokens',
     )
   return names
 }
@@ -85,6 +85,6 @@ function issuerOf(options: JwtOptions<unknown>): string | null {
   if (jwksUri === undefined && profile !== 'rfc9068') return null
   throw configurationError(
     'INVALID_ISSUER',
-    '"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and not with the profile "rfc9068", which requires "iss"',
+    '"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and none are fetched. It must not be null with the profile "rfc9068", which requires "iss"',
   )
 }

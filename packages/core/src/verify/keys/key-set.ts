@@ -110,7 +110,7 @@ export class FixedKeySet implements KeySet {
   async ready(): Promise<void> {
     for (const [index, key] of this.#keys.entries())
       await importKey(key).catch((cause) => {
-        throw new UnavailableError(`"keys" has a key at ${index} that cannot be used`, { cause })
+        throw new UnavailableError(`"keys" has an unusable key at index ${index}`, { cause })
       })
   }
 

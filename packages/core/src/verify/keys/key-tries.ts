@@ -127,7 +127,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `Failed to try all keys for a token: it waited too long in the queue, ${MAX_WAIT} s`,
+        `Failed to try all keys for a token: it waited in the queue for the maximum of ${MAX_WAIT} s`,
         { cause },
       )
     }

@@ -198,7 +198,7 @@ export class RemoteKeySet implements KeySet {
     const retryAfter = Math.max(this.#policy.wait, allowance.wait)
     const key = kid === undefined ? 'a key' : `the key ${quoted(kid, MAX_KID_SHOWN)}`
     return new UnavailableError(
-      `Failed to find ${key} in the JWKS of ${this.#issuer}: no further fetch is allowed yet ("cooldown", or the wait after a failure), but in ${Math.ceil(retryAfter)} s`,
+      `Failed to find ${key} in the JWKS of ${this.#issuer}: no further fetch is allowed yet. The next one is allowed in ${Math.ceil(retryAfter)} s ("cooldown", or the wait after a failed fetch)`,
       { cause: this.#policy.failure, retryAfter },
     )
   }

@@ -111,7 +111,7 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
   const identity = createIdentity('static', { ...members, claims })
   const wrong = wrongMember(identity)
   if (wrong !== undefined)
-    throw configurationError('INVALID_ARGUMENT', `"tokens" has a "${wrong}" of the wrong type at ${index}`)
+    throw configurationError('INVALID_ARGUMENT', `"tokens[${index}]" has a "${wrong}" of the wrong type`)
   if (
     token === undefined
       ? !/^[\w-]{43}$/.test(hash ?? '')
@@ -121,7 +121,7 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
   )
     throw configurationError(
       'INVALID_ARGUMENT',
-      `"tokens" must have a "token" of the syntax b64token, or its "hash", at ${index}`,
+      `"tokens[${index}]" must have a "token" with the syntax b64token, or the "hash" of one`,
     )
   const digest = token === undefined ? (hash as string) : sha256(token)
   return { given: token ?? (hash as string), hash: digest, identity }
