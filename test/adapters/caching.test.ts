@@ -23,12 +23,12 @@ afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()))
 })
 
-async function serve(listener: Parameters<typeof listen>[0]): Promise<Ask> {
+async function serve(listener: Parameters<typeof listen>[0], expected = 200): Promise<Ask> {
   const { origin, close } = await listen(listener)
   closing.push(close)
   return async (path, sent) => {
     const { status, headers } = await send(origin + path, sent)
-    expect(status).toBe(200)
+    expect(status).toBe(expected)
     return headers
   }
 }
@@ -233,6 +233,27 @@ describe.each<[string, (gate: Gate<Identity | undefined>) => Promise<Ask>]>([
     expect(headers['cache-control']).toBe('private, max-age=60')
     expect(headers.vary).toBe('Accept, Authorization, Cookie')
   })
+})
+
+it('middleware before the gate that lets shared caches store all answers cannot make them store a denial (B14, RFC 9213 §2.2)', async () => {
+  const fields = ['CDN-Cache-Control', 'Surrogate-Control']
+  const app = express5()
+  app.use((_request, response, next) => {
+    for (const name of fields) response.setHeader(name, 'public, max-age=3600')
+    next()
+  })
+  app.use(bearerExpress.bearer(gateOf({})))
+  const koa = new Koa3()
+  koa.use((context, next) => {
+    for (const name of fields) context.set(name, 'public, max-age=3600')
+    return next()
+  })
+  koa.use(bearerKoa.bearer(gateOf({})))
+  for (const ask of [await serve(app, 401), await serve(koa.callback(), 401)]) {
+    const headers = await ask('/')
+    expect(headers['cache-control']).toBe('no-store')
+    expect(fields.map((name) => headers[name.toLowerCase()])).toEqual([undefined, undefined])
+  }
 })
 
 /** Sets headers when they are sent, as `compression` and `express-session` do. */

@@ -9,6 +9,7 @@ import express4 from 'express4'
 import Koa3 from 'koa'
 import Koa2 from 'koa2'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually, pass, stopClock } from '../support/clock.ts'
 import { listen, type Sent, send } from '../support/server.ts'
 
 const ORIGIN = 'https://app.example.com'
@@ -349,6 +350,26 @@ describe('a CORS middleware that allowPreflight names', () => {
     }
     expect(causes).toEqual([])
   })
+})
+
+describe('a CORS middleware that neither answers nor calls next', () => {
+  stopClock()
+
+  it.each(HOSTS.filter(([name]) => /Express|Koa/.test(name)))(
+    'is replaced by the gate: within 10 s on Express, at once on Koa (%s)',
+    async (name, run) => {
+      let isCalled = false
+      const allowPreflight = () => {
+        isCalled = true
+      }
+      const { ask, reached } = await start(run, { allowPreflight })
+      const answer = ask({ method: 'OPTIONS', headers: PREFLIGHT })
+      await eventually(() => isCalled)
+      if (name.startsWith('Express')) pass(10)
+      expect((await answer).status).toBe(204)
+      expect(reached).toEqual([])
+    },
+  )
 })
 
 describe('the option allowPreflight', () => {

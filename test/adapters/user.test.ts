@@ -22,6 +22,14 @@ const gateOf = (settings: object = {}) => createGate({ verifier, ...settings }) 
 const tellUser: Tell = ({ user }) => ({ user: user() ?? null })
 const HEADERS = ['Authorization', 'Bearer a']
 
+it('is not shown to a gate that did not decide about the request', async () => {
+  const staff = createGate({ verifier, loadUser: () => ({ of: 'staff' }) })
+  const customers = createGate({ verifier, loadUser: () => ({ of: 'customers' }) })
+  const decision = await customers.authenticate({ header: () => 'Bearer a' })
+  expect(customers.userOf(decision)).toEqual({ of: 'customers' })
+  for (const gate of [staff, gateOf()]) expect(() => gate.userOf(decision)).toThrow(TypeError)
+})
+
 describe.each(routeHosts)('$name', (host) => {
   let route: Route | undefined
   afterEach(async () => {
@@ -81,6 +89,20 @@ describe.each(routeHosts)('$name', (host) => {
   ])('answers 503 if it %s', async (_, loadUser) => {
     const answer = await ask(gateOf({ loadUser }))
     expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+  })
+
+  it('answers 503 if it reads the request while users are kept, because other requests would get the same user', async () => {
+    for (const loadUser of [
+      (_identity: Identity, request: RequestLike) => ({ tenant: request.header('x-tenant') }),
+      (_identity: Identity, { url }: RequestLike) => ({ url }),
+      (_identity: Identity, { method }: RequestLike) => ({ method }),
+    ]) {
+      const causes: unknown[] = []
+      const onDecision = ({ cause }: DecisionEvent) => causes.push(cause)
+      expect((await ask(gateOf({ loadUser, userTtl: 60, onDecision }))).status).toBe(503)
+      expect(String(causes[0])).toContain('"loadUser" must not read the request if "userTtl" is set')
+      expect((await ask(gateOf({ loadUser }))).status).toBe(200)
+    }
   })
 
   it('answers 503 at the deadline if it never settles', async () => {

@@ -133,6 +133,7 @@ const ADAPTER_AUTHORS = [
   'callerHelpers',
   'forceHeaders',
   'metadataHandler',
+  'removeTargetedCacheControl',
   'scopesRequirement',
   'sendAnswer',
   'setDecision',

@@ -18,7 +18,13 @@ export {
 } from './gate/attach.ts'
 export { setDecision } from './gate/attachments.ts'
 export { forceHeaders } from './gate/force-headers.ts'
-export { answerPreflight, type NodeHandler, type NodeResponse, sendAnswer } from './gate/node-response.ts'
+export {
+  answerPreflight,
+  type NodeHandler,
+  type NodeResponse,
+  removeTargetedCacheControl,
+  sendAnswer,
+} from './gate/node-response.ts'
 export type { UserObject } from './gate/options.ts'
 export { toGate } from './gate/to-gate.ts'
 export { assertHost } from './lib/called.ts'

@@ -25,6 +25,7 @@ import {
   callerHelpers,
   forceHeaders,
   metadataHandler,
+  removeTargetedCacheControl,
   type Scopes,
   scopesRequirement,
   setDecision,
@@ -124,6 +125,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
     async function answerBy(cors: Middleware, decision: Preflight): Promise<void> {
       try {
         await cors(context, async () => send(context, answerOf(decision)))
+        if (context.status === 404 && context.body == null) send(context, answerOf(decision))
       } catch (cause) {
         if (gate.onDenied === 'next') throw cause
         send(context, answerOf(decision))
@@ -210,6 +212,7 @@ function proceed(
 /** Sends an answer. Headers that other middleware exposes to scripts stay exposed. */
 function send(context: Context, { status, headers, body }: Answer): void {
   const { 'Access-Control-Expose-Headers': exposed, ...fields } = headers
+  removeTargetedCacheControl(context.res)
   if (exposed !== undefined) context.append('Access-Control-Expose-Headers', exposed as string)
   context.status = status
   context.set(fields as Record<string, string | string[]>)

@@ -4,6 +4,7 @@ import {
   cached,
   chain,
   createGate,
+  type Gate,
   generateToken,
   hashToken,
   type Identity,
@@ -86,6 +87,27 @@ describe('a known token', () => {
     isRevoked = false
     await gate.revoke(token)
     expect(await gate.authenticate(withToken(token))).toMatchObject({ reason: 'revoked' })
+  })
+
+  it.each(
+    (['requirement', 'loadUser'] as const).flatMap((option) =>
+      (['its text', 'its subject', 'nothing', 'its end'] as const).map((what) => [what, option] as const),
+    ),
+  )('is rejected if %s is revoked or passes while %s is pending (FX53)', async (what, option) => {
+    let time = NOW * 1000
+    const during = async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (what === 'its text') await gate.revoke(token)
+      if (what === 'its subject') await gate.revoke({ subject: 'emma' })
+      if (what === 'its end') time += 86_400_000
+      return option === 'loadUser' ? {} : true
+    }
+    const gate: Gate = createGate({ verifier: ofIssuer(), [option]: during, now: () => time })
+    const decision = await gate.authenticate(withToken(token))
+    const expected = { 'its end': 'expired', nothing: undefined }[what as string]
+    expect(decision.ok ? undefined : decision.reason).toBe(
+      what in { 'its end': 0, nothing: 0 } ? expected : 'revoked',
+    )
   })
 
   it('a chain returns the cached result of the member that verified the token', async () => {

@@ -1,6 +1,6 @@
 /** How long a token may be, and which characters it may have (RFC 6750 §2.1). */
 
-import { createGate, type DecisionEvent, type Gate, type TokenVerifier } from '@bearergate/core'
+import { cached, createGate, type DecisionEvent, type Gate, type TokenVerifier } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { claimsText, createForge, gateOfForge, requestWith } from '../../support/forge.ts'
 
@@ -205,6 +205,21 @@ describe('tokenSyntax (FIELD15)', () => {
     ])
       expect(await told(gate, token)).toBe('401 malformed_token')
     expect(given).toEqual([])
+  })
+
+  it('is not accepted by another gate with the same cache, which does not allow such characters (A02)', async () => {
+    const verifier = cached(remembering().verifier, { ttl: 60 })
+    const loose = createGate({ verifier, tokenSyntax: 'visible-ascii' })
+    const strict = createGate({ verifier })
+    for (const [gate, expected] of [
+      [strict, '400 malformed_credentials'],
+      [loose, 'ok'],
+      [strict, '400 malformed_credentials'],
+      [loose, 'ok'],
+    ] as const)
+      expect(await told(gate, '12|x7AbQ9')).toBe(expected)
+    expect(await told(strict, 'x7AbQ9')).toBe('ok')
+    expect(await told(strict, 'x7AbQ9')).toBe('ok')
   })
 
   it('revokes a token with such characters', async () => {

@@ -1,6 +1,13 @@
 /** Lambda handlers and authorizers, with events of every shape that API Gateway, load balancers and function URLs send. */
 
-import { createGate, type Gate, type Identity, scope, UnavailableError } from '@bearergate/core'
+import {
+  createGate,
+  type Gate,
+  type Identity,
+  type RequestLike,
+  scope,
+  UnavailableError,
+} from '@bearergate/core'
 import { fromLambdaEvent, lambda, lambdaAuthorizer } from '@bearergate/core/lambda'
 import { describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../../support/clock.ts'
@@ -209,6 +216,19 @@ describe.each(SHAPES)('an event of %s', (name, make) => {
     const plain = make({ headers: [...GOOD, ['x-forwarded-proto', 'http']] })
     expect((await ask(gate, plain)).statusCode).toBe(name.startsWith('a load') ? 400 : 200)
   })
+})
+
+it.each([
+  ['VPC Lattice', { requestContext: { serviceArn: 'arn:aws:vpc-lattice:a:1:service/b', region: 'a' } }],
+  ['an unknown kind', {}],
+])('an event of %s does not count as TLS, even if its headers say https (A15)', async (_, event) => {
+  const lattice = {
+    ...event,
+    method: 'GET',
+    headers: { authorization: 'Bearer good', 'x-forwarded-proto': 'https' },
+  }
+  expect((await ask(gateOf({ requireTls: true }), lattice)).statusCode).toBe(400)
+  expect((await ask(gateOf({ requireTls: true, isSecure: () => true }), lattice)).statusCode).toBe(200)
 })
 
 describe('an event with two Authorization headers', () => {
@@ -567,6 +587,24 @@ it('keeps the stage and the method of an ARN unchanged', async () => {
     headers: { authorization: 'Bearer good' },
   })
   expect(answer.policyDocument.Statement[0]?.Resource).toBe(routeArn)
+})
+
+it('a TOKEN authorizer shows the token in the field of the gate only (BI19)', async () => {
+  const seen: unknown[] = []
+  const gate = gateOf({
+    tokenFrom: { header: ['Authorization', 'X-Api-Token'] },
+    requirement: (_identity: unknown, request: RequestLike) => {
+      seen.push(['x-request-id', 'user-agent', 'x-api-token', 'cookie'].map((name) => request.header(name)))
+      return true
+    },
+  })
+  const event = {
+    type: 'TOKEN',
+    authorizationToken: 'Bearer good',
+    methodArn: 'arn:aws:execute-api:a:1:b/prod/GET/',
+  }
+  expect(await lambdaAuthorizer(gate)(event)).toMatchObject({ principalId: 'emma' })
+  expect(seen).toEqual([[undefined, undefined, undefined, undefined]])
 })
 
 it('a TOKEN authorizer reads the header of the gate, and never allows an invalid token as anonymous', async () => {

@@ -8,11 +8,17 @@ describe('anything but a request', () => {
   const gate = createGate({ verifier: { verify: () => ({ active: false, reason: 'unknown_token' }) } })
   const context = { header: () => undefined, req: { raw: new Request('https://api.example.com') } }
 
-  it.each([
+  it.each<[string, unknown, string]>([
     ['undefined', undefined, 'but is undefined'],
     ['null', null, 'but is null'],
     ['a text', 'GET /', 'but is a string'],
     ['an object', {}, 'but is an object'],
+    [
+      'a request of Express',
+      { header: () => 'Bearer a', rawHeaders: [] },
+      'such as fromNodeRequest(request)',
+    ],
+    ['a request of Koa', { header: {}, headers: {} }, 'such as fromNodeRequest(request)'],
     ['the context of Hono', context, 'Of a Hono context, pass context.req.raw'],
   ])('is answered 503, and its error says what is needed: %s', async (_, given, text) => {
     const causes: unknown[] = []

@@ -4,7 +4,8 @@ import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
 import type { Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import { type RequestLike, toRequestLike } from '../request/request.ts'
+import type { RequestLike } from '../request/request.ts'
+import { toRequestLike } from '../request/to-request-like.ts'
 import { PassedRequest } from './passed.ts'
 
 type AnyIdentity = Identity<unknown> | undefined
@@ -55,6 +56,9 @@ export function setDecision<I extends AnyIdentity>(
 
 /** A method of gates that finds the token of a request again. A symbol, because only `setDecision` calls it. */
 export const FIND_TOKEN: unique symbol = Symbol.for('bearergate.findToken') as never
+
+/** The name of the field in which a gate reads tokens, in lower case. A symbol, because only hosts need it. */
+export const TOKEN_FIELD: unique symbol = Symbol.for('bearergate.tokenField') as never
 
 function tokenIn(
   request: RequestLike | undefined,
@@ -124,11 +128,10 @@ export function getToken(carrier: object, gate: object): string {
  */
 export function getUser(carrier: object, gate: object): unknown {
   const decision: object = PassedRequest.is(carrier) ? carrier : attachmentOf(carrier, gate).decision
-  const user = PassedRequest.is(decision) ? PassedRequest.userOf(decision) : undefined
-  if (user === undefined && (decision as Passed<AnyIdentity>).identity !== undefined)
-    throw configurationError(
-      'MISSING_OPTION',
-      'this gate loads no user: set its option "loadUser", such as loadUser: (identity) => users.find(identity.subject)',
-    )
-  return user
+  const user = PassedRequest.is(decision) ? PassedRequest.userOf(decision, gate) : undefined
+  if (user !== undefined || (decision as Passed<AnyIdentity>).identity === undefined) return user
+  throw configurationError(
+    'MISSING_OPTION',
+    'this gate loads no user: set its option "loadUser", such as loadUser: (identity) => users.find(identity.subject). A decision of another gate has no user for this one',
+  )
 }

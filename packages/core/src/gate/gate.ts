@@ -4,16 +4,16 @@ import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type AsyncRule, authorize, type Requirement, toRequirement } from '../authorize/requirement.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
-import type { TokenSource } from '../model/credentials.ts'
 import type { Decision } from '../model/decision.ts'
-import { foundIn, type Identity } from '../model/identity.ts'
-import type { Rejection } from '../model/rejection.ts'
+import type { Identity } from '../model/identity.ts'
 import { prove } from '../prove/prove.ts'
-import { type RequestLike, toRequestLike } from '../request/request.ts'
+import type { RequestLike } from '../request/request.ts'
+import { toRequestLike } from '../request/to-request-like.ts'
 import { otherEncoding, type PresentedToken } from '../verify/presented.ts'
 import type { Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
-import { FIND_TOKEN, getToken, getUser, requestOf } from './attachments.ts'
+import { Admission, REVOKED } from './admission.ts'
+import { FIND_TOKEN, getToken, getUser, requestOf, TOKEN_FIELD } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
@@ -25,9 +25,6 @@ import { type ProtectedHandler, protect } from './protect.ts'
 import type { Report } from './report.ts'
 import type { Revocation } from './revoke.ts'
 import { FoundToken } from './token-finder.ts'
-
-const REVOKED: Rejection = { reason: 'revoked' }
-const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
 
 type Maybe<T> = T | PromiseLike<T>
 
@@ -41,11 +38,14 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly onDenied: OnDenied
   readonly cors: CorsMiddleware | undefined
   readonly #parts: GateParts<V>
+  readonly #admission: Admission<V>
 
   constructor(parts: GateParts<V>) {
     this.#parts = parts
+    this.#admission = new Admission(parts, this)
     this.onDenied = parts.onDenied
     this.cors = parts.cors
+    this[TOKEN_FIELD] = parts.tokens.field
   }
 
   readonly authenticate = (
@@ -78,6 +78,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     handler: ProtectedHandler<V | undefined, Rest>,
     options?: HandlerOptions<V | undefined, Request>,
   ): ((request: Request, ...rest: Rest) => Promise<Response>) => protect(this, handler, options)
+
+  readonly [TOKEN_FIELD]: string | undefined
 
   readonly [FIND_TOKEN] = (request: RequestLike): string | undefined => this.#parts.tokens.textIn(request)
 
@@ -139,8 +141,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
    * the `requirement` or `loadUser` may read it.
    */
   #run(request: RequestLike, report: Report | undefined): Maybe<Outcome<V | undefined>> {
-    const { tokens, revocations, required, context, users } = this.#parts
-    const kept = required === undefined && users === undefined ? undefined : request
+    const { tokens, revocations } = this.#parts
+    const kept = this.#admission.readsRequest ? request : undefined
     const cacheUse = report?.cacheUse
     // 1 extract: request → token
     return mapMaybe(tokens.find(request), (found): Maybe<Outcome<V | undefined>> => {
@@ -150,6 +152,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
       // 2 verify: token → identity
       const verification = found.cached ?? this.#verify(found.presented)
       const hash = revocations.hashOf(found, isPromiseLike(verification))
+      const unhashed = hash === undefined ? found : undefined
       return mapMaybe(verification, (result): Maybe<Outcome<V | undefined>> => {
         if (!result.active) return result
         const { identity } = result
@@ -159,11 +162,10 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
         return mapMaybe(revocations.isRevoked(identity, hash), (isRevoked): Maybe<Outcome<V | undefined>> => {
           if (isRevoked) return REVOKED
           // 4 authorize: the identity meets the requirement
-          if (required === undefined) return this.#pass(identity, source, kept)
-          return mapMaybe(
-            authorize(identity, required, context, kept as RequestLike),
-            (rejection): Maybe<Outcome<V | undefined>> => rejection ?? this.#pass(identity, source, kept),
-          )
+          const outcome = this.#admission.decide(identity, source, kept)
+          if (!isPromiseLike(outcome)) return outcome
+          const known = hash ?? (unhashed && revocations.hashOf(unhashed, true))
+          return this.#admission.confirm(outcome, result, known)
         })
       })
     })
@@ -171,19 +173,6 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   #verify(presented: PresentedToken): Maybe<Verification<V>> {
     return otherEncoding(presented) ?? this.#parts.verifier.verify(presented.text, presented)
-  }
-
-  /** Allows a request that has passed all checks, with its user if the gate has `loadUser`. */
-  #pass(identity: V, source: TokenSource, kept: RequestLike | undefined): Maybe<Outcome<V | undefined>> {
-    const { users, caching } = this.#parts
-    const located = foundIn(identity, source)
-    const headers = caching.of(source)
-    if (users === undefined) return passed<V | undefined>(located, headers)
-    return mapMaybe(
-      users.of(located, kept as RequestLike),
-      (user): Outcome<V | undefined> =>
-        user === undefined ? UNKNOWN_USER : passed<V | undefined>(located, headers, user),
-    )
   }
 
   #authorize(

@@ -4,7 +4,8 @@ import { type AsyncRule, type Requirement, toRequirement } from '../authorize/re
 import { readOptions } from '../lib/assert.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
-import { type RequestLike, toRequestLike } from '../request/request.ts'
+import type { RequestLike } from '../request/request.ts'
+import { toRequestLike } from '../request/to-request-like.ts'
 import { setDecision } from './attachments.ts'
 import type { Background } from './keep-alive.ts'
 

@@ -1,6 +1,9 @@
 /** Sends answers with the methods that every Node response has, in any framework. */
 
+import { isTargetedCacheControl } from '../answer/cache-headers.ts'
+import { timeout } from '../lib/clock.ts'
 import { type Answer, answerOf, type Preflight } from '../model/decision.ts'
+import type { Seconds } from '../model/units.ts'
 import type { NodeRequest } from '../request/node.ts'
 import type { Gate } from './interface.ts'
 
@@ -33,11 +36,22 @@ const EXPOSED = 'Access-Control-Expose-Headers'
 export function sendAnswer(response: NodeResponse, { status, headers, body }: Answer): void {
   if (response.headersSent) return
   response.statusCode = status
+  removeTargetedCacheControl(response)
   for (const [name, value] of Object.entries(headers)) {
     const before = name === EXPOSED ? textOf(response.getHeader(name)) : undefined
     response.setHeader(name, before === undefined ? value : `${before}, ${value}`)
   }
   response.end(body)
+}
+
+/** Removes the fields by which middleware that ran before would let shared caches store a denial (RFC 9213 §2.2). */
+export function removeTargetedCacheControl(
+  response: Pick<NodeResponse, 'getHeaderNames' | 'removeHeader'>,
+): void {
+  // Some libraries call middleware with a response of their own, which has no list of names.
+  const names: unknown = response.getHeaderNames?.()
+  if (!Array.isArray(names)) return
+  for (const name of names) if (isTargetedCacheControl(name)) response.removeHeader(name)
 }
 
 /** Returns the value of a header as one line. */
@@ -47,8 +61,11 @@ export function textOf(value: number | string | readonly string[] | undefined): 
 
 type Middleware = (request: NodeRequest, response: NodeResponse, next: (cause?: unknown) => void) => unknown
 
+/** How long a CORS middleware may take to answer. In seconds. */
+const MAX_WAIT: Seconds = 10
+
 /**
- * Lets the CORS middleware of a gate answer a preflight. If it answers nothing, the gate does.
+ * Lets the CORS middleware of a gate answer a preflight. If it answers nothing within 10 s, the gate does.
  * @param next is called only with an error, and only if `onDenied` is `next`: the host may ignore its argument
  */
 export function answerPreflight(
@@ -65,6 +82,7 @@ export function answerPreflight(
     if (onDenied === 'next' && cause instanceof Error) next(cause)
     else sendAnswer(response, answerOf(decision))
   }
+  timeout(MAX_WAIT).addEventListener('abort', () => finish())
   // An async middleware may reject, with anything.
   new Promise((resolve) => resolve((cors as unknown as Middleware)(request, response, finish))).catch(
     (cause) => finish(cause instanceof Error ? cause : new Error('The CORS middleware failed', { cause })),

@@ -90,8 +90,14 @@ export interface GateSettings<
    * `auth.user(ctx)` or `gate.userOf(request)`. Return an object, or `null` or `undefined` if there is no such user. If it
    * throws, rejects, or returns anything else, the answer is 503. Default: no user is loaded.
    *
+   * A token of a service may have no `sub`. Then `subject` is `undefined`, which some libraries take as no condition.
+   *
    * @example
-   * bearer({ issuer, audience, loadUser: ({ subject }) => users.findOne({ subject }) })
+   * bearer({
+   *   issuer,
+   *   audience,
+   *   loadUser: ({ subject }) => (subject === undefined ? null : users.findOne({ subject })),
+   * })
    */
   loadUser?:
     | ((identity: V, request: RequestLike) => User | null | undefined | PromiseLike<User | null | undefined>)
@@ -99,8 +105,9 @@ export interface GateSettings<
   /**
    * How long the gate uses a loaded user again for further requests with the same cached token. In seconds, 0–3600. Default 0:
    * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. For
-   * that time, the gate does not notice changes of the user. It still notices revocations at once. The option has no effect if
-   * the verifier caches nothing.
+   * that time, the gate does not notice changes of the user. It still notices revocations at once. All requests with the token
+   * get the same object, so `loadUser` must not read the request: the answer is then 503. The option has no effect if the verifier
+   * caches nothing.
    */
   userTtl?: Seconds | undefined
   /**

@@ -105,12 +105,7 @@ export function gateParts<V extends Identity<unknown>>(
   const onDenied = assertOneOf<OnDenied>('onDenied', read.onDenied, ['answer', 'next'])
   const unauthenticated = new Unauthenticated(read as object, caching.anonymous)
   return {
-    tokens: new TokenFinder(
-      { ...read, maxTokenLength: tokenText.maxLength },
-      extract,
-      unauthenticated,
-      verifier,
-    ),
+    tokens: new TokenFinder({ ...read, text: tokenText }, extract, unauthenticated, verifier),
     cors: unauthenticated.cors,
     verifier,
     isOwn,

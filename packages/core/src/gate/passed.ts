@@ -3,6 +3,12 @@
 import type { Passed, RequiredHeaders } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 
+/** The user of a request, and the gate that loaded it. */
+export interface LoadedUser {
+  readonly user: object
+  readonly gate: object
+}
+
 /**
  * A request that passed, with its user. The user is private, so that neither `JSON.stringify` nor `console.log` shows it. Every
  * other member is its own, so nothing on `Object.prototype` adds to it.
@@ -11,34 +17,36 @@ export class PassedRequest<I extends Identity<unknown> | undefined> {
   readonly ok = true
   readonly identity: I
   readonly headers: RequiredHeaders | undefined
-  readonly #user: object
+  readonly #loaded: LoadedUser
 
-  constructor(identity: I, headers: RequiredHeaders | undefined, user: object) {
+  constructor(identity: I, headers: RequiredHeaders | undefined, loaded: LoadedUser) {
     this.identity = identity
     this.headers = headers
-    this.#user = user
+    this.#loaded = loaded
     Object.freeze(this)
   }
 
   static is(value: object): value is PassedRequest<Identity<unknown> | undefined> {
-    return #user in value
+    return #loaded in value
   }
 
-  static userOf(decision: PassedRequest<Identity<unknown> | undefined>): object {
-    return decision.#user
+  /** Returns the user, or `undefined` if another gate decided. */
+  static userOf(decision: PassedRequest<Identity<unknown> | undefined>, gate: object): object | undefined {
+    const { user, gate: own } = decision.#loaded
+    return own === gate ? user : undefined
   }
 }
 
 /**
  * Lets a request pass.
  * @param headers what the response must carry
- * @param user the result of `loadUser`
+ * @param loaded the result of `loadUser`
  */
 export function passed<I extends Identity<unknown> | undefined>(
   identity: I,
   headers?: RequiredHeaders,
-  user?: object,
+  loaded?: LoadedUser,
 ): Passed<I> {
-  if (user === undefined) return Object.freeze({ ok: true, identity, headers }) as Passed<I>
-  return new PassedRequest(identity, headers, user) as unknown as Passed<I>
+  if (loaded === undefined) return Object.freeze({ ok: true, identity, headers }) as Passed<I>
+  return new PassedRequest(identity, headers, loaded) as unknown as Passed<I>
 }

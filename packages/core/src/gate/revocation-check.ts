@@ -43,8 +43,8 @@ export class RevocationCheck<V extends Identity<unknown>> {
   /** Whether a token is revoked. The store is asked last, so that a revocation counts that came a moment ago. */
   isRevoked(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
     const isRevoked = this.#isRevoked
-    if (isRevoked === undefined) return this.#isInStore(identity, hash)
-    return mapMaybe(booleanOf(isRevoked(identity)), (revoked) => revoked || this.#isInStore(identity, hash))
+    if (isRevoked === undefined) return this.isInStore(identity, hash)
+    return mapMaybe(booleanOf(isRevoked(identity)), (revoked) => revoked || this.isInStore(identity, hash))
   }
 
   /**
@@ -58,7 +58,8 @@ export class RevocationCheck<V extends Identity<unknown>> {
     return mapMaybe(revocationEntry(revocation, now, clockTolerance), (entry) => this.#store.revoke(entry))
   }
 
-  #isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
+  /** Whether the store says that a token is revoked. */
+  isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
     return this.#store.size === 0 ? false : booleanOf(this.#store.isRevoked(identity, hash))
   }
 }

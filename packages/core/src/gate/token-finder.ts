@@ -4,7 +4,8 @@ import { isImmediate, sha256 } from '#digest'
 import type { Extract } from '../extract/extract.ts'
 import { usualToken } from '../extract/header.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
-import type { TokenSource } from '../model/credentials.ts'
+import { isB64Token } from '../lib/syntax.ts'
+import type { TokenSource, TokenSources, TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import { isRejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
@@ -37,6 +38,11 @@ export class FoundToken<I extends Identity<unknown>> {
     return text === this.#text
   }
 
+  /** Whether the token has the syntax that a gate accepts. */
+  hasSyntax({ syntax }: TokenText): boolean {
+    return syntax !== 'b64token' || isB64Token(this.#text)
+  }
+
   /** Reports whether the result comes from a cache: now, or while it is verified. */
   reportTo(cacheUse: CacheUse): void {
     cacheUse.isHit = this.cached !== undefined
@@ -49,6 +55,12 @@ export class FoundToken<I extends Identity<unknown>> {
     return this.#presented
   }
 }
+
+/**
+ * Whether caches may have results of tokens in another syntax than `b64token`: gates with different options can share a verifier.
+ * Otherwise a result is cached only for a token whose syntax was checked, and it is not checked again.
+ */
+let isCacheMixed = false
 
 type Found<I extends Identity<unknown>> = FoundToken<I> | Outcome<undefined>
 
@@ -64,12 +76,14 @@ export class TokenFinder<I extends Identity<unknown>> {
   readonly #verifier: TokenVerifier<I>
   /** Whether to look for a cached result before the syntax is checked. Needs a synchronous hash and the default place. */
   readonly #looksUp: boolean
-  readonly #maxTokenLength: number
+  readonly #text: TokenText
+  /** The first header field that is read, in lower case. `undefined` if none is. */
+  readonly field: string | undefined
 
   /** @throws TypeError if an option is invalid */
   constructor(
     options: Pick<GateSettings, 'tokenFrom' | 'requireTls' | 'isSecure' | 'allowLoopback'> & {
-      readonly maxTokenLength: number
+      readonly text: TokenText
     },
     extract: Extract,
     unauthenticated: Unauthenticated,
@@ -79,15 +93,17 @@ export class TokenFinder<I extends Identity<unknown>> {
     this.#transport = new Transport(options)
     this.#unauthenticated = unauthenticated
     this.#verifier = verifier
-    this.#maxTokenLength = options.maxTokenLength
+    this.#text = options.text
+    this.field = fieldOf(options.tokenFrom?.header)
     this.#looksUp = isImmediate && options.tokenFrom === undefined && verifier.getCached !== undefined
+    if (options.text.syntax !== 'b64token') isCacheMixed = true
   }
 
   /** Returns the token, or the outcome for a request without one. A promise only if a form has to be read. */
   find(request: RequestLike): Found<I> | Promise<Found<I>> {
     const usual = this.#looksUp ? this.#usual(request) : undefined
-    // A result is cached only for a token whose syntax was checked, so it is not checked again.
-    if (usual?.cached !== undefined) return this.#transport.check(request) ?? usual
+    if (usual?.cached !== undefined && (!isCacheMixed || usual.hasSyntax(this.#text)))
+      return this.#transport.check(request) ?? usual
     return mapMaybe(this.#extract(request), (found): Found<I> => {
       if (isRejection(found)) return this.#unauthenticated.outcome(request, found)
       const { token, source } = found
@@ -103,10 +119,15 @@ export class TokenFinder<I extends Identity<unknown>> {
 
   /** Returns the text after `Bearer `, which may not have the syntax of a token. */
   #usual(request: RequestLike): FoundToken<I> | undefined {
-    const text = usualToken(request, this.#maxTokenLength)
+    const text = usualToken(request, this.#text.maxLength)
     if (text === undefined) return undefined
     const hash = sha256(text) as string
     const cached = this.#verifier.getCached?.(hash)
     return new FoundToken(text, 'header', hash, cached)
   }
+}
+
+function fieldOf(header: TokenSources['header'] = true): string | undefined {
+  if (header === false) return undefined
+  return header === true ? 'authorization' : [header].flat()[0]?.toLowerCase()
 }

@@ -17,6 +17,27 @@ interface Kept {
   readonly until: Seconds
 }
 
+function unreadable(): never {
+  throw new MistakeError(
+    '"loadUser" must not read the request if "userTtl" is set, because other requests with the same token get the same user. Remove "userTtl", or decide by the identity only',
+  )
+}
+
+/** Stands for the request if the user is kept: the user of one request must not depend on what others do not have. */
+const UNREADABLE: RequestLike = Object.freeze({
+  header: unreadable,
+  form: unreadable,
+  get method() {
+    return unreadable()
+  },
+  get url() {
+    return unreadable()
+  },
+  get secure() {
+    return unreadable()
+  },
+})
+
 export class UserLoader<V extends Identity<unknown>> {
   readonly #load: (identity: V, request: RequestLike) => unknown
   readonly #ttl: Seconds
@@ -33,7 +54,8 @@ export class UserLoader<V extends Identity<unknown>> {
     const kept = this.#kept.get(identity)
     if (kept !== undefined && monotonic() < kept.until) return kept.user
     const began = monotonic()
-    return mapMaybe<unknown, object | undefined>(this.#load(identity, request), (user) => {
+    const view = this.#ttl > 0 ? UNREADABLE : request
+    return mapMaybe<unknown, object | undefined>(this.#load(identity, view), (user) => {
       if (user === undefined || user === null) return undefined
       // An empty list of rows is no user.
       if (typeof user !== 'object' || Array.isArray(user))

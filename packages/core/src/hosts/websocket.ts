@@ -11,7 +11,8 @@ import { isBlank, isFieldName, withoutSpace } from '../lib/syntax.ts'
 import { answerOf, type Denied, type Preflight, STATUS_TEXT } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { fromNodeRequest, type NodeRequest } from '../request/node.ts'
-import { type RequestLike, toRequestLike } from '../request/request.ts'
+import type { RequestLike } from '../request/request.ts'
+import { toRequestLike } from '../request/to-request-like.ts'
 
 /** A WebSocket handshake as a request. */
 export interface WebSocketHandshake extends RequestLike {

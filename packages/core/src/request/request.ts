@@ -1,10 +1,5 @@
 /** Defines the view of an HTTP request that gates read, on any host (RFC 9110 §6). */
 
-import { configurationError } from '../lib/configuration-error.ts'
-import { isObject } from '../lib/json.ts'
-import { received } from '../lib/received.ts'
-import { FetchRequestLike } from './fetch.ts'
-
 /**
  * An HTTP request of any host. Each host translates its own request: `fromNodeRequest` for `node:http`, Express and Koa,
  * `fromLambdaEvent` for Lambda. A gate accepts a fetch `Request` as it is. Members are read only if they are needed.
@@ -41,28 +36,6 @@ export interface RequestLike {
    * promise is still pending after four fifths of the gate's `deadline`, the client is too slow: the answer is 400.
    */
   form?(): unknown
-}
-
-/**
- * Returns the view of a fetch `Request`, or a `RequestLike` as it is.
- * @throws TypeError if the value is neither, such as a request of Node that was not translated
- */
-export function toRequestLike(request: Request | RequestLike): RequestLike {
-  if (typeof request === 'object' && request !== null) {
-    if ('header' in request && !isContext(request)) return request
-    if ('headers' in request && typeof request.headers?.get === 'function')
-      return new FetchRequestLike(request)
-  }
-  const hint = isContext(request) ? '. Of a Hono context, pass context.req.raw' : ''
-  throw configurationError(
-    'INVALID_ARGUMENT',
-    `a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request), but is ${received(request)}${hint}`,
-  )
-}
-
-/** Whether a value is the context of Hono, whose method `header` sets a header of the response. */
-function isContext(value: unknown): boolean {
-  return isObject(value) && 'header' in value && isObject(value.req) && value.req.raw !== undefined
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Implements Lambda authorizers of API Gateway, for REST and HTTP APIs, with policies and simple responses. */
 
+import { TOKEN_FIELD } from '../../gate/attachments.ts'
 import type { Gate } from '../../gate/interface.ts'
 import { assertOneOf, readOptions } from '../../lib/assert.ts'
 import { isScopeToken } from '../../lib/syntax.ts'
@@ -92,7 +93,7 @@ export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   const backgroundOf = lambdaBackground()
   return async (event) => {
     const background = backgroundOf()
-    const decision = await gate.authenticate(authorizerRequest(event), background)
+    const decision = await gate.authenticate(authorizerRequest(event, gate), background)
     await background.settled()
     if (!decision.ok && decision.status === 503) throw new Error('The access token could not be checked')
     // API Gateway caches the answer by token. Preflights and anonymous requests have no checked token.
@@ -107,17 +108,15 @@ export function lambdaAuthorizer<I extends Identity<unknown> | undefined>(
   }
 }
 
-/** The header fields that a gate reads in addition to the token. */
-const OTHER_FIELDS =
-  /^(?:cookie|content-type|origin|access-control-.*|forwarded|via|x-forwarded-.*|x-real-ip)$/
-
-/** Reads the request of an authorizer's event. A TOKEN authorizer receives only the value of one field. */
-function authorizerRequest(event: LambdaAuthorizerEvent): RequestLike {
+/**
+ * Reads the request of an authorizer's event. A TOKEN authorizer receives only the value of one field, which is the field in
+ * which the gate looks for a token first. Any other field is absent, so that no function of the application takes the token for
+ * a request id.
+ */
+function authorizerRequest(event: LambdaAuthorizerEvent, gate: object): RequestLike {
   if (event?.type !== 'TOKEN') return fromLambdaEvent(event)
-  return {
-    header: (name) => (OTHER_FIELDS.test(name) ? undefined : event.authorizationToken),
-    secure: true,
-  }
+  const { [TOKEN_FIELD]: field = 'authorization' } = gate as { readonly [TOKEN_FIELD]?: string }
+  return { header: (name) => (name === field ? event.authorizationToken : undefined), secure: true }
 }
 
 function policyOf<I extends Identity<unknown> | undefined>(

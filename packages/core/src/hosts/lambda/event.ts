@@ -73,9 +73,13 @@ class LambdaRequestLike implements RequestLike {
     return query === '' ? path : `${path}?${query}`
   }
 
-  /** API Gateway and function URLs accept only https. A load balancer states the scheme in `X-Forwarded-Proto`. */
+  /**
+   * API Gateway and function URLs accept only https. A load balancer states the scheme in `X-Forwarded-Proto`. Any other event
+   * does not count as secure, such as one of VPC Lattice, whose listeners may be http.
+   */
   get secure(): boolean {
-    return !isOfBalancer(this.#event) || this.header('x-forwarded-proto') === 'https'
+    if (isOfBalancer(this.#event)) return this.header('x-forwarded-proto') === 'https'
+    return isOfApiGateway(this.#event)
   }
 
   get hasBody(): boolean {
@@ -132,6 +136,19 @@ function contextOf(event: LambdaEvent | null | undefined): Record<string, unknow
 /** Whether an event comes from a load balancer. */
 export function isOfBalancer(event: LambdaEvent): boolean {
   return getOwn(contextOf(event), 'elb') !== undefined
+}
+
+/** Members that only events of API Gateway and function URLs have, and only those of authorizers. */
+const OF_API_GATEWAY = ['apiId', 'stage', 'http']
+const OF_AUTHORIZERS = ['methodArn', 'routeArn']
+
+/** Whether an event comes from API Gateway or a function URL. */
+function isOfApiGateway(event: LambdaEvent): boolean {
+  const context = contextOf(event)
+  return (
+    OF_API_GATEWAY.some((name) => getOwn(context, name) !== undefined) ||
+    OF_AUTHORIZERS.some((name) => getOwn(event, name) !== undefined)
+  )
 }
 
 /** Returns `undefined` if it is not base64. */
