@@ -424,6 +424,92 @@ describe('a discovered endpoint', () => {
     expect(paths).toEqual([METADATA, '/old', '/old', METADATA, '/new'])
   })
 
+  describe('after many failures', () => {
+    let path: string
+    let isGone: boolean
+    /** When the metadata was fetched. */
+    let moments: number[]
+    beforeEach(() => {
+      path = '/old'
+      isGone = false
+      moments = []
+    })
+
+    /** The server moves if `path` changes. It answers 404 at other paths, to forged tokens, and if the endpoint is gone. */
+    const fetch = async (url: string, { body }: RequestInit): Promise<Response> => {
+      if (url.includes('/.well-known/')) {
+        moments.push(time())
+        return Response.json({ issuer: server.origin, introspection_endpoint: server.origin + path })
+      }
+      const isForged = (body as URLSearchParams).get('token')?.startsWith('forged')
+      const isMissing = isGone || isForged || !url.endsWith(path)
+      return isMissing ? Response.json({}, { status: 404 }) : Response.json(GOOD)
+    }
+    const discoveringGate = () => gateFor({ endpoint: undefined, issuer: server.origin, fetch })
+
+    it('is discovered twice at once and once more per 30 s for unknown tokens that are answered 404 (FX52)', async () => {
+      const gate = discoveringGate()
+      expect(await outcome(gate)).toBe('ok')
+      moments.length = 0
+      for (let second = 0; second < 60; second += 1) {
+        for (const forged of ['forged-a', 'forged-b', 'forged-c'])
+          expect(await outcome(gate, forged + second)).toBe(UNAVAILABLE)
+        pass(1)
+      }
+      expect(moments).toEqual([0, 0, 30])
+    })
+
+    it('is found again at once by a known token, although unknown ones used up their discoveries (FX52)', async () => {
+      const gate = discoveringGate()
+      expect(await outcome(gate, 'known')).toBe('ok')
+      for (let token = 0; token < 10; token += 1) await outcome(gate, `forged-${token}`)
+      path = '/new'
+      expect(await outcome(gate, newToken())).toBe(UNAVAILABLE)
+      expect(await outcome(gate, 'known')).toBe(UNAVAILABLE)
+      expect([await outcome(gate, 'known'), await outcome(gate)]).toEqual(['ok', 'ok'])
+    })
+
+    it('is discovered twice at once and once more per 5 s for known tokens, until one of them finds it (FX52)', async () => {
+      const gate = discoveringGate()
+      expect(await outcome(gate, 'known')).toBe('ok')
+      pass(10)
+      moments.length = 0
+      isGone = true
+      for (let second = 10; second < 20; second += 1) {
+        for (let request = 0; request < 3; request += 1)
+          expect(await outcome(gate, 'known')).toBe(UNAVAILABLE)
+        pass(1)
+      }
+      expect(moments).toEqual([10, 10, 15])
+      isGone = false
+      path = '/new'
+      expect([await outcome(gate, 'known'), await outcome(gate, 'known')]).toEqual([UNAVAILABLE, 'ok'])
+    })
+
+    it('is not discovered for each request while the issuer has no metadata: twice at once, then once per 5 s (FX52)', async () => {
+      const { origin } = server
+      let isUp = false
+      const cold = async (url: string, init: RequestInit) => {
+        if (isUp) return fetch(url, init)
+        if (url.endsWith('/oauth-authorization-server')) moments.push(time())
+        return Response.json({}, { status: 404 })
+      }
+      const gate = gateFor({ endpoint: undefined, issuer: origin, fetch: cold })
+      for (let second = 0; second < 12; second += 1) {
+        for (let request = 0; request < 20; request += 1)
+          expect(await outcome(gate, 'same')).toBe(UNAVAILABLE)
+        pass(1)
+      }
+      expect(moments).toEqual([0, 0, 5, 10])
+      const decision = await gate.authenticate({ header: () => 'Bearer same' })
+      expect(decision).toMatchObject({ status: 503, headers: { 'Retry-After': '3' } })
+      isUp = true
+      expect(await outcome(gate, 'same')).toBe(UNAVAILABLE)
+      pass(3)
+      expect(await outcome(gate, 'same')).toBe('ok')
+    })
+  })
+
   it('is not awaited after close() (FX59)', async () => {
     let aborted: unknown
     let isFetching = false

@@ -150,7 +150,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
         const limited = this.#throttle.rejected({ hash, known, probe: () => limitOf(probe) })
         await raceAbort(limited, signal).catch(() => {})
       }
-      if (response.mayHaveMoved(cause)) await this.#endpoint.relocate(signal)
+      if (response.mayHaveMoved(cause)) await this.#endpoint.relocate(signal, known)
       const failure = failureOf(cause)
       if (!this.#calls.isClosed) this.#outage.failed(this.#endpoint.server, failure, circuit)
       throw failure
