@@ -237,6 +237,41 @@ describe('a good caller beside forged tokens', () => {
   })
 })
 
+describe('forged tokens that name one known caller', () => {
+  const user = (index: number) => ({ sub: `user-${index}` })
+
+  /** A gate that knows 30 users. Their keys are the first three of 64. */
+  async function gateWithUsers(): Promise<Gate> {
+    const gate = gateOf()
+    for (let index = 0; index < 30; index += 1)
+      expect(await outcome(gate, by(index % 3, user(index)))).toBe('ok')
+    return gate
+  }
+
+  it('leave other known callers answered 200, each by a key that was not used before: eight a second (ATK15)', async () => {
+    const gate = await gateWithUsers()
+    for (let index = 1; index < 30; index += 1) {
+      for (let time = 0; time < 2; time += 1)
+        expect(await outcome(gate, forged(user(0)))).toMatch(/^(?:401|503)/)
+      expect(await outcome(gate, by(8 + ((index * 7) % 56), user(index)))).toBe('ok')
+      pass(0.25)
+    }
+  })
+
+  it('forged tokens of one known caller make one search at once and four tries a second, and Retry-After says when the next is due (ATK15)', async () => {
+    const gate = await gateWithUsers()
+    expect(await outcome(gate, forged(user(0)))).toBe(SIGNATURE)
+    // A search takes 56 of 64.
+    const decision = await gate.authenticate(requestWith(forged(user(0))))
+    expect(decision).toMatchObject({ status: 503, headers: { 'Retry-After': '12' } })
+    pass(11.75)
+    expect(await outcome(gate, forged(user(0)))).toBe(UNAVAILABLE)
+    expect(await outcome(gate, forged(user(1)))).toBe(SIGNATURE)
+    pass(0.25)
+    expect(await outcome(gate, forged(user(0)))).toBe(SIGNATURE)
+  })
+})
+
 it('a search that never ends, as in a request that its runtime ended, delays other searches by 5 s at most (ATK15)', async () => {
   const keys = Array.from({ length: 20 }, (_, index) => ({ id: `${index}`, algorithms: [] }) as never)
   const budgets = tryBudgets()

@@ -1,7 +1,7 @@
 /** Token buckets: what they allow at once, and over time. */
 
 import { expect, it } from 'vitest'
-import { TokenBucket } from '#core/net/token-bucket.ts'
+import { TokenBucket, TokenBuckets } from '#core/net/token-bucket.ts'
 import { pass, stopClock } from '../../support/clock.ts'
 
 stopClock()
@@ -59,4 +59,13 @@ it('release() puts back what was not used, up to the capacity', () => {
   pass(120)
   bucket.release(4)
   expect(taken(bucket, 10)).toBe(4)
+})
+
+it('several buckets together give what each of them has, or nothing', () => {
+  const [shared, own] = [new TokenBucket(4, 1), new TokenBucket(2, 10)]
+  const both = new TokenBuckets(shared, own)
+  expect([both.tryAcquire(2), both.tryAcquire(1), both.waitFor(1)]).toEqual([true, false, 10])
+  expect(shared.waitFor(2)).toBe(0)
+  both.release(2)
+  expect([shared.waitFor(4), own.waitFor(2)]).toEqual([0, 0])
 })

@@ -51,3 +51,29 @@ export class TokenBucket {
     this.#fullAt -= count * this.#refill
   }
 }
+
+/** Combines buckets that must all allow the same: one that callers share, and one of a single caller. */
+export class TokenBuckets {
+  readonly #buckets: readonly TokenBucket[]
+
+  constructor(...buckets: readonly TokenBucket[]) {
+    this.#buckets = buckets
+  }
+
+  /** Returns the time until each bucket has this number. In seconds. */
+  waitFor(count: number): Seconds {
+    return Math.max(...this.#buckets.map((bucket) => bucket.waitFor(count)))
+  }
+
+  /** Takes this number from each bucket and returns `true`. If one has fewer, takes none and returns `false`. */
+  tryAcquire(count: number): boolean {
+    if (this.waitFor(count) > 0) return false
+    for (const bucket of this.#buckets) bucket.tryAcquire(count)
+    return true
+  }
+
+  /** Puts this number back into each bucket. */
+  release(count: number): void {
+    for (const bucket of this.#buckets) bucket.release(count)
+  }
+}

@@ -169,7 +169,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const caller = this.#keys.callers?.get(name)
     const budget = this.#keys.tries[caller === undefined ? 'unknown' : 'known']
     const onWait = () => presented.forgetDecoded()
-    const tries = new KeyTries(budget, { caller: name, lastKey: caller?.lastKey, onWait })
+    const tries = new KeyTries(budget, { caller: name, known: caller, onWait })
     const found = this.#keys.find(jws.alg, jws.kid)
     if (isPromiseLike(found)) onWait()
     const known = isPromiseLike(found) ? await found : found

@@ -9,16 +9,17 @@
  *   tokens are verified by these, because an issuer signs with one or two keys at a time.
  * - The other free tries move through the set from token to token. A caller whose key is elsewhere finds it after some tokens,
  *   even while attackers use up the budget.
- * - Beyond the free tries, known and unknown callers have separate budgets.
+ * - Beyond the free tries, known and unknown callers have separate budgets. Any client can name a known caller in a forged
+ *   token, so each known caller also has a budget of its own. Forged tokens delay only the callers that they name.
  */
 
 import { timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { TokenBucket } from '../../net/token-bucket.ts'
+import { TokenBucket, TokenBuckets } from '../../net/token-bucket.ts'
 import type { VerificationKey } from './jwk.ts'
-import type { CallerKind } from './known-callers.ts'
+import type { CallerKind, KnownCaller } from './known-callers.ts'
 import { Turns } from './turns.ts'
 
 /** The number of free tries of each token, and how many of them are for the keys that verified a token most recently. */
@@ -27,6 +28,12 @@ const RECENT = 6
 /** The budget of each kind of callers: this number of tries at once, and this number more per second. */
 const CAPACITY = 128
 const PER_SECOND = 32
+/**
+ * The budget of each known caller: one search of a full set, and an eighth of the common rate. So forged tokens must name eight
+ * known callers to use up the common budget.
+ */
+const CAPACITY_OF_CALLER = 64
+const PER_SECOND_OF_CALLER = PER_SECOND / 8
 /** How many tokens may wait for a search beyond the free tries, and for how long. */
 const QUEUE = 1_000
 const MAX_WAIT: Seconds = 5
@@ -118,12 +125,21 @@ export class TryBudget {
    * The searches of a key set run one after another: the first good token shows the others which key to try first. Each takes
    * the tries for all of its keys from the budget, or none. If a key verifies the token, the tries return to the budget. So any
    * number of good tokens leaves the budget as it was.
+   * @param known the caller that the token names, if it is known
    * @throws UnavailableError if the budget does not cover all keys: the right one may be among those not tried
    */
-  async search(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
+  async search(
+    keys: readonly VerificationKey[],
+    verifies: Verifies,
+    known: KnownCaller | undefined,
+  ): Promise<VerificationKey | undefined> {
+    const buckets = this.#bucketsOf(known)
     const signal = timeout(MAX_WAIT)
     try {
-      return await this.#turns.run(() => this.#tryAll(keys, verifies), { known: this.#isKnown, signal })
+      return await this.#turns.run(() => this.#tryAll(keys, verifies, buckets), {
+        known: this.#isKnown,
+        signal,
+      })
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
@@ -134,17 +150,28 @@ export class TryBudget {
   }
 
   /** Tries all keys, the most recent success first. The order is computed here, because a search before may have changed it. */
-  async #tryAll(keys: readonly VerificationKey[], verifies: Verifies): Promise<VerificationKey | undefined> {
-    if (!this.#bucket.tryAcquire(keys.length))
+  async #tryAll(
+    keys: readonly VerificationKey[],
+    verifies: Verifies,
+    buckets: TokenBuckets,
+  ): Promise<VerificationKey | undefined> {
+    if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
         'Failed to try all keys for a token: the budget for signature checks is used up',
         {
-          retryAfter: this.#bucket.waitFor(keys.length),
+          retryAfter: buckets.waitFor(keys.length),
         },
       )
     const key = await tryInOrder(byLastSuccess(keys), verifies)
-    if (key !== undefined) this.#bucket.release(keys.length)
+    if (key !== undefined) buckets.release(keys.length)
     return key
+  }
+
+  /** Returns the buckets that a search draws from: the one of all callers of this kind, and the one of a known caller. */
+  #bucketsOf(known: KnownCaller | undefined): TokenBuckets {
+    if (known === undefined) return new TokenBuckets(this.#bucket)
+    known.tries ??= new TokenBucket(CAPACITY_OF_CALLER, 1 / PER_SECOND_OF_CALLER)
+    return new TokenBuckets(this.#bucket, known.tries)
   }
 }
 
@@ -157,8 +184,8 @@ function numberOf(caller: string): number {
 export interface TokenToTry {
   /** Names the caller. Default: all without a name are one caller. */
   readonly caller?: string | undefined
-  /** The key that verified the last token of the caller. It is tried first. */
-  readonly lastKey?: VerificationKey | undefined
+  /** The caller, if one of its tokens was verified before. The key that verified its last token is tried first. */
+  readonly known?: KnownCaller | undefined
   /** Called before the token may have to wait for its turn. */
   readonly onWait?: (() => void) | undefined
 }
@@ -194,17 +221,17 @@ export class KeyTries {
     if (key !== undefined) return key
     this.#token.onWait?.()
     const rest = keys.filter((one) => !free.includes(one))
-    const found = await this.#budget.search(rest, verifies)
+    const found = await this.#budget.search(rest, verifies, this.#token.known)
     if (found === undefined && failure !== undefined) throw failure
     return found
   }
 
   /** Chooses the caller's last key, the keys that verified a token most recently, and others in turn. */
   #chooseFree(keys: readonly VerificationKey[]): readonly VerificationKey[] {
-    const { caller = '', lastKey } = this.#token
-    const first = [lastKey, ...byLastSuccess(keys).filter((key) => key.lastSuccess !== undefined)]
-    const known = first.filter((key) => key !== undefined && keys.includes(key)) as VerificationKey[]
-    const recent = [...new Set(known)].slice(0, Math.min(RECENT, this.#free))
+    const { caller = '', known } = this.#token
+    const first = [known?.lastKey, ...byLastSuccess(keys).filter((key) => key.lastSuccess !== undefined)]
+    const present = first.filter((key) => key !== undefined && keys.includes(key)) as VerificationKey[]
+    const recent = [...new Set(present)].slice(0, Math.min(RECENT, this.#free))
     const others = keys.filter((key) => !recent.includes(key))
     const count = this.#free - recent.length
     if (count === 0) return recent

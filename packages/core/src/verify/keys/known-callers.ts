@@ -23,6 +23,8 @@ export interface KnownCaller {
   lastKey?: VerificationKey | undefined
   /** The fetches of the key set that its tokens may still cause, once they caused one. */
   refreshes?: TokenBucket
+  /** The key tries beyond the free ones that its tokens may still make, once they made some. */
+  tries?: TokenBucket
 }
 
 /** Keeps the known callers of one key set. */

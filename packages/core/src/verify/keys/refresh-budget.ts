@@ -10,7 +10,7 @@
 import { monotonic } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
 import type { Seconds } from '../../model/units.ts'
-import { TokenBucket } from '../../net/token-bucket.ts'
+import { TokenBucket, TokenBuckets } from '../../net/token-bucket.ts'
 import type { KnownCaller } from './known-callers.ts'
 
 /**
@@ -43,7 +43,7 @@ interface FormerKid {
  * callers, and in the bucket of that caller.
  */
 export class RefreshAllowance {
-  readonly #shared: TokenBucket
+  readonly #buckets: TokenBuckets
   readonly #own: TokenBucket | undefined
 
   /**
@@ -51,26 +51,23 @@ export class RefreshAllowance {
    * @param own the refreshes of the caller, if it is known
    */
   constructor(shared: TokenBucket, own?: TokenBucket) {
-    this.#shared = shared
+    this.#buckets = own === undefined ? new TokenBuckets(shared) : new TokenBuckets(shared, own)
     this.#own = own
   }
 
   /** The time until the token may cause a refresh. In seconds. 0 if it may now. */
   get wait(): Seconds {
-    return Math.max(this.#shared.wait, this.#own?.wait ?? 0)
+    return this.#buckets.waitFor(1)
   }
 
   /** Takes one refresh and returns `true`, or returns `false` if there is none. */
   tryAcquire(): boolean {
-    if (this.wait > 0) return false
-    this.#own?.tryAcquire()
-    return this.#shared.tryAcquire()
+    return this.#buckets.tryAcquire(1)
   }
 
   /** Returns one refresh to the buckets. */
   release(): void {
-    this.#own?.release(1)
-    this.#shared.release(1)
+    this.#buckets.release(1)
   }
 
   /**
