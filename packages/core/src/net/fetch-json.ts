@@ -39,7 +39,7 @@ export const NEW_CONNECTION = { connection: 'close' }
 /** A JSON object from a server. */
 export interface Fetched {
   readonly body: Readonly<Record<string, unknown>>
-  /** `Cache-Control: max-age` of the response. In seconds. */
+  /** `Cache-Control: max-age` of the response, less its `Age`. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
@@ -226,10 +226,13 @@ function retryAfter(response: Response): { retryAfter?: Seconds } {
 }
 
 /**
- * Reads `Cache-Control: max-age`, also in quotes, as some servers write it (RFC 9111 §5.2). Returns `undefined` if there is
- * none.
+ * Returns how much of its `Cache-Control: max-age` a response has left after its time in shared caches, which is its `Age`
+ * (RFC 9111 §4.2.3). `undefined` if it has no `max-age`. Some servers write `max-age` in quotes. Of several ages the first one
+ * counts, and an invalid one is ignored (RFC 9111 §5.1).
  */
-function maxAge(response: Response): Seconds | undefined {
-  const directive = /(?:^|[,\s])max-age="?(\d{1,9})\b/i.exec(response.headers.get('cache-control') ?? '')
-  return directive?.[1] === undefined ? undefined : Number(directive[1])
+function maxAge({ headers }: Response): Seconds | undefined {
+  const directive = /(?:^|[,\s])max-age="?(\d{1,9})\b/i.exec(headers.get('cache-control') ?? '')
+  if (directive === null) return undefined
+  const age = /^\d+(?=\s*(?:,|$))/.exec(headers.get('age') ?? '')
+  return Math.max(0, Number(directive[1]) - Number(age ?? 0))
 }

@@ -36,6 +36,6 @@ export interface StoredJwks {
   readonly keys: readonly unknown[]
   /** When the key set was fetched. In milliseconds since the epoch, like `Date.now`. */
   readonly fetchedAt: number
-  /** `Cache-Control: max-age`, if the issuer sent it. In seconds. */
+  /** `Cache-Control: max-age`, if the issuer sent it, less `Age`. In seconds. */
   readonly maxAge?: Seconds | undefined
 }

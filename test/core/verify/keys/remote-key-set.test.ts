@@ -260,15 +260,27 @@ describe('a key set', () => {
     },
   )
 
-  it.each([
-    ['max-age=7200', 7200],
-    ['public, max-age="7200"', 7200],
-    ['max-age=5', 60],
-    ['max-age=99999999', 86_400],
-    ['no-store', 600],
-    ['s-max-age=1', 600],
-  ])('with Cache-Control: %s is fresh for %d s', async (value, cacheMaxAge) => {
-    respond = json({ keys: [one.jwk] }, { 'cache-control': value })
+  it.each<[string, number, Record<string, string>]>([
+    ['max-age=7200', 7200, {}],
+    ['public, max-age="7200"', 7200, {}],
+    ['max-age=5', 60, {}],
+    ['max-age=99999999', 86_400, {}],
+    ['no-store', 600, {}],
+    ['s-max-age=1', 600, {}],
+    // The time that the response spent in a shared cache (RFC 9111 §4.2.3, §5.1).
+    ['max-age=86400', 100, { age: '86300' }],
+    ['max-age=86400', 60, { age: '86399' }],
+    ['max-age=86400', 60, { age: '999999999999' }],
+    ['max-age=7200', 7200, { age: '0' }],
+    ['max-age=7200', 3600, { age: '3600, 7000' }],
+    ['max-age=99999999', 86_400, { age: '86300' }],
+    ['max-age=7200', 7200, { age: '-3600' }],
+    ['max-age=7200', 7200, { age: '3600.5' }],
+    ['max-age=7200', 7200, { age: '3600 s' }],
+    ['max-age=7200', 7200, { age: '' }],
+    ['no-store', 600, { age: '500' }],
+  ])('with Cache-Control: %s is fresh for %d s, with other fields %j', async (value, cacheMaxAge, fields) => {
+    respond = json({ keys: [one.jwk] }, { 'cache-control': value, ...fields })
     const gate = gateFor()
     await gate.ready()
     pass(cacheMaxAge * 0.69)

@@ -42,7 +42,7 @@ export interface KeyDates {
 export interface Aged {
   /** Time since the set was fetched. In seconds. */
   readonly age: Seconds
-  /** `Cache-Control: max-age` of the issuer's response. In seconds. */
+  /** `Cache-Control: max-age` of the issuer's response, less its `Age`. In seconds. */
   readonly maxAge: Seconds | undefined
 }
 
