@@ -1,7 +1,8 @@
 /** Mistakes in the code of the application warn once, because the answer 503 does not explain them. */
 
+import type { RequestListener } from 'node:http'
 import { createGate, opaque, UnavailableError } from '@bearergate/core'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { outcome } from '../../support/forge.ts'
 import { AUDIENCE, createKey, goodClaims, NOW } from '../../support/issuer.ts'
 import { listen } from '../../support/server.ts'
@@ -153,6 +154,58 @@ it('does not warn about an issuer that fails for a while', async () => {
   gate.close()
   await close()
   expect(warnings).toEqual([])
+})
+
+describe('two places of the metadata', () => {
+  const PLACES = ['oauth-authorization-server', 'openid-configuration']
+  /** How an issuer answers at the place that it does not have. */
+  const ABSENT: readonly (readonly [string, RequestListener])[] = [
+    ['404', (_request, response) => response.writeHead(404).end()],
+    ['403', (_request, response) => response.writeHead(403).end()],
+    ['a redirect', (_request, response) => response.writeHead(302, { location: '/login' }).end()],
+    ['HTML', (_request, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>')],
+  ]
+  const DOWN: readonly (readonly [string, RequestListener])[] = [
+    ['answers 503', (_request, response) => response.writeHead(503).end()],
+    ['answers 429', (_request, response) => response.writeHead(429).end()],
+    ['resets the connection', (_request, response) => response.destroy()],
+  ]
+
+  /** Asks a gate whose issuer has its metadata at one place. Returns the outcome. */
+  async function outcomeWith(place: string, atPlace: RequestListener, elsewhere: RequestListener) {
+    const key = await createKey()
+    const { origin, close } = await listen((request, response) => {
+      const { url = '' } = request
+      if (url === '/jwks') response.end(JSON.stringify({ keys: [key.jwk] }))
+      else (url.includes(place) ? atPlace : elsewhere)(request, response)
+    })
+    const gate = createGate({ issuer: origin, audience: AUDIENCE, now: () => NOW * 1000 })
+    const answer = await outcome(gate, await key.sign({ ...goodClaims(), iss: origin }))
+    gate.close()
+    await close()
+    return answer
+  }
+
+  describe.each(PLACES)('of which %s is the right one', (place) => {
+    it.each(ABSENT)('do not warn if the other one answers with %s', async (_, elsewhere) => {
+      const metadata: RequestListener = ({ headers: { host } }, response) =>
+        response.end(JSON.stringify({ issuer: `http://${host}`, jwks_uri: `http://${host}/jwks` }))
+      expect(await outcomeWith(place, metadata, elsewhere)).toBe('ok')
+      expect(warnings).toEqual([])
+    })
+
+    it.each(
+      DOWN.flatMap(([down, atPlace]) =>
+        ABSENT.map(([absent, other]) => [down, absent, atPlace, other] as const),
+      ),
+    )(
+      'do not warn if that one %s and the other one answers with %s',
+      async (_down, _absent, atPlace, elsewhere) => {
+        expect(await outcomeWith(place, atPlace, elsewhere)).toBe('503 unavailable')
+        expect(warnings).toEqual([])
+      },
+    )
+  })
 })
 
 it('warns about a request that is none with the text of its own error', async () => {

@@ -58,10 +58,19 @@ export async function discover(
   }
 }
 
-/** Chooses the failure to report. Most issuers have one place only, so a 404 of the other one explains nothing. */
+/**
+ * Chooses the failure to report. Most issuers have one place only, and answer a 404, a 403 or a page of HTML at the other one.
+ * That explains nothing if the right place is down for a while, and must not count as a mistake in the configuration. So a
+ * failure that may pass comes first, and a 404 last.
+ */
 function reasonOf(failures: readonly unknown[]): unknown {
+  const isLasting = (failure: unknown) => failure instanceof UnusableAnswer && failure.isLasting
   const isMissing = (failure: unknown) => failure instanceof UnusableAnswer && failure.status === 404
-  return failures.findLast((failure) => !isMissing(failure)) ?? failures.at(-1)
+  return (
+    failures.findLast((failure) => !isLasting(failure)) ??
+    failures.findLast((failure) => !isMissing(failure)) ??
+    failures.at(-1)
+  )
 }
 
 /**
