@@ -248,6 +248,8 @@ const loadingGate = createGate({ verifier, loadUser: () => ({ email: 'emma@examp
 expectType<{ email: string }>()(loadingGate.userOf(new Request('https://api.example.com/')))
 expectType<{ email: string }>()(express.bearer(loadingGate).user({} as ExpressRequest))
 const anyGate: Gate<Identity<unknown> | undefined> = loadingGate
+const returned: ReturnType<typeof createGate> = loadingGate
+expectType<unknown>()(returned.userOf({}))
 expectType<unknown>()(anyGate.userOf({}))
 expectType<unknown>()(guard.user({} as ExpressRequest))
 // @ts-expect-error

@@ -187,12 +187,17 @@ export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boole
 /** A user of the application: any object but a promise, so that the type of a `loadUser` that returns one is inferred right. */
 export type UserObject = object & { readonly then?: never }
 
-/** The user type of an allowed request, `unknown` without `loadUser`; includes `undefined` if `optional` allows anonymous requests. */
+/**
+ * The user type of an allowed request; includes `undefined` if `optional` allows anonymous requests. `unknown` if the type is not
+ * known: without `loadUser`, and in `ReturnType<typeof createGate>`.
+ */
 export type AllowedUser<User, Anonymous extends boolean> = [User] extends [never]
   ? unknown
-  : [Anonymous] extends [false]
-    ? User
-    : User | undefined
+  : [UserObject] extends [User]
+    ? unknown
+    : [Anonymous] extends [false]
+      ? User
+      : User | undefined
 
 const SETTINGS = [
   'realm',
