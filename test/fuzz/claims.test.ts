@@ -91,6 +91,7 @@ const json = fc.oneof(
 const NAMES = [
   ...Object.keys(goodClaims()),
   ...['nbf', 'auth_time', 'azp', 'roles', 'scp', 'act', 'cnf', 'nonce', 'token_use', 'typ'],
+  ...['token_type', 'type'],
   ...['at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'vc', '_sd', 'htm', 'htu'],
   ...['__proto__', 'constructor', 'toString', 'then', 'active', 'Exp', '\\u0065xp'],
 ]

@@ -64,7 +64,7 @@ const json = fc.oneof(
 )
 const NAMES = [
   ...Object.keys(GOOD),
-  ...['username', 'typ', 'token_use', 'nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf', 'act'],
+  ...['username', 'typ', 'token_use', 'type', 'nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf', 'act'],
   ...['scp', 'permissions', 'roles', 'realm_access', 'resource_access', 'auth_time', 'acr', 'azp', 'cid'],
   ...['token_introspection', 'vc', 'vp', '_sd', '_sd_alg', 'htm', 'htu', 'may_act'],
   ...['__proto__', 'constructor', 'then', 'Active', 'ACTIVE', '\\u0061ctive', '\\u0063nf'],
@@ -80,7 +80,7 @@ const member = fc.oneof(
   fc.tuple(fc.constantFrom('exp', 'nbf', 'iat', 'auth_time'), fc.constantFrom(...NUMBERS)),
   fc.tuple(fc.constant('aud'), fc.integer({ min: 14, max: 18 }).map(audiences)),
   fc.tuple(
-    fc.constantFrom('typ', 'token_use', 'token_type', 'iss', 'aud'),
+    fc.constantFrom('typ', 'token_use', 'token_type', 'type', 'iss', 'aud'),
     fc.constantFrom(...TEXTS).map(quoted),
   ),
   fc.tuple(

@@ -124,13 +124,16 @@ export const MARKS = [
 /** RFC 8725 §3.12: claims that name their kind are of that kind. Others must have no mark of another kind. */
 export function isOtherKind(claims: Members): boolean {
   const has = (name: string) => Object.hasOwn(claims, name)
-  const kinds = ['typ', 'token_use']
-    .map((name) => (has(name) ? claims[name] : undefined))
-    .filter((kind) => typeof kind === 'string')
-    .map(lower)
+  const kindsOf = (...names: readonly string[]) =>
+    names
+      .map((name) => (has(name) ? claims[name] : undefined))
+      .filter((kind) => typeof kind === 'string')
+      .map(lower)
+  const kinds = kindsOf('typ', 'token_use', 'token_type')
   if (kinds.some((kind) => !ACCESS.has(kind) && (OTHER.has(kind) || /\+(sd-)?jwt$/.test(kind)))) return true
+  if (kindsOf('type').some((kind) => OTHER.has(kind))) return true
   if (kinds.includes('dpop') && !has('cnf')) return true
-  if (kinds.some((kind) => ACCESS.has(kind))) return false
+  if (kindsOf('typ', 'token_use').some((kind) => ACCESS.has(kind))) return false
   return MARKS.some(has) || (has('htm') && has('htu'))
 }
 

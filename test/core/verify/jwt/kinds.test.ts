@@ -43,6 +43,14 @@ const OTHER_KINDS: readonly (readonly [string, object])[] = [
   ['an ID token, by a media type', { typ: 'id+jwt' }],
   ['a refresh token', { typ: 'Refresh' }],
   ['a refresh token, by token_use', { token_use: 'refresh_token' }],
+  ['a refresh token, by token_type', { token_type: 'refresh' }],
+  ['a refresh token, by the long name in token_type', { token_type: 'Refresh_Token' }],
+  ['an ID token, by token_type', { token_type: 'id_token' }],
+  ['an SD-JWT, by a media type in token_type', { token_type: 'vc+sd-jwt' }],
+  ['a refresh token, by type', { type: 'refresh' }],
+  ['a refresh token, by the long name in type', { type: 'refresh-token' }],
+  ['an ID token, by type', { type: 'ID_TOKEN' }],
+  ['a logout token, by type', { type: 'logout' }],
   ['an offline token', { typ: 'Offline' }],
   ['a logout token', { events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }],
   ['a logout token, by a media type', { typ: 'application/logout+jwt' }],
@@ -55,6 +63,7 @@ const OTHER_KINDS: readonly (readonly [string, object])[] = [
   ['a DPoP proof', { htm: 'GET', htu: 'https://api.example.com/' }],
   ['a token that its typ binds to a key, but without one', { typ: 'DPoP' }],
   ['a token that its token_use binds to a key, but without one', { token_use: 'dpop' }],
+  ['a token that its token_type binds to a key, but without one', { token_type: 'DPoP' }],
   ['an ID token with null as its nonce', { nonce: null }],
 ]
 
@@ -66,6 +75,14 @@ const ACCESS_TOKENS: readonly (readonly [string, object])[] = [
   ['at+jwt as its typ claim', { typ: 'at+jwt' }],
   ['htm alone', { htm: 'GET' }],
   ['an unknown typ', { typ: 'custom' }],
+  ['token_type access', { token_type: 'access' }],
+  ['token_type Bearer', { token_type: 'Bearer' }],
+  ['type access', { type: 'access' }],
+  ['a type of the application', { type: 'user' }],
+  ['a type that contains the name of another kind', { type: 'identity refresh' }],
+  ['a media type in type', { type: 'image+jwt' }],
+  ['DPoP in type', { type: 'DPoP' }],
+  ['a type that is no text', { type: ['refresh'] }],
 ]
 
 describe('a token that is certainly of another kind', () => {
@@ -85,6 +102,20 @@ describe('a token that is certainly of another kind', () => {
   it('is rejected by a contradiction of the claims that name its kind', async () => {
     expect(await ofJwt({ typ: 'ID', token_use: 'access' })).toBe('not_an_access_token')
     expect(await ofIntrospection({ typ: 'Bearer', token_use: 'id' })).toBe('not_an_access_token')
+    expect(await ofJwt({ token_use: 'access', type: 'refresh' })).toBe('not_an_access_token')
+  })
+
+  it.each([{ token_type: 'Bearer' }, { token_type: 'access' }, { type: 'access' }])(
+    'is rejected by its nonce in spite of %j (E16)',
+    async (claims) => {
+      expect(await ofJwt({ ...claims, nonce: 'n' })).toBe('not_an_access_token')
+      expect(await ofIntrospection({ ...claims, nonce: 'n' })).toBe('not_an_access_token')
+    },
+  )
+
+  it('is accepted if only a JWT names it in an unknown way: token_type (E16)', async () => {
+    expect(await ofJwt({ token_type: 'custom' })).toBe('active')
+    expect(await ofJwt({ token_type: 7 })).toBe('active')
   })
 })
 
@@ -118,7 +149,7 @@ describe('the detail of a rejection by kind', () => {
     [{ nonce: 'n' }, 'it has the claim "nonce", which marks another kind of token'],
     [{ token_type: 'Custom' }, 'token_type is unknown, expected a value such as "Bearer"'],
     [{ token_type: ['Bearer'] }, 'token_type is an array, expected a value such as "Bearer"'],
-    [{ token_type: 'DPoP' }, 'token_type is "DPoP", but the response has no "cnf"'],
+    [{ token_type: 'DPoP' }, 'the claim "token_type" is "DPoP", but the token has no "cnf"'],
   ])('names what an introspected token has: %j (E16)', async (claims, detail) => {
     server.reply = json({ active: true, ...goodClaims(), ...claims })
     expect(await introspected()).toMatchObject({ active: false, detail })

@@ -55,12 +55,26 @@ export const MARKS: readonly (readonly string[])[] = [
   ['htm', 'htu'],
 ]
 
-/**
- * The values with which issuers mark access tokens and other tokens: in the claim `typ` (Keycloak), in `token_use` (Cognito,
- * Hydra), or in `token_type` of an introspection response.
- */
+/** The values with which issuers mark access tokens and other tokens. */
 const ACCESS_USE = /^(?:bearer|dpop|access(?:[_-]token)?|(?:application\/)?at\+jwt)$/i
-const OTHER_USE = /^(?:id|refresh|offline|logout)(?:[_-]token)?$|\+(?:sd-)?jwt$/i
+const OTHER_NAME = /^(?:id|refresh|offline|logout)(?:[_-]token)?$/i
+const OTHER_USE = new RegExp(`${OTHER_NAME.source}|\\+(?:sd-)?jwt$`, 'i')
+
+/**
+ * The claims in which issuers name the kind of a token, each with the values of other kinds: `typ` (Keycloak), `token_use`
+ * (Cognito, Hydra), `token_type` (RFC 7662 §2.2, djangorestframework-simplejwt), and `type` (flask-jwt-extended). `type` is
+ * also a name for claims of applications, so a media type in it decides nothing.
+ */
+const KIND_CLAIMS: readonly (readonly [name: string, others: RegExp])[] = [
+  ['typ', OTHER_USE],
+  ['token_use', OTHER_USE],
+  ['token_type', OTHER_USE],
+  ['type', OTHER_NAME],
+]
+/** Of these, the claims that may say `DPoP`. */
+const BINDING_CLAIMS = ['typ', 'token_use', 'token_type']
+/** Of these, the claims that outweigh the marks. `token_type` says how a token is sent, and ID tokens are sent in the same way. */
+const ACCESS_CLAIMS = ['typ', 'token_use']
 
 /**
  * Checks that the claims are not those of another kind of token. A claim that names the kind decides. The marks count only if
@@ -71,15 +85,13 @@ function checkKind(
   claims: RawClaims,
   { audience, idTokenClaims }: Omit<KindPolicy, 'profile'> = { audience: null, idTokenClaims: [] },
 ): Inactive | undefined {
-  const uses = ['typ', 'token_use'].filter((name) => typeof getOwn(claims, name) === 'string')
-  const isAccess = (name: string) => ACCESS_USE.test(claims[name] as string)
-  const other = uses.find((name) => !isAccess(name) && OTHER_USE.test(claims[name] as string))
+  const other = KIND_CLAIMS.find(([name, others]) => isOther(getOwn(claims, name), others))?.[0]
   if (other !== undefined)
     return inactive('not_an_access_token', kindDetail(`the claim "${other}"`, claims[other]))
-  const unbound = uses.find((name) => isUnboundDpop(claims, name))
+  const unbound = BINDING_CLAIMS.find((name) => isUnboundDpop(claims, name))
   if (unbound !== undefined)
     return inactive('not_an_access_token', `the claim "${unbound}" is "DPoP", but the token has no "cnf"`)
-  if (uses.some(isAccess)) return undefined
+  if (ACCESS_CLAIMS.some((name) => isAccess(getOwn(claims, name)))) return undefined
   const marks = MARKS.filter((names) => names.every((name) => Object.hasOwn(claims, name)))
   const mark = marks.find(([name]) => !(idTokenClaims as readonly unknown[]).includes(name))
   if (mark !== undefined)
@@ -87,9 +99,18 @@ function checkKind(
   return marks.length === 0 ? undefined : checkClient(claims, audience ?? [])
 }
 
+function isAccess(value: unknown): boolean {
+  return typeof value === 'string' && ACCESS_USE.test(value)
+}
+
+function isOther(value: unknown, others: RegExp): boolean {
+  return typeof value === 'string' && others.test(value) && !isAccess(value)
+}
+
 /** Whether a claim says that the token is bound to a key, but the token names none (RFC 9449 §6), so nothing can prove it. */
 function isUnboundDpop(claims: RawClaims, name: string): boolean {
-  return /^dpop$/i.test(String(getOwn(claims, name))) && !Object.hasOwn(claims, 'cnf')
+  const value = getOwn(claims, name)
+  return typeof value === 'string' && /^dpop$/i.test(value) && !Object.hasOwn(claims, 'cnf')
 }
 
 /**
@@ -110,16 +131,12 @@ function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | und
 }
 
 /**
- * Checks `token_type` (RFC 7662 §2.2). Some servers say `access_token` instead of the type of RFC 6749 §7.1, such as `Bearer`.
+ * Checks `token_type` (RFC 7662 §2.2) and the other claims that name the kind of a token. Some servers say `access_token`
+ * instead of the type of RFC 6749 §7.1, such as `Bearer`.
  */
 export function checkTokenType(claims: RawClaims): Inactive | undefined {
   const type = getOwn(claims, 'token_type')
-  if (type !== undefined && !(typeof type === 'string' && ACCESS_USE.test(type)))
-    return inactive(
-      'not_an_access_token',
-      `${kindDetail('token_type', type)}, expected a value such as "Bearer"`,
-    )
-  if (isUnboundDpop(claims, 'token_type'))
-    return inactive('not_an_access_token', 'token_type is "DPoP", but the response has no "cnf"')
-  return checkKind(claims)
+  return type === undefined || isAccess(type)
+    ? checkKind(claims)
+    : inactive('not_an_access_token', `${kindDetail('token_type', type)}, expected a value such as "Bearer"`)
 }
