@@ -208,6 +208,9 @@ describe('allowIdTokenClaims (FIELD10, FIELD12)', () => {
     ['for several clients', { aud: ['web', 'mobile'], azp: 'web' }, 'audience_mismatch'],
     ['whose client has the name of this API', { azp: AUDIENCE }, 'not_an_access_token'],
     ['whose client_id is this API', { client_id: AUDIENCE }, 'not_an_access_token'],
+    ['whose azp is this API', { client_id: 'web', azp: AUDIENCE }, 'not_an_access_token'],
+    ['whose appid is this API', { azp: 'web', appid: AUDIENCE }, 'not_an_access_token'],
+    ['whose cid is this API', { client_id: 'web', cid: AUDIENCE }, 'not_an_access_token'],
     [
       'of this API as a client, for others too',
       { aud: [AUDIENCE, 'web'], azp: AUDIENCE },

@@ -25,11 +25,16 @@ export function nameOf(claims: RawClaims, name: string): string | undefined {
   return stringOf(claims, name) || undefined
 }
 
-/** Returns the client that a token was issued to: `client_id` (RFC 9068 §2.2), or the names of other issuers for it. */
+/** The claims that name a client: `client_id` (RFC 9068 §2.2), and the names of other issuers for it. */
+export const CLIENT_CLAIMS: readonly string[] = ['client_id', 'azp', 'appid', 'cid']
+
+/** Returns the client that a token was issued to: the first of these claims that names one. */
 export function clientOf(claims: RawClaims): string | undefined {
-  return (
-    nameOf(claims, 'client_id') ?? nameOf(claims, 'azp') ?? nameOf(claims, 'appid') ?? nameOf(claims, 'cid')
-  )
+  for (const claim of CLIENT_CLAIMS) {
+    const client = nameOf(claims, claim)
+    if (client !== undefined) return client
+  }
+  return undefined
 }
 
 /** Returns a claim if it is a NumericDate (RFC 7519 §2). */

@@ -10,7 +10,7 @@ import type { Seconds } from '../../model/units.ts'
 import type { Verdict } from '../../net/circuit-breaker.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import type { ReadClaims } from '../claims/mapping.ts'
-import type { RawClaims } from '../claims/values.ts'
+import { CLIENT_CLAIMS, type RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { MARKS } from '../jwt/token-kind.ts'
 import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
@@ -60,7 +60,7 @@ export async function readResponse<Claims>(
  * §3.1); and members of the application, for which an empty value may have a meaning.
  */
 const OPTIONAL: ReadonlySet<string> = new Set([
-  ...['iss', 'sub', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'azp', 'appid', 'cid'],
+  ...['iss', 'sub', 'exp', 'nbf', 'iat', 'jti', ...CLIENT_CLAIMS],
   ...['token_type', 'typ', 'token_use', 'acr', 'auth_time', 'act'],
   ...MARKS.flat(),
 ])

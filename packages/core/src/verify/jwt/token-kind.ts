@@ -1,7 +1,7 @@
 /** Tells access tokens from other tokens, by the header and by the claims (RFC 8725 §3.11 and §3.12, RFC 9068 §4). */
 
 import { getOwn } from '../../lib/json.ts'
-import { audienceOf, clientOf, type RawClaims } from '../claims/values.ts'
+import { audienceOf, CLIENT_CLAIMS, nameOf, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import { kindDetail, typeDetail } from './details.ts'
 import { mediaType } from './jws.ts'
@@ -115,17 +115,17 @@ function isUnboundDpop(claims: RawClaims, name: string): boolean {
 
 /**
  * Rejects a token that may be the ID token of one of this API's own clients, if marks of ID tokens are allowed. `aud` of an ID
- * token contains its client (OpenID Connect Core §2), so the client must not be one of the configured audiences. If `aud` has
- * several values, the token must say which of them is its client.
+ * token contains its client (OpenID Connect Core §2), so no claim may name one of the configured audiences as the client. If
+ * `aud` has several values, the token must say which of them is its client.
  */
 function checkClient(claims: RawClaims, ours: readonly string[]): Inactive | undefined {
-  const client = clientOf(claims)
-  if (client === undefined && audienceOf(getOwn(claims, 'aud')).length > 1)
+  const clients = CLIENT_CLAIMS.map((name) => nameOf(claims, name)).filter((client) => client !== undefined)
+  if (clients.length === 0 && audienceOf(getOwn(claims, 'aud')).length > 1)
     return inactive(
       'not_an_access_token',
       'the token has several values of "aud", and neither "client_id" nor "azp"',
     )
-  return client !== undefined && ours.includes(client)
+  return clients.some((client) => ours.includes(client))
     ? inactive('not_an_access_token', 'its client is also its audience, as in an ID token')
     : undefined
 }
