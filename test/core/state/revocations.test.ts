@@ -1,7 +1,15 @@
 /** What is revoked in this process, at once and for good, whatever is cached or under way. */
 
-import { cached, createGate, type Identity, type Revocation, type TokenVerifier } from '@bearergate/core'
+import {
+  cached,
+  createGate,
+  type Identity,
+  introspection,
+  type Revocation,
+  type TokenVerifier,
+} from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
+import { sign, verifier } from '../../support/claims.ts'
 import { AUDIENCE, createKey, ISSUER, NOW } from '../../support/issuer.ts'
 
 const identity = (members: Partial<Identity> = {}): Identity => ({
@@ -96,6 +104,61 @@ describe('gate.revoke', () => {
     expect(await ask(token)).toMatchObject({ reason: 'revoked' })
     expect(await ask(twin)).toMatchObject({ reason: 'revoked' })
     expect(await ask(await key.sign({ jti: 'two' }))).toMatchObject({ ok: true })
+  })
+
+  describe('of a claim that is a number', () => {
+    const BIG = '1234567890123456789'
+    const ROUNDED = Number(BIG)
+    /** Leaves out every claim that it does not know, as objects of zod do. */
+    const tenantOnly = {
+      '~standard': { version: 1, vendor: 'test', validate: () => ({ value: { tenant: 'a' } }) },
+    } as const
+
+    it.each<[string, Revocation, object, boolean]>([
+      ['its id', { tokenId: '123' }, { jti: 123 }, true],
+      ['its id 0', { tokenId: '0' }, { jti: 0 }, true],
+      ['another id', { tokenId: '12' }, { jti: 123 }, false],
+      ['its subject', { subject: '42' }, { sub: 42 }, true],
+      ['its subject, of its issuer', { subject: '42', issuer: ISSUER }, { sub: 42 }, true],
+      ['its subject, of another issuer', { subject: '42', issuer: 'urn:other' }, { sub: 42 }, false],
+      ['its id above 2^53', { tokenId: BIG }, { jti: ROUNDED }, true],
+      ['its subject above 2^53', { subject: BIG }, { sub: ROUNDED }, true],
+      ['its subject above 2^53, of its issuer', { subject: BIG, issuer: ISSUER }, { sub: ROUNDED }, true],
+      ['the text of its rounded subject', { subject: String(ROUNDED) }, { sub: ROUNDED }, true],
+      ['2^53 + 1, which is rounded to 2^53', { subject: '9007199254740993' }, { sub: 2 ** 53 }, true],
+      ['a subject above 2^53, of another issuer', { subject: BIG, issuer: 'urn:b' }, { sub: ROUNDED }, false],
+      ['another subject above 2^53', { subject: '1234567890123459999' }, { sub: ROUNDED }, false],
+      ['a text that is rounded to the same number', { subject: BIG }, { sub: `${BIG.slice(0, -1)}8` }, false],
+    ])('rejects the token, or not: %s', async (_, revocation, claims, revoked) => {
+      for (const schema of [undefined, tenantOnly])
+        for (const [tokenFrom, name] of [
+          [undefined, 'authorization'],
+          [{ cookie: 'session' }, 'cookie'],
+        ] as const) {
+          const gate = createGate({ verifier: await verifier({ claims: schema }), tokenFrom })
+          const token = await sign(claims)
+          const value = name === 'cookie' ? `session=${token}` : `Bearer ${token}`
+          const ask = () => gate.authenticate({ header: (field) => (field === name ? value : undefined) })
+          expect(await ask()).toMatchObject({ ok: true })
+          await gate.revoke(revocation)
+          expect(await ask()).toMatchObject(revoked ? { status: 401, reason: 'revoked' } : { ok: true })
+        }
+    })
+
+    it('rejects an introspected token whose issuer is not known: a subject above 2^53', async () => {
+      const gate = createGate({
+        verifier: introspection({
+          endpoint: 'https://id.example.com/introspect',
+          clientId: 'api',
+          clientSecret: 'secret',
+          audience: null,
+          fetch: async () => Response.json({ active: true, sub: ROUNDED }),
+        }),
+      })
+      expect(await gate.authenticate(request)).toMatchObject({ ok: true })
+      await gate.revoke({ subject: BIG, issuer: ISSUER })
+      expect(await gate.authenticate(request)).toMatchObject({ reason: 'revoked' })
+    })
   })
 
   it('of a token with two dots that is no JWT is of that one alone', async () => {

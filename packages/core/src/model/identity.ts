@@ -157,17 +157,30 @@ export function withSource<I extends Identity<unknown>>(identity: I, given?: Ide
   return freezeIdentity({ ...copy, source } as Identity<unknown>) as I
 }
 
-/** The claims that identities leave out because of their form. Not a member, because only `onDecision` reports them. */
-const ignoredClaims = new WeakMap<object, readonly string[]>()
+/** The claims that an identity leaves out because of their form: all names, and the values that can be revoked. */
+interface IgnoredClaims {
+  readonly names: readonly string[]
+  readonly tokenId: unknown
+  readonly subject: unknown
+}
 
-/** Remembers the claims that an identity leaves out, until `onDecision` reports them. */
-export function setIgnoredClaims(identity: Identity<unknown>, names: readonly string[]): void {
-  if (names.length > 0) ignoredClaims.set(identity, Object.freeze(names))
+/** Not a member of identities: only `onDecision` reports the names, and only revocations need the values. */
+const ignoredClaims = new WeakMap<object, IgnoredClaims>()
+
+/** Remembers the claims that an identity leaves out. A schema may also have left them out of its `claims`. */
+export function setIgnoredClaims(
+  identity: Identity<unknown>,
+  names: readonly string[],
+  claims: Readonly<Record<string, unknown>>,
+): void {
+  if (names.length === 0) return
+  const [tokenId, subject] = [getOwn(claims, CLAIM_OF.tokenId), getOwn(claims, CLAIM_OF.subject)]
+  ignoredClaims.set(identity, { names: Object.freeze(names), tokenId, subject })
 }
 
 /** Returns the names of the claims that an identity leaves out because of their form, if there are any. */
 export function ignoredClaimsOf(identity: Identity<unknown>): readonly string[] | undefined {
-  return ignoredClaims.get(identity)
+  return ignoredClaims.get(identity)?.names
 }
 
 /** Copies of identities by the place of their token, other than a header. Each is created once, so that requests share it. */
@@ -183,7 +196,8 @@ export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: Tok
   located.set(tokenFrom, identities)
   const known = identities.get(identity) ?? withSource(identity, { ...identity.source, tokenFrom })
   identities.set(identity, known)
-  setIgnoredClaims(known, ignoredClaimsOf(identity) ?? [])
+  const ignored = ignoredClaims.get(identity)
+  if (ignored !== undefined) ignoredClaims.set(known, ignored)
   return known as I
 }
 
@@ -197,14 +211,22 @@ const CLAIM_OF = { tokenId: 'jti', subject: 'sub' } as const
 
 /**
  * Returns the name by which a token id or subject is revoked. A claim that is a number is left out of the identity, which
- * takes only strings (RFC 7519 §4.1.2), but a revocation must match it all the same.
+ * takes only strings (RFC 7519 §4.1.2), but a revocation must match it all the same. A number above 2^53 is returned as it
+ * is, because `JSON.parse` has rounded it: its text is not the one in the token.
  */
 export function revocableName(
   identity: Identity<unknown>,
   member: 'tokenId' | 'subject',
-): string | undefined {
+): string | number | undefined {
   const { [member]: name, claims } = identity
-  if (name !== undefined || !isObject(claims)) return name
-  const claim = getOwn(claims, CLAIM_OF[member])
-  return typeof claim === 'number' ? String(claim) : undefined
+  if (name !== undefined) return name
+  const own = isObject(claims) ? getOwn(claims, CLAIM_OF[member]) : undefined
+  const claim = ignoredClaims.get(identity)?.[member] ?? own
+  if (typeof claim !== 'number') return undefined
+  return isRounded(claim) ? claim : String(claim)
+}
+
+/** Whether a number can be the rounded value of another integer (RFC 8259 §6). */
+export function isRounded(value: number): boolean {
+  return Math.abs(value) > Number.MAX_SAFE_INTEGER
 }

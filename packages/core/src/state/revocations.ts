@@ -10,6 +10,7 @@ import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
+import { keyOf, storedNames } from './revocation-key.ts'
 
 /** A revocation. For a token it contains the hash, never the text. */
 export type RevocationEntry =
@@ -114,7 +115,8 @@ interface Entry {
  * wall clock was wrong. Only tokens without `iat` depend on the end.
  *
  * An entry that names an issuer is stored twice: under the name with the issuer, and under the name alone. The second one is
- * for introspected tokens whose issuer the server does not name.
+ * for introspected tokens whose issuer the server does not name. An entry whose name is an integer above 2^53 is also stored
+ * under the number.
  */
 class MemoryRevocations implements RevocationStore {
   readonly #max: number
@@ -158,7 +160,7 @@ class MemoryRevocations implements RevocationStore {
     }
   }
 
-  /** Adds an entry for a token id or a subject, and its copy without the issuer. */
+  /** Adds an entry for a token id or a subject under each of its keys. */
   #addName(
     kind: 'tokenIds' | 'subjects',
     name: string,
@@ -167,8 +169,10 @@ class MemoryRevocations implements RevocationStore {
     before?: Seconds,
   ): void {
     const entries = kind === 'tokenIds' ? this.#tokenIds : this.#subjects
-    this.#add(entries, keyOf(name, issuer), end, before)
-    if (issuer !== undefined) this.#add(this.#ofAnyIssuer[kind], keyOf(name), end, before)
+    for (const stored of storedNames(name)) {
+      this.#add(entries, keyOf(stored, issuer), end, before)
+      if (issuer !== undefined) this.#add(this.#ofAnyIssuer[kind], keyOf(stored), end, before)
+    }
   }
 
   isRevoked(
@@ -210,7 +214,7 @@ class MemoryRevocations implements RevocationStore {
   #entriesOf(
     entries: Map<string, Entry>,
     ofAnyIssuer: Map<string, Entry>,
-    name: string | undefined,
+    name: string | number | undefined,
     { kind, issuer, source }: Identity<unknown>,
   ): readonly Entry[] {
     if (entries.size === 0 || name === undefined) return []
@@ -276,9 +280,4 @@ interface Flat {
   readonly issuer?: string | undefined
   readonly issuedBefore?: Seconds | undefined
   readonly expiresAt?: Seconds | undefined
-}
-
-/** Returns the key of a name. As JSON, because no name with an issuer can then equal another name. */
-function keyOf(name: string, issuer?: string): string {
-  return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
 }

@@ -99,7 +99,7 @@ export function claimsReader<Claims = RawClaims>(
       actor: isObject(act) ? act : undefined,
       confirmation: getOwn(raw, 'cnf') as RawClaims | undefined,
     })
-    setIgnoredClaims(made, oddClaims(raw))
+    setIgnoredClaims(made, oddClaims(raw), raw)
     return made
   }
 

@@ -1,0 +1,17 @@
+/** Creates the keys under which revocations of token ids and subjects are stored. */
+
+import { isRounded } from '../model/identity.ts'
+
+/** Returns the key of a name. As JSON, because no name with an issuer, and no number, can then equal another name. */
+export function keyOf(name: string | number, issuer?: string): string {
+  return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
+}
+
+/**
+ * Returns the names that a revocation is stored under. An integer above 2^53 is also stored as a number, for tokens in which
+ * the claim is a number: `JSON.parse` rounds it, so its digits are lost (RFC 8259 §6).
+ */
+export function storedNames(name: string): readonly (string | number)[] {
+  const number = Number(name)
+  return isRounded(number) ? [name, number] : [name]
+}
