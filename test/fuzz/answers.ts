@@ -46,7 +46,7 @@ export function readAnswer(answer: Answer, settings: Settings): Reading {
   for (const name of Object.keys(said)) if (isUnset(name, said[name], settings)) delete said[name]
   if (!isAcceptable(said, settings)) return REJECTED
   // A token that is bound to a key is no bearer token (RFC 9449 §7.2).
-  return { status: 'cnf' in said ? 401 : 200, identity: identityOf(said, settings) }
+  return { status: 'cnf' in said ? 401 : 200, identity: identityOf(said, members, settings) }
 }
 
 /** Members for which an empty value is none. Of `aud` that holds only if it is not checked. */
@@ -102,12 +102,13 @@ function isAcceptable(said: Members, { issuer, audience }: Settings): boolean {
 /** A DPoP token is bound to a key (RFC 9449 §6.2). */
 const isBearer = (type: string, isBound: boolean) => isAccess(type) && (type !== 'dpop' || isBound)
 
-function identityOf(said: Members, { issuer, audience }: Settings): Identity {
+/** @param all the members with those that are null: a scope that is null is one that grants nothing */
+function identityOf(said: Members, all: Members, { issuer, audience }: Settings): Identity {
   const text = (...names: readonly string[]) => names.map((name) => said[name]).find(isText)
   const name = (...names: readonly string[]) =>
     names.map((one) => said[one]).find((value): value is string => isText(value) && value !== '')
   const date = (name: string) => (isDate(said[name]) ? said[name] : undefined)
-  const scope = ['scope', 'scp', 'permissions'].find((name) => name in said)
+  const scope = ['scope', 'scp', 'permissions'].find((name) => name in all)
   const roles = [said.roles, memberOf(said.realm_access, 'roles')]
   if (audience !== null) roles.push(memberOf(memberOf(said.resource_access, audience), 'roles'))
   const source = text('iss') ?? issuer

@@ -78,12 +78,20 @@ describe('a member without a value', () => {
     expect(await identityOf({ client_id: value, azp: 'web' })).toMatchObject({ clientId: 'web' })
   })
 
-  it.each(['', []])(
+  it.each(UNSET)(
     'grants no scope if scope is %j, even if another member lists some (FIELD04)',
     async (scope) => {
       expect(await identityOf({ scope, permissions: ['admin'] })).toMatchObject({ scopes: [] })
+      expect(await identityOf({ scope, scp: 'admin' })).toMatchObject({ scopes: [] })
+      expect(await identityOf({ scope: undefined, scp: scope, permissions: ['admin'] })).toMatchObject({
+        scopes: [],
+      })
     },
   )
+
+  it('is not among the claims if it is null: scope (FIELD04)', async () => {
+    expect((await identityOf({ scope: null, permissions: ['admin'] })).claims).not.toHaveProperty('scope')
+  })
 
   it.each(UNSET)('is missing if "requiredClaims" names it: sub %j (FIELD04)', async (sub) => {
     expect(await outcome({ sub }, { requiredClaims: { sub: () => true } })).toBe('401 missing_claim')

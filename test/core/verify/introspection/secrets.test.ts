@@ -108,6 +108,8 @@ describe('the query of "jwksUri"', () => {
   )
 })
 
+const hexOf = (character: string) => `%${character.charCodeAt(0).toString(16)}`
+
 describe('a member of the response', () => {
   const identityOf = async (members: object, token = TOKEN) => {
     server.reply = json({ active: true, aud: AUDIENCE, sub: 'emma', ...members })
@@ -132,6 +134,48 @@ describe('a member of the response', () => {
     expect(JSON.stringify(identity)).not.toContain(TOKEN)
     expect(decodeURIComponent(JSON.stringify(identity))).not.toContain(TOKEN)
     expect(identity).toMatchObject({ subject: 'emma', claims: { active: true, sub: 'emma', kept: 'yes' } })
+  })
+
+  it.each<[string, object]>([
+    ['in percent-encoding with lower-case letters', { url: `/?token=opaque%2btoken%2f1%3d%3d` }],
+    ['in percent-encoding of every character', { url: TOKEN.replace(/./g, hexOf) }],
+  ])('is not in the identity if it contains the token %s (M05)', async (_, members) => {
+    expect((await identityOf(members)).claims).toEqual({ active: true, aud: AUDIENCE, sub: 'emma' })
+  })
+
+  it('is not in the identity if it contains a part of a token that is a JWT (M05)', async () => {
+    const token = await (await createKey()).sign()
+    const [header, payload, signature] = token.split('.')
+    const parts = { list: [header, payload, signature], header, payload, deep: { signature } }
+    const { claims } = await identityOf({ ...parts, kept: 'yes' }, token)
+    expect(claims).toEqual({ active: true, aud: AUDIENCE, sub: 'emma', kept: 'yes' })
+  })
+
+  it('is in the identity if it contains a part of a token that is no JWT', async () => {
+    const client_id = 'client-of-the-application'
+    const { clientId } = await identityOf({ client_id }, `${client_id}.and.a-secret-of-the-token`)
+    expect(clientId).toBe(client_id)
+  })
+
+  it('still binds a token to a key if it is "cnf" and contains the token (K15, M05)', async () => {
+    server.reply = json({ active: true, aud: AUDIENCE, sub: 'emma', cnf: { jkt: 'x', kid: TOKEN } })
+    const verifier = introspection({ endpoint: server.endpoint, ...CLIENT })
+    const result = await verifier.verify(TOKEN)
+    expect(result).toMatchObject({ active: true, identity: { confirmation: {} } })
+    expect(JSON.stringify(result)).not.toContain(TOKEN)
+    expect(await createGate({ verifier }).authenticate(header(TOKEN))).toMatchObject({
+      reason: 'missing_proof',
+    })
+  })
+
+  it('grants no scope if it is "scope" and contains the token, even if another member lists some (M05)', async () => {
+    const identity = await identityOf({ scope: `read ${TOKEN}`, permissions: ['admin'] })
+    expect(identity).toMatchObject({ scopes: [] })
+  })
+
+  it('still ends the token if it is "exp" and has the digits of the token', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 600
+    expect(await identityOf({ exp }, String(exp))).toMatchObject({ expiresAt: exp })
   })
 
   it('is in the identity if it is "sub" and contains the token (M05)', async () => {

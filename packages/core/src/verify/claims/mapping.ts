@@ -20,6 +20,7 @@ import {
   namesOf,
   oddClaims,
   type RawClaims,
+  SCOPE_CLAIMS,
   stringOf,
 } from './values.ts'
 
@@ -59,9 +60,13 @@ export interface ClaimsOptions<Claims = RawClaims> {
 /** The names of `ClaimsOptions`, for the check of unknown options. */
 export const CLAIMS_OPTIONS = ['claims', 'requiredClaims', 'scopes', 'roles'] as const
 
-/** Makes an identity of checked claims, or rejects them. The claims must belong to nothing else: they are frozen in place. */
+/**
+ * Makes an identity of checked claims, or rejects them. The claims must belong to nothing else: they are frozen in place.
+ * @param all the claims before some were left out, such as those without a value. Default: the same
+ */
 export type ReadClaims<Claims> = (
   claims: RawClaims,
+  all?: RawClaims,
 ) => Identity<Claims> | Inactive | Promise<Identity<Claims> | Inactive>
 
 /**
@@ -81,15 +86,15 @@ export function claimsReader<Claims = RawClaims>(
   const rolesOf = listReader('roles', options.roles, (claims) => roles(claims, audience ?? NONE))
   const wanted = options.claims === undefined ? undefined : schema('claims', options.claims)
 
-  function identity(raw: RawClaims, claims: Claims): Identity<Claims> {
+  function identity(raw: RawClaims, claims: Claims, all: RawClaims): Identity<Claims> {
     const act = getOwn(raw, 'act')
     const made = createWholeIdentity<Claims>(kind, {
       subject: nameOf(raw, 'sub'),
       issuer: stringOf(raw, 'iss') ?? issuer,
       clientId: clientOf(raw),
       audience: audienceOf(getOwn(raw, 'aud')),
-      scopes: scopesOf(raw),
-      roles: rolesOf(raw),
+      scopes: scopesOf(raw, all),
+      roles: rolesOf(raw, all),
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
       tokenId: nameOf(raw, 'jti'),
@@ -103,15 +108,15 @@ export function claimsReader<Claims = RawClaims>(
     return made
   }
 
-  return (given) => {
+  return (given, all = given) => {
     const raw = frozenJson(given)
     for (const check of checks) {
       const rejection = check(raw)
       if (rejection !== undefined) return rejection
     }
-    if (wanted === undefined) return identity(raw, raw as Claims)
+    if (wanted === undefined) return identity(raw, raw as Claims, all)
     const finish = (result: { value: Claims } | Inactive) =>
-      isInactive(result) ? result : identity(raw, frozen(result.value))
+      isInactive(result) ? result : identity(raw, frozen(result.value), all)
     const result = conform(wanted, raw)
     return isPromiseLike(result) ? result.then(finish) : finish(result)
   }
@@ -119,11 +124,12 @@ export function claimsReader<Claims = RawClaims>(
 
 /**
  * Returns the scopes of the first claim that exists. A second one may list rights that this token does not have: Auth0, for
- * example, writes the permissions of the user in addition to the scopes of the client.
+ * example, writes the permissions of the user in addition to the scopes of the client. That is also so if the first claim has
+ * no value, and was left out for that reason.
  */
-function scopes(claims: RawClaims): readonly string[] {
-  const name = ['scope', 'scp', 'permissions'].find((candidate) => Object.hasOwn(claims, candidate))
-  return name === undefined ? NONE : listOf(claims[name])
+function scopes(claims: RawClaims, all: RawClaims): readonly string[] {
+  const name = SCOPE_CLAIMS.find((candidate) => Object.hasOwn(all, candidate))
+  return name === undefined ? NONE : listOf(getOwn(claims, name))
 }
 
 /** The claims that may contain roles. Most tokens have none of them, so nothing else is read. */
@@ -149,14 +155,15 @@ function roles(claims: RawClaims, audience: readonly string[]): readonly string[
 }
 
 type ListReader = (claims: RawClaims) => readonly string[]
+type PresetReader = (claims: RawClaims, all: RawClaims) => readonly string[]
 
 /**
  * Creates the function that copies the list which the function in an option returns. It throws an `UnavailableError` if that
  * is not an array of strings.
  */
-function listReader(name: string, given: ListReader | undefined, preset: ListReader): ListReader {
-  if (given === undefined) return preset
-  const read = assertFunction<ListReader, ListReader>(name, given, preset)
+function listReader(name: string, given: ListReader | undefined, preset: PresetReader): PresetReader {
+  const read = assertFunction<ListReader, undefined>(name, given, undefined)
+  if (read === undefined) return preset
   return (claims) => {
     const list: unknown = read(claims)
     if (isStrings(list)) return [...list]

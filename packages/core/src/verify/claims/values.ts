@@ -37,6 +37,9 @@ export function clientOf(claims: RawClaims): string | undefined {
   return undefined
 }
 
+/** The claims that list scopes: `scope` (RFC 9068 §2.2.3), and the names of other issuers for it. */
+export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp', 'permissions']
+
 /** Returns a claim if it is a NumericDate (RFC 7519 §2). */
 export function dateOf(claims: RawClaims, name: string): Seconds | undefined {
   const value = getOwn(claims, name)

@@ -46,7 +46,7 @@ export async function readResponse<Claims>(
   const claims = withoutUnset(response, audience)
   const rejection = checkIntrospected(claims, policy, secondsOf(now))
   if (rejection !== undefined) return rejection
-  const identity = await policy.read(withoutToken(claims, token))
+  const identity = await policy.read(withoutToken(claims, token), response)
   if (isInactive(identity)) return identity
   const expiresAt = identity.expiresAt === undefined ? undefined : identity.expiresAt + clockTolerance
   return activeUntil({ active: true, identity, expiresAt }, now)
@@ -82,20 +82,40 @@ function isEmpty(value: unknown): boolean {
 
 /** A shorter token may be part of a claim by chance. */
 const MIN_ECHO = 8
+/** A shorter part of a JWT may be part of a claim by chance. */
+const MIN_SEGMENT = 16
+/** Members that stay if they only contain the token: an application may store data under `sub`, and `exp` ends the token. */
+const KEPT: readonly string[] = ['sub', 'exp']
 
 /**
- * Removes the members that show the token. Some servers repeat it in their response, and an identity must be safe to log.
- * A subject that only contains the token stays, because an application may store data under it.
+ * Removes the members that show the token, or a part of it if it is a JWT. Some servers repeat it in their response, and an
+ * identity must be safe to log. `cnf` becomes an empty object, because a token must not lose its binding (RFC 7800 §3.1).
  */
 function withoutToken(claims: RawClaims, token: string): RawClaims {
-  const echoes = [JSON.stringify(token).slice(1, -1), token.replace(/[+/=]/g, encodeURIComponent)]
-  const shows = ([name, value]: readonly [string, unknown]) => {
+  const segments = isJwtLike(token) ? token.split('.').filter(({ length }) => length >= MIN_SEGMENT) : []
+  const echoes = [token, JSON.stringify(token).slice(1, -1), ...segments]
+  const shows = (name: string, value: unknown) => {
     if (value === token) return true
-    if (name === 'sub' || token.length < MIN_ECHO) return false
+    if (KEPT.includes(name) || token.length < MIN_ECHO) return false
     const text = JSON.stringify([name, value])
-    return echoes.some((echo) => text.includes(echo))
+    const decoded = percentDecoded(text)
+    return echoes.some((echo) => text.includes(echo) || decoded.includes(echo))
   }
-  return Object.fromEntries(Object.entries(claims).filter((member) => !shows(member)))
+  const members = Object.entries(claims).flatMap(([name, value]): (readonly [string, unknown])[] => {
+    if (!shows(name, value)) return [[name, value]]
+    return name === 'cnf' ? [[name, {}]] : []
+  })
+  return Object.fromEntries(members)
+}
+
+/** Whether a token begins like a JWT or a JWE: with the base64url of an opening brace, and a quote or white space. */
+function isJwtLike(token: string): boolean {
+  return /^e[wy][\w-]*\.[\w-]*\./.test(token)
+}
+
+/** Decodes the percent-encoding of ASCII characters (RFC 3986 §2.1), which tokens consist of. */
+function percentDecoded(text: string): string {
+  return text.replace(/%([0-7][\da-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 /** The statuses for wrong credentials of this API (RFC 7662 §2.3, RFC 6749 §5.2). */
