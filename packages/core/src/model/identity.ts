@@ -43,7 +43,7 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly claims: Claims
   /** `act`: the party that acts for the subject (RFC 8693 §4.1). */
   readonly actor?: Readonly<Record<string, unknown>> | undefined
-  /** `cnf`: the key that the token is bound to (RFC 7800). */
+  /** `cnf`: the key that the token is bound to (RFC 7800). A gate rejects the token if this or `claims.cnf` is set. */
   readonly confirmation?: Readonly<Record<string, unknown>> | undefined
   /**
    * The verifier and issuer that vouch for the token, and where it was found. All verifiers of this package and all gates set
