@@ -155,7 +155,7 @@ describe('onDecision', () => {
     const decision = await gate.authenticate(request(`Bearer ${await key.sign()}`))
     expect(events.map(({ decision, detail }) => [decision.ok ? 'ok' : decision.reason, detail])).toEqual([
       ['no_credentials', undefined],
-      ['invalid_claim', 'exp'],
+      ['invalid_claim', 'exp must be a NumericDate, in seconds since the epoch, but is a string'],
       ['ok', undefined],
     ])
     expect(events[2]?.decision).toBe(decision)

@@ -48,7 +48,9 @@ export async function outcome(verifier: TokenVerifier<Identity<unknown>>, token:
   const verification = await verifier.verify(token)
   if (verification.active) return 'active'
   const { reason, detail } = verification
-  return /_claim$|^not_an/.test(reason) && detail !== undefined ? `${reason}: ${detail}` : reason
+  return /_claim$|^not_an/.test(reason) && detail !== undefined
+    ? `${reason}: ${detail.replace(/ is missing, .*/, '')}`
+    : reason
 }
 
 export async function identityOf<C>(

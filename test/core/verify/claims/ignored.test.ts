@@ -113,7 +113,7 @@ describe('a claim that decides nothing (FIELD08)', () => {
     for (const name of ['auth_time', 'sub', 'client_id', 'jti', 'act', 'scope'])
       expect(await strict.verify(await key.sign({ [name]: true }))).toMatchObject({
         reason: 'invalid_claim',
-        detail: name,
+        detail: `${name} must have the form that the profile "rfc9068" requires`,
       })
   })
 

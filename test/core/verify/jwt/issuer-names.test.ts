@@ -82,7 +82,7 @@ describe('issuer: null (FIELD22)', () => {
     const named = jwt({ issuer: ISSUER, audience: AUDIENCE, keys, now })
     expect(await named.verify(await key.sign({ iss: undefined }))).toMatchObject({
       reason: 'missing_claim',
-      detail: 'iss',
+      detail: 'iss is missing, but the option "issuer" requires it',
     })
   })
 

@@ -28,7 +28,8 @@ export function requiredChecks(required: RequiredClaims | undefined): readonly C
   return Object.entries(required).map(([name, wanted]) => {
     const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
     return (claims) => {
-      if (!Object.hasOwn(claims, name)) return inactive('missing_claim', name)
+      if (!Object.hasOwn(claims, name))
+        return inactive('missing_claim', `${name} is missing, but "requiredClaims" or the preset requires it`)
       return isWanted(claims[name]) ? undefined : inactive('invalid_claim', name)
     }
   })

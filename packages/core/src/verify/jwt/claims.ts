@@ -7,10 +7,11 @@
  */
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
+import { received } from '../../lib/received.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
-import { distance, mismatch } from './details.ts'
+import { dateDetail, distance, mismatch } from './details.ts'
 import { checkTokenType, type IdTokenClaim } from './token-kind.ts'
 
 /**
@@ -47,7 +48,8 @@ const DATES = ['exp', 'nbf', 'iat'] as const
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
   for (const name of REQUIRED[policy.profile])
-    if (!Object.hasOwn(claims, name) && isNeeded(name, policy)) return inactive('missing_claim', name)
+    if (!Object.hasOwn(claims, name) && isNeeded(name, policy))
+      return inactive('missing_claim', () => `${name} is missing, but ${requirementOf(name, policy)}`)
   return (
     checkForm(claims, policy.profile) ??
     checkIssuer(claims, policy) ??
@@ -59,6 +61,12 @@ export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Second
 function isNeeded(name: string, { issuer, needsExp }: ClaimsPolicy): boolean {
   if (name === 'iss') return issuer !== null
   return name !== 'exp' || needsExp
+}
+
+/** Says what requires a claim, for the detail of a rejection. */
+function requirementOf(name: (typeof REQUIRED)[Profile][number], { profile }: ClaimsPolicy): string {
+  if (profile === 'rfc9068') return 'the profile "rfc9068" requires it'
+  return name === 'iss' ? 'the option "issuer" requires it' : 'the option "allowMissingExp" is not set'
 }
 
 /**
@@ -84,12 +92,15 @@ export function checkIntrospected(
  * Checks the form of the claims that later checks depend on: dates, and `cnf`. The profile `rfc9068` checks all of its claims.
  */
 function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
-  const invalid =
-    DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name])) ??
-    // A malformed `cnf` is not left out of the identity: the token would then count as one that is not bound to a key.
-    ['cnf'].find((name) => Object.hasOwn(claims, name) && !isObject(claims[name])) ??
-    (profile === 'rfc9068' ? (oddClaim(claims) ?? listedScope(claims)) : undefined)
-  return invalid === undefined ? undefined : inactive('invalid_claim', invalid)
+  const date = DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name]))
+  if (date !== undefined) return inactive('invalid_claim', () => dateDetail(date, claims[date]))
+  // A malformed `cnf` is not left out of the identity: the token would then count as one that is not bound to a key.
+  if (Object.hasOwn(claims, 'cnf') && !isObject(claims.cnf))
+    return inactive('invalid_claim', `cnf must be an object, but is ${received(claims.cnf)}`)
+  const odd = profile === 'rfc9068' ? (oddClaim(claims) ?? listedScope(claims)) : undefined
+  return odd === undefined
+    ? undefined
+    : inactive('invalid_claim', `${odd} must have the form that the profile "rfc9068" requires`)
 }
 
 /** Returns the name of a scope claim that is not one string, as RFC 9068 §2.2.3 requires. */
@@ -128,9 +139,13 @@ function checkAudience(
 ): Inactive | undefined {
   const aud = getOwn(claims, 'aud')
   if (aud !== undefined && typeof aud !== 'string' && !(isStrings(aud) && aud.length > 0))
-    return inactive('invalid_claim', 'aud')
+    return inactive(
+      'invalid_claim',
+      `aud must be a string or a non-empty array of strings, but is ${received(aud)}`,
+    )
   if (audience === null) return undefined
-  if (aud === undefined) return inactive('missing_claim', 'aud')
+  if (aud === undefined)
+    return inactive('missing_claim', 'aud is missing, but the option "audience" requires it')
   const all = audienceOf(aud)
   const named = all.slice(0, MAX_AUDIENCES)
   if (named.some((name) => audience.includes(name))) return undefined
@@ -161,7 +176,8 @@ function checkDates(
       distance('issued', iat - now, 'ahead of this clock', clockTolerance),
     )
   if (maxTokenAge === undefined) return undefined
-  if (iat === undefined) return inactive('missing_claim', 'iat')
+  if (iat === undefined)
+    return inactive('missing_claim', 'iat is missing, but the option "maxTokenAge" requires it')
   return now >= iat + maxTokenAge + clockTolerance
     ? inactive('max_age_exceeded', () =>
         distance('issued', now - iat, `ago, "maxTokenAge" is ${maxTokenAge} s`, clockTolerance),

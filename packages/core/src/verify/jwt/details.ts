@@ -1,7 +1,7 @@
 /** Explains to operators why a token was rejected. A detail is created only if a listener reads it. */
 
 import { quoted, quotedList, received } from '../../lib/received.ts'
-import type { Seconds } from '../../model/units.ts'
+import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { ALGORITHMS, type Algorithm } from '../keys/jwk.ts'
 import { algorithmMismatch, type KeySetDescription } from '../keys/key-set.ts'
 
@@ -44,6 +44,17 @@ export function distance(what: string, seconds: Seconds, suffix: string, toleran
 
 function rounded(seconds: Seconds): number {
   return Math.round(seconds * 10) / 10
+}
+
+/** Says why a claim is no date. Its value is not shown: it may be anything. */
+export function dateDetail(claim: string, value: unknown): string {
+  const found =
+    typeof value !== 'number'
+      ? received(value)
+      : isNumericDate(value / 1000)
+        ? 'a number that looks like milliseconds'
+        : 'a number that is out of range'
+  return `${claim} must be a NumericDate, in seconds since the epoch, but is ${found}`
 }
 
 /** Names the `typ` of a token, and those that are allowed. `undefined` stands for a token without `typ`. */
