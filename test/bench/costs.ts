@@ -15,7 +15,13 @@ export interface Costs {
   /** Milliseconds, medians: jose alone, and the core after it. */
   readonly imports: { readonly jose: number; readonly core: number }
   /** Bytes after gzip, without jose: of `createGate` and `scope`, the same without lru-cache, and of everything. */
-  readonly edge: { readonly gate: number; readonly withoutLru: number; readonly all: number }
+  readonly edge: {
+    readonly gate: number
+    readonly withoutLru: number
+    readonly all: number
+    /** Minified bytes of `withoutLru` by folder of the core, the largest first. */
+    readonly folders: readonly (readonly [folder: string, bytes: number])[]
+  }
 }
 
 export async function costs(isQuick: boolean, progress: (text: string) => void): Promise<Costs> {
@@ -44,8 +50,8 @@ function imports(runs: number): Costs['imports'] {
 
 /** As a bundler for Workers makes it. */
 async function edge(): Promise<Costs['edge']> {
-  const size = async (names: string, ...external: readonly string[]) => {
-    const { outputFiles } = await build({
+  const bundle = (names: string, ...external: readonly string[]) =>
+    build({
       stdin: {
         contents: `export ${names} from '@bearergate/core'`,
         resolveDir: fileURLToPath(new URL('.', import.meta.url)),
@@ -58,9 +64,24 @@ async function edge(): Promise<Costs['edge']> {
       conditions: ['workerd', 'worker', 'browser'],
       external: ['jose', ...external],
       write: false,
+      metafile: true,
+      outfile: 'edge.js',
     })
+  const size = async (...what: Parameters<typeof bundle>) => {
+    const { outputFiles } = await bundle(...what)
     return gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length
   }
   const gate = '{ createGate, scope }'
-  return { gate: await size(gate), withoutLru: await size(gate, 'lru-cache'), all: await size('*') }
+  const { metafile } = await bundle(gate, 'lru-cache')
+  const folders = new Map<string, number>()
+  for (const [path, { bytesInOutput }] of Object.entries(metafile.outputs['edge.js']?.inputs ?? {})) {
+    const folder = /dist\/((?:verify\/)?\w+)\//.exec(path)?.[1] ?? 'other'
+    folders.set(folder, (folders.get(folder) ?? 0) + bytesInOutput)
+  }
+  return {
+    gate: await size(gate),
+    withoutLru: await size(gate, 'lru-cache'),
+    all: await size('*'),
+    folders: [...folders].sort(([, one], [, other]) => other - one),
+  }
 }

@@ -18,6 +18,7 @@ export function goals(results: Results): string {
   const all = [
     ...ofRequests(results.requests),
     ...ofVerifications(results.verified),
+    ...ofColdStarts(results.cold),
     ...ofCosts(results.costs),
     ...ofFloods(results.floods),
   ].filter(({ measured }) => !Number.isNaN(measured))
@@ -96,6 +97,22 @@ function ofVerifications(verified: readonly Verified[]): readonly Goal[] {
   })
 }
 
+/** With the same number of calls to the issuer: one, and none. */
+const COLD_PAIRS = [
+  ['bearergate, with `jwksUri`', 'jose by hand', 1.1],
+  ['bearergate, with `keys`', 'jose by hand, with the keys', 1.5],
+] as const
+
+/** Load and first request, beside code around jose with the same number of calls to the issuer. */
+function ofColdStarts(cold: Results['cold']): readonly Goal[] {
+  return COLD_PAIRS.flatMap(([ours, theirs, wanted]) => {
+    const [one, other] = [ours, theirs].map((name) => cold.find((each) => each.name === name))
+    if (one === undefined || other === undefined) return []
+    const measured = (one.load + one.first) / (other.load + other.first)
+    return [{ what: `Cold start, ${ours}, of ${theirs}`, wanted, bound: 'at most' as const, measured }]
+  })
+}
+
 function ofCosts(costs: Results['costs']): readonly Goal[] {
   if (costs === undefined) return []
   const { growth, memory, imports, edge } = costs
@@ -110,7 +127,7 @@ function ofCosts(costs: Results['costs']): readonly Goal[] {
     ),
     {
       what: 'Memory of a cached token over its claims',
-      wanted: 2048,
+      wanted: 1024,
       bound: 'at most',
       measured: memory.total / memory.tokens - memory.claims,
       unit: ' bytes',
@@ -124,10 +141,10 @@ function ofCosts(costs: Results['costs']): readonly Goal[] {
     },
     { what: 'Import over jose’s own', wanted: 30, bound: 'at most', measured: imports.core, unit: ' ms' },
     {
-      what: '`createGate` for the edge, gzip, without jose',
-      wanted: 12,
+      what: '`createGate` for the edge, gzip, without jose and lru-cache',
+      wanted: 16,
       bound: 'at most',
-      measured: edge.gate / 1000,
+      measured: edge.withoutLru / 1000,
       unit: ' kB',
     },
   ]
@@ -146,7 +163,7 @@ function ofFloods(floods: Results['floods']): readonly Goal[] {
     },
     {
       what: 'Share of good requests beside 90 % garbage',
-      wanted: 0.9,
+      wanted: 0.8,
       bound: 'at least',
       measured: garbageShare(garbage),
     },

@@ -1,5 +1,5 @@
 /**
- * The benchmark: whole requests beside bare frameworks, no-ops and peers; single verifications; cold starts; growth, memory, size,
+ * The benchmark: whole requests beside bare frameworks, no-ops and peers; single verifications; profiles; cold starts; growth, memory, size,
  * fetches and floods. Into RESULTS.md and throughput.svg. `--quick` in two minutes, `--only requests,verifications` for parts of it.
  */
 
@@ -12,13 +12,14 @@ import { chart } from './chart.ts'
 import { coldStarts } from './cold-starts.ts'
 import { costs } from './costs.ts'
 import { floods } from './floods.ts'
+import type { Profile, ProfileTask } from './profile.ts'
 import type { Rejected } from './rejections.ts'
 import { requests } from './requests.ts'
 import { type Results, resultsPage } from './results.ts'
 import { ALL_CORES, messageOf, pinSelf, startScript } from './servers.ts'
 import type { Task, Verified } from './verify.ts'
 
-const PARTS = ['requests', 'verifications', 'rejections', 'cold', 'costs', 'floods'] as const
+const PARTS = ['requests', 'verifications', 'profiles', 'rejections', 'cold', 'costs', 'floods'] as const
 
 const { values } = parseArgs({
   options: {
@@ -45,6 +46,7 @@ const results: Results = {
   plan,
   requests: isWanted('requests') ? await requests(authority, plan, progress) : [],
   verified: isWanted('verifications') ? await verifications() : [],
+  profiles: isWanted('profiles') ? await profiles() : [],
   rejected: isWanted('rejections') ? await rejections() : [],
   cold: isWanted('cold') ? await coldStarts(authority, values.quick, progress) : [],
   costs: isWanted('costs') ? await costs(values.quick, progress) : undefined,
@@ -74,6 +76,19 @@ async function verifications(): Promise<Verified[]> {
   const child = startScript('./verify.ts', ALL_CORES)
   child.send(task)
   return messageOf<Verified[]>(child, 600)
+}
+
+async function profiles(): Promise<readonly Profile[]> {
+  progress('profiles')
+  const { setup, jwks, mint } = authority
+  const count = plan.isQuick ? 256 : 2_048
+  const tokens = await Promise.all(
+    Array.from({ length: count }, (_, index) => mint('RS256', { jti: String(index), sub: `user-${index}` })),
+  )
+  const task: ProfileTask = { setup, jwks, tokens, rounds: plan.isQuick ? 3 : 15 }
+  const child = startScript('./profile.ts', ALL_CORES)
+  child.send(task)
+  return messageOf<Profile[]>(child, 600)
 }
 
 async function rejections(): Promise<readonly Rejected[]> {

@@ -7,6 +7,7 @@ import type { Floods } from './floods.ts'
 import { goals } from './goals.ts'
 import { GENERATOR } from './load.ts'
 import { type Host, PEERS, type PeerId } from './peers.ts'
+import type { Profile } from './profile.ts'
 import type { Rejected } from './rejections.ts'
 import { machine, median, spread, table, versions } from './report.ts'
 import type { Measured, Plan } from './requests.ts'
@@ -17,32 +18,12 @@ export interface Results {
   readonly plan: Plan
   readonly requests: readonly Measured[]
   readonly verified: readonly Verified[]
+  readonly profiles: readonly Profile[]
   readonly rejected: readonly Rejected[]
   readonly cold: readonly ColdStarts[]
   readonly costs: Costs | undefined
   readonly floods: Floods | undefined
 }
-
-/** What profiles and timers within the servers showed, where a goal is not met: Node 20, two cores of a Xeon. */
-const IN_THE_WAY = `### What stands in the way
-
-These figures were taken by hand, with profiles and with timers in the servers. The benchmark does not repeat them.
-
-- **Whole requests.** In a server under load, one decision on a cached token takes 1.9 µs on Koa and 3.2 to 3.9 µs on Express. In a loop
-  it takes 0.9 µs. SHA-256 of the token takes 1.1 and 1.8 µs of that, and reading the header field 0.4 to 0.6 µs. In a loop SHA-256 takes
-  0.6 µs, because its data stays in the processor's caches. On Express, setting \`req.identity\` takes 1.2 µs more: adding a member to a
-  request whose prototype was changed is slow.
-- **Koa's goal is out of reach** for any guard that reads the whole token. Three experiments show it. A middleware that only hashed the
-  token kept 0.95 to 0.98 of the no-op on Express, and 0.77 to 0.85 on Koa. One that looked the whole field up in a Map, without a
-  hash, kept 0.88 on Koa. One that waited for a microsecond kept 0.86. Two processes of the same code differ by up to 5 %.
-- **Many tokens.** The cached data of each token has left the processor's caches when its turn comes.
-- **Not cached.** In addition to the signature, the event loop spends about 8 µs on a token. The syntax takes 0.9 µs, the header 0.6, the
-  payload 1.1, the claims 0.7, the name of the caller 0.6, the identity 1.5 and the signing input 0.7. The rest is promises and garbage
-  collection.
-- **Size.** lru-cache is 6.1 kB of it after gzip. Without it, and without the texts of errors and challenges, 16.9 kB remain:
-  verification, key sets, token sources, metadata and revocation.
-- **Garbage.** A forged signature costs a verification, and an unknown key costs a search in the key set. Other garbage is rejected at
-  the rate of good requests or faster.`
 
 const HOSTS = [
   { host: 'express', title: 'Express', bare: 'express-bare', hash: 'express-hash' },
@@ -51,7 +32,7 @@ const HOSTS = [
 ] as const satisfies readonly { host: Host; title: string; bare: PeerId; hash: PeerId | undefined }[]
 
 export function resultsPage(results: Results): string {
-  const { plan, requests, verified, rejected, cold, costs, floods } = results
+  const { plan, requests, verified, profiles, rejected, cold, costs, floods } = results
   const ids = [...new Set(requests.map(({ id }) => id))]
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
@@ -69,7 +50,7 @@ export function resultsPage(results: Results): string {
     ].join('\n'),
     '## Goals',
     goals(results),
-    IN_THE_WAY,
+    ...inTheWay(profiles, costs),
     ...HOSTS.flatMap((framework) => [
       `## Whole requests, ${framework.title}`,
       ...scenariosOf(requests, framework.host).flatMap((scenario) => [
@@ -166,6 +147,34 @@ function verifications(verified: readonly Verified[]): readonly string[] {
 
 function microseconds(value: number): string {
   return value < 10 ? value.toFixed(2) : value.toFixed(0)
+}
+
+/** Says where the time and the bytes are that goals limit. */
+function inTheWay(profiles: readonly Profile[], costs: Costs | undefined): readonly string[] {
+  if (profiles.length === 0) return []
+  const names = [...new Set(profiles.flatMap(({ parts }) => parts.map(([part]) => part)))]
+  const timeOf = ({ parts }: Profile, name: string) => parts.find(([part]) => part === name)?.[1] ?? 0
+  const total = ({ parts }: Profile) => parts.reduce((sum, [, time]) => sum + time, 0)
+  return [
+    '### What stands in the way',
+    'Microseconds of the main thread for one RS256 token by part, from CPU profiles that `profile.ts` takes. The tokens come 64 at a time. The profiler itself takes a part of the time, so compare parts and not sums with other tables.',
+    table(
+      ['', ...profiles.map(({ what }) => what)],
+      [
+        ...names.map((name) => [name, ...profiles.map((one) => timeOf(one, name).toFixed(2))]),
+        ['all', ...profiles.map((one) => total(one).toFixed(2))],
+      ],
+    ),
+    ...(costs === undefined
+      ? []
+      : [
+          'Minified bytes of `createGate` and `scope` for the edge, before gzip, without jose and lru-cache, by folder of the core:',
+          table(
+            ['folder', 'bytes'],
+            costs.edge.folders.map(([folder, bytes]) => [folder, bytes.toLocaleString('en')]),
+          ),
+        ]),
+  ]
 }
 
 function coldPages(cold: readonly ColdStarts[]): readonly string[] {
