@@ -143,7 +143,7 @@ describe.each(hosts)('$name', (host) => {
     )
   })
 
-  it('authenticates HEAD as GET, and answers it without a body (B12)', async () => {
+  it('authenticates HEAD as GET, and answers it without a body (B12, FIELD-HELD-02)', async () => {
     const refused = await api.send('/me', { method: 'HEAD' })
     expect([refused.status, refused.challenges, refused.text]).toEqual([401, [REALM], ''])
     const passed = await api.send('/me', { method: 'HEAD', headers: ['Authorization', `Bearer ${good}`] })

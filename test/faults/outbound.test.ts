@@ -182,12 +182,32 @@ describe('by default, requests on Node', () => {
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
     ['identity', (text: string) => Buffer.from(text)],
-  ] as const)('read a body in the content coding %s (FIELD03)', async (coding, compress) => {
+  ] as const)('read a body in the content coding %s (FIELD03, FIELD-HELD-14)', async (coding, compress) => {
     reply = (_question, _request, response) =>
       response
         .writeHead(200, { 'content-encoding': coding })
         .end(compress(JSON.stringify(documents()['/keys'])))
     expect(await ask(byKeys({ jwksUri: `${server.origin}/keys` }))).toBe(200)
+  })
+
+  it.each([
+    'application/jwk-set+json',
+    'application/json;charset=UTF-8',
+    'application/json; charset="utf-8";',
+    'text/plain',
+    'text/html; charset=iso-8859-1',
+    'application/octet-stream',
+    'binary/octet-stream',
+    'jwks',
+    '',
+    undefined,
+  ])('read keys of the content type %j (FIELD-HELD-15)', async (type) => {
+    reply = (question, _request, response) => {
+      if (type !== undefined) response.setHeader('content-type', type)
+      response.end(JSON.stringify(documents()[question.path]))
+    }
+    expect(await ask(byKeys())).toBe(200)
+    expect(asked.at(-1)?.path).toBe('/keys')
   })
 
   it('read no more than 256 KiB of a compressed body (FX18)', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { filesBelow, ROOT } from './sources.ts'
 
-const ID = /\b(?:ATK|BI|FX|LD|[A-Q])\d{2}\b/g
+const ID = /\b(?:FIELD-HELD-|ATK|BI|FX|LD|[A-Q])\d{2}\b/g
 const ROW = /^\| (\S+) +\| (\S.*?) +\|$/gm
 
 const tests = join(ROOT, 'test')

@@ -309,6 +309,33 @@ describe('a key set', () => {
     expect(await outcome(cold, one)).toBe('unavailable')
   })
 
+  it('without any kid verifies tokens without one (FIELD-HELD-16)', async () => {
+    const unnamed = ({ jwk: { kid: _, ...jwk } }: TestKey) => jwk
+    const withoutKid = (key: TestKey): TestKey => ({
+      ...key,
+      sign: (claims) => key.sign(claims, { kid: undefined }),
+    })
+    respond = json({ keys: [unnamed(one), unnamed(two)] })
+    const gate = gateFor()
+    for (const key of [one, two]) expect(await outcome(gate, withoutKid(key))).toBe('ok')
+    expect(fetched()).toBe(1)
+    expect(await outcome(gate, withoutKid(await createKey('ES256', 'three')))).toBe('invalid_signature')
+  })
+
+  it('with two keys under one kid verifies the tokens of both (FIELD-HELD-16)', async () => {
+    const [es384, foreign] = await Promise.all([createKey('ES384', 'one'), createKey('ES256', 'one')])
+    const renamed: TestKey = {
+      ...two,
+      jwk: { ...two.jwk, kid: 'one' },
+      sign: (claims) => two.sign(claims, { kid: 'one' }),
+    }
+    respond = publish(one, renamed, es384)
+    const gate = gateFor()
+    for (const key of [one, renamed, es384, one]) expect(await outcome(gate, key)).toBe('ok')
+    expect(fetched()).toBe(1)
+    expect(await outcome(gate, foreign)).toBe('invalid_signature')
+  })
+
   it('is given up after 5 s even if "fetch" ignores its signal, and the request is answered 503 (FX22)', async () => {
     const fetch = vi.fn(() => new Promise<never>(() => {}))
     const gate = gateFor({ fetch })
