@@ -269,6 +269,55 @@ test('verifies signatures', async () => {
   for (const use of [lambda, publicFetch, auth0]) expect(use).toBeInstanceOf(Function)
 })`
 
+/** A test that fakes timers, as its user does for code of its own. The keys are fetched meanwhile. */
+const FAKED = `
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { createGate } from '@bearergate/core'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+
+const audience = 'https://api.example.com'
+
+test('answers good, bad and new tokens while timers are faked', async () => {
+  const keys = []
+  const issuer = createServer((request, response) => {
+    const origin = 'http://127.0.0.1:' + issuer.address().port
+    const metadata = { issuer: origin, jwks_uri: origin + '/jwks' }
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(request.url === '/jwks' ? { keys } : metadata))
+  }).listen(0, '127.0.0.1')
+  await once(issuer, 'listening')
+  const origin = 'http://127.0.0.1:' + issuer.address().port
+  const [{ publicKey, privateKey }, foreign] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ES256')])
+  const header = { alg: 'ES256', kid: 'one' }
+  keys.push(Object.assign({ kty: 'EC' }, await exportJWK(publicKey), header))
+  const sign = (key, id) =>
+    new SignJWT({ jti: id }).setSubject('emma').setIssuer(origin).setAudience(audience)
+      .setIssuedAt().setExpirationTime('1h').setProtectedHeader(header).sign(key)
+  async function answerTo(gate, sent) {
+    const headers = { authorization: 'Bearer ' + sent }
+    const decision = await gate.authenticate(new Request(audience, { headers }))
+    return decision.ok ? decision.identity.subject : decision.reason
+  }
+  const early = createGate({ issuer: origin, audience })
+  jest.useFakeTimers()
+  try {
+    for (const gate of [early, createGate({ issuer: origin, audience })]) {
+      const good = await sign(privateKey, 'good')
+      expect(await answerTo(gate, good)).toBe('emma')
+      expect(await answerTo(gate, good)).toBe('emma')
+      expect(await answerTo(gate, await sign(foreign.privateKey, 'bad'))).toBe('invalid_signature')
+      expect(await answerTo(gate, await sign(privateKey, 'new'))).toBe('emma')
+      jest.advanceTimersByTime(7200000)
+      expect(await answerTo(gate, good)).toBe('expired')
+    }
+  } finally {
+    jest.useRealTimers()
+    issuer.close()
+    issuer.closeAllConnections()
+  }
+})`
+
 describe.skipIf(!areToolsInstalled)('Jest, as docs/commonjs-and-jest.md configures it, passes', () => {
   /** Writes the configuration of a section of the page, and the tests that are given. */
   async function createTests(section: string, tests: Readonly<Record<string, string>>): Promise<string> {
@@ -303,9 +352,13 @@ describe.skipIf(!areToolsInstalled)('Jest, as docs/commonjs-and-jest.md configur
     (await codeOf(PAGE)).find((block) => nameOf(block) === 'messages.test.js')?.code ?? ''
 
   for (const section of ['Babel', 'SWC'])
-    it(`with ${section}`, async () => {
-      const tests = { 'messages.test.js': await documentedTest(), 'signed.test.js': SIGNED }
-      expect(await jest(await createTests(section, tests))).toBe(2)
+    it(`with ${section}, also while timers are faked (FIELD-HELD-18)`, async () => {
+      const tests = {
+        'messages.test.js': await documentedTest(),
+        'signed.test.js': SIGNED,
+        'faked.test.js': FAKED,
+      }
+      expect(await jest(await createTests(section, tests))).toBe(3)
     })
 
   it('with ts-jest', async () => {
