@@ -141,7 +141,7 @@ describe.each(hosts)('on $name', ({ start }) => {
         [['Transfer-Encoding: chunked'], `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`] as const,
     ],
   ])(
-    'answers 200 to a request that was pipelined behind a refused POST %s, and takes no request from its body (FIELD-HELD-04)',
+    'answers 200 to a request that was pipelined behind a rejected POST %s, and takes no request from its body (FIELD-HELD-04)',
     async (_, framed) => {
       const [headers, body] = framed(request('DELETE', good))
       const answers = await pipelined(
