@@ -1,9 +1,10 @@
 /** Starts `service.ts` as a process and reads its messages. */
 
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { suspend } from '../support/suspend.ts'
 
 export interface Vitals {
   readonly rss: number
@@ -102,19 +103,12 @@ export class Service {
 
   /** Stops the process with SIGSTOP. Once it continues, so many seconds of its own clock have passed at once. */
   async standStill(seconds: number, meanwhile: () => void = () => {}): Promise<void> {
-    this.#child.kill('SIGSTOP')
-    while (!this.#isStopped) await new Promise((go) => setTimeout(go, 5))
+    await suspend(this.#child)
     // It reads this message when it continues, and before whatever reaches its sockets later.
     const passed = this.pass(seconds)
     meanwhile()
     this.#child.kill('SIGCONT')
     await passed
-  }
-
-  get #isStopped(): boolean {
-    return execFileSync('ps', ['-o', 'state=', '-p', String(this.#child.pid)], {
-      encoding: 'utf8',
-    }).startsWith('T')
   }
 
   async kill(): Promise<void> {

@@ -15,6 +15,7 @@ import { bundle } from '../support/bundle.ts'
 import { createCertificate } from '../support/certificate.ts'
 import { AUDIENCE, createKey, type TestKey } from '../support/issuer.ts'
 import { type Relay, startRelay } from '../support/relay.ts'
+import { suspend } from '../support/suspend.ts'
 import type { Outcome, Task } from './outbound.ts'
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
@@ -139,6 +140,15 @@ class Asker {
     return outcomes
   }
 
+  /** Stops the process, asks about so many tokens, and lets it continue after something has happened. */
+  async askSuspended(count: number, happen: () => void): Promise<readonly Outcome[]> {
+    await suspend(this.#child)
+    const outcomes = this.askAtOnce(count)
+    happen()
+    this.#child.kill('SIGCONT')
+    return outcomes
+  }
+
   /** Asks about one token after another. */
   async ask(count: number): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = []
@@ -252,6 +262,31 @@ for (const runtime of RUNTIMES) {
             return outcomes
           })
           expect(all.map(shown)).toEqual(Array(8).fill(200))
+        },
+      )
+
+      const held = protocol === 'HTTP/1.1' ? 'FIELD-HELD-35' : 'FIELD-HELD-36'
+      it.each(['introspection', 'keys'] as const)(
+        `%s: after the process was stopped, tokens are answered 200, although their connections were closed meanwhile (${held})`,
+        async (kind) => {
+          const all = await against(kind, async (asker, { relay }) => {
+            const before = await asker.askAtOnce(4)
+            const during = await asker.askSuspended(4, () => relay.end('closed'))
+            return [...before, ...during, ...(await asker.ask(2))]
+          })
+          expect(all.map(shown)).toEqual(Array(10).fill(200))
+        },
+      )
+
+      it.each(['introspection', 'keys'] as const)(
+        `%s: after the process was stopped, no more than the first tokens are answered 503, although their connections were lost without a word (${held})`,
+        async (kind) => {
+          const after = await against(kind, async (asker, { relay }) => {
+            expect((await asker.askAtOnce(4)).map(shown)).toEqual(Array(4).fill(200))
+            await asker.askSuspended(1, () => relay.end('lost without a word'))
+            return asker.ask(4)
+          })
+          expect(after.map(shown)).toEqual(Array(4).fill(200))
         },
       )
     })
