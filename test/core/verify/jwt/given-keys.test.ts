@@ -1,7 +1,7 @@
 /** Keys that the options contain as a secret or in PEM, and tokens without `exp` (RFC 7518 §3.2, RFC 7468). */
 
 import { createGate, type JwtOptions, jwt, multiIssuerJwt } from '@bearergate/core'
-import { type CryptoKey, exportSPKI, SignJWT } from 'jose'
+import { base64url, type CryptoKey, exportSPKI, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { outcome } from '../../../support/forge.ts'
 import { AUDIENCE, createKeyPair, goodClaims, ISSUER, NOW } from '../../../support/issuer.ts'
@@ -59,6 +59,76 @@ describe('a secret', () => {
   })
 })
 
+describe('the bytes of a public key as a secret', () => {
+  /** Returns the bytes of a public key in each form in which a file or a variable may contain it. */
+  async function formsOf(alg: string): Promise<Readonly<Record<string, Uint8Array>>> {
+    const { publicKey } = await createKeyPair(alg)
+    const pem = await exportSPKI(publicKey)
+    const jwk = JSON.stringify(await crypto.subtle.exportKey('jwk', publicKey), undefined, 2)
+    const der = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey))
+    const encode = (text: string) => new TextEncoder().encode(text)
+    return {
+      'a PEM': encode(pem),
+      'a PEM in UTF-16': new Uint8Array([...encode(pem)].flatMap((byte) => [byte, 0])),
+      'a PEM in JSON': encode(JSON.stringify({ pem })),
+      'a PEM in base64': encode(base64url.encode(pem)),
+      'the body of a PEM': encode(pem.split('\n').slice(1, -1).join('\n')),
+      'a JWK': encode(jwk),
+      'a JWK in JSON text': encode(JSON.stringify(jwk)),
+      DER: der,
+      'DER in base64url': encode(base64url.encode(der)),
+      'a line of OpenSSH': encode(`ssh-rsa ${base64url.encode(der)} emma@example.com`),
+      'a blob of OpenSSH': new Uint8Array([0, 0, 0, 11, ...encode('ssh-ed25519'), 0, 0, 0, 32, ...der]),
+    }
+  }
+
+  it.each(['RS256', 'ES256'])(
+    'throws as "secret" and as a JWK, in any form of a key for %s (E01)',
+    async (alg) => {
+      for (const [form, key] of Object.entries(await formsOf(alg))) {
+        expect(() => jwt({ ...common, secret: key }), form).toThrow(
+          '"secret" must be a shared secret, but is a ',
+        )
+        const jwk = { kty: 'oct', k: base64url.encode(key) }
+        const options = { ...common, keys: { keys: [jwk] }, algorithms: ['RS256', 'HS256'] as const }
+        expect(() => jwt(options), form).toThrow(
+          'The "k" of the key at index 0 of "keys" must be a shared secret',
+        )
+      }
+    },
+  )
+
+  it('throws in PKCS #1 and in a certificate too (E01)', async () => {
+    const { publicKey } = await createKeyPair('RS256')
+    const spki = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey))
+    // The modulus of 2048 bits begins after 24 bytes of SPKI.
+    const pkcs1 = spki.subarray(24)
+    expect(() => jwt({ ...common, secret: pkcs1 })).toThrow('but is a key in DER')
+    const fields = [element(2, [1]), element(48, []), element(48, []), element(48, []), element(48, [])]
+    const certificate = element(48, element(48, [...fields.flat(), ...spki]))
+    expect(() => jwt({ ...common, secret: new Uint8Array(certificate) })).toThrow('but is a key in DER')
+  })
+
+  it.each([
+    ['random bytes', () => crypto.getRandomValues(new Uint8Array(48))],
+    [
+      'bytes that begin like DER',
+      () => new Uint8Array([48, 46, ...crypto.getRandomValues(new Uint8Array(46))]),
+    ],
+    ['base64 of random bytes', () => base64url.encode(crypto.getRandomValues(new Uint8Array(48)))],
+    ['a sentence', () => SECRET],
+  ])('does not throw for %s', (_form, secret) => {
+    for (let round = 0; round < 100; round += 1)
+      expect(() => jwt({ ...common, secret: secret() })).not.toThrow()
+  })
+})
+
+/** Encodes one element of DER. */
+function element(tag: number, content: readonly number[]): readonly number[] {
+  const length = content.length < 128 ? [content.length] : [0x82, content.length >> 8, content.length & 0xff]
+  return [tag, ...length, ...content]
+}
+
 describe('a public key in PEM', () => {
   it.each(['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
     'verifies %s, and ignores the kid of a token',
@@ -74,7 +144,7 @@ describe('a public key in PEM', () => {
     const pem = await exportSPKI(publicKey)
     const forged = await signed(new TextEncoder().encode(pem), { alg: 'HS256' })
     expect(await answered({ publicKey: pem }, forged)).toBe('401 algorithm_not_allowed')
-    expect(() => jwt({ ...common, secret: pem })).toThrow('"secret" must be a shared secret, not a PEM')
+    expect(() => jwt({ ...common, secret: pem })).toThrow('"secret" must be a shared secret, but is a PEM')
     expect(() => jwt({ ...common, publicKey: pem, algorithms: ['HS256'] })).toThrow('needs a shared secret')
   })
 })

@@ -7,6 +7,7 @@ import { quoted, received } from '../../lib/received.ts'
 import { type Algorithm, MISFIT, otherUse, type VerificationKey, verificationKey } from '../keys/jwk.ts'
 import { jwkFromPem } from '../keys/pem.ts'
 import type { JsonWebKeySet, JwtOptions } from './options.ts'
+import { publicKeyForm } from './public-key-form.ts'
 
 const NAMES = ['keys', 'secret', 'publicKey'] as const
 
@@ -63,11 +64,7 @@ function fromSecret(secret: unknown, allowed: readonly Algorithm[]): Verificatio
       'INVALID_KEY',
       `"secret" must be a string or a Uint8Array, but is ${received(secret)}`,
     )
-  if (typeof secret === 'string' && secret.includes('-----BEGIN'))
-    throw configurationError(
-      'INVALID_KEY',
-      '"secret" must be a shared secret, not a PEM. If the PEM is the public key of the issuer (for RS256 or ES256, for example), pass it as "publicKey"',
-    )
+  assertNoPublicKey('"secret"', bytes)
   const alg = allowed.find((name) => MIN_BYTES[name] !== undefined)
   if (alg === undefined)
     throw configurationError(
@@ -87,6 +84,16 @@ function fromSecret(secret: unknown, allowed: readonly Algorithm[]): Verificatio
       `"secret" is too short for ${alg}: it must have at least ${needed} bytes (RFC 7518 §3.2), but has ${bytes.length}. Create one with: openssl rand -base64 ${needed}`,
     )
   return usable('secret', { kty: 'oct', k: base64url.encode(bytes), alg }, allowed)
+}
+
+/** Rejects a secret that others may know. The texts of PEM files are the usual mistake, also as the bytes of `readFile`. */
+function assertNoPublicKey(name: string, secret: Uint8Array): void {
+  const form = publicKeyForm(secret)
+  if (form !== undefined)
+    throw configurationError(
+      'INVALID_KEY',
+      `${name} must be a shared secret, but is ${form}. If it is the public key of the issuer (for RS256 or ES256, for example), write it in PEM and pass it as "publicKey", or pass it as a JWK in "keys"`,
+    )
 }
 
 function fromPem(pem: unknown, allowed: readonly Algorithm[]): VerificationKey {
@@ -129,6 +136,8 @@ function fromJwks(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly 
         'INVALID_KEY',
         `"keys" has an unusable key at index ${index}: ${key}${misfit(key, jwk, allowed)}`,
       )
+    if (key.jwk.k !== undefined)
+      assertNoPublicKey(`The "k" of the key at index ${index} of "keys"`, base64url.decode(key.jwk.k))
     return key
   })
   const fit = all.filter((key) => key !== undefined)

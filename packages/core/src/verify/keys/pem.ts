@@ -1,4 +1,4 @@
-/** Reads public keys in PEM: SPKI, PKCS #1 and certificates (RFC 7468, RFC 5280 §4.1, RFC 8017 §A.1.1). */
+/** Reads public keys in PEM and DER: SPKI, PKCS #1 and certificates (RFC 7468, RFC 5280 §4.1, RFC 8017 §A.1.1). */
 
 import { base64url, type JWK } from 'jose'
 
@@ -52,6 +52,17 @@ export function jwkFromPem(pem: string): JWK | string {
     return 'its content is not the DER encoding of a key'
   }
   return `it is a ${label}, and not a PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE`
+}
+
+/** Whether bytes are the DER encoding of a key: SPKI, PKCS #1 or a certificate. Its type need not be supported. */
+export function isDerKey(bytes: Uint8Array): boolean {
+  return [fromSpki, rsaKey, fromCertificate].some((read) => {
+    try {
+      return read(onlyElement(bytes)) !== undefined
+    } catch {
+      return false
+    }
+  })
 }
 
 function fromCertificate(certificate: Element): JWK | string {
