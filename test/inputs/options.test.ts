@@ -4,9 +4,11 @@ import {
   allOf,
   cached,
   createGate,
+  fromWebSocketRequest,
   generateToken,
   introspection,
   jwt,
+  memoryRevocations,
   multiIssuerJwt,
   opaque,
   scope,
@@ -212,7 +214,45 @@ const CALLBACKS = {
   'an object': {},
   'a list': [Date.now],
 }
-const OBJECTS = { null: null, string: 'x', 'a number': 5, true: true, 'a list': [], 'a function': () => {} }
+/** Objects that have no options of their own, and would count as options that are not set. */
+const WITHOUT_MEMBERS = {
+  'a list': [],
+  'a Map': new Map([['tenant', 'acme']]),
+  'a Set': new Set(['tenant']),
+  'a Date': new Date(0),
+  'an Error': new Error('acme'),
+  'a RegExp': /acme/,
+  'a URL': new URL('https://acme.example.com'),
+  'a promise': Promise.resolve({ tenant: 'acme' }),
+  'an instance with a getter': new (class {
+    get tenant() {
+      return 'acme'
+    }
+  })(),
+}
+const OBJECTS = {
+  ...WITHOUT_MEMBERS,
+  null: null,
+  string: 'x',
+  'a number': 5,
+  true: true,
+  'a function': () => {},
+}
+
+/** Functions by the name of their options in messages. */
+const WHOLE: Readonly<Record<string, (options: never) => unknown>> = {
+  createGate: (options) => createGate(options),
+  jwt: (options) => jwt(options),
+  introspection: (options) => introspection(options),
+  cached: (options) => cached(verifier, options),
+  memoryRevocations: (options) => memoryRevocations(options),
+  multiIssuerJwt: (options) => multiIssuerJwt([described], options),
+  lambdaAuthorizer: (options) => lambdaAuthorizer(createGate(described), options),
+  protect: (options) => createGate(described).protect(() => new Response(), options),
+  fromWebSocketRequest: (options) => fromWebSocketRequest(new Request(AUDIENCE), options),
+}
+const ofKeycloak: Factory = (options) =>
+  keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, ...options } as never)
 
 const OTHERS: readonly Row[] = [
   ...rowsOf({ createGate: gate }, 'realm', TEXTS),
@@ -251,6 +291,17 @@ const OTHERS: readonly Row[] = [
   ...rowsOf(JWT, 'now', CALLBACKS),
   ...rowsOf(JWT, 'fetch', CALLBACKS),
   ...rowsOf(JWT, 'cache', OBJECTS),
+  ...rowsOf({ ...JWT, keycloak: ofKeycloak }, 'requiredClaims', {
+    ...OBJECTS,
+    'an instance': new (class {
+      tenant = 'acme'
+    })(),
+    'an object that inherits': Object.create({ tenant: 'acme' }),
+  }),
+  ...rowsOf({ createGate: gate }, 'allowPreflight', OBJECTS, ['a function']),
+  ...Object.entries(WHOLE).flatMap(([name, create]) =>
+    rowsOf({ [name]: (given) => create(given[name] as never) }, name, WITHOUT_MEMBERS),
+  ),
   ...rowsOf({ cached: CACHES.cached as Factory, opaque: ofOpaque }, 'now', CALLBACKS),
   ...rowsOf({ opaque: ofOpaque }, 'lookup', { ...CALLBACKS, undefined: undefined }),
   ...rowsOf({ opaque: ofOpaque }, 'cache', { ...OBJECTS, false: false }),
@@ -313,7 +364,7 @@ describe('an option that is undefined', () => {
       introspection({ endpoint: `${ISSUER}/introspect`, ...client, audience: null, ...options } as never),
     issuers: (options) => multiIssuerJwt([described], options as never),
     tokenFrom: (tokenFrom) => createGate({ ...described, tokenFrom } as never),
-    keycloak: (options) => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, ...options } as never),
+    keycloak: ofKeycloak,
     lambdaAuthorizer: (options) => lambdaAuthorizer(createGate(described), options as never),
   }
 
@@ -336,6 +387,44 @@ describe('an option that is undefined', () => {
       'realm',
     ]
     expect(mustBeThere).toEqual(expect.arrayContaining([...required, 'issuer']))
+  })
+})
+
+describe('an option that is inherited', () => {
+  class Config {
+    readonly issuer = ISSUER
+    readonly audience = AUDIENCE
+    get requireTls() {
+      return true
+    }
+  }
+
+  it('is named in a TypeError, from a class or another prototype (BI20)', () => {
+    const message = 'the option "requireTls" of "createGate" is inherited'
+    expect(String(thrownBy(() => createGate(new Config())))).toContain(message)
+    const defaults = Object.assign(Object.create({ requireTls: true }), described)
+    expect(String(thrownBy(() => createGate(defaults)))).toContain(message)
+    const cache = Object.assign(Object.create({ ttl: 60 }), { max: 100 })
+    expect(String(thrownBy(() => jwt({ ...described, cache })))).toContain('"ttl" of "cache" is inherited')
+  })
+
+  it('is none on Object.prototype, nor is any other member of a class (BI15)', () => {
+    class Settings {
+      readonly issuer = ISSUER
+      readonly audience = AUDIENCE
+      get environment() {
+        return 'test'
+      }
+    }
+    expect(thrownBy(() => createGate(new Settings()))).toBe(undefined)
+    expect(thrownBy(() => createGate(Object.assign(Object.create(null), described)))).toBe(undefined)
+    const prototype = Object.prototype as { requireTls?: boolean }
+    prototype.requireTls = true
+    try {
+      expect(thrownBy(() => createGate({ ...described }))).toBe(undefined)
+    } finally {
+      delete prototype.requireTls
+    }
   })
 })
 

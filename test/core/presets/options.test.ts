@@ -128,7 +128,7 @@ describe.each(PRESETS)('$name', ({ name, create, options, claims, required }) =>
         new RegExp(`^"${name}" has no option "${option}"`),
       )
     for (const wrong of [undefined, null, 'x', []])
-      expect(() => create(wrong as never)).toThrow(`the options of "${name}" must be an object`)
+      expect(() => create(wrong as never)).toThrow(`the options of "${name}" must be a plain object`)
   })
 
   it('reads no option from Object.prototype', async () => {

@@ -1,6 +1,7 @@
 /** Lets the application write the body of a denial, and adds its header fields (RFC 9457). The gate keeps the rest. */
 
 import { isObject } from '../lib/json.ts'
+import { isPlain } from '../lib/plain.ts'
 import { ignoreRejection, isPromiseLike } from '../lib/promise.ts'
 import { quotedList, received } from '../lib/received.ts'
 import { isFieldName } from '../lib/syntax.ts'
@@ -120,11 +121,6 @@ function textOf(body: unknown): string | undefined {
   // A `Map`, for example, has no members that JSON contains.
   const isLost = text === '{}' && Object.keys(body).length === 0 && !isPlain(body)
   return typeof text === 'string' && !isLost ? text : undefined
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype
 }
 
 /** Any character but those that end a field line, or that a field cannot contain (RFC 9110 §5.5). */

@@ -154,10 +154,8 @@ function answer(
 /** Checks the members of the metadata. An unknown member is an error, because it is probably misspelt. */
 function metadataOf(given: ResourceMetadata): ResourceMetadata {
   const languages = Object.keys(given ?? {}).filter((name) => name.includes('#'))
-  const read: Readonly<Record<string, unknown>> = readOptions('resource', { ...given }, [
-    ...MEMBERS,
-    ...languages,
-  ])
+  const known = [...MEMBERS, ...languages]
+  const read = readOptions<object>('resource', given, known) as Readonly<Record<string, unknown>>
   secureUrl('resource', read.resource)
   if (String(read.resource).includes('?'))
     throw configurationError('INVALID_OPTION', '"resource" must be a URL without query')

@@ -7,17 +7,24 @@
 
 import { type ConfigurationCode, configurationError } from './configuration-error.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { isInherited, isRecord } from './plain.ts'
 import { quoted, received } from './received.ts'
 
 /**
  * Reads the own properties of options once. The result has no prototype, so a polluted `Object.prototype` sets no option.
- * @throws TypeError if the options are not an object, or contain an unknown name
+ * @throws TypeError if the options are not an object, contain an unknown name, or inherit an option
  */
 export function readOptions<T extends object>(factory: string, options: T, known: readonly string[]): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
+  if (!isRecord(options))
     throw configurationError(
-      options === undefined ? 'MISSING_OPTION' : 'INVALID_OPTION',
-      `the options of "${factory}" must be an object, but it received ${received(options)}`,
+      missingOr('INVALID_OPTION', options),
+      `the options of "${factory}" must be a plain object, but it received ${received(options)}`,
+    )
+  const inherited = known.find((name) => isInherited(options, name))
+  if (inherited !== undefined)
+    throw configurationError(
+      'INVALID_OPTION',
+      `the option "${inherited}" of "${factory}" is inherited, such as from a class, and would be ignored. Pass a plain object, such as { ${inherited}: config.${inherited} }`,
     )
   const read: T = Object.assign(Object.create(null), options)
   for (const name of Object.keys(read))

@@ -6,6 +6,7 @@
  */
 
 import { MAX_DEPTH } from './json.ts'
+import { isPlain } from './plain.ts'
 
 /** The objects that `frozen` and `markFrozen` returned. They are not copied again when they become part of another one. */
 const known = new WeakSet<object>()
@@ -40,8 +41,7 @@ export function markFrozen<T extends object>(value: T): T {
 function frozenCopy<T>(value: T, depth: number): T {
   if (typeof value !== 'object' || value === null || known.has(value)) return value
   const isArray = Array.isArray(value)
-  const prototype = Object.getPrototypeOf(value)
-  if (!isArray && prototype !== Object.prototype && prototype !== null) return value
+  if (!isArray && !isPlain(value)) return value
   if (depth === MAX_DEPTH) throw new RangeError(`nested deeper than ${MAX_DEPTH} levels`)
   if (isArray) return Object.freeze(value.map((item) => frozenCopy(item, depth + 1))) as T
   const entries = Object.entries(value).map(

@@ -2,9 +2,8 @@
 
 import { assertString, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
-import { isObject } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
-import type { ClaimsOptions } from '../verify/claims/mapping.ts'
+import { type RequiredClaims, readRequired } from '../verify/claims/required.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { jwt } from '../verify/jwt/jwt.ts'
 import { multiIssuerJwt } from '../verify/jwt/multi-issuer.ts'
@@ -26,8 +25,6 @@ export interface PresetOptions<Claims = RawClaims>
    */
   keys?: JsonWebKeySet | undefined
 }
-
-type RequiredClaims = NonNullable<ClaimsOptions['requiredClaims']>
 
 /** One issuer as a preset knows it. */
 interface Provider<Claims> extends Pick<JwtSettings<Claims>, 'algorithms' | 'claims' | 'scopes' | 'roles'> {
@@ -90,13 +87,8 @@ function given<T extends object, Name extends keyof T>(read: T, names: readonly 
 }
 
 /** Merges the required claims. The user cannot replace a check of the preset by a weaker one. */
-function both(ours: RequiredClaims, theirs: ClaimsOptions['requiredClaims']): RequiredClaims {
-  if (theirs === undefined) return ours
-  if (!isObject(theirs))
-    throw configurationError(
-      'INVALID_OPTION',
-      '"requiredClaims" must be an object, such as { tenant: "acme" }',
-    )
+function both(ours: RequiredClaims, given: RequiredClaims | undefined): RequiredClaims {
+  const theirs = readRequired(given)
   const twice = Object.keys(theirs).find((name) => Object.hasOwn(ours, name))
   if (twice !== undefined)
     throw configurationError(

@@ -2,7 +2,9 @@
 
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isObject } from '../../lib/json.ts'
+import { isPlain } from '../../lib/plain.ts'
 import { ignoreRejection } from '../../lib/promise.ts'
+import { received } from '../../lib/received.ts'
 import { MistakeError } from '../../model/unavailable.ts'
 import { type Inactive, inactive } from '../verification.ts'
 import type { RawClaims } from './values.ts'
@@ -18,14 +20,24 @@ export type RequiredClaims = Readonly<
 type Check = (claims: RawClaims) => Inactive | undefined
 
 /**
+ * Returns the claims of an option `requiredClaims`. Anything but a plain object, such as a `Map` or a promise, would require no
+ * claim.
+ * @throws TypeError if it is no plain object
+ */
+export function readRequired(required: RequiredClaims = {}): RequiredClaims {
+  if (isObject(required) && isPlain(required)) return required
+  throw configurationError(
+    'INVALID_OPTION',
+    `"requiredClaims" must be a plain object, such as { tenant: 'acme' }, but is ${received(required)}`,
+  )
+}
+
+/**
  * Creates the checks of an option `requiredClaims`.
  * @throws TypeError if it is not an object of values and functions
  */
 export function requiredChecks(required: RequiredClaims | undefined): readonly Check[] {
-  if (required === undefined) return []
-  if (!isObject(required))
-    throw configurationError('INVALID_OPTION', '"requiredClaims" must be an object of claims')
-  return Object.entries(required).map(([name, wanted]) => {
+  return Object.entries(readRequired(required)).map(([name, wanted]) => {
     const isWanted = typeof wanted === 'function' ? asked(name, wanted) : among(name, wanted)
     return (claims) => {
       if (!Object.hasOwn(claims, name))

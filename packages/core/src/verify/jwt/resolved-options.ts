@@ -2,6 +2,8 @@
 
 import { readOptions } from '../../lib/assert.ts'
 import { frozen } from '../../lib/freeze.ts'
+import { isObject } from '../../lib/json.ts'
+import { isPlain } from '../../lib/plain.ts'
 import { ISSUER_OPTIONS, type IssuerOptions } from './options.ts'
 
 /**
@@ -44,13 +46,12 @@ export function haveSameKeys(one: IssuerOptions<unknown>, other: IssuerOptions<u
 /** Compares plain data by its content, and anything else by identity. */
 export function isSame(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true
-  if (!isPlain(one) || !isPlain(other) || Array.isArray(one) !== Array.isArray(other)) return false
+  if (!isData(one) || !isData(other) || Array.isArray(one) !== Array.isArray(other)) return false
   const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
   return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
 }
 
 /** Whether a value is an array, or an object without a class of its own. */
-function isPlain(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
-  return Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value))
+function isData(value: unknown): value is object {
+  return Array.isArray(value) || (isObject(value) && isPlain(value))
 }

@@ -1,6 +1,6 @@
 /** Reads what a lookup returned: the row of a database as well as a record that was written for it. */
 
-import { isObject } from '../../lib/json.ts'
+import { isInherited, isRecord } from '../../lib/plain.ts'
 import { quotedList, received } from '../../lib/received.ts'
 import { IDENTITY_MEMBERS } from '../../model/identity.ts'
 import { MistakeError } from '../../model/unavailable.ts'
@@ -16,7 +16,8 @@ const MAX_SECONDS = 1e11
  * @throws MistakeError if it is no record, has an unknown member but no `claims`, or a date in milliseconds
  */
 export function readRecord(found: unknown): Members {
-  if (!isObject(found) || !hasMembers(found))
+  // A record without members would become a token without rights that never expires.
+  if (!isRecord(found))
     throw new MistakeError(`"lookup" must return a token record or null, but returned ${received(found)}`)
   const given = Object.entries(found).filter(([, value]) => value !== undefined && value !== null)
   if (given.length === 0)
@@ -41,14 +42,6 @@ export function readRecord(found: unknown): Members {
   )
 }
 
-/**
- * Whether a class or another prototype of the application provides a member. `Object.prototype` provides none, even if
- * polluted.
- */
-function isInherited(found: object, name: string): boolean {
-  return name in found && !Object.hasOwn(found, name) && !Object.hasOwn(Object.prototype, name)
-}
-
 function secondsOf(name: string, value: unknown): unknown {
   const isDate = value instanceof Date
   if (!isDate && typeof value === 'number' && value > MAX_SECONDS)
@@ -56,13 +49,4 @@ function secondsOf(name: string, value: unknown): unknown {
       `"lookup" returned an "${name}" in milliseconds: write it in seconds, such as Math.floor(milliseconds / 1000), or as a Date`,
     )
   return isDate ? Math.floor(value.getTime() / 1000) : value
-}
-
-/**
- * Whether an object can be a record. A `Map`, a `Date` or an `Error` has no members, so it would become a token without rights
- * that never expires.
- */
-function hasMembers(found: object): boolean {
-  const prototype = Object.getPrototypeOf(found)
-  return prototype === null || prototype === Object.prototype || Object.keys(found).length > 0
 }
