@@ -238,7 +238,11 @@ describe.each([
       () => adapter.requireScope('a b'),
       /write requireScope\("a", "b"\)/,
     ],
-    ['requireScope with something else than a scope', () => adapter.requireScope('a', 7 as never), /"scope"/],
+    [
+      'requireScope with something else than a scope',
+      () => adapter.requireScope('a', 7 as never),
+      /"requireScope"/,
+    ],
     ['authorize without a requirement', () => (adapter.authorize as () => unknown)(), /"authorize"/],
     ['authorize with a string', () => adapter.authorize('read' as never), /"authorize"/],
     ['bearer without options', () => (adapter.bearer as () => unknown)(), /options/],

@@ -168,7 +168,31 @@ const AT_CREATION: readonly Row[] = [
     'INVALID_SCOPE',
     "write requireScope('read:messages')",
   ],
-  ['requireScope of an empty array', () => bearerExpress.requireScope([]), 'INVALID_SCOPE', 'received none'],
+  [
+    'requireScope of an empty array',
+    () => bearerExpress.requireScope([]),
+    'INVALID_SCOPE',
+    'received an empty array',
+  ],
+  ...[
+    bearerExpress.requireScope,
+    bearerExpress.bearer(described).requireScope,
+    bearerKoa.requireScope,
+    bearerKoa.bearer(described).requireScope,
+  ].flatMap((require: (...scopes: never[]) => unknown): Row[] =>
+    [unset, null, []].map((nothing) => [
+      `requireScope of a scope and ${JSON.stringify(nothing)}`,
+      () => require('read' as never, nothing as never),
+      'INVALID_SCOPE',
+      /"requireScope" needs at least one scope in each argument, but received (?:undefined|null|an empty array)/,
+    ]),
+  ),
+  [
+    'requireScope of an array with an unset constant',
+    () => bearerExpress.requireScope(['read', unset as never]),
+    'INVALID_SCOPE',
+    'but is undefined',
+  ],
   [
     'scope of a text with spaces',
     () => scope('a b'),

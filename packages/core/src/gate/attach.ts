@@ -5,7 +5,7 @@ import type { Requirement, Rule } from '../authorize/requirement.ts'
 import { scope } from '../authorize/scope.ts'
 import { assertCalled } from '../lib/called.ts'
 import { configurationError } from '../lib/configuration-error.ts'
-import { quoted, quotedList } from '../lib/received.ts'
+import { quoted, quotedList, received } from '../lib/received.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import { attachmentOf, gatesOf, getToken, getUser } from './attachments.ts'
@@ -82,22 +82,23 @@ export type Scopes = string | readonly string[]
 
 /**
  * Creates a requirement that needs all of these scopes.
- * @throws TypeError if none is given, or one is not a scope-token
+ * @throws TypeError if an argument has no scope, or one is not a scope-token
  */
 export function scopesRequirement(scopes: readonly Scopes[]): Rule {
   assertCalled('requireScope', scopes[0], "app.use('/messages', requireScope('read:messages'))")
-  const names = scopes.flatMap((given) => given ?? [])
+  const isGiven = (given: unknown) => typeof given === 'string' || (Array.isArray(given) && given.length > 0)
+  const empty = scopes.findIndex((given) => !isGiven(given))
+  if (scopes.length === 0 || empty !== -1)
+    throw configurationError(
+      'INVALID_SCOPE',
+      `"requireScope" needs at least one scope in each argument, but received ${received(scopes[empty])}: write requireScope('read:messages')`,
+    )
+  const names = scopes.flat()
   const spaced = names.find((name) => typeof name === 'string' && / /.test(name.trim()))
   if (spaced !== undefined)
     throw configurationError(
       'INVALID_SCOPE',
       `"requireScope" needs each scope as an argument of its own, but received ${quoted(spaced)}: write requireScope(${quotedList(spaced.trim().split(/ +/))})`,
     )
-  const [first, ...others] = names.map((name) => scope(name))
-  if (first === undefined)
-    throw configurationError(
-      'INVALID_SCOPE',
-      '"requireScope" needs at least one scope, but received none: write requireScope(\'read:messages\')',
-    )
-  return allOf(first, ...others)
+  return allOf(...(names.map((name) => scope(name)) as [Rule, ...Rule[]]))
 }

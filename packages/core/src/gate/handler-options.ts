@@ -11,7 +11,7 @@ import type { Background } from './keep-alive.ts'
 
 /** Options of one handler, in `gate.protect`, `lambda` and `authenticateUpgrade`. */
 export interface HandlerOptions<I extends Identity<unknown> | undefined, R> {
-  /** The requirement in addition to the `requirement` of the gate. Default: nothing. */
+  /** The requirement in addition to the `requirement` of the gate. Default, and the meaning of `undefined`: none. */
   requirement?: Requirement<NonNullable<I>, R> | undefined
 }
 
