@@ -117,14 +117,14 @@ describe('a known token', () => {
       verifier: chain(
         ofIssuer(),
         opaque({ prefix: 'acme', lookup, cache: { ttl: 60 }, now }),
-        staticTokens([{ token: 'fixed', subject: 'service' }]),
+        staticTokens([{ token: 'fixed-token', subject: 'service' }]),
       ),
     })
     await gate.authenticate(withToken(token))
     await gate.authenticate(withToken(session))
     expect(await gate.authenticate(withToken(token))).toMatchObject({ identity: { kind: 'jwt' } })
     expect(await gate.authenticate(withToken(session))).toMatchObject({ identity: { kind: 'opaque' } })
-    expect(await gate.authenticate(withToken('fixed'))).toMatchObject({ identity: { kind: 'static' } })
+    expect(await gate.authenticate(withToken('fixed-token'))).toMatchObject({ identity: { kind: 'static' } })
     expect(lookup).toHaveBeenCalledTimes(1)
   })
 })

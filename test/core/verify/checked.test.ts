@@ -198,7 +198,7 @@ describe('a built-in verifier', () => {
 
   it('the results of a built-in verifier are not copied by a chain', async () => {
     const inner = ofIssuer()
-    const outer = chain(chain(inner), staticTokens([{ token: 'fixed' }]))
+    const outer = chain(chain(inner), staticTokens([{ token: 'fixed-token' }]))
     const token = await key.sign()
     const verification = await inner.verify(token)
     expect(await outer.verify(token)).toBe(verification)
@@ -207,7 +207,7 @@ describe('a built-in verifier', () => {
 
   it('is checked if a copy of it has another "verify"', async () => {
     const verify = () => ({ active: 'yes', identity }) as unknown as Active
-    const builtIn = staticTokens([{ token: 'fixed' }])
+    const builtIn = staticTokens([{ token: 'fixed-token' }])
     const derived = Object.create(builtIn, { verify: { value: verify } })
     for (const verifier of [{ ...builtIn, verify }, derived])
       expect(await outcome(verifier)).toBe('unavailable')
@@ -215,7 +215,7 @@ describe('a built-in verifier', () => {
 
   it.each<[string, () => TokenVerifier]>([
     ['jwt', () => ofIssuer()],
-    ['staticTokens', () => staticTokens([{ token: 'fixed' }])],
+    ['staticTokens', () => staticTokens([{ token: 'fixed-token' }])],
     ['cached', () => cached({ verify: () => active }, { ttl: 60 })],
     ['chain', () => chain({ verify: () => active })],
   ])('of %s is frozen, so its "verify" cannot be replaced after the check', (_, create) => {

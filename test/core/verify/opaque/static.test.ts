@@ -47,37 +47,52 @@ describe('staticTokens', () => {
         )
     }
     const many = Array.from({ length: 1000 }, (_, index) => ({
-      token: `token-${index}`,
+      token: `service-${index}`,
       subject: `${index}`,
     }))
     const all = gateOf(staticTokens(many))
     for (const index of [0, 1, 500, 999])
-      expect(await outcome(all, `token-${index}`)).toBe(`ok static ${index}`)
+      expect(await outcome(all, `service-${index}`)).toBe(`ok static ${index}`)
   })
 
   it.each<[string, unknown]>([
     ['no list', undefined],
     ['an empty list', []],
-    ['too many', Array.from({ length: 1001 }, (_, index) => ({ token: `t${index}` }))],
+    ['too many', Array.from({ length: 1001 }, (_, index) => ({ token: `fixed-token-${index}` }))],
     ['an empty token, as an unset variable gives it', [{ token: '' }]],
     ['an undefined token', [{ token: undefined }]],
     ['no b64token', [{ token: 'a b' }]],
-    ['both token and hash', [{ token: 'a', hash: 'a'.repeat(43) }]],
+    ['both token and hash', [{ token: 'a-fixed-token', hash: 'a'.repeat(43) }]],
     ['a hash of another form', [{ hash: 'abc' }]],
-    ['a token twice', [{ token: 'a' }, { token: 'a' }]],
-    ['scopes as one text', [{ token: 'a', scopes: 'read' }]],
-    ['an unknown member', [{ token: 'a', scope: ['read'] }]],
-    ['an end, which it has none', [{ token: 'a', expiresAt: 5 }]],
+    ['a token twice', [{ token: 'a-fixed-token' }, { token: 'a-fixed-token' }]],
+    ['scopes as one text', [{ token: 'a-fixed-token', scopes: 'read' }]],
+    ['an unknown member', [{ token: 'a-fixed-token', scope: ['read'] }]],
+    ['an end, which it has none', [{ token: 'a-fixed-token', expiresAt: 5 }]],
     ['a text', ['token']],
   ])('throw at creation for %s (BI20)', (_, tokens) => {
     expect(() => staticTokens(tokens as never)).toThrow(TypeError)
   })
 
+  it.each([
+    ['undefined', 'it contains "undefined". Is it a variable that is not set?'],
+    ['reports_undefined', 'it contains "undefined". Is it a variable that is not set?'],
+    ['null', 'it has only 4 characters, of at least 8. Create one with generateToken()'],
+    ['NaN', 'it has only 3 characters'],
+    ['a', 'it has only 1 characters'],
+    ['1234567', 'it has only 7 characters'],
+    ['[object Object]', 'must have a "token" with the syntax b64token'],
+  ])('throw at creation for the token %s, which others know or can guess (BI20)', (token, message) => {
+    expect(() => staticTokens([{ token }])).toThrow(message)
+    expect(() => staticTokens([{ token: '12345678' }])).not.toThrow()
+  })
+
   it('name no token in their errors', () => {
     for (const tokens of [
       [{ token: 'secret secret' }],
-      [{ token: 'secret' }, { token: 'secret' }],
-      [{ token: 'secret', scopes: 'x' }],
+      [{ token: 'secret-token' }, { token: 'secret-token' }],
+      [{ token: 'secret-token', scopes: 'x' }],
+      [{ token: 'secret' }],
+      [{ token: 'secret-undefined' }],
     ])
       try {
         staticTokens(tokens as never)
