@@ -224,6 +224,23 @@ describe('a store of the application', () => {
       { subject: 'emma', issuer: ISSUER, issuedBefore: seconds() + 30 },
     ])
   })
+
+  it.each([
+    ['neither needsHash nor size', {}],
+    ['a needsHash and a size that are no boolean and no number', { needsHash: 'no', size: 'none' }],
+    ['a size of 0 because it cannot count', { needsHash: true, size: 0 }],
+  ])('rejects a revoked token, with %s (FX53)', async (_members, members) => {
+    const inner = memoryRevocations()
+    const revocations = {
+      revoke: inner.revoke.bind(inner),
+      isRevoked: inner.isRevoked.bind(inner),
+      ...members,
+    } as RevocationStore
+    const gate = createGate({ verifier: cached(verifierOf(), { ttl: 60 }), revocations })
+    expect(await gate.authenticate(request())).toMatchObject({ ok: true })
+    await gate.revoke('a-token')
+    expect(await gate.authenticate(request())).toMatchObject({ reason: 'revoked' })
+  })
 })
 
 describe('gates that share a store', () => {

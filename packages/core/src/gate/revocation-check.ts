@@ -36,7 +36,7 @@ export class RevocationCheck<V extends Identity<unknown>> {
    * @param isAwaited whether the verification is pending. The token may be revoked until it ends
    */
   hashOf(found: Pick<FoundToken<V>, 'presented'>, isAwaited: boolean): RevocationHash {
-    const isNeeded = isAwaited || this.#isRevoked !== undefined || this.#store.needsHash
+    const isNeeded = isAwaited || this.#isRevoked !== undefined || this.#store.needsHash !== false
     return isNeeded ? found.presented.revocationHash : undefined
   }
 
@@ -60,7 +60,7 @@ export class RevocationCheck<V extends Identity<unknown>> {
 
   /** Whether the store says that a token is revoked. */
   isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
-    return this.#store.size === 0 ? false : booleanOf(this.#store.isRevoked(identity, hash))
+    return booleanOf(this.#store.isRevoked(identity, hash))
   }
 }
 

@@ -53,9 +53,12 @@ export interface RevocationStore {
     identity: Identity<unknown>,
     hash: string | PromiseLike<string> | undefined,
   ): boolean | PromiseLike<boolean>
-  /** Whether `isRevoked` needs the hash now. Hashing costs about a microsecond per request. */
+  /**
+   * Whether `isRevoked` needs the hash now. With any value but `false`, the gate passes the hash. Hashing costs about a
+   * microsecond per request.
+   */
   readonly needsHash: boolean
-  /** The number of entries. */
+  /** The number of entries, which `gate.describe` returns. */
   readonly size: number
 }
 
@@ -179,12 +182,12 @@ class MemoryRevocations implements RevocationStore {
     identity: Identity<unknown>,
     hash: string | PromiseLike<string> | undefined,
   ): boolean | PromiseLike<boolean> {
-    const { issuedAt } = identity
+    if (this.size === 0) return false
     const [tokenId, subject] = [revocableName(identity, 'tokenId'), revocableName(identity, 'subject')]
     const { tokenIds, subjects } = this.#ofAnyIssuer
     const ofTokenId = this.#entriesOf(this.#tokenIds, tokenIds, tokenId, identity)
     const isTooOld = ({ before, endsAt }: Entry) =>
-      issuedAt === undefined ? this.#now() < endsAt : issuedAt < before
+      identity.issuedAt === undefined ? this.#now() < endsAt : identity.issuedAt < before
     const ofSubject = this.#entriesOf(this.#subjects, subjects, subject, identity).filter(isTooOld)
     for (const entry of [...ofTokenId, ...ofSubject]) this.#prolong(entry, identity)
     if (ofTokenId.length + ofSubject.length > 0) return true
