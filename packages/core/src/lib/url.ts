@@ -62,8 +62,9 @@ export function httpHosts(value: unknown = []): ReadonlySet<string> {
 
 /** Reads one host of `allowHttp`. Returns `undefined` if it is not only a host with or without a port. */
 function httpHost(value: unknown): string | undefined {
-  const host = String(value).toLowerCase()
-  const url = typeof value === 'string' ? readUrl(`http://${host}`) : undefined
+  if (typeof value !== 'string') return undefined
+  const host = value.toLowerCase()
+  const url = readUrl(`http://${host}`)
   return url !== undefined && [url.host, `${url.host}:80`].includes(host) ? url.host : undefined
 }
 

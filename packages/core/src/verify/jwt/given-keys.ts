@@ -65,6 +65,11 @@ function fromSecret(secret: unknown, allowed: readonly Algorithm[]): Verificatio
       `"secret" must be a string or a Uint8Array, but is ${received(secret)}`,
     )
   assertNoPublicKey('"secret"', bytes)
+  if (typeof secret === 'string' && secret !== secret.trim())
+    throw configurationError(
+      'INVALID_KEY',
+      '"secret" must not begin or end with white space, such as the line break of a file: write secret: text.trim(). If the white space is a part of the secret, write secret: new TextEncoder().encode(text)',
+    )
   const alg = allowed.find((name) => MIN_BYTES[name] !== undefined)
   if (alg === undefined)
     throw configurationError(
