@@ -233,7 +233,7 @@ describe('a gate with loadUser', () => {
     [
       'a userTtl of a day',
       { loadUser: () => null, userTtl: 86_400 },
-      /"userTtl" must be a number from 0 to 3600/,
+      /"userTtl" must be a number of seconds from 0 to 3600/,
     ],
     [
       'a status of 404',

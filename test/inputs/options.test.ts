@@ -428,6 +428,24 @@ describe('an option that is inherited', () => {
   })
 })
 
+describe('a clock', () => {
+  const factories: Readonly<Record<string, Factory>> = {
+    ...JWT,
+    opaque: ofOpaque,
+    cached: CACHES.cached as Factory,
+    issuers: (options) => multiIssuerJwt([described], options as never),
+    memoryRevocations: (options) => memoryRevocations(options as never),
+  }
+
+  it.each(Object.entries(factories))('in seconds throws at creation, of %s (BI20)', (_name, create) => {
+    for (const time of [1_767_225_600, 1, -1])
+      expect(String(thrownBy(() => create({ now: () => time })))).toContain('"now" must return milliseconds')
+    // At start-up, the clock of a Worker is at the epoch.
+    for (const time of [1_767_225_600_000, 0])
+      expect(thrownBy(() => create({ now: () => time }))).toBe(undefined)
+  })
+})
+
 it('rejects jwksStore with keys, because nothing is fetched that could be stored (BI20)', () => {
   const jwksStore = { get: () => undefined, set: () => {} }
   expect(String(thrownBy(() => withKeys({ jwksStore })))).toMatch(

@@ -1,6 +1,6 @@
 /** Answers CORS preflights, in which a browser asks without credentials if it may send the real request (Fetch §4.8). */
 
-import { assertInteger, assertStrings, readOptions } from '../lib/assert.ts'
+import { assertStrings, assertWholeSeconds, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isFieldName } from '../lib/syntax.ts'
 import type { Preflight } from '../model/decision.ts'
@@ -45,7 +45,11 @@ export function preflightAnswer(option: PreflightPolicy | CorsMiddleware): Answe
   const methods = names('allowPreflight.methods', read.methods).toUpperCase()
   const headers = names('allowPreflight.headers', read.headers ?? ['Authorization', 'Content-Type'])
   const origins = read.origins === undefined || read.origins === '*' ? '*' : originsOf(read.origins)
-  const maxAge = assertInteger('allowPreflight.maxAge', read.maxAge, { preset: 600, min: 0, max: 86_400 })
+  const maxAge = assertWholeSeconds('allowPreflight.maxAge', read.maxAge, {
+    preset: 600,
+    min: 0,
+    max: 86_400,
+  })
   const allowed = {
     'Access-Control-Allow-Methods': methods,
     'Access-Control-Allow-Headers': headers,

@@ -1,6 +1,6 @@
 /** Requires a stronger or more recent authentication of the user (RFC 9470). */
 
-import { assertInteger } from '../lib/assert.ts'
+import { assertWholeSeconds } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { isScopeToken } from '../lib/syntax.ts'
 import type { Seconds } from '../model/units.ts'
@@ -47,7 +47,7 @@ export function maxAge(seconds: Seconds, ...more: readonly never[]): Rule {
       'INVALID_REQUIREMENT',
       '"maxAge" must be a whole number of seconds, such as maxAge(300), but is undefined',
     )
-  const age = assertInteger('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
+  const age = assertWholeSeconds('maxAge', seconds, { preset: 0, min: 0, max: 31_536_000 })
   assertSingle('maxAge', more)
   return simpleRule(
     ({ authenticatedAt: at }, { now }) => {

@@ -10,13 +10,13 @@ import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
-  assertNumber,
   assertOneOf,
+  assertSeconds,
   assertString,
   readOptions,
 } from '../lib/assert.ts'
 import { assertCalled } from '../lib/called.ts'
-import { secondsOf, now as systemNow } from '../lib/clock.ts'
+import { assertClock, secondsOf } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { quoted } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
@@ -73,9 +73,9 @@ export function gateParts<V extends Identity<unknown>>(
       'the options are a verifier: pass it as an option, such as createGate({ verifier: jwt(…) })',
     )
   const read = readOptions('createGate', options, GATE_OPTIONS)
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   const { verifier, isOwn } = verifierOf<V>(read, now)
-  const deadline = assertNumber('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
+  const deadline = assertSeconds('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
   const tokenText = tokenTextOf(read)
   const extract = createExtract(read.tokenFrom, deadline, tokenText)
   const { header, cookie } = read.tokenFrom ?? {}

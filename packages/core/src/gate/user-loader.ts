@@ -1,6 +1,6 @@
 /** Loads the application's user of an identity, after every other check. */
 
-import { assertFunction, assertNumber } from '../lib/assert.ts'
+import { assertFunction, assertSeconds } from '../lib/assert.ts'
 import { monotonic } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { mapMaybe } from '../lib/promise.ts'
@@ -76,7 +76,7 @@ export function userLoader<V extends Identity<unknown>>(
   options: Pick<GateSettings<V, boolean>, 'loadUser' | 'userTtl' | 'unknownUserStatus'>,
 ): UserLoader<V> | undefined {
   const load = assertFunction('loadUser', options.loadUser, undefined)
-  const ttl = assertNumber('userTtl', options.userTtl, { preset: 0, min: 0, max: 3600 })
+  const ttl = assertSeconds('userTtl', options.userTtl, { preset: 0, min: 0, max: 3600 })
   if (load !== undefined) return new UserLoader<V>(load, ttl)
   for (const name of ['userTtl', 'unknownUserStatus'] as const)
     if (options[name] !== undefined)

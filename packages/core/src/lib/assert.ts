@@ -88,34 +88,40 @@ export function missingOr(code: ConfigurationCode, value: unknown): Configuratio
   return value === undefined ? 'MISSING_OPTION' : code
 }
 
-/** Checks a number within bounds. Returns `preset` if there is none. */
-export function assertNumber(
-  name: string,
-  value: unknown,
-  bounds: { preset: number; min: number; max: number },
-): number {
-  const { preset, min, max } = bounds
-  if (value === undefined) return preset
-  if (typeof value !== 'number' || !(value >= min && value <= max))
-    throw configurationError(
-      'INVALID_OPTION',
-      `"${name}" must be a number from ${min} to ${max}, but is ${received(value)}`,
-    )
-  return value
+interface Bounds {
+  readonly preset: number
+  readonly min: number
+  readonly max: number
+}
+
+/** Checks a duration in seconds within bounds. Returns `preset` if there is none. */
+export function assertSeconds(name: string, value: unknown, bounds: Bounds): number {
+  return assertWithin(name, value, bounds, 'a number of seconds', Number.isFinite)
 }
 
 /** Checks a whole number within bounds. Returns `preset` if there is none. */
-export function assertInteger(
+export function assertInteger(name: string, value: unknown, bounds: Bounds): number {
+  return assertWithin(name, value, bounds, 'a whole number', Number.isSafeInteger)
+}
+
+/** Checks a whole number of seconds within bounds. Returns `preset` if there is none. */
+export function assertWholeSeconds(name: string, value: unknown, bounds: Bounds): number {
+  return assertWithin(name, value, bounds, 'a whole number of seconds', Number.isSafeInteger)
+}
+
+function assertWithin(
   name: string,
   value: unknown,
-  bounds: { preset: number; min: number; max: number },
+  { preset, min, max }: Bounds,
+  kind: string,
+  isKind: (value: unknown) => boolean,
 ): number {
-  if (value !== undefined && !Number.isSafeInteger(value))
-    throw configurationError(
-      'INVALID_OPTION',
-      `"${name}" must be a whole number from ${bounds.min} to ${bounds.max}, but is ${received(value)}`,
-    )
-  return assertNumber(name, value, bounds)
+  if (value === undefined) return preset
+  if (typeof value === 'number' && isKind(value) && value >= min && value <= max) return value
+  throw configurationError(
+    'INVALID_OPTION',
+    `"${name}" must be ${kind} from ${min} to ${max}, but is ${received(value)}`,
+  )
 }
 
 /** Checks a function. Returns `preset` if there is none. */

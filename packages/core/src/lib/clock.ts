@@ -1,5 +1,9 @@
 /** Reads the clock of this process. Code that waits takes its time from here, so that tests can control it. */
 
+import { assertFunction } from './assert.ts'
+import { configurationError } from './configuration-error.ts'
+import { ignoreRejection } from './promise.ts'
+
 export interface Clock {
   /**
    * Returns the wall time in milliseconds since the epoch, like `Date.now`. Only dates that others wrote are compared with
@@ -52,6 +56,35 @@ export function setClock(clock: Clock = system): void {
   current = clock
 }
 
+const YEAR_2000 = 946_684_800_000
+
+/**
+ * Checks an option `now`. Returns the system clock if there is none. Calls the function once, because with a clock in seconds
+ * tokens would never expire. 0 is allowed: at start-up, `Date.now` of Workers returns it.
+ * @throws TypeError if it is no function, or returns a time before the year 2000
+ */
+export function assertClock(option: (() => number) | undefined): () => number {
+  const clock = assertFunction('now', option, now)
+  const time = clock === now ? 0 : timeOf(clock)
+  if (typeof time === 'number' && time !== 0 && time < YEAR_2000)
+    throw configurationError(
+      'INVALID_OPTION',
+      '"now" must return milliseconds since the epoch, but returned a time before the year 2000. If it returned seconds, write now: () => seconds * 1000',
+    )
+  return clock
+}
+
+/** A function that fails at start-up may work later. If it does not, no token can be checked, and the answer is 503. */
+function timeOf(clock: () => number): unknown {
+  try {
+    const time: unknown = clock()
+    ignoreRejection(time)
+    return time
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Returns the time by a `now` option. In seconds since the epoch.
  * @throws TypeError if it does not return a number, because no token can be checked without the time
@@ -59,6 +92,6 @@ export function setClock(clock: Clock = system): void {
 export function secondsOf(now: () => number): number {
   const milliseconds: unknown = now()
   if (typeof milliseconds === 'number' && Number.isFinite(milliseconds)) return milliseconds / 1000
-  if (milliseconds instanceof Promise) milliseconds.catch(() => {})
+  ignoreRejection(milliseconds)
   throw new TypeError('"now" must return milliseconds since the epoch')
 }

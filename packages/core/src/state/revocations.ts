@@ -5,8 +5,8 @@
  * revokes must have expired.
  */
 
-import { assertFunction, assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
-import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import { assertInteger, assertSeconds, readOptions } from '../lib/assert.ts'
+import { assertClock, monotonic, secondsOf } from '../lib/clock.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
@@ -136,12 +136,12 @@ class MemoryRevocations implements RevocationStore {
   constructor(options: MemoryRevocationsOptions) {
     const read = readOptions('memoryRevocations', options, ['max', 'maxTokenLifetime', 'now'])
     this.#max = assertInteger('max', read.max, { preset: 1_000_000, min: 1, max: 10_000_000 })
-    this.#maxTokenLifetime = assertNumber('maxTokenLifetime', read.maxTokenLifetime, {
+    this.#maxTokenLifetime = assertSeconds('maxTokenLifetime', read.maxTokenLifetime, {
       preset: YEAR,
       min: 60,
       max: 10 * YEAR,
     })
-    const now = assertFunction('now', read.now, systemNow)
+    const now = assertClock(read.now)
     this.#now = () => secondsOf(now)
   }
 

@@ -1,6 +1,6 @@
 /** The options of caches in front of verifiers, and their bounds. */
 
-import { assertInteger, assertNumber, readOptions } from '../lib/assert.ts'
+import { assertInteger, assertSeconds, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import type { Seconds } from '../model/units.ts'
 
@@ -50,8 +50,8 @@ export function cacheLimits(options: Partial<CacheOptions>): CacheLimits {
     ttl:
       options.ttl === undefined
         ? Number.POSITIVE_INFINITY
-        : assertNumber('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
-    negativeTtl: assertNumber('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
+        : assertSeconds('ttl', options.ttl, { preset: 0, min: 0.001, max: DAY }),
+    negativeTtl: assertSeconds('negativeTtl', options.negativeTtl, { preset: 0, min: 0, max: DAY }),
     maxBytes: assertInteger('maxBytes', options.maxBytes, {
       preset: 64 * MEBIBYTE,
       min: MEBIBYTE / 16,

@@ -1,7 +1,7 @@
 /** Caches the results of any verifier in an LRU, with a single flight for each token. */
 
-import { assertFunction, readOptions } from '../lib/assert.ts'
-import { monotonic, secondsOf, now as systemNow } from '../lib/clock.ts'
+import { readOptions } from '../lib/assert.ts'
+import { assertClock, monotonic, secondsOf } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { SizedLru } from '../lib/lru.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
@@ -61,7 +61,7 @@ export function cached<I extends Identity<unknown> = Identity>(
       'MISSING_OPTION',
       '"ttl" must be given in seconds, such as cached(verifier, { ttl: 60 })',
     )
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   return markBuiltIn(new Cache(checked('verifier', verifier, now), cacheLimits(read), now))
 }
 

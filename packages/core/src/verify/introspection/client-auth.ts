@@ -2,7 +2,7 @@
 
 import { type CryptoKey, type JWK, SignJWT } from 'jose'
 import { assertFunction, assertString, readOptions } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { assertClock } from '../../lib/clock.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { uriText } from '../../lib/url.ts'
 import { ALGORITHMS } from '../keys/jwk.ts'
@@ -113,7 +113,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
       '"algorithm" must be a signature algorithm with a private key, such as "ES256"',
     )
   const audience = read.audience === undefined ? undefined : uriText('audience', read.audience)
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
   return async ({ url, body }) => {
     const issuedAt = Math.floor(now() / 1000)

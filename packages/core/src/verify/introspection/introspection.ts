@@ -1,8 +1,8 @@
 /** The public verifier for introspection, and its options (RFC 7662). */
 
 import { runtimeFetch } from '#runtime-fetch'
-import { assertFunction, assertInteger, assertNumber, assertStrings, readOptions } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { assertFunction, assertInteger, assertSeconds, assertStrings, readOptions } from '../../lib/assert.ts'
+import { assertClock } from '../../lib/clock.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { httpHosts, parseIssuer, secureUrl, uriText } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -154,7 +154,7 @@ export function introspection<Claims = RawClaims>(
   options: IntrospectionOptions<Claims>,
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('introspection', options, OPTIONS)
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
   return markBuiltIn(new Cache(new Introspector(settingsOf(read, now)), limits, now))
 }
@@ -178,7 +178,7 @@ function settingsOf<Claims>(
     policy: {
       issuer,
       audience,
-      clockTolerance: assertNumber('clockTolerance', options.clockTolerance, {
+      clockTolerance: assertSeconds('clockTolerance', options.clockTolerance, {
         preset: 30,
         min: 0,
         max: 300,
@@ -186,7 +186,7 @@ function settingsOf<Claims>(
       read: claimsReader('introspection', options, audience, issuer),
       now,
     },
-    timeout: assertNumber('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 }),
+    timeout: assertSeconds('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 }),
     concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
     queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
     inactiveStatus: statuses(options.inactiveStatus, typeof authenticate === 'function'),

@@ -5,8 +5,8 @@
  * then the identity (`claims/mapping`). All but the last two are synchronous.
  */
 
-import { assertFunction, readOptions } from '../../lib/assert.ts'
-import { secondsOf, now as systemNow } from '../../lib/clock.ts'
+import { readOptions } from '../../lib/assert.ts'
+import { assertClock, secondsOf } from '../../lib/clock.ts'
 import { isPromiseLike } from '../../lib/promise.ts'
 import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -49,7 +49,7 @@ import { checkType } from './token-kind.ts'
  */
 export function jwt<Claims = RawClaims>(options: JwtOptions<Claims>): TokenVerifier<Identity<Claims>> {
   const read = readOptions('jwt', options, JWT_OPTIONS)
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   return withCache(new JwtVerifier(read, now), read.cache, now)
 }
 

@@ -1,7 +1,7 @@
 /** Verifies tokens of several trusted issuers, each with its own keys and rules. The `iss` of a token chooses between them. */
 
-import { assertFunction, assertInteger, assertNumber, readOptions } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { assertInteger, assertSeconds, readOptions } from '../../lib/assert.ts'
+import { assertClock } from '../../lib/clock.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -68,10 +68,10 @@ export function multiIssuerJwt<Claims>(
   options: MultiIssuerOptions = {},
 ): TokenVerifier<Identity<Claims>> {
   const read = readOptions('multiIssuerJwt', options, ['cache', 'now', 'max', 'ttl'])
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   if (typeof trusted === 'function') {
     const max = assertInteger('max', read.max, { preset: 100, min: 1, max: 10_000 })
-    const ttl = assertNumber('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })
+    const ttl = assertSeconds('ttl', read.ttl, { preset: 60, min: 0.001, max: 86_400 })
     const source = new IssuerResolverCache({ resolve: trusted, max, ttl, now })
     return withCache(new MultiIssuerVerifier(source), read.cache, now)
   }

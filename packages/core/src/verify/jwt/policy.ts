@@ -1,6 +1,6 @@
 /** Checks the options that decide which claims are accepted. */
 
-import { assertBoolean, assertNumber, assertOneOf, assertStrings, unsetHint } from '../../lib/assert.ts'
+import { assertBoolean, assertOneOf, assertSeconds, assertStrings, unsetHint } from '../../lib/assert.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { issuerText } from '../../lib/url.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
@@ -30,11 +30,11 @@ export function policyOf(options: JwtOptions<unknown>): ClaimsPolicy {
         : assertStrings('audience', audience, 'INVALID_AUDIENCE', ', or null to skip the check'),
     profile: assertOneOf<Profile>('profile', profile, ['generic', 'rfc9068']),
     idTokenClaims: idTokenClaimsOf(options),
-    clockTolerance: assertNumber('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
+    clockTolerance: assertSeconds('clockTolerance', clockTolerance, { preset: 30, min: 0, max: 300 }),
     maxTokenAge:
       maxTokenAge === undefined
         ? undefined
-        : assertNumber('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
+        : assertSeconds('maxTokenAge', maxTokenAge, { preset: YEAR, min: 1, max: YEAR }),
     needsExp: !allowsMissingExp(options),
   }
 }

@@ -1,6 +1,6 @@
 /** Defines the options of a key set that is fetched from its issuer, and checks them. */
 
-import { assertInteger, assertNumber } from '../../lib/assert.ts'
+import { assertSeconds, assertWholeSeconds } from '../../lib/assert.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
@@ -89,12 +89,12 @@ export interface KeySetLimits extends KeyLifetimes {
  */
 export function keySetLimits(options: KeySetOptions): KeySetLimits {
   const { cacheMaxAge, staleIfError } = options
-  assertNumber('cacheMaxAge', cacheMaxAge, { preset: 600, min: MINUTE, max: DAY })
-  assertNumber('staleIfError', staleIfError, { preset: 3600, min: cacheMaxAge ?? MINUTE, max: 7 * DAY })
+  assertSeconds('cacheMaxAge', cacheMaxAge, { preset: 600, min: MINUTE, max: DAY })
+  assertSeconds('staleIfError', staleIfError, { preset: 3600, min: cacheMaxAge ?? MINUTE, max: 7 * DAY })
   return {
     cacheMaxAge,
     staleIfError,
-    cooldown: assertInteger('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
-    timeout: assertNumber('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
+    cooldown: assertWholeSeconds('cooldown', options.cooldown, { preset: 30, min: 1, max: 3600 }),
+    timeout: assertSeconds('timeout', options.timeout, { preset: 5, min: 0.001, max: 60 }),
   }
 }

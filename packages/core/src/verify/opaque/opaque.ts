@@ -1,7 +1,7 @@
 /** Verifies opaque tokens that the application issues itself, by a lookup in its own store. */
 
-import { assertFunction, readOptions } from '../../lib/assert.ts'
-import { now as systemNow } from '../../lib/clock.ts'
+import { readOptions } from '../../lib/assert.ts'
+import { assertClock } from '../../lib/clock.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { frozen } from '../../lib/freeze.ts'
 import { getOwn, isObject } from '../../lib/json.ts'
@@ -81,7 +81,7 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
       `"lookup" must be a function, such as (token, hash) => sessions.find(hash), but is ${received(read.lookup)}`,
     )
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
-  const now = assertFunction('now', read.now, systemNow)
+  const now = assertClock(read.now)
   const bare = new LookupVerifier(read.lookup, prefix, now)
   const verifier = read.cache === undefined ? bare : new Cache(bare, givenLimits(read.cache), now)
   return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))

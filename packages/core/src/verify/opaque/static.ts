@@ -34,7 +34,7 @@ export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
 const MEMBERS = ['token', 'hash', ...IDENTITY_MEMBERS.filter((name) => name !== 'expiresAt')]
 /** Each verification compares the token with all entries, so a long list would make every request slow. */
 const MAX_TOKENS = 1_000
-/** Whoever tries all shorter tokens finds them. `null` and `NaN`, which unset variables become in texts, are shorter as well. */
+/** Shorter tokens are easy to guess. The texts `null` and `NaN`, which unset variables become, are shorter as well. */
 const MIN_LENGTH = 8
 
 /**
