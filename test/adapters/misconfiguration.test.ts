@@ -108,6 +108,71 @@ const AT_CREATION: readonly Row[] = [
     'INVALID_ALGORITHM',
     /contains HS256, which needs a shared secret: add it as secret: '…'/,
   ],
+  ...(
+    [
+      [[], 'received an empty array'],
+      ['RS256', 'received a string'],
+      [[5], 'received an array with 5'],
+      [['RS256 '], 'received an array with "RS256 "'],
+    ] as const
+  ).map(
+    ([algorithms, message]): Row => [
+      `algorithms: ${JSON.stringify(algorithms)}`,
+      create({ ...described, algorithms }),
+      'INVALID_ALGORITHM',
+      `such as algorithms: ['RS256']; ${message}`,
+    ],
+  ),
+  [
+    'issuer null without keys',
+    create({ ...described, issuer: null }),
+    'INVALID_ISSUER',
+    /^"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and none are fetched; received null/,
+  ],
+  ...(['secret', 'publicKey', 'keys', 'jwksUri'] as const).map(
+    (name): Row => [
+      `${name} with an unset variable beside an issuer that is a name`,
+      create({ ...described, issuer: 'my-service', [name]: unset }),
+      'INVALID_ISSUER',
+      `received "my-service", or set "${name}", which is undefined, perhaps because a variable is not set`,
+    ],
+  ),
+  [
+    'a timeout in milliseconds',
+    create({ ...described, timeout: 5_000 }),
+    'INVALID_OPTION',
+    '"timeout" must be a number of seconds from 0.001 to 60, but is 5000',
+  ],
+  [
+    'a cooldown in milliseconds',
+    create({ ...described, cooldown: 30_000 }),
+    'INVALID_OPTION',
+    '"cooldown" must be a whole number of seconds from 1 to 3600, but is 30000',
+  ],
+  [
+    'a clock in seconds',
+    create({ ...described, now: () => NOW }),
+    'INVALID_OPTION',
+    '"now" must return milliseconds since the epoch, but returned a time before the year 2000',
+  ],
+  [
+    'a secret with a line break',
+    create({ ...described, secret: `${SECRET}\n` }),
+    'INVALID_KEY',
+    '"secret" must not begin or end with white space, such as the line break of a file: write secret: text.trim()',
+  ],
+  [
+    'allowHttp of an object without a prototype',
+    create({ ...described, allowHttp: Object.create(null) }),
+    'INVALID_OPTION',
+    '"allowHttp" must be an array of hosts',
+  ],
+  [
+    'allowHttp with an object without a prototype',
+    create({ ...described, allowHttp: [Object.create(null)] }),
+    'INVALID_OPTION',
+    '"allowHttp" must be an array of hosts',
+  ],
   [
     'an unknown algorithm',
     create({ ...described, algorithms: ['rs256'] }),

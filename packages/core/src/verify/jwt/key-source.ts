@@ -1,7 +1,7 @@
 /** Creates the key set of an issuer from its options: configured keys, fetched keys, or both. */
 
 import { runtimeFetch } from '#runtime-fetch'
-import { assertBoolean, assertFunction, assertStrings } from '../../lib/assert.ts'
+import { assertBoolean, assertFunction } from '../../lib/assert.ts'
 import { configurationError } from '../../lib/configuration-error.ts'
 import { quoted, received } from '../../lib/received.ts'
 import { httpHosts, type Issuer, parseIssuer, secureUrl } from '../../lib/url.ts'
@@ -39,9 +39,25 @@ export function isDiscovered(options: JwtOptions<unknown>): boolean {
  * Checks the option `issuer` for discovery.
  * @throws TypeError if it is not a URL from which metadata can be fetched
  */
-export function discoveredIssuer({ issuer, allowHttp }: JwtOptions<unknown>): Issuer {
-  const alternative = 'give "jwksUri" or "keys" to fetch no metadata'
+export function discoveredIssuer(options: JwtOptions<unknown>): Issuer {
+  const { issuer, allowHttp } = options
+  if (issuer === null) throw nullIssuer()
+  const unset = (['secret', 'publicKey', 'keys', 'jwksUri'] as const).find(
+    (name) => Object.hasOwn(options, name) && options[name] === undefined,
+  )
+  const alternative =
+    unset === undefined
+      ? 'give "jwksUri" or "keys" to fetch no metadata'
+      : `set "${unset}", which is undefined, perhaps because a variable is not set`
   return parseIssuer('issuer', issuer, alternative, httpHosts(allowHttp))
+}
+
+/** Creates the error for the issuer `null` of keys that are fetched, or with a profile that requires `iss`. */
+export function nullIssuer(): TypeError {
+  return configurationError(
+    'INVALID_ISSUER',
+    '"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and none are fetched; received null. With the profile "rfc9068", which requires "iss", it must not be null',
+  )
 }
 
 /**
@@ -56,8 +72,8 @@ export function algorithmsOf(options: JwtOptions<unknown>): readonly Algorithm[]
       ? ['HS256']
       : [...DEFAULT_ALGORITHMS, 'HS256']
   }
-  const names = Array.isArray(algorithms) ? assertStrings('algorithms', algorithms) : []
-  if (names.length === 0 || !names.every((name) => (ALGORITHMS as readonly string[]).includes(name)))
+  const names: readonly unknown[] = Array.isArray(algorithms) ? [...algorithms] : []
+  if (names.length === 0 || !names.every(isAlgorithm))
     throw configurationError(
       'INVALID_ALGORITHM',
       `"algorithms" must be a non-empty array of ${ALGORITHMS.join(', ')}, such as algorithms: ['RS256']; received ${received(algorithms)}${unknownName(names)}`,
@@ -68,12 +84,17 @@ export function algorithmsOf(options: JwtOptions<unknown>): readonly Algorithm[]
       'INVALID_ALGORITHM',
       `"algorithms" contains ${hmac}, which needs a shared secret: add it as secret: '…', or "keys". If the issuer publishes its keys, write algorithms: ['RS256'], or leave "algorithms" out`,
     )
-  return names as readonly Algorithm[]
+  return names
 }
 
-function unknownName(names: readonly string[]): string {
-  const unknown = names.find((name) => !(ALGORITHMS as readonly string[]).includes(name))
-  return unknown === undefined ? '' : ` with ${quoted(unknown, 32)}`
+function isAlgorithm(name: unknown): name is Algorithm {
+  return (ALGORITHMS as readonly unknown[]).includes(name)
+}
+
+function unknownName(names: readonly unknown[]): string {
+  if (names.length === 0) return ''
+  const unknown = names.find((name) => !isAlgorithm(name))
+  return ` with ${typeof unknown === 'string' ? quoted(unknown, 32) : received(unknown)}`
 }
 
 /**

@@ -4,7 +4,7 @@ import { assertBoolean, assertOneOf, assertSeconds, assertStrings, unsetHint } f
 import { configurationError } from '../../lib/configuration-error.ts'
 import { issuerText } from '../../lib/url.ts'
 import type { ClaimsPolicy, Profile } from './claims.ts'
-import { discoveredIssuer, isDiscovered } from './key-source.ts'
+import { discoveredIssuer, isDiscovered, nullIssuer } from './key-source.ts'
 import type { JwtOptions } from './options.ts'
 import { ID_TOKEN_CLAIMS, type IdTokenClaim } from './token-kind.ts'
 
@@ -83,8 +83,5 @@ function issuerOf(options: JwtOptions<unknown>): string | null {
   if (isDiscovered(options)) return discoveredIssuer(options)
   if (issuer !== null) return issuerText(issuer)
   if (jwksUri === undefined && profile !== 'rfc9068') return null
-  throw configurationError(
-    'INVALID_ISSUER',
-    '"issuer" may be null only if all keys are in "keys", "secret" or "publicKey", and none are fetched. It must not be null with the profile "rfc9068", which requires "iss"',
-  )
+  throw nullIssuer()
 }
