@@ -8,18 +8,13 @@
 import { MAX_DEPTH } from './json.ts'
 import { isPlain } from './plain.ts'
 
-/** The objects that `frozen` and `markFrozen` returned. They are not copied again when they become part of another one. */
-const known = new WeakSet<object>()
-
 /**
- * Returns a deeply frozen copy of plain data. Instances of classes are not copied and not frozen.
+ * Returns a deeply frozen copy of plain data, or the data itself if it is deeply frozen already. Instances of classes are not
+ * copied and not frozen.
  * @throws RangeError if the data has more than 32 levels, or contains itself
  */
 export function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value
-  const copy = frozenCopy(value, 0)
-  known.add(copy)
-  return copy
+  return frozenCopy(value, 0)
 }
 
 /**
@@ -32,20 +27,25 @@ export function frozenJson<T>(value: T): T {
   return Object.freeze(value)
 }
 
-/** Freezes an object whose members are deeply frozen, so that `frozen` returns it as it is. */
-export function markFrozen<T extends object>(value: T): T {
-  known.add(Object.freeze(value))
-  return value
-}
-
 function frozenCopy<T>(value: T, depth: number): T {
-  if (typeof value !== 'object' || value === null || known.has(value)) return value
+  if (typeof value !== 'object' || value === null) return value
   const isArray = Array.isArray(value)
   if (!isArray && !isPlain(value)) return value
   if (depth === MAX_DEPTH) throw new RangeError(`nested deeper than ${MAX_DEPTH} levels`)
-  if (isArray) return Object.freeze(value.map((item) => frozenCopy(item, depth + 1))) as T
-  const entries = Object.entries(value).map(
-    ([name, member]) => [name, frozenCopy(member, depth + 1)] as const,
+  const copy = isArray
+    ? value.map((item) => frozenCopy(item, depth + 1))
+    : Object.fromEntries(Object.entries(value).map(([name, member]) => [name, frozenCopy(member, depth + 1)]))
+  return isSame(value, copy) ? value : (Object.freeze(copy) as T)
+}
+
+/** Whether a value is frozen and its members are those of its frozen copy, which is not needed then. Getters are no members. */
+function isSame(value: object, copy: object): boolean {
+  if (!Object.isFrozen(value) || Object.getPrototypeOf(value) !== Object.getPrototypeOf(copy)) return false
+  const names = Reflect.ownKeys(value)
+  return (
+    names.length === Reflect.ownKeys(copy).length &&
+    names.every((name) =>
+      Object.is(Object.getOwnPropertyDescriptor(value, name)?.value, Reflect.get(copy, name)),
+    )
   )
-  return Object.freeze(Object.fromEntries(entries)) as T
 }

@@ -5,7 +5,7 @@
  * application return objects of their own, whose members are checked before they are used.
  */
 
-import { frozen, markFrozen } from '../lib/freeze.ts'
+import { frozen } from '../lib/freeze.ts'
 import { getOwn, isObject, isStrings } from '../lib/json.ts'
 import type { TokenSource } from './credentials.ts'
 import { isNumericDate, type Seconds } from './units.ts'
@@ -204,7 +204,7 @@ export function foundIn<I extends Identity<unknown>>(identity: I, tokenFrom: Tok
 function freezeIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
   for (const name of LISTS) Object.freeze(identity[name])
   Object.freeze(identity.source)
-  return markFrozen(identity)
+  return Object.freeze(identity)
 }
 
 const CLAIM_OF = { tokenId: 'jti', subject: 'sub' } as const
