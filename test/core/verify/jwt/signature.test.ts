@@ -234,6 +234,13 @@ describe.each(TWINS)('the %s', (_, twin) => {
     expect(await outcomeOf(twin, other.key, tokenOf(signed, signature))).toBe(false)
   })
 
+  it('verifies signatures that come together with one whose check cannot be started', async () => {
+    const { key, signed, signature } = signers.find(({ alg }) => alg === 'RS256') as Signer
+    const unknownHash = { ...key, jwk: Object.assign(Object.create(null), key.jwk, { alg: 'RS999' }) }
+    const outcomes = [key, unknownHash, key].map((one) => outcomeOf(twin, one, tokenOf(signed, signature)))
+    expect(await Promise.all(outcomes)).toEqual([true, 'unusable', true])
+  })
+
   it.each(signers)(
     'rejects signatures for $alg that are zero, too large, in DER, or of another length',
     async (signer) => {

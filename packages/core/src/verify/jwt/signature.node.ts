@@ -16,6 +16,8 @@ import {
   type VerifyKeyObjectInput,
   verify,
 } from 'node:crypto'
+// Not the global function, which tests of applications replace by a fake one.
+import { setImmediate } from 'node:timers'
 import type { VerificationKey } from '../keys/jwk.ts'
 
 /** The hash, and a secret for HMAC, or a public key with the parameters of its algorithm. EdDSA and ML-DSA have no hash. */
@@ -51,10 +53,30 @@ export function verifySignature(
     return expected.length === made.length && timingSafeEqual(expected, made)
   }
   return new Promise((resolve, reject) => {
-    verify(known.hash, data, known.input, made, (cause, isValid) =>
-      cause === null ? resolve(isValid) : reject(cause),
-    )
+    if (waiting.length === 0) setImmediate(startAll)
+    waiting.push(() => {
+      try {
+        verify(known.hash, data, known.input, made, (cause, isValid) =>
+          cause === null ? resolve(isValid) : reject(cause),
+        )
+      } catch (cause) {
+        reject(cause) // Not thrown: the other checks would not start.
+      }
+    })
   })
+}
+
+/** Signature checks that start together, after this turn of the event loop has handled all requests that have arrived. */
+let waiting: (() => void)[] = []
+
+/**
+ * Starts the waiting checks one right after the other. Each start wakes a sleeping thread of the pool, which may take the core
+ * of the event loop for the time of a whole check. In a row, the threads are awake already.
+ */
+function startAll(): void {
+  const starts = waiting
+  waiting = []
+  for (const start of starts) start()
 }
 
 /** Imports a key for its one algorithm. */
