@@ -25,7 +25,11 @@ process.send?.([await ofTokens(), await ofIssuers(), await ofKeys()] satisfies G
 )
 
 async function ofTokens(): Promise<Growth> {
-  const options = { issuer: 'https://id.example.com', audience: AUDIENCE, cache: { max: 200_000 } }
+  const options = {
+    issuer: 'https://id.example.com',
+    audience: AUDIENCE,
+    cache: { max: 200_000, maxBytes: 2 ** 29 },
+  }
   const keys = { keys: [await jwk(pair, 'k')] }
   const few = jwt({ ...options, keys })
   const lots = jwt({ ...options, keys })

@@ -5,6 +5,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ALGS, startAuthority } from './authority.ts'
@@ -42,20 +43,33 @@ const began = performance.now()
 build()
 pinSelf()
 const authority = await startAuthority()
-const results: Results = {
+let results: Results = {
   plan,
-  requests: isWanted('requests') ? await requests(authority, plan, progress) : [],
-  verified: isWanted('verifications') ? await verifications() : [],
-  profiles: isWanted('profiles') ? await profiles() : [],
-  rejected: isWanted('rejections') ? await rejections() : [],
-  cold: isWanted('cold') ? await coldStarts(authority, values.quick, progress) : [],
-  costs: isWanted('costs') ? await costs(values.quick, progress) : undefined,
-  floods: isWanted('floods') ? await floods(authority, plan, progress) : undefined,
+  requests: [],
+  verified: [],
+  profiles: [],
+  rejected: [],
+  cold: [],
+  costs: undefined,
+  floods: undefined,
+}
+// The page is written after each part, so that a failure loses one part only.
+const measure: Readonly<Record<(typeof PARTS)[number], () => Promise<Partial<Results>>>> = {
+  requests: async () => ({ requests: await requests(authority, plan, progress) }),
+  verifications: async () => ({ verified: await verifications() }),
+  profiles: async () => ({ profiles: await profiles() }),
+  rejections: async () => ({ rejected: await rejections() }),
+  cold: async () => ({ cold: await coldStarts(authority, values.quick, progress) }),
+  costs: async () => ({ costs: await costs(values.quick, progress) }),
+  floods: async () => ({ floods: await floods(authority, plan, progress) }),
+}
+for (const part of PARTS.filter(isWanted)) {
+  results = { ...results, ...(await measure[part]()) }
+  writeFileSync(join(values.out, 'RESULTS.md'), resultsPage(results))
+  if (part === 'requests') writeFileSync(join(values.out, 'throughput.svg'), chart(results.requests))
 }
 await authority.close()
-writeFileSync(`${values.out}/RESULTS.md`, resultsPage(results))
-if (results.requests.length > 0) writeFileSync(`${values.out}/throughput.svg`, chart(results.requests))
-progress(`done, see ${values.out}RESULTS.md\n`)
+progress(`done, see ${join(values.out, 'RESULTS.md')}\n`)
 process.exit(0)
 
 /** The servers and the verifications load bearergate from `dist`, as its users do. */
