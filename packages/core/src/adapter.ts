@@ -18,6 +18,7 @@ export {
 } from './gate/attach.ts'
 export { setDecision } from './gate/attachments.ts'
 export { forceHeaders } from './gate/force-headers.ts'
+export type { HandlerOptions } from './gate/handler-options.ts'
 export {
   answerPreflight,
   type NodeHandler,
@@ -25,7 +26,13 @@ export {
   removeTargetedCacheControl,
   sendAnswer,
 } from './gate/node-response.ts'
-export type { UserObject } from './gate/options.ts'
+export type { AllowedIdentity, AllowedUser, UserObject } from './gate/options.ts'
+export type { ProtectedHandler } from './gate/protect.ts'
 export { toGate } from './gate/to-gate.ts'
+export type { AuthenticatedUpgrade, UpgradeSocket, WebSocketHandshake } from './hosts/websocket.ts'
 export { assertHost } from './lib/called.ts'
+export type { RequiredHeaders } from './model/decision.ts'
 export { type Answer, answerOf } from './model/decision.ts'
+export type { DecisionStage } from './observe/events.ts'
+export type { FrameworkRequest, NodeRequest } from './request/node.ts'
+export type { ClientRequest } from './verify/introspection/client-auth.ts'

@@ -19,37 +19,13 @@ export { role } from './authorize/role.ts'
 export { scope } from './authorize/scope.ts'
 export { acr, maxAge } from './authorize/step-up.ts'
 export { createGate } from './gate/create-gate.ts'
-export type { HandlerOptions } from './gate/handler-options.ts'
 export type { Gate, GateDescription } from './gate/interface.ts'
 export type { Background } from './gate/keep-alive.ts'
-export type {
-  AllowedIdentity,
-  AllowedUser,
-  GateSettings,
-  IssuerGateOptions,
-  OnDenied,
-  VerifierGateOptions,
-} from './gate/options.ts'
-export type { ProtectedHandler } from './gate/protect.ts'
+export type { GateSettings, IssuerGateOptions, OnDenied, VerifierGateOptions } from './gate/options.ts'
 export type { Revocation } from './gate/revoke.ts'
-export {
-  type AuthenticatedUpgrade,
-  authenticateUpgrade,
-  fromWebSocketRequest,
-  type UpgradeSocket,
-  type WebSocketHandshake,
-  type WebSocketOptions,
-} from './hosts/websocket.ts'
+export { authenticateUpgrade, fromWebSocketRequest, type WebSocketOptions } from './hosts/websocket.ts'
 export type { TokenSource, TokenSources } from './model/credentials.ts'
-export type {
-  Allowed,
-  Anonymous,
-  Decision,
-  Denied,
-  Passed,
-  Preflight,
-  RequiredHeaders,
-} from './model/decision.ts'
+export type { Allowed, Anonymous, Decision, Denied, Passed, Preflight } from './model/decision.ts'
 export type { Identity, IdentitySource } from './model/identity.ts'
 export type { Reason, Rejection } from './model/rejection.ts'
 export { UnavailableError } from './model/unavailable.ts'
@@ -58,13 +34,12 @@ export type { Fetch } from './net/fetch-json.ts'
 export type {
   DecisionEvent,
   DecisionListener,
-  DecisionStage,
   IntrospectionEvent,
   IntrospectionListener,
   JwksEvent,
   JwksListener,
 } from './observe/events.ts'
-export { type FrameworkRequest, fromNodeRequest, type NodeRequest } from './request/node.ts'
+export { fromNodeRequest } from './request/node.ts'
 export type { RequestLike } from './request/request.ts'
 export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
 export {
@@ -80,7 +55,6 @@ export type { ClaimsOptions } from './verify/claims/mapping.ts'
 export type { StandardSchema } from './verify/claims/schema.ts'
 export {
   type ClientAuthentication,
-  type ClientRequest,
   type PrivateKeyJwtOptions,
   privateKeyJwt,
 } from './verify/introspection/client-auth.ts'

@@ -4,15 +4,12 @@
  */
 
 import {
-  type AllowedIdentity,
-  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
   type Gate,
   type Identity,
   type IssuerGateOptions,
-  type NodeRequest,
   type OnDenied,
   type Passed,
   type Requirement,
@@ -20,6 +17,8 @@ import {
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
+  type AllowedIdentity,
+  type AllowedUser,
   type Authorizing,
   answerOf,
   answerPreflight,
@@ -30,6 +29,7 @@ import {
   forceHeaders,
   metadataHandler,
   type NodeHandler,
+  type NodeRequest,
   type NodeResponse,
   type Scopes,
   scopesRequirement,
@@ -102,18 +102,12 @@ export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
 ): Bearer<I, User>
 export function bearer<
   V extends Identity<unknown> = Identity,
-  Anonymous extends boolean = false,
-  User extends UserObject = never,
->(
-  options: VerifierGateOptions<V, Anonymous, User>,
-): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
-export function bearer<
-  Claims = Identity['claims'],
-  Anonymous extends boolean = false,
-  User extends UserObject = never,
->(
-  options: IssuerGateOptions<Claims, Anonymous, User>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+  A extends boolean = false,
+  U extends UserObject = never,
+>(options: VerifierGateOptions<V, A, U>): Bearer<AllowedIdentity<V, A>, AllowedUser<U, A>>
+export function bearer<Claims = Identity['claims'], A extends boolean = false, U extends UserObject = never>(
+  options: IssuerGateOptions<Claims, A, U>,
+): Bearer<AllowedIdentity<Identity<Claims>, A>, AllowedUser<U, A>>
 export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
@@ -137,7 +131,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
       request.identity = decision.identity
       if (decision.headers !== undefined) forceHeaders(response, decision.headers)
     }
-    assertHost('@bearergate/express', typeof next === 'function', 'In a Koa app, use @bearergate/koa')
+    assertHost('@bearergate/express', typeof next === 'function', 'In Koa, use @bearergate/koa')
     const view = fromNodeRequest(request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return void sendAnswer(response, answer)

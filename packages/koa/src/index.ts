@@ -1,8 +1,6 @@
 /** Adapts gates to Koa: it translates the request, calls the core, and translates the decision. */
 
 import {
-  type AllowedIdentity,
-  type AllowedUser,
   BearerAuthError,
   type Decision,
   fromNodeRequest,
@@ -16,6 +14,8 @@ import {
   type VerifierGateOptions,
 } from '@bearergate/core'
 import {
+  type AllowedIdentity,
+  type AllowedUser,
   type Answer,
   type Authorizing,
   answerOf,
@@ -92,18 +92,12 @@ export function bearer<I extends Identity<unknown> | undefined, User = unknown>(
 ): Bearer<I, User>
 export function bearer<
   V extends Identity<unknown> = Identity,
-  Anonymous extends boolean = false,
-  User extends UserObject = never,
->(
-  options: VerifierGateOptions<V, Anonymous, User>,
-): Bearer<AllowedIdentity<V, Anonymous>, AllowedUser<User, Anonymous>>
-export function bearer<
-  Claims = Identity['claims'],
-  Anonymous extends boolean = false,
-  User extends UserObject = never,
->(
-  options: IssuerGateOptions<Claims, Anonymous, User>,
-): Bearer<AllowedIdentity<Identity<Claims>, Anonymous>, AllowedUser<User, Anonymous>>
+  A extends boolean = false,
+  U extends UserObject = never,
+>(options: VerifierGateOptions<V, A, U>): Bearer<AllowedIdentity<V, A>, AllowedUser<U, A>>
+export function bearer<Claims = Identity['claims'], A extends boolean = false, U extends UserObject = never>(
+  options: IssuerGateOptions<Claims, A, U>,
+): Bearer<AllowedIdentity<Identity<Claims>, A>, AllowedUser<U, A>>
 export function bearer<I extends Identity<unknown> | undefined, User>(
   options: object,
   ...more: readonly never[]
@@ -131,8 +125,7 @@ export function bearer<I extends Identity<unknown> | undefined, User>(
         send(context, answerOf(decision))
       }
     }
-    const isContext = typeof context.set === 'function' && typeof next === 'function'
-    assertHost('@bearergate/koa', isContext, 'In an Express app, use @bearergate/express')
+    assertHost('@bearergate/koa', typeof context.set === 'function', 'In Express, use @bearergate/express')
     const view = fromNodeRequest(context.req, context.request)
     const answer = gate.metadata(view)
     if (answer !== undefined) return send(context, answer)
