@@ -373,6 +373,18 @@ const AT_CREATION: readonly Row[] = [
     ],
   ]),
   [
+    'several issuers',
+    create({ ...described, issuer: [ISSUER] }),
+    'INVALID_ISSUER',
+    'or use multiIssuerJwt for several issuers',
+  ],
+  [
+    'a single key in place of a key set',
+    create({ ...described, keys: { kty: 'RSA', n: 'a', e: 'AQAB' } }),
+    'INVALID_KEY',
+    'received a single key: write keys: { keys: [jwk] }',
+  ],
+  [
     'an option of another preset',
     () => keycloak({ url: ISSUER, realm: 'a', audience: AUDIENCE, clientID: 'a' } as never),
     'UNKNOWN_OPTION',
@@ -497,7 +509,7 @@ describe('on Express', () => {
       'the middleware for Koa',
       (app) => app.use(bearerKoa.bearer(described) as never),
       'INVALID_ARGUMENT',
-      'In an Express app, use @bearergate/express',
+      'In Express, use @bearergate/express',
     ],
     [
       'requireScope before bearer',
@@ -562,7 +574,7 @@ it('the middleware for Express in Koa is answered by an error that says what to 
   await send(origin, { headers: ['Authorization', 'Bearer a'] })
   await close()
   expect(errors.map(({ code, message }) => [code, message])).toEqual([
-    ['ERR_BEARERGATE_INVALID_ARGUMENT', expect.stringContaining('In a Koa app, use @bearergate/koa')],
+    ['ERR_BEARERGATE_INVALID_ARGUMENT', expect.stringContaining('In Koa, use @bearergate/koa')],
   ])
 })
 
@@ -664,5 +676,5 @@ it('a form that no body parser read has a detail', async () => {
   const headers = ['Content-Type', 'application/x-www-form-urlencoded']
   await send(origin, { method: 'POST', headers, body: 'access_token=abc' })
   await close()
-  expect(details).toEqual([expect.stringContaining('no body parser ran')])
+  expect(details).toEqual([expect.stringContaining('mount a body parser before the gate')])
 })

@@ -87,7 +87,7 @@ describe('in a form', () => {
     })
     await gate.authenticate(view({ 'content-type': FORM, body: undefined }))
     expect(details).toEqual([
-      'no body parser ran: mount one before the gate, such as express.urlencoded() or that of Koa',
+      'the form was not parsed, or its body was read before: on Express and Koa, mount a body parser before the gate, such as express.urlencoded()',
     ])
   })
 

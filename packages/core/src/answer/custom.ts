@@ -18,8 +18,8 @@ export interface CustomAnswer {
   /**
    * Further header fields. `Content-Type` is `application/json` for an object and `text/plain` for a string if you set none.
    * The gate ignores these fields, because it or the host sets them: `WWW-Authenticate`, `Retry-After`,
-   * `Access-Control-Expose-Headers`, `Cache-Control` and similar fields such as `CDN-Cache-Control`, `Connection`,
-   * `Content-Length` and `Transfer-Encoding`.
+   * `Access-Control-Expose-Headers`, `Connection`, `Content-Length`, `Transfer-Encoding`, `Cache-Control`, and fields similar to
+   * `Cache-Control`, such as `CDN-Cache-Control`.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }

@@ -18,7 +18,8 @@ const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
 const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 const UNPARSED: Rejection = {
   reason: 'no_credentials',
-  detail: 'no body parser ran: mount one before the gate, such as express.urlencoded() or that of Koa',
+  detail:
+    'the form was not parsed, or its body was read before: on Express and Koa, mount a body parser before the gate, such as express.urlencoded()',
 }
 
 /**

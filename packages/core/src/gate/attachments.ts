@@ -132,6 +132,6 @@ export function getUser(carrier: object, gate: object): unknown {
   if (user !== undefined || (decision as Passed<AnyIdentity>).identity === undefined) return user
   throw configurationError(
     'MISSING_OPTION',
-    'this gate loads no user: set its option "loadUser", such as loadUser: (identity) => users.find(identity.subject). A decision of another gate has no user for this one',
+    'this gate loads no user: set its option "loadUser", such as loadUser: (identity) => users.find(identity.subject). A decision of another gate has no user for this gate',
   )
 }

@@ -11,7 +11,7 @@ import type { Background } from './keep-alive.ts'
 
 /** Options of one handler, in `gate.protect`, `lambda` and `authenticateUpgrade`. */
 export interface HandlerOptions<I extends Identity<unknown> | undefined, R> {
-  /** The requirement in addition to the `requirement` of the gate. Default, and the meaning of `undefined`: none. */
+  /** The requirement in addition to the `requirement` of the gate. Default: none. `undefined` also means none. */
   requirement?: Requirement<NonNullable<I>, R> | undefined
 }
 

@@ -29,13 +29,13 @@ export interface GateSettings<
   /**
    * Identifies this API as a protected resource: its URL, or its whole metadata (RFC 9728 §2). Each challenge then names the
    * URL of the metadata. `bearer`, `gate.protect` and `lambda` answer requests for that URL. Without `audience` and `verifier`,
-   * this URL is also the audience. Default: none.
+   * the URL of the resource is also the audience. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects a token that came over plain http with 400 (RFC 6750 §5.3). The socket shows the gate whether a connection uses
+   * Rejects with 400 a token that came over plain http (RFC 6750 §5.3). The socket shows the gate whether a connection uses
    * TLS. On Express and Koa the framework decides. You can configure it to trust a proxy. The gate never uses `Host` or the
    * URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well. Default `false`.
    */
@@ -90,7 +90,8 @@ export interface GateSettings<
    * `auth.user(ctx)` or `gate.userOf(request)`. Return an object, or `null` or `undefined` if there is no such user. If it
    * throws, rejects, or returns anything else, the answer is 503. Default: no user is loaded.
    *
-   * A token of a service may have no `sub`. Then `subject` is `undefined`, which some libraries take as no condition.
+   * A token of a service may have no `sub`. Then `subject` is `undefined`. Some database libraries
+   * ignore a condition of a query whose value is `undefined`.
    *
    * @example
    * bearer({
@@ -103,11 +104,11 @@ export interface GateSettings<
     | ((identity: V, request: RequestLike) => User | null | undefined | PromiseLike<User | null | undefined>)
     | undefined
   /**
-   * How long the gate uses a loaded user again for further requests with the same cached token. In seconds, 0–3600. Default 0:
+   * For how long the gate reuses a loaded user, for further requests with the same cached token. In seconds, 0–3600. Default 0:
    * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. For
    * that time, the gate does not notice changes of the user. It still notices revocations at once. All requests with the token
-   * get the same object, so `loadUser` must not read the request: the answer is then 503. The option has no effect if the verifier
-   * caches nothing.
+   * get the same object, so `loadUser` must not read the request. If it does, the answer is 503. The option has no effect if
+   * the verifier caches nothing.
    */
   userTtl?: Seconds | undefined
   /**
@@ -144,8 +145,8 @@ export interface GateSettings<
    */
   answer?: AnswerFunction | undefined
   /**
-   * Decides who answers a denied request in Express and Koa: the middleware (`answer`, the default), or the framework with its
-   * error handling, which gets a `BearerAuthError` (`next`).
+   * Decides who answers a denied request in Express and Koa. `'answer'` (default): the middleware. `'next'`: the framework with
+   * its error handling, which gets a `BearerAuthError`.
    */
   onDenied?: OnDenied | undefined
 }
@@ -184,7 +185,7 @@ export type AllowedIdentity<V extends Identity<unknown>, Anonymous extends boole
   ? V
   : V | undefined
 
-/** A user of the application: any object but a promise, so that the type of a `loadUser` that returns one is inferred right. */
+/** A user of the application: any object but a promise, so that the type of a `loadUser` that returns a promise is inferred. */
 export type UserObject = object & { readonly then?: never }
 
 /**

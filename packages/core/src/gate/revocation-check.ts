@@ -3,6 +3,7 @@
 import { assertFunction } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { ignoreRejection, mapMaybe } from '../lib/promise.ts'
+import { received } from '../lib/received.ts'
 import type { Identity } from '../model/identity.ts'
 import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
@@ -74,6 +75,6 @@ function booleanOf(given: unknown): boolean | PromiseLike<boolean> {
   return mapMaybe<unknown, boolean>(given, (answer) => {
     if (typeof answer === 'boolean') return answer
     ignoreRejection(answer)
-    throw new MistakeError('"isRevoked" must return true or false')
+    throw new MistakeError(`"isRevoked" must return true or false, but returned ${received(answer)}`)
   })
 }

@@ -24,7 +24,7 @@ export function toGate<I extends Identity<unknown> | undefined, User = unknown>(
   if (more.length > 0)
     throw configurationError(
       'INVALID_ARGUMENT',
-      'bearer() takes one argument: options, or a gate with its own options. Put all options into one object',
+      'bearer() takes one argument: options, or a gate, which already has its options. Put all options into one object',
     )
   if (typeof options === 'object' && options !== null && 'authenticate' in options && 'protect' in options)
     return options as Gate<I, User>

@@ -19,7 +19,7 @@ interface Kept {
 
 function unreadable(): never {
   throw new MistakeError(
-    '"loadUser" must not read the request if "userTtl" is set, because other requests with the same token get the same user. Remove "userTtl", or decide by the identity only',
+    '"loadUser" must not read the request if "userTtl" is set, because other requests with the same token get the same user. Remove "userTtl", or choose the user by the identity only',
   )
 }
 

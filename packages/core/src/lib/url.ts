@@ -99,6 +99,7 @@ export function parseIssuer(name: string, value: unknown, alternative?: string, 
   const meant = typeof value === 'string' ? canonicalIssuer(value) : undefined
   if (meant !== undefined) message.push(`write ${JSON.stringify(meant)}`)
   if (alternative !== undefined) message.push(`or ${alternative}`)
+  if (Array.isArray(value)) message.push('or use multiIssuerJwt for several issuers')
   throw configurationError('INVALID_ISSUER', message.join(', ') + httpHint(value, allowed))
 }
 

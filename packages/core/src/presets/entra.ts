@@ -81,7 +81,7 @@ function tenantIds(tenant: unknown): readonly string[] {
   if (!ids.every((id) => TENANT_ID.test(id)))
     throw configurationError(
       'INVALID_OPTION',
-      '"tenant" must be the id of a tenant, a GUID, or a non-empty array of them',
+      '"tenant" must be the id of a tenant (a GUID), or a non-empty array of such ids',
     )
   return [...new Set(ids)]
 }

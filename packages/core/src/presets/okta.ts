@@ -25,7 +25,7 @@ export interface OktaOptions<Claims = RawClaims> extends PresetOptions<Claims> {
  * Checks these in addition to what `jwt` checks:
  * - `iss` is `https://DOMAIN/oauth2/SERVER`.
  * - The signature is RS256 with a key of `ISSUER/v1/keys`.
- * - `cid` names the client, which ID tokens do not, and is one of `clientId` if that is given.
+ * - `cid` names the client, and is one of `clientId` if that is given. ID tokens do not name a client in `cid`.
  *
  * `identity.roles` contains the `groups`, if the server adds that claim. Tokens of the organization's own authorization
  * server, whose `iss` is the domain, are rejected: Okta issues them for its own APIs only.

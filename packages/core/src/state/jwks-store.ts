@@ -23,7 +23,7 @@ export interface JwksStore {
   /**
    * Returns the key set that was last stored under this name, or `undefined`. The gate waits for 1 s at most, or for half of
    * `timeout` if that is shorter.
-   * @param name the `jwksUri`, or the issuer if its metadata names the URL
+   * @param name the `jwksUri`, or the issuer if its metadata names the URL of the key set
    */
   get(name: string): StoredJwks | undefined | Promise<StoredJwks | undefined>
   /** Stores a key set that was just fetched. It runs in the background, for `timeout` at most. */
@@ -36,6 +36,6 @@ export interface StoredJwks {
   readonly keys: readonly unknown[]
   /** When the key set was fetched. In milliseconds since the epoch, like `Date.now`. */
   readonly fetchedAt: number
-  /** `Cache-Control: max-age`, if the issuer sent it, less `Age`. In seconds. */
+  /** `Cache-Control: max-age` minus `Age`, if the issuer sent `max-age`. In seconds. */
   readonly maxAge?: Seconds | undefined
 }

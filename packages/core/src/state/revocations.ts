@@ -1,8 +1,8 @@
 /**
  * Stores revoked tokens, token ids and subjects. Gates check them on every request, cache hits included.
  *
- * A JWT is valid until its `exp`, so nothing but such a list can end it earlier. An entry is kept until the last token that it
- * revokes must have expired.
+ * A JWT is valid until its `exp`, so nothing but such a list can end it earlier. An entry is kept until all tokens that it
+ * revokes have certainly expired.
  */
 
 import { assertInteger, assertSeconds, readOptions } from '../lib/assert.ts'

@@ -31,7 +31,7 @@ export interface CacheOptions {
 
 /** The numbers of `CacheOptions`, checked and with defaults. */
 export interface CacheLimits {
-  /** In seconds. Infinite for a cache whose results only their `expiresAt` ends. */
+  /** In seconds. Infinite if only their `expiresAt` ends the results of a cache. */
   readonly ttl: number
   readonly negativeTtl: number
   readonly maxBytes: number

@@ -63,7 +63,7 @@ function among(name: string, wanted: ClaimValue | readonly ClaimValue[]): (value
   if (values.length === 0 || !values.every((value) => /^(?:string|number|boolean)$/.test(typeof value)))
     throw configurationError(
       'INVALID_OPTION',
-      `"requiredClaims" must have a value, or a non-empty array of them, for "${name}"`,
+      `"${name}" in "requiredClaims" must have a value, or a non-empty array of values`,
     )
   return (value) => (Array.isArray(value) ? value : [value]).some((item) => values.includes(item))
 }

@@ -130,7 +130,7 @@ function fromJwks(keys: JsonWebKeySet, allowed: readonly Algorithm[]): readonly 
   if (!Array.isArray(keys?.keys) || keys.keys.length === 0)
     throw configurationError(
       'INVALID_KEY',
-      `"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }; received ${received(keys)}`,
+      `"keys" must be a JSON Web Key Set with at least one key: { keys: [jwk] }; received ${isObject(keys) && 'kty' in keys ? 'a single key: write keys: { keys: [jwk] }' : received(keys)}`,
     )
   const all = keys.keys.map((jwk, index) => {
     // A published set may also contain keys for encryption.

@@ -78,9 +78,9 @@ interface NullableIssuer {
    * The issuer, compared with `iss` character by character. Any text that consists of the characters of a URI (RFC 3986).
    *
    * `null` is for tokens without `iss`, and rejects those that have one. With `null`, only the key tells who issued a token.
-   * Any party that has one of the `keys`, such as a shared secret, can sign tokens for any subject. A token of another service
-   * with the same key is accepted if its `aud` matches. So use keys that no other service uses. `describe()` shows this
-   * setting.
+   * Any party that can sign with one of the configured keys, for example because it has the shared secret, can sign tokens for
+   * any subject. A token of another service with the same key is accepted if its `aud` matches. So use keys that no other
+   * service uses. `describe()` shows this setting.
    */
   issuer: string | null
 }
@@ -169,7 +169,7 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`. It must also
    * never contain the client id of an application that users sign in to, because that is the `aud` of ID tokens. The verifier
    * still rejects a token if `typ`, `token_use` or another claim says that it is of another kind. It also rejects a token whose
-   * client is one of your audiences, and one that has several audiences and names no client.
+   * client is one of your audiences, and a token that has several audiences and names no client.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
@@ -186,8 +186,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   clockTolerance?: Seconds | undefined
   /**
-   * How long after its `iat` a token may be used. In seconds, 1–31,536,000. Default: until its `exp`. With it, `iat` is
-   * required. Use it if the issuer makes tokens that are valid for longer than you want to accept.
+   * How long after its `iat` a token may be used. In seconds, 1–31,536,000. Default: until its `exp`. If you set
+   * `maxTokenAge`, `iat` is required. Use it if the issuer makes tokens that are valid for longer than you want to accept.
    */
   maxTokenAge?: Seconds | undefined
   /**

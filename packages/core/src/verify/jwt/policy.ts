@@ -64,7 +64,7 @@ function idTokenClaimsOf(options: JwtOptions<unknown>): readonly IdTokenClaim[] 
   if (names === undefined || !names.every((name) => ID_TOKEN_CLAIMS.includes(name)))
     throw configurationError(
       'INVALID_OPTION',
-      `"allowIdTokenClaims" must be an array of ${ID_TOKEN_CLAIMS.join(' and ')}`,
+      `"allowIdTokenClaims" must be an array of claims, each of which is one of ${ID_TOKEN_CLAIMS.join(', ')}`,
     )
   if (names.length > 0 && (audience === null || profile === 'rfc9068'))
     throw configurationError(

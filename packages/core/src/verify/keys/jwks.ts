@@ -38,7 +38,10 @@ export async function usableKeys(
   allowed: readonly Algorithm[],
   known: readonly VerificationKey[],
 ): Promise<UsableKeys> {
-  if (!Array.isArray(jwks)) throw new UnusableAnswer('The key set has no array "keys"')
+  if (!Array.isArray(jwks))
+    throw new UnusableAnswer(
+      'The key set has no array "keys": "jwksUri" must be the URL of the key set, not that of the metadata',
+    )
   if (jwks.length > MAX_ENTRIES)
     throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
   const knownById = new Map(known.map((key) => [key.id, key]))

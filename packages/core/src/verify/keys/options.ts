@@ -19,9 +19,9 @@ export interface KeySetOptions {
   cacheMaxAge?: Seconds | undefined
   /**
    * How long the gate uses keys after their fetch if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
-   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or
-   * `cacheMaxAge` if that is longer. Without `cacheMaxAge`, the default is 3,600, or the time that the keys are fresh if that
-   * is longer. The `max-age` of the issuer does not change a time that you set.
+   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: the longer of
+   * 3,600 and `cacheMaxAge`. If `cacheMaxAge` is not set: the longer of 3,600 and the time for which the keys are fresh. The
+   * `max-age` of the issuer can change only this default, never a `staleIfError` that you set.
    *
    * A longer time bridges longer outages.
    *
@@ -31,9 +31,9 @@ export interface KeySetOptions {
    */
   staleIfError?: Seconds | undefined
   /**
-   * Limits how often tokens with unknown keys make the gate fetch the key set again: after the first fetches, once in this
-   * time. A whole number of seconds, 1–3,600. Default 30. With a smaller value, the gate finds a new key sooner while an
-   * attacker sends forged tokens. But the gate may then also send more requests to the issuer.
+   * Limits how often tokens with unknown keys make the gate fetch the key set again: after the first fetches, once every
+   * `cooldown` seconds. A whole number of seconds, 1–3,600. Default 30. With a smaller value, the gate finds a new key sooner
+   * while an attacker sends forged tokens. But the gate may then also send more requests to the issuer.
    *
    * The key of a token is unknown if no key of the set verifies the token. The gate then fetches the set again, because the
    * issuer may have a new key. There is a separate budget for each of three kinds of callers:
@@ -48,20 +48,20 @@ export interface KeySetOptions {
    *
    * An attacker can cause at most this:
    * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
-   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. If only the callers that
-   *   the forged tokens name send tokens with the new key, the delay is up to `cooldown` seconds.
+   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. The delay is up to
+   *   `cooldown` seconds if all good tokens with the new key come from callers that the forged tokens name.
    * - In total, with forged tokens that use up all three budgets, at the default: 6 fetches at once, then 16 per minute.
    *
-   * If the budget of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In two cases the
-   * answer is 401 instead:
+   * If the budget for the caller of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In
+   * two cases the answer is 401 instead:
    * - The set has the `kid` of the token, but the signature is wrong.
    * - An earlier set had the `kid`, and it has been missing from the issuer's sets for a minute.
    */
   cooldown?: Seconds | undefined
   /**
-   * The deadline of one refresh with all of its requests. In seconds, 0.001–60. Default 5. If it passes, the refresh has
-   * failed. A request waits for the whole refresh only if there are no usable keys. A request whose token has an unknown key
-   * waits for at most 1.5 s.
+   * The deadline of one refresh of the keys, including all requests that the refresh itself sends. In seconds, 0.001–60.
+   * Default 5. If it passes, the refresh has failed. A request to your API waits for the whole refresh only if there are no
+   * usable keys. A request whose token has an unknown key waits for at most 1.5 s.
    */
   timeout?: Seconds | undefined
   /**
