@@ -153,7 +153,7 @@ const AT_CREATION: readonly Row[] = [
     'a clock in seconds',
     create({ ...described, now: () => NOW }),
     'INVALID_OPTION',
-    '"now" must return milliseconds since the epoch, but returned a time before the year 2000',
+    '"now" must return milliseconds since the epoch, but returned what looks like seconds',
   ],
   [
     'a secret with a line break',

@@ -34,7 +34,7 @@ describe('fromNodeRequest', () => {
   ])('throws a TypeError that says what it needs for %s', (_, given) => {
     expect(() => fromNodeRequest(given as never)).toThrow(TypeError)
     expect(() => fromNodeRequest(given as never)).toThrow(
-      'needs a request of node:http, Express or Koa (context.req)',
+      'needs a request of Node, Express or Koa (context.req)',
     )
   })
 

@@ -2,6 +2,7 @@
 
 import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
+import { createSlot, type Slot } from '../lib/slot.ts'
 import type { Passed } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { RequestLike } from '../request/request.ts'
@@ -23,12 +24,10 @@ export interface Attachment {
 /** Registered, so that two copies of this module in one process find each other's attachments. */
 const ATTACHMENTS = Symbol.for('bearergate.attachments')
 
-type Attachments = WeakMap<object, Attachment>
-
-/** By the request itself: what hangs on it may be shared, copied or replaced. */
-function attachments(): Attachments {
-  const registry = globalThis as { [ATTACHMENTS]?: Attachments }
-  registry[ATTACHMENTS] ??= new WeakMap()
+/** On the request itself: what hangs on its members may be shared, copied or replaced. */
+function attachments(): Slot<Attachment> {
+  const registry = globalThis as { [ATTACHMENTS]?: Slot<Attachment> }
+  registry[ATTACHMENTS] ??= createSlot()
   return registry[ATTACHMENTS]
 }
 
@@ -92,7 +91,7 @@ export function attachmentOf(carrier: object, gate: object): Attachment {
     if (found.gate === gate) return found
   throw configurationError(
     'NOT_MOUNTED',
-    all.has(carrier)
+    all.get(carrier) !== undefined
       ? 'this bearer() did not run for this request, but another one did: mount this bearer() before this handler as well, or use identity(), authorize() and requireScope() of the other one'
       : 'this bearer() did not run for this request: mount it before this handler, such as app.use(auth). If you call gate.authenticate() yourself, call setDecision() of @bearergate/core/adapter after it',
   )

@@ -111,8 +111,13 @@ export class TokenFinder<I extends Identity<unknown>> {
     })
   }
 
-  /** Returns the text of the token. `undefined` if a form must be read first. */
+  /**
+   * Returns the text of the token of a request that was allowed. `undefined` if a form must be read first. Its syntax was checked
+   * before, so that it is not checked again unless the text after `Bearer ` begins with another space.
+   */
   textIn(request: RequestLike): string | undefined {
+    const usual = this.#looksUp ? usualToken(request, this.#text.maxLength) : undefined
+    if (usual !== undefined && !usual.startsWith(' ')) return usual
     const found = this.#extract(request)
     return isPromiseLike(found) || isRejection(found) ? undefined : found.token
   }

@@ -56,20 +56,22 @@ export function setClock(clock: Clock = system): void {
   current = clock
 }
 
-const YEAR_2000 = 946_684_800_000
+/** In milliseconds, these times are in January 1970 to March 1973. In seconds, the first is in 2001. */
+const SECONDS_OF_TODAY = { from: 1e9, to: 1e11 }
 
 /**
  * Checks an option `now`. Returns the system clock if there is none. Calls the function once, because with a clock in seconds
- * tokens would never expire. 0 is allowed: at start-up, `Date.now` of Workers returns it.
- * @throws TypeError if it is no function, or returns a time before the year 2000
+ * tokens would never expire. Smaller times are allowed: tests may begin at any time, and `Date.now` of Workers returns 0 at
+ * start-up.
+ * @throws TypeError if it is no function, or returns what looks like seconds
  */
 export function assertClock(option: (() => number) | undefined): () => number {
   const clock = assertFunction('now', option, now)
   const time = clock === now ? 0 : timeOf(clock)
-  if (typeof time === 'number' && time !== 0 && time < YEAR_2000)
+  if (typeof time === 'number' && time >= SECONDS_OF_TODAY.from && time < SECONDS_OF_TODAY.to)
     throw configurationError(
       'INVALID_OPTION',
-      '"now" must return milliseconds since the epoch, but returned a time before the year 2000. If it returned seconds, write now: () => seconds * 1000',
+      '"now" must return milliseconds since the epoch, but returned what looks like seconds: write now: () => seconds * 1000',
     )
   return clock
 }

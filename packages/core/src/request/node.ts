@@ -65,7 +65,7 @@ export function fromNodeRequest(
   )
     throw configurationError(
       'INVALID_ARGUMENT',
-      `fromNodeRequest() needs a request of node:http, Express or Koa (context.req), but received ${received(request)}. A gate accepts a fetch Request as it is`,
+      `fromNodeRequest() needs a request of Node, Express or Koa (context.req), but received ${received(request)}. A gate accepts a fetch Request as it is`,
     )
   return new NodeRequestLike(request, framework)
 }

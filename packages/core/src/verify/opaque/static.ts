@@ -34,8 +34,8 @@ export type StaticToken<Claims = Readonly<Record<string, unknown>>> = Omit<
 const MEMBERS = ['token', 'hash', ...IDENTITY_MEMBERS.filter((name) => name !== 'expiresAt')]
 /** Each verification compares the token with all entries, so a long list would make every request slow. */
 const MAX_TOKENS = 1_000
-/** Shorter tokens are easy to guess. The texts `null` and `NaN`, which unset variables become, are shorter as well. */
-const MIN_LENGTH = 8
+/** The texts that variables become if they are not set, or have a wrong type. Clients with the same mistake send them, too. */
+const UNSET = /undefined|^(?:null|NaN)$/
 
 /**
  * Creates a verifier for a fixed list of tokens. It stores only their hashes. It compares the hash of a token with all entries,
@@ -44,7 +44,8 @@ const MIN_LENGTH = 8
  * @example
  * const verifier = staticTokens([{ token: process.env.REPORTS_TOKEN ?? '', subject: 'reports', scopes: ['read'] }])
  * @param tokens 1–1,000 tokens. `hash` is the result of `hashToken`
- * @throws TypeError if a token is missing, malformed, shorter than 8 characters or listed twice, or a member is unknown or of the wrong type
+ * @throws TypeError if a token is missing, malformed, the text of an unset variable or listed twice, or a member is unknown or of
+ *   the wrong type
  */
 export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   tokens: readonly StaticToken<Claims>[],
@@ -125,22 +126,13 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
       'INVALID_ARGUMENT',
       `"tokens[${index}]" must have a "token" with the syntax b64token, or the "hash" of one`,
     )
-  const weakness = token === undefined ? undefined : weaknessOf(token)
-  if (weakness !== undefined)
+  if (token !== undefined && UNSET.test(token))
     throw configurationError(
       'INVALID_ARGUMENT',
-      `"tokens[${index}]" must have a "token" that is hard to guess, but ${weakness}`,
+      `"tokens[${index}]" has a "token" that a variable becomes if it is not set, such as "undefined" or "null". Create tokens with generateToken()`,
     )
   const digest = token === undefined ? (hash as string) : sha256(token)
   return { given: token ?? (hash as string), hash: digest, identity }
-}
-
-/** Returns what is wrong with a token that other people know or can guess. */
-function weaknessOf(token: string): string | undefined {
-  // Clients with the same mistake send it, too.
-  if (token.includes('undefined')) return 'it contains "undefined". Is it a variable that is not set?'
-  if (token.length >= MIN_LENGTH) return undefined
-  return `it has only ${token.length} characters, of at least ${MIN_LENGTH}. Create one with generateToken()`
 }
 
 /** Compares two digests in a time that does not depend on where they differ. */

@@ -1,0 +1,46 @@
+/** A value that hangs on an object: nobody sees it, and it keeps the object no longer than anything else does. */
+
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, it } from 'vitest'
+import { createSlot } from '#core/lib/slot.ts'
+
+describe('a slot', () => {
+  it.each<[string, () => object]>([
+    ['a plain object', () => ({})],
+    ['an object without a prototype', () => Object.create(null)],
+    ['a frozen object', () => Object.freeze({})],
+    ['a fetch Request', () => new Request('https://api.example.com')],
+    ['a Proxy', () => new Proxy({}, {})],
+  ])('keeps the last value of %s, and shows it nowhere', (_, create) => {
+    const [slot, other] = [createSlot<string>(), createSlot<string>()]
+    const [object, another] = [create(), create()]
+    expect(slot.get(object)).toBe(undefined)
+    slot.set(object, 'one')
+    slot.set(object, 'two')
+    other.set(object, 'three')
+    expect([slot.get(object), other.get(object), slot.get(another)]).toEqual(['two', 'three', undefined])
+    expect(Reflect.ownKeys(object)).toEqual(Reflect.ownKeys(another))
+    expect(slot.get(Object.assign({}, object))).toBe(undefined)
+  })
+
+  it.each([undefined, null, 'a text', 7])('has no value for %s', (value) => {
+    expect(createSlot<string>().get(value)).toBe(undefined)
+  })
+
+  it('does not keep an object to which its value refers', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const slot = createSlot<{ readonly object: object }>()
+    const create = () => {
+      const object = {}
+      slot.set(object, { object })
+      return new WeakRef(object)
+    }
+    const refs = Array.from({ length: 100 }, create)
+    // A reference that was just created is kept until the end of the turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    gc()
+    expect(refs.filter((ref) => ref.deref() !== undefined)).toEqual([])
+  })
+})
