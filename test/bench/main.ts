@@ -1,6 +1,7 @@
 /**
  * The benchmark: whole requests beside bare frameworks, no-ops and peers; single verifications; profiles; cold starts; growth, memory, size,
- * fetches and floods. Into RESULTS.md and throughput.svg. `--quick` in two minutes, `--only requests,verifications` for parts of it.
+ * fetches and floods. Into RESULTS.md and throughput.svg. `--quick` in two minutes, `--only requests,verifications` for parts of it,
+ * `--scenarios RS256` for some of the requests.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     only: { type: 'string', default: PARTS.join() },
+    scenarios: { type: 'string', default: '' },
     out: { type: 'string', default: fileURLToPath(new URL('.', import.meta.url)) },
   },
 })
@@ -36,6 +38,7 @@ const plan = {
   seconds: Number(values.seconds ?? (values.quick ? 1 : 2)),
   tokens: values.quick ? 2_000 : 20_000,
   isQuick: values.quick,
+  scenarios: values.scenarios,
 }
 const isWanted = (part: (typeof PARTS)[number]) => values.only.split(',').includes(part)
 

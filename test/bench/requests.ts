@@ -11,6 +11,8 @@ export interface Plan {
   /** How many tokens are many. */
   readonly tokens: number
   readonly isQuick: boolean
+  /** Only scenarios whose title contains this text are measured. */
+  readonly scenarios: string
 }
 
 /** One round of one server. */
@@ -53,7 +55,8 @@ export async function requests(
 ): Promise<readonly Measured[]> {
   const measured: Measured[] = []
   for (const scenario of await scenarios(authority, plan, progress))
-    measured.push(...(await inRounds(authority, scenario, plan, progress)))
+    if (scenario.title.includes(plan.scenarios))
+      measured.push(...(await inRounds(authority, scenario, plan, progress)))
   return measured
 }
 

@@ -37,7 +37,7 @@ export function resultsPage(results: Results): string {
   const packages = versions([...ids.flatMap((id) => PEERS[id].packages), ...VERIFIERS])
   const parts = [
     '# Results',
-    `Written by \`npx pnpm@12.21.0 bench${plan.isQuick ? ' --quick' : ''}\`. Compare only ratios within one run: absolute figures depend on the machine.`,
+    `Written by \`npx pnpm@12.21.0 bench${plan.isQuick ? ' --quick' : ''}${plan.scenarios === '' ? '' : ` --scenarios ${plan.scenarios}`}\`. Compare only ratios within one run: absolute figures depend on the machine.`,
     [
       `- Machine: ${machine()}`,
       `- Load: ${GENERATOR}, 32 connections, a small JSON answer; every answer must be 200`,

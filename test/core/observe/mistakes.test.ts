@@ -146,6 +146,24 @@ it.each<[string, (origin: string) => object, string]>([
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining(text)])
 })
 
+it('warns once about metadata of another issuer, and about a jwksUri that is the metadata', async () => {
+  const other = 'https://other.example.com'
+  const { origin, close } = await listen((_request, response) =>
+    response.end(JSON.stringify({ issuer: other })),
+  )
+  const token = await (await createKey()).sign({ ...goodClaims(), iss: origin })
+  for (const more of [{}, { jwksUri: `${origin}/metadata` }]) {
+    const gate = createGate({ issuer: origin, audience: AUDIENCE, now: () => NOW * 1000, ...more })
+    for (let time = 0; time < 2; time += 1) expect(await outcome(gate, token)).toBe('503 unavailable')
+    gate.close()
+  }
+  await close()
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining(`must name the issuer "${origin}", but names "${other}"`),
+    expect.stringContaining('"jwksUri" must be the URL of the key set'),
+  ])
+})
+
 it('does not warn about an issuer that fails for a while', async () => {
   const { origin, close } = await listen((_request, response) => response.writeHead(503).end())
   const token = await (await createKey()).sign({ ...goodClaims(), iss: origin })

@@ -63,13 +63,18 @@ export class UnusableAnswer extends UnavailableError {
   /** Whether the next request will probably get the same response: a URL is wrong, or the credentials of this API are. */
   readonly isLasting: boolean
 
-  constructor(message: string, options: { status?: number; retryAfter?: Seconds } = {}) {
+  constructor(message: string, options: { status?: number; retryAfter?: Seconds; isLasting?: boolean } = {}) {
     super(message, options)
     this.status = options.status
     this.askedWait = options.retryAfter ?? 0
-    const { status = 200 } = options
-    this.isLasting = status < 500 && !PASSING.includes(status)
+    const { status, isLasting = isRefusal(status) } = options
+    this.isLasting = isLasting
   }
+}
+
+/** Whether a status says that the request itself is wrong, now and later. */
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500 && !PASSING.includes(status)
 }
 
 /** The error for a connection that was closed before the first byte of a response. The request can be sent again. */

@@ -101,6 +101,7 @@ function memberAt(
   if (named !== issuer)
     throw new UnusableAnswer(
       `The metadata at ${url} must name the issuer ${shown(issuer)}, but names ${shown(named)} (RFC 8414 §3.3)`,
+      { isLasting: true },
     )
   const place = publishedUrl(getOwn(body, member), issuer, allowed)
   if (place === undefined)

@@ -41,6 +41,7 @@ export async function usableKeys(
   if (!Array.isArray(jwks))
     throw new UnusableAnswer(
       'The key set has no array "keys": "jwksUri" must be the URL of the key set, not that of the metadata',
+      { isLasting: true },
     )
   if (jwks.length > MAX_ENTRIES)
     throw new UnusableAnswer(`The key set has ${jwks.length} entries: at most ${MAX_ENTRIES} are allowed`)
