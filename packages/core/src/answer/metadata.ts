@@ -17,7 +17,7 @@ export interface ResourceMetadata {
    * gate that have this form.
    */
   readonly authorization_servers?: readonly string[]
-  /** The scopes that clients can ask for. Default: the scopes of the gate's `requirement`. `offline_access` is left out. */
+  /** The scopes that clients can ask for. Default: the scopes of the gate's `requirement`. In both cases `offline_access` is left out. */
   readonly scopes_supported?: readonly string[]
   /** The places in which clients can send the token (RFC 6750 §2). Default: the places in the gate's `tokenFrom`. */
   readonly bearer_methods_supported?: readonly ('header' | 'body' | 'query')[]

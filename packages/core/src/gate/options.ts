@@ -36,8 +36,9 @@ export interface GateSettings<
   optional?: Anonymous | undefined
   /**
    * Rejects with 400 a token that came over plain http (RFC 6750 §5.3). The socket shows the gate whether a connection uses
-   * TLS. On Express and Koa the framework decides. You can configure it to trust a proxy. The gate never uses `Host` or the
-   * URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well. Default `false`.
+   * TLS, except on Express and Koa: there the framework decides, and you can configure the framework to trust a proxy. The gate
+   * never uses `Host` or the URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well.
+   * Default `false`.
    */
   requireTls?: boolean | undefined
   /**

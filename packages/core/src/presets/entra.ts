@@ -54,7 +54,7 @@ const VERSIONS = {
  * supported.
  *
  * @example
- * const verifier = entra({ tenant: '11111111-2222-3333-4444-555555555555', audience: 'api://orders', version: 2 })
+ * const verifier = entra({ tenant: '11111111-2222-3333-4444-555555555555', audience: 'api://orders', version: 1 })
  * @throws TypeError if an option is unknown, missing or impossible
  */
 export function entra<Claims = RawClaims>(options: EntraOptions<Claims>): TokenVerifier<Identity<Claims>> {

@@ -30,8 +30,8 @@ export type RevokedName =
        * Tokens with an earlier `iat` are rejected. In seconds since the epoch. The default of `gate.revoke` is the current time
        * plus the `clockTolerance` of its verifier, because the issuer's clock may be ahead. The default of the store itself is
        * the current time plus 30. New tokens of the subject that are issued before that time are also rejected. If the subject
-       * signs in again at once, set `issuedBefore` to the exact time of the revocation. Tokens without `iat` are rejected until
-       * the revocation ends.
+       * may sign in again right after the revocation, pass the exact time of the revocation as `issuedBefore`. Tokens without
+       * `iat` are rejected until the revocation ends.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined

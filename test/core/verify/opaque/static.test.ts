@@ -74,10 +74,10 @@ describe('staticTokens', () => {
   })
 
   it.each([
-    ['undefined', 'that a variable becomes if it is not set'],
-    ['reports_undefined', 'that a variable becomes if it is not set'],
-    ['null', 'that a variable becomes if it is not set'],
-    ['NaN', 'that a variable becomes if it is not set'],
+    ['undefined', 'that is the text of a variable that is not set'],
+    ['reports_undefined', 'that is the text of a variable that is not set'],
+    ['null', 'that is the text of a variable that is not set'],
+    ['NaN', 'that is the text of a variable that is not set'],
     ['[object Object]', 'must have a "token" with the syntax b64token'],
   ])(
     'throw at creation for the token %s, the text of a variable that is not set (BI20)',

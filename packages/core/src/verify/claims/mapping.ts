@@ -27,8 +27,8 @@ import {
 /** The options for the claims of a valid token: which are required, and how they become an identity. */
 export interface ClaimsOptions<Claims = RawClaims> {
   /**
-   * A Standard Schema for the claims. Its output becomes the `claims` of the identity, with its type. If it rejects them,
-   * the answer is 401 `invalid_claim`. If it throws, the answer is 503. Default: all claims, unchanged.
+   * A Standard Schema for the claims. Its output becomes the `claims` of the identity, with its type. If it rejects them, the
+   * answer is 401, with the reason `invalid_claim`. If it throws, the answer is 503. Default: all claims, unchanged.
    *
    * @example
    * const verifier = jwt({ issuer, audience, claims: z.object({ tenant: z.string() }).passthrough() })

@@ -121,7 +121,7 @@ function usable(option: string, jwk: object, allowed: readonly Algorithm[]): Ver
 /** Says which algorithms a key is for, and which ones are allowed. */
 function misfit(problem: string, jwk: unknown, allowed: readonly Algorithm[]): string {
   if (problem !== MISFIT || !isObject(jwk)) return ''
-  const own = typeof jwk.alg === 'string' ? `its "alg" is ${quoted(jwk.alg, 32)}` : `its "kty" is ${jwk.kty}`
+  const own = typeof jwk.alg === 'string' ? `Its "alg" is ${quoted(jwk.alg, 32)}` : `Its "kty" is ${jwk.kty}`
   const hint = jwk.kty === 'oct' ? ". For a shared secret, write algorithms: ['HS256']" : ''
   return `. ${own}, and "algorithms" allows ${allowed.join(', ')}${hint}`
 }

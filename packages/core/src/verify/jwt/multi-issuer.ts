@@ -32,11 +32,10 @@ export interface MultiIssuerOptions {
    * per minute. When a token of an issuer is verified for the first time, that issuer no longer counts in these limits.
    *
    * These limits matter if the function returns options for any issuer that matches a pattern. An attacker can then use up the
-   * first budget (`max` at once, then `max` / 60 per second), with unsigned tokens of more than `max` / 60 made-up issuers per
-   * second. A new tenant then gets 503 for its first
-   * request, and is added at its second one. If the attacker also sends each made-up issuer again, or makes up hundreds per
-   * second, new tenants get 503 as long as the attack lasts. Proven tenants are not affected. To prevent this, return
-   * `undefined` for issuers that are not your tenants.
+   * first budget (`max` at once, then `max` / 60 per second). For that, unsigned tokens that name more than `max` / 60 made-up
+   * issuers per second are enough. A new tenant then gets 503 for its first request, and is added at its second one. If the
+   * attacker also sends each made-up issuer again, or makes up hundreds per second, new tenants get 503 as long as the attack
+   * lasts. Proven tenants are not affected. To prevent this, return `undefined` for issuers that are not your tenants.
    */
   max?: number | undefined
   /**

@@ -48,8 +48,9 @@ export interface KeySetOptions {
    *
    * An attacker can cause at most this:
    * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
-   * - With forged tokens that name known callers: a delay of up to 5 s until the gate finds a new key. The delay is up to
-   *   `cooldown` seconds if all good tokens with the new key come from callers that the forged tokens name.
+   * - With forged tokens that name known callers: a delay until the gate finds a new key. It is up to 5 s, because the forged tokens
+   *   use up the budget of all known callers together. It is up to `cooldown` seconds if they name every caller that sends good
+   *   tokens with the new key, because they then also use up the budget of each of these callers.
    * - In total, with forged tokens that use up all three budgets, at the default: 6 fetches at once, then 16 per minute.
    *
    * If the budget for the caller of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In
