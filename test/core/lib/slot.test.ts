@@ -1,4 +1,4 @@
-/** A value that hangs on an object: nobody sees it, and it keeps the object no longer than anything else does. */
+/** Tests that a slot keeps one value per object, and that no other code can see that value. */
 
 import { describe, expect, it } from 'vitest'
 import { createSlot } from '#core/lib/slot.ts'
@@ -20,6 +20,15 @@ describe('a slot', () => {
     expect([slot.get(object), other.get(object), slot.get(another)]).toEqual(['two', 'three', undefined])
     expect(Reflect.ownKeys(object)).toEqual(Reflect.ownKeys(another))
     expect(slot.get(Object.assign({}, object))).toBe(undefined)
+  })
+
+  it('keeps the last value of an object that is frozen after the first', () => {
+    const slot = createSlot<string>()
+    const object = {}
+    slot.set(object, 'one')
+    Object.freeze(object)
+    slot.set(object, 'two')
+    expect(slot.get(object)).toBe('two')
   })
 
   it.each([undefined, null, 'a text', 7])('has no value for %s', (value) => {

@@ -30,12 +30,16 @@ export function createSlot<V>(): Slot<V> {
       this.#value = value
     }
 
+    static has(object: object): object is Holder {
+      return #value in object
+    }
+
     static get(object: object): V | undefined {
-      return #value in object ? object.#value : undefined
+      return Holder.has(object) ? object.#value : undefined
     }
 
     static set(object: object, value: V): void {
-      if (#value in object) object.#value = value
+      if (Holder.has(object)) object.#value = value
       else new Holder(object, value)
     }
   }
@@ -47,7 +51,7 @@ export function createSlot<V>(): Slot<V> {
       return Holder.get(object) ?? others.get(object)
     },
     set(object, value) {
-      if (Object.isExtensible(object)) Holder.set(object, value)
+      if (Holder.has(object) || Object.isExtensible(object)) Holder.set(object, value)
       else others.set(object, value)
     },
   }
