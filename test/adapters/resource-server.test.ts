@@ -508,12 +508,15 @@ describe('a resource as the audience', () => {
     expect(gate.describe().metadataUrl).toBe('https://api.example.com/.well-known/oauth-protected-resource')
   })
 
-  it('a configured audience replaces the default one of the resource', () => {
+  it.each([
+    ['an audience', 'urn:api', ['urn:api']],
+    ['null', null, null],
+  ])('%s as "audience" replaces the default audience of the resource', (_, audience, expected) => {
     const gate = createGate({
       issuer: 'https://id.example.com',
       resource: 'https://api.example.com',
-      audience: 'urn:api',
+      audience,
     })
-    expect(gate.describe().verifier).toMatchObject({ audience: ['urn:api'] })
+    expect(gate.describe().verifier).toMatchObject({ audience: expected })
   })
 })

@@ -1,20 +1,16 @@
-/** Defines the options of a gate, and creates the verifier that they describe. */
+/** Defines the options of a gate. */
 
 import type { AnswerFunction } from '../answer/custom.ts'
-import { type ResourceMetadata, resourceAudience } from '../answer/metadata.ts'
+import type { ResourceMetadata } from '../answer/metadata.ts'
 import type { CorsMiddleware, PreflightPolicy } from '../answer/preflight.ts'
 import type { Requirement } from '../authorize/requirement.ts'
-import { assertInteger, assertOneOf } from '../lib/assert.ts'
-import { configurationError } from '../lib/configuration-error.ts'
-import { TOKEN_LENGTH, type TokenSources, type TokenSyntax, type TokenText } from '../model/credentials.ts'
+import type { TokenSources, TokenSyntax } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { RevocationStore } from '../state/revocations.ts'
-import { checked } from '../verify/checked.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
-import { jwt } from '../verify/jwt/jwt.ts'
 import { JWT_OPTIONS, type JwtOptions, type JwtOptionsOfResource } from '../verify/jwt/options.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 
@@ -232,60 +228,3 @@ export const GATE_OPTIONS: readonly [...typeof SETTINGS, 'verifier', ...typeof J
   'verifier',
   ...JWT_OPTIONS,
 ]
-
-/**
- * Returns the verifier of the options, or creates one for the issuer that they describe.
- * @param now the clock for the results of a verifier of the application. In milliseconds since the epoch
- * @returns also whether the gate created the verifier, and closes it
- * @throws TypeError if there are a verifier and options of an issuer, or the options of the issuer are invalid
- */
-export function verifierOf<V extends Identity<unknown>>(
-  options: {
-    verifier?: TokenVerifier<V> | undefined
-    resource?: string | ResourceMetadata | undefined
-  },
-  now: () => number,
-): { readonly verifier: TokenVerifier<V>; readonly isOwn: boolean } {
-  const { verifier, ...others } = options
-  const described: Record<string, unknown> = Object.fromEntries(
-    Object.entries(others).filter(([name]) => !isSetting(name)),
-  )
-  if (verifier === undefined) {
-    if (described.audience === undefined && options.resource !== undefined)
-      described.audience = resourceAudience(options.resource)
-    const own = jwt(described as unknown as JwtOptions) as TokenVerifier<
-      Identity<unknown>
-    > as TokenVerifier<V>
-    return { verifier: own, isOwn: true }
-  }
-  delete described.now
-  const surplus = Object.keys(described).find((name) => described[name] !== undefined)
-  if (surplus !== undefined)
-    throw configurationError(
-      'CONFLICTING_OPTIONS',
-      `"${surplus}" cannot be combined with "verifier". Put it into the options of the verifier, such as verifier: jwt({ ${surplus}: … }), or remove "verifier"`,
-    )
-  return { verifier: checked('verifier', verifier, now), isOwn: false }
-}
-
-/**
- * Reads which texts count as tokens.
- * @throws TypeError if an option is out of bounds, or allows characters that no JWT has without a verifier for them
- */
-export function tokenTextOf(options: {
-  maxTokenLength?: number | undefined
-  tokenSyntax?: TokenSyntax | undefined
-  verifier?: unknown
-}): TokenText {
-  const syntax = assertOneOf<TokenSyntax>('tokenSyntax', options.tokenSyntax, ['b64token', 'visible-ascii'])
-  if (syntax !== 'b64token' && options.verifier === undefined)
-    throw configurationError(
-      'INVALID_OPTION',
-      '"tokenSyntax" can only be combined with "verifier": without it the gate accepts only JWTs, which always have the syntax b64token',
-    )
-  return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
-}
-
-function isSetting(name: string): boolean {
-  return (SETTINGS as readonly string[]).includes(name)
-}

@@ -10,6 +10,7 @@ import { createExtract } from '../extract/extract.ts'
 import {
   assertBoolean,
   assertFunction,
+  assertInteger,
   assertOneOf,
   assertSeconds,
   assertString,
@@ -19,12 +20,14 @@ import { assertCalled } from '../lib/called.ts'
 import { assertClock, secondsOf } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { quoted } from '../lib/received.ts'
+import { TOKEN_LENGTH, type TokenSyntax, type TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
 import { Decisions } from './decisions.ts'
-import { GATE_OPTIONS, type OnDenied, tokenTextOf, type VerifierGateOptions, verifierOf } from './options.ts'
+import { gateVerifier } from './gate-verifier.ts'
+import { GATE_OPTIONS, type OnDenied, type VerifierGateOptions } from './options.ts'
 import { RevocationCheck } from './revocation-check.ts'
 import { TokenFinder } from './token-finder.ts'
 import { Unauthenticated } from './unauthenticated.ts'
@@ -58,6 +61,21 @@ function realmOf(realm: string = 'api'): string {
   )
 }
 
+/** Reads which texts count as tokens. */
+function tokenTextOf(options: {
+  maxTokenLength?: number | undefined
+  tokenSyntax?: TokenSyntax | undefined
+  verifier?: unknown
+}): TokenText {
+  const syntax = assertOneOf<TokenSyntax>('tokenSyntax', options.tokenSyntax, ['b64token', 'visible-ascii'])
+  if (syntax !== 'b64token' && options.verifier === undefined)
+    throw configurationError(
+      'INVALID_OPTION',
+      '"tokenSyntax" can only be combined with "verifier": without it the gate accepts only JWTs, which always have the syntax b64token',
+    )
+  return { maxLength: assertInteger('maxTokenLength', options.maxTokenLength, TOKEN_LENGTH), syntax }
+}
+
 /** @throws TypeError if an option is unknown, missing or invalid */
 export function gateParts<V extends Identity<unknown>>(
   options: Partial<VerifierGateOptions<V, boolean>>,
@@ -74,7 +92,7 @@ export function gateParts<V extends Identity<unknown>>(
     )
   const read = readOptions('createGate', options, GATE_OPTIONS)
   const now = assertClock(read.now)
-  const { verifier, isOwn } = verifierOf<V>(read, now)
+  const { verifier, isOwn } = gateVerifier<V>(read, now)
   const deadline = assertSeconds('deadline', read.deadline, { preset: 10, min: 0.01, max: 120 })
   const tokenText = tokenTextOf(read)
   const extract = createExtract(read.tokenFrom, deadline, tokenText)
