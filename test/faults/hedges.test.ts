@@ -1,8 +1,10 @@
 /** Hedged requests after a pause: none beyond "concurrency", and known tokens are answered soon (FX42, ATK16). */
 
-import { createGate, type Gate, introspection } from '@bearergate/core'
+import type { Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { pass, stopClock } from '../support/clock.ts'
+import { statusOf } from '../support/forge.ts'
+import { gateIntrospecting } from '../support/gates.ts'
 import { AUDIENCE } from '../support/issuer.ts'
 
 stopClock()
@@ -35,30 +37,13 @@ class PooledServer {
   }
 }
 
-function gateFor(server: PooledServer): Gate {
-  const verifier = introspection({
-    endpoint: 'https://id.example.com/introspect',
-    clientId: 'api',
-    clientSecret: 'secret',
-    audience: AUDIENCE,
-    fetch: server.fetch,
-  })
-  return createGate({ verifier })
-}
-
-async function status(gate: Gate, token: string): Promise<number> {
-  const header = (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined)
-  const decision = await gate.authenticate({ header })
-  return decision.ok ? 200 : decision.status
-}
-
 const tokens = (kind: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${kind}-${index}`)
 
 /** A gate that has asked about these tokens, a minute ago. */
 async function gateAfterPause(server: PooledServer, known: readonly string[]): Promise<Gate> {
-  const gate = gateFor(server)
-  for (const token of known) expect(await status(gate, token)).toBe(200)
+  const gate = gateIntrospecting(server.fetch)
+  for (const token of known) expect(await statusOf(gate, token)).toBe(200)
   pass(60)
   server.made = 0
   return gate
@@ -83,7 +68,7 @@ describe('a minute after the last introspection', () => {
     const server = new PooledServer()
     const gate = await gateAfterPause(server, ['known'])
     server.isSilent = true
-    const garbage = tokens('garbage', count).map((token) => status(gate, token))
+    const garbage = tokens('garbage', count).map((token) => statusOf(gate, token))
     await wait(2.5)
     expect([server.made, server.mostOpen]).toEqual([most, most])
     await wait(1)
@@ -96,7 +81,7 @@ describe('a minute after the last introspection', () => {
     const known = tokens('known', 30)
     const gate = await gateAfterPause(server, known)
     server.isSilent = true
-    const all = [...tokens('garbage', 100), ...known].map((token) => status(gate, token))
+    const all = [...tokens('garbage', 100), ...known].map((token) => statusOf(gate, token))
     await wait(3.5)
     expect(await Promise.all(all)).toEqual(Array(130).fill(503))
     expect(server.mostOpen).toBe(64)
@@ -115,7 +100,7 @@ describe('a minute after the last introspection', () => {
       const gate = await gateAfterPause(server, known)
       server.dead = dead
       const answers: number[] = []
-      for (const token of known) void status(gate, token).then((answer) => answers.push(answer))
+      for (const token of known) void statusOf(gate, token).then((answer) => answers.push(answer))
       await wait(1.5)
       expect(answers).toEqual(Array(count).fill(200))
     },
@@ -127,8 +112,8 @@ describe('a minute after the last introspection', () => {
     const gate = await gateAfterPause(server, known)
     server.dead = 64
     const answers: number[] = []
-    const garbage = tokens('garbage', 48).map((token) => status(gate, token))
-    for (const token of known) void status(gate, token).then((answer) => answers.push(answer))
+    const garbage = tokens('garbage', 48).map((token) => statusOf(gate, token))
+    for (const token of known) void statusOf(gate, token).then((answer) => answers.push(answer))
     await wait(1)
     expect(answers).toEqual(Array(16).fill(200))
     await wait(3)

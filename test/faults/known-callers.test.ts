@@ -3,6 +3,7 @@
 import { createGate, type Gate, type IntrospectionEvent, introspection } from '@bearergate/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventually, pass, stopClock } from '../support/clock.ts'
+import { statusOf } from '../support/forge.ts'
 import { type Introspector, json, type Reply, startIntrospector } from '../support/introspector.ts'
 import { AUDIENCE } from '../support/issuer.ts'
 
@@ -37,14 +38,8 @@ function fresh(kind: string): string {
   return `${kind}-${count}`
 }
 
-async function status(gate: Gate, token: string): Promise<number> {
-  const header = (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined)
-  const decision = await gate.authenticate({ header })
-  return decision.ok ? 200 : decision.status
-}
-
 const statuses = (gate: Gate, tokens: readonly string[]) =>
-  Promise.all(tokens.map((token) => status(gate, token)))
+  Promise.all(tokens.map((token) => statusOf(gate, token)))
 const many = (length: number, kind: string) => Array.from({ length }, () => fresh(kind))
 
 const reset: Reply = (_asked, response) => response.socket?.destroy()
@@ -73,10 +68,10 @@ describe.each(POISONS)('forged tokens to which the server %s', (_, fault) => {
     const gate = gateFor()
     server.reply = poisonedBy(fault)
     const known = fresh('known')
-    const good: number[] = [await status(gate, known)]
+    const good: number[] = [await statusOf(gate, known)]
     for (let second = 0; second < 30; second += 1) {
       if (second % 5 === 0) expect(await statuses(gate, many(6, 'forged'))).toEqual(Array(6).fill(503))
-      good.push(await status(gate, known))
+      good.push(await statusOf(gate, known))
       pass(1)
     }
     expect(good).toEqual(Array(31).fill(200))
@@ -90,7 +85,7 @@ describe.each(POISONS)('forged tokens to which the server %s', (_, fault) => {
       const good: number[] = []
       for (let second = 0; second < 24; second += 1) {
         await statuses(gate, many(6, 'forged'))
-        if (second % interval === 0) good.push(await status(gate, fresh('good')))
+        if (second % interval === 0) good.push(await statusOf(gate, fresh('good')))
         pass(1)
       }
       expect(good).toEqual(Array(24 / interval).fill(200))
@@ -138,7 +133,7 @@ describe('an outage of the server', () => {
       await statuses(gate, known)
       server.reply = fault
       pass(10)
-      for (const token of [...known, ...many(8, 'forged')]) expect(await status(gate, token)).toBe(503)
+      for (const token of [...known, ...many(8, 'forged')]) expect(await statusOf(gate, token)).toBe(503)
       expect(gate.describe().verifier).toMatchObject({ circuits: { known: 'open', unknown: 'open' } })
       expect(events.at(-1)).toMatchObject({ type: 'failed', circuit: 'open', retryAfter: 5 })
       server.asked.length = 0
@@ -161,21 +156,21 @@ describe('an outage of the server', () => {
     const gate = gateFor()
     server.reply = json({}, 500)
     await statuses(gate, many(8, 'forged'))
-    await status(gate, fresh('forged'))
+    await statusOf(gate, fresh('forged'))
     expect(gate.describe().verifier).toMatchObject({ circuit: 'open' })
     server.reply = poisonedBy(json({}, 500))
     for (let trial = 0; trial < 2; trial += 1) {
       pass(5)
       await statuses(gate, many(20, 'forged'))
     }
-    expect(await status(gate, fresh('good'))).toBe(200)
+    expect(await statusOf(gate, fresh('good'))).toBe(200)
   })
 
   it('asks about random tokens as a probe, each another one, and never in the events', async () => {
     const gate = gateFor()
     server.reply = json({}, 500)
     for (let second = 0; second < 30; second += 1) {
-      await status(gate, fresh('forged'))
+      await statusOf(gate, fresh('forged'))
       pass(1)
     }
     const tokens = probes().map(({ form }) => form.get('token') ?? '')
@@ -193,7 +188,7 @@ describe('an outage of the server', () => {
     isDown = true
     expect(await statuses(gate, many(20, 'good'))).toEqual(Array(20).fill(503))
     isDown = false
-    expect(await status(gate, fresh('good'))).toBe(200)
+    expect(await statusOf(gate, fresh('good'))).toBe(200)
     expect(probes()).toEqual([])
   })
 })
@@ -212,7 +207,7 @@ describe('a flood of garbage tokens at a slow server', () => {
     const good: number[] = []
     const running = () => (gate.describe().verifier as { running: number }).running
     for (let tenth = 0; tenth < 20; tenth += 1) {
-      garbage.push(...many(150, 'forged').map((token) => status(gate, token)))
+      garbage.push(...many(150, 'forged').map((token) => statusOf(gate, token)))
       const answers = statuses(gate, known)
       await eventually(() => held.length > 0 && held.length === running())
       pass(0.1)
@@ -245,16 +240,16 @@ describe('a flood of garbage tokens at a slow server', () => {
   it('gives a known token the place of the newest unknown one in a full queue (ATK16)', async () => {
     const gate = gateFor({ concurrency: 1, queue: 1 })
     const known = fresh('known')
-    await status(gate, known)
+    await statusOf(gate, known)
     let answer = () => {}
     server.reply = (asked, response) => {
       server.reply = json(GOOD)
       answer = () => json(GOOD)(asked, response)
     }
-    const first = status(gate, fresh('good'))
+    const first = statusOf(gate, fresh('good'))
     await eventually(() => server.asked.length === 2)
-    const second = status(gate, fresh('good'))
-    const third = status(gate, known)
+    const second = statusOf(gate, fresh('good'))
+    const third = statusOf(gate, known)
     expect(await second).toBe(503)
     answer()
     expect([await first, await third]).toEqual([200, 200])
@@ -264,14 +259,14 @@ describe('a flood of garbage tokens at a slow server', () => {
 it('a token that is inactive by now is unknown again (ATK16)', async () => {
   const gate = gateFor({ concurrency: 2, queue: 0 })
   const token = fresh('known')
-  expect(await status(gate, token)).toBe(200)
+  expect(await statusOf(gate, token)).toBe(200)
   server.reply = json({ active: false })
-  expect(await status(gate, token)).toBe(401)
+  expect(await statusOf(gate, token)).toBe(401)
   server.reply = () => {}
   server.asked.length = 0
-  const forged = status(gate, fresh('forged'))
+  const forged = statusOf(gate, fresh('forged'))
   await eventually(() => server.asked.length === 1)
-  expect(await status(gate, token)).toBe(503)
+  expect(await statusOf(gate, token)).toBe(503)
   pass(3)
   expect(await forged).toBe(503)
 })
@@ -293,12 +288,12 @@ describe('forged tokens that reset the connection to a discovered endpoint', () 
     }
     const gate = gateFor({ endpoint: undefined, issuer: server.origin, fetch })
     const known = fresh('known')
-    expect(await status(gate, known)).toBe(200)
+    expect(await statusOf(gate, known)).toBe(200)
     isUp = false
     server.reply = poisonedBy(reset)
     reads = 0
     let isAnswered = false
-    const forged = status(gate, fresh('forged'))
+    const forged = statusOf(gate, fresh('forged'))
     void forged.then(() => {
       isAnswered = true
     })

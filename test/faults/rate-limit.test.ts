@@ -1,9 +1,11 @@
 /** A server that limits our requests: strangers do not spend what known callers need, and cannot lock out new ones (ATK07). */
 
-import { createGate, type Gate, introspection } from '@bearergate/core'
+import type { Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { timeout } from '#core/lib/clock.ts'
 import { pass, stopClock, time } from '../support/clock.ts'
+import { statusOf } from '../support/forge.ts'
+import { gateIntrospecting } from '../support/gates.ts'
 import { AUDIENCE } from '../support/issuer.ts'
 
 stopClock()
@@ -67,25 +69,8 @@ function serverWith(isAllowed: (token: string) => boolean, latency = 0.02): Serv
   return server
 }
 
-function gateFor(server: Server): Gate {
-  const verifier = introspection({
-    endpoint: 'https://id.example.com/introspect',
-    clientId: 'api',
-    clientSecret: 'secret',
-    audience: AUDIENCE,
-    fetch: server.fetch,
-  })
-  return createGate({ verifier })
-}
-
 let count = 0
 const fresh = (kind: string) => `${kind}-${++count}`
-
-async function status(gate: Gate, token: string): Promise<number> {
-  const header = (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined)
-  const decision = await gate.authenticate({ header })
-  return decision.ok ? 200 : decision.status
-}
 
 const TICK = 0.02
 const known = Array.from({ length: 10 }, (_, index) => `known-${index}`)
@@ -94,9 +79,9 @@ const known = Array.from({ length: 10 }, (_, index) => `known-${index}`)
 async function flood(gate: Gate, seconds: number, each: () => void = () => {}): Promise<number[]> {
   const answers: number[] = []
   for (let tick = 0; tick < seconds / TICK; tick += 1) {
-    for (let token = 0; token < 500 * TICK; token += 1) void status(gate, fresh('garbage'))
+    for (let token = 0; token < 500 * TICK; token += 1) void statusOf(gate, fresh('garbage'))
     if (tick % 5 === 0)
-      void status(gate, known[(tick / 5) % known.length] ?? '').then((answer) => answers.push(answer))
+      void statusOf(gate, known[(tick / 5) % known.length] ?? '').then((answer) => answers.push(answer))
     each()
     await settle()
     pass(TICK)
@@ -107,7 +92,7 @@ async function flood(gate: Gate, seconds: number, each: () => void = () => {}): 
 
 async function warm(gate: Gate): Promise<void> {
   for (const token of known) {
-    const answer = status(gate, token)
+    const answer = statusOf(gate, token)
     await settle()
     pass(0.1)
     expect(await answer).toBe(200)
@@ -125,7 +110,7 @@ describe('500 garbage tokens a second at a server that allows 50', () => {
     ['by a token bucket, and takes 300 ms', () => bucket(50), 0.3],
   ])('%s leave known tokens answered 200 (ATK07)', async (_, limit, latency) => {
     const server = serverWith(limit())
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     await warm(gate)
     server.latency = latency
     const first = await flood(gate, 2)
@@ -136,7 +121,7 @@ describe('500 garbage tokens a second at a server that allows 50', () => {
 
   it('leave new callers a share of what it allows (ATK07)', async () => {
     const server = serverWith(perSecond(50))
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     await warm(gate)
     await flood(gate, 5)
     server.asked.length = 0
@@ -148,7 +133,7 @@ describe('500 garbage tokens a second at a server that allows 50', () => {
 
   it('are slowed down only until a minute after its last 429', async () => {
     const server = serverWith(perSecond(50))
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     await warm(gate)
     await flood(gate, 2)
     expect(gate.describe().verifier).toMatchObject({ unknownLimit: expect.any(Number) })
@@ -163,14 +148,14 @@ describe('500 garbage tokens a second at a server that allows 50', () => {
 
 it('new callers are served at a growing rate after the server answered 429 to everything (ATK07)', async () => {
   const server = serverWith(() => false, 0)
-  const gate = gateFor(server)
+  const gate = gateIntrospecting(server.fetch)
   await flood(gate, 20)
   server.isAllowed = () => true
   pass(12)
   const answers: number[] = []
   for (let second = 0; second < 5; second += 1)
     for (let caller = 0; caller < 5; caller += 1) {
-      answers.push(await status(gate, fresh('good')))
+      answers.push(await statusOf(gate, fresh('good')))
       pass(0.2)
     }
   expect(answers).toEqual(Array(25).fill(200))
@@ -185,21 +170,21 @@ describe('a Retry-After of the server', () => {
     'a Retry-After of %s s stops requests for unknown tokens for %i s, and none for known ones (ATK07)',
     async (given, seconds) => {
       const server = serverWith(() => true, 0)
-      const gate = gateFor(server)
+      const gate = gateIntrospecting(server.fetch)
       const good = Array.from({ length: 5 }, () => fresh('known'))
-      for (const token of good) expect(await status(gate, token)).toBe(200)
+      for (const token of good) expect(await statusOf(gate, token)).toBe(200)
       server.retryAfter = given
       server.isAllowed = (token) => token.startsWith('known')
-      for (let token = 0; token < 5; token += 1) expect(await status(gate, fresh('garbage'))).toBe(503)
+      for (let token = 0; token < 5; token += 1) expect(await statusOf(gate, fresh('garbage'))).toBe(503)
       server.isAllowed = () => true
       pass(seconds - 0.25)
       server.asked.length = 0
       const decision = await gate.authenticate({ header: () => `Bearer ${fresh('good')}` })
       expect(decision).toMatchObject({ ok: false, status: 503 })
-      for (const token of good) expect(await status(gate, token)).toBe(200)
+      for (const token of good) expect(await statusOf(gate, token)).toBe(200)
       expect(server.asked).toEqual(good)
       pass(2)
-      expect(await status(gate, fresh('good'))).toBe(200)
+      expect(await statusOf(gate, fresh('good'))).toBe(200)
     },
   )
 })
@@ -212,23 +197,23 @@ describe('tokens that are answered 429', () => {
   ])('leave new callers answered 200 if it is only %s (ATK07)', async (_, forged) => {
     const server = serverWith((token) => !token.startsWith('forged'), 0)
     server.retryAfter = '3600'
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     const tokens = Array.from({ length: forged }, () => fresh('forged'))
     for (let second = 0; second < 20; second += 1) {
-      for (const token of tokens) expect(await status(gate, token)).toBe(503)
-      expect(await status(gate, fresh('good'))).toBe(200)
+      for (const token of tokens) expect(await statusOf(gate, token)).toBe(503)
+      expect(await statusOf(gate, fresh('good'))).toBe(200)
       pass(1)
     }
   })
 
   it('leave the circuit of known tokens closed (ATK07)', async () => {
     const server = serverWith(() => true, 0)
-    const gate = gateFor(server)
-    for (const token of known) expect(await status(gate, token)).toBe(200)
+    const gate = gateIntrospecting(server.fetch)
+    for (const token of known) expect(await statusOf(gate, token)).toBe(200)
     pass(10)
     server.isAllowed = () => false
-    for (const token of known) expect(await status(gate, token)).toBe(503)
+    for (const token of known) expect(await statusOf(gate, token)).toBe(503)
     server.isAllowed = () => true
-    for (const token of known) expect(await status(gate, token)).toBe(200)
+    for (const token of known) expect(await statusOf(gate, token)).toBe(200)
   })
 })

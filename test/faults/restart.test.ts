@@ -1,9 +1,11 @@
 /** A restart under a flood of garbage tokens: no caller is known yet, and the server must not work in vain (ATK16). */
 
-import { createGate, type Gate, introspection } from '@bearergate/core'
+import type { Gate } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
 import { timeout } from '#core/lib/clock.ts'
 import { pass, stopClock, time } from '../support/clock.ts'
+import { statusOf } from '../support/forge.ts'
+import { gateIntrospecting } from '../support/gates.ts'
 import { AUDIENCE } from '../support/issuer.ts'
 
 stopClock()
@@ -59,23 +61,6 @@ class SlowServer {
   }
 }
 
-function gateFor(server: SlowServer): Gate {
-  const verifier = introspection({
-    endpoint: 'https://id.example.com/introspect',
-    clientId: 'api',
-    clientSecret: 'secret',
-    audience: AUDIENCE,
-    fetch: server.fetch,
-  })
-  return createGate({ verifier })
-}
-
-async function status(gate: Gate, token: string): Promise<number> {
-  const header = (name: string) => (name === 'authorization' ? `Bearer ${token}` : undefined)
-  const decision = await gate.authenticate({ header })
-  return decision.ok ? 200 : decision.status
-}
-
 const TICK = 0.02
 let count = 0
 
@@ -85,7 +70,7 @@ async function flood(gate: Gate, seconds: number, each: (tick: number) => void =
     for (let token = 0; token < 500 * TICK; token += 1) {
       if (token === (7 * tick) % 10) each(tick)
       count += 1
-      void status(gate, `garbage-${count}`)
+      void statusOf(gate, `garbage-${count}`)
     }
     await settle()
     pass(TICK)
@@ -96,7 +81,7 @@ async function flood(gate: Gate, seconds: number, each: (tick: number) => void =
 describe('500 garbage tokens a second after a restart', () => {
   it('garbage tokens leave room for new callers at a server that takes 300 ms, and no request is made in vain (ATK16)', async () => {
     const server = new SlowServer(0.3)
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     const served = new Set<string>()
     const asking = new Set<string>()
     await flood(gate, 20, (tick) => {
@@ -106,7 +91,7 @@ describe('500 garbage tokens a second after a restart', () => {
         // Each of them tries again half a second after it was answered 503.
         if ((tick + caller) % 25 !== 0 || served.has(token) || asking.has(token)) continue
         asking.add(token)
-        void status(gate, token).then((answer) => {
+        void statusOf(gate, token).then((answer) => {
           asking.delete(token)
           if (answer === 200) served.add(token)
         })
@@ -121,7 +106,7 @@ describe('500 garbage tokens a second after a restart', () => {
 
   it('are served again at the rate of the server after it became slower, up to 2 s (ATK16)', async () => {
     const server = new SlowServer(0.3)
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     await flood(gate, 5)
     server.latency = 2
     await flood(gate, 20)
@@ -139,7 +124,7 @@ describe('500 garbage tokens a second after a restart', () => {
 
   it('keep no more than "concurrency" requests open, though a cancelled one ends 2 s later (ATK16)', async () => {
     const server = new SlowServer(0.1, { hangs: 3, cancelling: 2 })
-    const gate = gateFor(server)
+    const gate = gateIntrospecting(server.fetch)
     await flood(gate, 20)
     expect(server.finished).toBeGreaterThan(100)
     expect(server.mostOpen).toBeLessThanOrEqual(64)

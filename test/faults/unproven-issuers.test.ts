@@ -3,8 +3,8 @@
 import { createGate, type Gate, type IssuerOptions, multiIssuerJwt } from '@bearergate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { pass, stopClock } from '../support/clock.ts'
-import { base64url, outcome, requestWith } from '../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, NOW, type TestKey } from '../support/issuer.ts'
+import { outcome, requestWith, unsignedToken } from '../support/forge.ts'
+import { AUDIENCE, createKey, NOW, type TestKey } from '../support/issuer.ts'
 
 stopClock()
 let key: TestKey
@@ -30,10 +30,8 @@ async function ask(gate: Gate, name: string): Promise<string> {
 /** An unsigned token of an issuer, by default of a made-up one. */
 function unsigned(name?: string): string {
   number += 1
-  const claims = { ...goodClaims(), iss: tenant(name ?? `made-up-${number}`), exp: NOW + 864_000 }
-  return [JSON.stringify({ alg: 'ES256', kid: key.kid }), JSON.stringify(claims), new Uint8Array(64).fill(7)]
-    .map(base64url)
-    .join('.')
+  const iss = tenant(name ?? `made-up-${number}`)
+  return unsignedToken({ kid: key.kid }, { iss, exp: NOW + 864_000 })
 }
 
 describe('made-up issuers', () => {

@@ -4,10 +4,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { chain, createGate, type Gate, introspection, jwt, multiIssuerJwt, opaque } from '@bearergate/core'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
+import { keySetLimits } from '#core/verify/keys/options.ts'
+import { RemoteKeySet } from '#core/verify/keys/remote-key-set.ts'
 import { followChecks } from '../support/checks.ts'
 import { eventually, stopClock } from '../support/clock.ts'
-import { base64url, outcome } from '../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, type TestKey } from '../support/issuer.ts'
+import { outcome, unsignedToken } from '../support/forge.ts'
+import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
+import { isPending } from '../support/pending.ts'
 import { turns } from './client.ts'
 
 setFlagsFromString('--expose-gc')
@@ -55,13 +59,7 @@ const jwtGate = () => createGate({ ...options(), cache: false })
 const BOMB = Array.from({ length: 300 }, () => [])
 
 function unsigned(index: number, kid: string): string {
-  return [
-    JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid, bomb: BOMB }),
-    JSON.stringify({ ...goodClaims(), sub: `user-${index}`, bomb: BOMB }),
-    new Uint8Array(64).fill(7),
-  ]
-    .map(base64url)
-    .join('.')
+  return unsignedToken({ typ: 'at+jwt', kid, bomb: BOMB }, { sub: `user-${index}`, bomb: BOMB })
 }
 
 const unsignedTokens = (count: number, kid = 'one') =>
@@ -229,4 +227,55 @@ describe('when the keys come', () => {
       expect([checks.total, checks.most]).toEqual([500, 48])
     },
   )
+})
+
+describe('the requests that wait for one refresh', () => {
+  /** A key set whose first fetch brings a key if it is warm. Every other fetch is silent. */
+  async function keySet(isWarm: boolean): Promise<RemoteKeySet> {
+    let fetches = 0
+    const fetchKeys = async () => {
+      fetches += 1
+      return isWarm && fetches === 1
+        ? { body: { keys: [key.jwk] }, maxAge: undefined }
+        : new Promise<never>(() => {})
+    }
+    const keys = new RemoteKeySet({
+      issuer: ISSUER,
+      fetchKeys,
+      algorithms: DEFAULT_ALGORITHMS,
+      limits: keySetLimits({}),
+    })
+    if (isWarm) await keys.ready()
+    return keys
+  }
+
+  /** Calls so many times, and returns the results, which are rejected once the set is closed. */
+  const repeat = (times: number, call: () => unknown) =>
+    Array.from({ length: times }, () => Promise.resolve(call()).catch((cause: Error) => cause.message))
+  const TOO_MANY = `Failed to wait for the JWKS of ${ISSUER}: too many other requests wait for it`
+
+  it.each([
+    ['20,000 while there are no keys', false, 20_000, {}],
+    ['1,000 of unknown callers', true, 1_000, undefined],
+    ['20,000 of known callers', true, 20_000, {}],
+  ])('are at most %s', async (_, isWarm, max, caller) => {
+    const keys = await keySet(isWarm)
+    const call = () =>
+      isWarm ? keys.search('ES256', 'unknown', [], caller) : (keys.find('ES256', 'one') as Promise<unknown>)
+    const waiting = repeat(max, call)
+    expect(await Promise.all(repeat(2, call))).toEqual([TOO_MANY, TOO_MANY])
+    expect(await isPending(Promise.race(waiting))).toBe(true)
+    keys.close()
+    expect(await Promise.all(waiting)).not.toContain(TOO_MANY)
+  })
+
+  it('leave room for known callers if unknown ones fill their share', async () => {
+    const keys = await keySet(true)
+    const unknown = repeat(1_000, () => keys.search('ES256', 'unknown', [], undefined))
+    const [known] = repeat(1, () => keys.search('ES256', 'unknown', [], {}))
+    expect(await isPending(known as Promise<unknown>)).toBe(true)
+    keys.close()
+    await Promise.all(unknown)
+    expect(await known).not.toBe(TOO_MANY)
+  })
 })

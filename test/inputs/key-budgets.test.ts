@@ -1,19 +1,15 @@
 /** Who may have an issuer's keys fetched again, how often, and what the others are answered meanwhile. */
 
-import { createGate, type Gate, type JwtSettings } from '@bearergate/core'
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Gate, JwtSettings } from '@bearergate/core'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../support/clock.ts'
-import { base64url, outcome, requestWith } from '../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
+import { outcome, requestWith, unsignedToken } from '../support/forge.ts'
+import { gateFetching } from '../support/gates.ts'
+import { createKey, NOW, type TestKey } from '../support/issuer.ts'
 
-let one: TestKey
-let two: TestKey
-let three: TestKey
-beforeAll(async () => {
-  one = await createKey('ES256', 'one')
-  two = await createKey('ES256', 'two')
-  three = await createKey('ES256', 'three')
-})
+const one = await createKey('ES256', 'one')
+const two = await createKey('ES256', 'two')
+const three = await createKey('ES256', 'three')
 
 stopClock()
 let fetches: number
@@ -34,14 +30,7 @@ function gateFor(options: Partial<JwtSettings> = {}): Gate {
     await answered
     return Response.json({ keys: published().map(({ jwk }) => jwk) })
   }
-  return createGate({
-    issuer: ISSUER,
-    audience: AUDIENCE,
-    jwksUri: `${ISSUER}/keys`,
-    fetch,
-    cache: false,
-    ...options,
-  })
+  return gateFetching(fetch, options)
 }
 
 const STRANGER = { sub: 'stranger', client_id: 'other' }
@@ -56,11 +45,7 @@ async function ask(gate: Gate, key: TestKey, claims: object = {}, header: object
 
 /** A token with good claims and a made-up signature. */
 function forged(kid: string | undefined, claims: object = STRANGER): string {
-  const header = { alg: 'ES256', typ: 'at+jwt', ...(kid !== undefined && { kid }) }
-  const payload = { ...goodClaims(), ...VALID_FOR_DAYS, ...claims }
-  return [JSON.stringify(header), JSON.stringify(payload), new Uint8Array(64).fill(7)]
-    .map(base64url)
-    .join('.')
+  return unsignedToken({ typ: 'at+jwt', kid }, { ...VALID_FOR_DAYS, ...claims })
 }
 
 /** The answers to so many tokens with made-up key ids. */

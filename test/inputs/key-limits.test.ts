@@ -5,6 +5,7 @@ import { createGate, type Gate, type JwtSettings, type StoredJwks } from '@beare
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually, pass, stopClock } from '../support/clock.ts'
 import { base64url, outcome, requestWith } from '../support/forge.ts'
+import { gateFetching } from '../support/gates.ts'
 import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 
 const EXP = NOW + 864_000
@@ -36,14 +37,7 @@ function gateFor(options: Partial<JwtSettings> = {}): Gate {
     if (cacheControl !== undefined) response.headers.set('cache-control', cacheControl)
     return response
   }
-  return createGate({
-    issuer: ISSUER,
-    audience: AUDIENCE,
-    jwksUri: `${ISSUER}/keys`,
-    fetch,
-    cache: false,
-    ...options,
-  })
+  return gateFetching(fetch, options)
 }
 
 const ask = async (gate: Gate, by = key) => outcome(gate, await by.sign({ exp: EXP }))

@@ -53,3 +53,17 @@ export async function outcome(gate: Gate, token: string): Promise<string> {
   const decision = await gate.authenticate(requestWith(token))
   return decision.ok ? 'ok' : `${decision.status} ${decision.reason}`
 }
+
+/** The status of the answer: 200 if the gate allows the request. */
+export async function statusOf(gate: Gate, token: string): Promise<number> {
+  const decision = await gate.authenticate(requestWith(token))
+  return decision.ok ? 200 : decision.status
+}
+
+/** A token with good claims and a made-up signature. What is `undefined` in the header or the claims is left out. */
+export function unsignedToken(header: object, claims: object): string {
+  const payload = JSON.stringify({ ...goodClaims(), ...claims })
+  return [JSON.stringify({ alg: 'ES256', ...header }), payload, new Uint8Array(64).fill(7)]
+    .map(base64url)
+    .join('.')
+}

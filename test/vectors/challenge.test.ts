@@ -73,6 +73,8 @@ const ERRORS = {
 } as const satisfies Record<Reason, string | undefined>
 
 const REASONS = Object.keys(ERRORS) as Reason[]
+/** One reason for each error code. */
+const ONE_PER_ERROR = [...new Map(REASONS.map((reason) => [ERRORS[reason], reason])).values()]
 
 const TEXT = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
 const SCOPES = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
@@ -119,8 +121,8 @@ const CODE_POINTS = Array.from({ length: 0x300 }, (_, code) => String.fromCodePo
 describe('a challenge of a gate', () => {
   it('a gate sends one strict Bearer challenge for each code point up to U+02FF (A07, A08, A09, B05, B11)', () => {
     for (const character of CODE_POINTS) {
-      expectStrictChallenges(character, [character])
-      expectStrictChallenges(`a${character}b`, [`a${character}b`, 'read'])
+      expectStrictChallenges(character, [character], ONE_PER_ERROR)
+      expectStrictChallenges(`a${character}b`, [`a${character}b`, 'read'], ONE_PER_ERROR)
     }
     expectStrictChallenges(CODE_POINTS.join(''), CODE_POINTS)
   })

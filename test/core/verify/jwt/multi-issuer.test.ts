@@ -9,6 +9,7 @@ import {
 } from '@bearergate/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock } from '../../../support/clock.ts'
+import { unsignedToken } from '../../../support/forge.ts'
 import { json, startIntrospector } from '../../../support/introspector.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
 import { isPending } from '../../../support/pending.ts'
@@ -110,7 +111,7 @@ describe('a list of issuers', () => {
     }
     const gate = gateOf([{ issuer: ISSUER, audience: AUDIENCE, fetch }])
     for (let index = 0; index < 1000; index += 1)
-      expect(await outcome(gate, await ours.sign({ iss: `https://id-${index}.example.com` }))).toBe(
+      expect(await outcome(gate, unsignedToken({}, { iss: `https://id-${index}.example.com` }))).toBe(
         '401 issuer_mismatch',
       )
     expect(asked).toEqual([])
@@ -280,7 +281,7 @@ describe('a function that knows the tenants', () => {
     it('adds two a minute and answers 503 to others, with forged tokens (FX34, FX36)', async () => {
       const { ask, server } = await gateOfTwo(ours)
       const answer = '401 invalid_signature'
-      for (let round = 0; round < 100; round += 1)
+      for (let round = 0; round < 20; round += 1)
         expect([await ask('a'), await ask('b'), await ask('c')]).toEqual([answer, answer, '503 unavailable'])
       // Each of the two key sets is fetched once, and twice more while the signatures are wrong.
       expect(server.asked).toHaveLength(6)
@@ -296,7 +297,7 @@ describe('a function that knows the tenants', () => {
       const { ask, server } = await gateOfTwo(theirs)
       // The first two are paid back. The third one drives out the first, and that one the second.
       expect([await ask('a'), await ask('b'), await ask('c')]).toEqual(['ok', 'ok', 'ok'])
-      for (let round = 0; round < 100; round += 1)
+      for (let round = 0; round < 20; round += 1)
         expect([await ask('a'), await ask('b'), await ask('c')]).toEqual(['ok', '503 unavailable', 'ok'])
       expect(server.asked).toHaveLength(4)
       pass(29.75)

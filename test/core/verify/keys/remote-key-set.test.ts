@@ -6,9 +6,6 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { setClock } from '#core/lib/clock.ts'
 import type { Issuer } from '#core/lib/url.ts'
 import { metadataUrls } from '#core/verify/keys/discovery.ts'
-import { DEFAULT_ALGORITHMS } from '#core/verify/keys/jwk.ts'
-import { keySetLimits } from '#core/verify/keys/options.ts'
-import { RemoteKeySet } from '#core/verify/keys/remote-key-set.ts'
 import { eventually, pass, stopClock } from '../../../support/clock.ts'
 import { AUDIENCE, createKey, type TestKey } from '../../../support/issuer.ts'
 import { isPending } from '../../../support/pending.ts'
@@ -469,57 +466,5 @@ describe('rotation', () => {
     pass(300)
     await forge(10)
     expect(fetched()).toBe(6)
-  })
-})
-
-describe('the requests that wait for one refresh', () => {
-  /** A key set whose first fetch brings a key if it is warm. Every other fetch is silent. */
-  async function keySet(isWarm: boolean): Promise<RemoteKeySet> {
-    let fetches = 0
-    const fetchKeys = async () => {
-      fetches += 1
-      return isWarm && fetches === 1
-        ? { body: { keys: [one.jwk] }, maxAge: undefined }
-        : new Promise<never>(() => {})
-    }
-    const keys = new RemoteKeySet({
-      issuer: 'https://id.example.com',
-      fetchKeys,
-      algorithms: DEFAULT_ALGORITHMS,
-      limits: keySetLimits({}),
-    })
-    if (isWarm) await keys.ready()
-    return keys
-  }
-
-  /** Calls so many times, and returns the results, which are rejected once the set is closed. */
-  const repeat = (times: number, call: () => unknown) =>
-    Array.from({ length: times }, () => Promise.resolve(call()).catch((cause: Error) => cause.message))
-  const TOO_MANY =
-    'Failed to wait for the JWKS of https://id.example.com: too many other requests wait for it'
-
-  it.each([
-    ['20,000 while there are no keys', false, 20_000, {}],
-    ['1,000 of unknown callers', true, 1_000, undefined],
-    ['20,000 of known callers', true, 20_000, {}],
-  ])('are at most %s', async (_, isWarm, max, caller) => {
-    const keys = await keySet(isWarm)
-    const call = () =>
-      isWarm ? keys.search('ES256', 'unknown', [], caller) : (keys.find('ES256', 'one') as Promise<unknown>)
-    const waiting = repeat(max, call)
-    expect(await Promise.all(repeat(2, call))).toEqual([TOO_MANY, TOO_MANY])
-    expect(await isPending(Promise.race(waiting))).toBe(true)
-    keys.close()
-    expect(await Promise.all(waiting)).not.toContain(TOO_MANY)
-  })
-
-  it('leave room for known callers if unknown ones fill their share', async () => {
-    const keys = await keySet(true)
-    const unknown = repeat(1_000, () => keys.search('ES256', 'unknown', [], undefined))
-    const [known] = repeat(1, () => keys.search('ES256', 'unknown', [], {}))
-    expect(await isPending(known as Promise<unknown>)).toBe(true)
-    keys.close()
-    await Promise.all(unknown)
-    expect(await known).not.toBe(TOO_MANY)
   })
 })

@@ -1,19 +1,15 @@
 /** Forged tokens that name known callers: they delay a new key for a few seconds at most, and the issuer is asked rarely. */
 
-import { createGate, type Gate, type JwtSettings } from '@bearergate/core'
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { pass, stopClock } from '../../../support/clock.ts'
-import { base64url, outcome, requestWith } from '../../../support/forge.ts'
-import { AUDIENCE, createKey, goodClaims, ISSUER, NOW, type TestKey } from '../../../support/issuer.ts'
+import type { Gate, JwtSettings } from '@bearergate/core'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { pass, stopClock } from '../support/clock.ts'
+import { outcome, requestWith, unsignedToken } from '../support/forge.ts'
+import { gateFetching } from '../support/gates.ts'
+import { createKey, NOW, type TestKey } from '../support/issuer.ts'
 
-let one: TestKey
-let two: TestKey
-let three: TestKey
-beforeAll(async () => {
-  one = await createKey('ES256', 'one')
-  two = await createKey('ES256', 'two')
-  three = await createKey('ES256', 'three')
-})
+const one = await createKey('ES256', 'one')
+const two = await createKey('ES256', 'two')
+const three = await createKey('ES256', 'three')
 
 stopClock()
 let fetches: number
@@ -28,14 +24,7 @@ function gateFor(options: Partial<JwtSettings> = {}): Gate {
     fetches += 1
     return Response.json({ keys: published().map(({ jwk }) => jwk) })
   }
-  return createGate({
-    issuer: ISSUER,
-    audience: AUDIENCE,
-    jwksUri: `${ISSUER}/keys`,
-    fetch,
-    cache: false,
-    ...options,
-  })
+  return gateFetching(fetch, options)
 }
 
 const VALID_FOR_DAYS = { exp: NOW + 864_000 }
@@ -50,11 +39,8 @@ async function ask(gate: Gate, key: TestKey, claims: object = user(0)): Promise<
 /** A token with good claims, a made-up signature and, by default, a made-up kid. */
 function forged(claims: object, kid?: string): string {
   number += 1
-  const header = { alg: 'ES256', typ: 'at+jwt', kid: kid ?? `forged-${number}` }
-  const payload = { ...goodClaims(), ...VALID_FOR_DAYS, ...claims }
-  return [JSON.stringify(header), JSON.stringify(payload), new Uint8Array(64).fill(7)]
-    .map(base64url)
-    .join('.')
+  const header = { typ: 'at+jwt', kid: kid ?? `forged-${number}` }
+  return unsignedToken(header, { ...VALID_FOR_DAYS, ...claims })
 }
 
 const UNKNOWN = '401 unknown_key'
