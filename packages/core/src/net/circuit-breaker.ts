@@ -28,13 +28,14 @@ export type Verdict = 'up' | 'limited' | 'down' | 'unclear'
 
 export interface LaneOptions {
   /**
-   * Whether a result proves that the server is up for the callers of the other lanes as well. Default: every result and
-   * every failure that the token caused proves it. With this function, such a failure proves it for this lane only.
+   * Whether a result proves to the other lanes as well that the server is up. Default: each result proves it, and so does each
+   * failure that the token caused. With this function, a failure that the token caused proves it to this lane only.
    */
   readonly provesAll?: (result: unknown) => boolean
   /**
-   * Whether a successful probe proves that the server is up for the callers of this lane. Default `true`. With `false` a
-   * probe closes the circuit, but does not keep it closed: a server may answer random tokens, and hang for real ones.
+   * Whether a successful probe proves that the server is up for the callers of this lane, so that the circuit stays closed for
+   * the whole window of 10 s. Default `true`. With `false`, the circuit closes, but five new failures open it again at once: a
+   * probe sends a random token, and a server may answer random tokens while it hangs for real ones.
    */
   readonly trustsProbes?: boolean
 }

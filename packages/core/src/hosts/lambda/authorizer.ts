@@ -53,8 +53,8 @@ export interface LambdaAuthorizerOptions {
   response?: 'policy' | 'simple' | undefined
   /**
    * The requests that a policy allows: those of the requested `method` and path, or those of the whole `stage` of the API.
-   * Default `method`. API Gateway caches a policy by token, so with `method` set the cache TTL to 0, or add the method and
-   * path to the identity sources.
+   * Default `method`. API Gateway caches a policy by token. So if you use `method`, set the cache TTL to 0, or add the method
+   * and the path to the identity sources.
    */
   policyScope?: 'method' | 'stage' | undefined
 }

@@ -59,7 +59,9 @@ function outputOf<Output>(result: SchemaResult<Output>): { value: Output } | Ina
   const { issues } = Object(result) as Partial<SchemaResult<Output>>
   if (Array.isArray(issues)) return inactive('invalid_claim', claimOf(issues[0]))
   if (isObject(result) && issues === undefined && 'value' in result) return { value: result.value as Output }
-  throw new MistakeError('The schema of "claims" must return a value or issues')
+  throw new MistakeError(
+    'The schema of "claims" must return an object with "value" or with an array "issues" (Standard Schema)',
+  )
 }
 
 /** Names the wrong claim. The message of the schema is not used, because it may quote a value. */

@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Failed to try all keys for a token: the queue is full, because there are too many other tokens that several keys may fit',
+    full: 'Failed to try all keys for a token: the queue is full of other tokens for which several keys must be tried',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }

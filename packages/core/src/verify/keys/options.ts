@@ -44,13 +44,13 @@ export interface KeySetOptions {
    *   each of them. All of them together: two fetches at once, then one every 5 s, or every `cooldown` seconds if that is
    *   shorter.
    *
-   * A fetch that brings a new key does not count. This applies to at most one fetch every `cooldown` seconds.
+   * A fetch that brings a new key uses up no budget, but at most one fetch every `cooldown` seconds is free in this way.
    *
    * An attacker can cause at most this:
    * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
-   * - With forged tokens that name known callers: a delay until the gate finds a new key. It is up to 5 s, because the forged tokens
-   *   use up the budget of all known callers together. It is up to `cooldown` seconds if they name every caller that sends good
-   *   tokens with the new key, because they then also use up the budget of each of these callers.
+   * - With forged tokens that name known callers: a delay until the gate finds a new key. The delay is up to 5 s, because the
+   *   forged tokens use up the budget of all known callers together. If the forged tokens name every caller that sends good tokens
+   *   with the new key, the delay is up to `cooldown` seconds, because the own budget of each of these callers is then used up too.
    * - In total, with forged tokens that use up all three budgets, at the default: 6 fetches at once, then 16 per minute.
    *
    * If the budget for the caller of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In
