@@ -479,12 +479,15 @@ describe('a verifier of the application', () => {
       })
   })
 
-  it('returns identities that are deeply frozen', () => {
-    const gate = createGate({ verifier: { verify: () => ({ active: true, identity: { ...identity } }) } })
-    const decision = gate.authenticate(request('Bearer a'))
-    if (decision instanceof Promise || !decision.ok) throw new Error('refused')
-    expect(Object.isFrozen(decision.identity)).toBe(true)
-    expect(Object.isFrozen(decision.identity.scopes)).toBe(true)
+  it('returns decisions and identities that are deeply frozen, with and without a user', () => {
+    const verifier = { verify: () => ({ active: true, identity: { ...identity } }) as const }
+    for (const loaded of [{}, { loadUser: () => ({ name: 'Emma' }) }]) {
+      const decision = createGate({ verifier, ...loaded }).authenticate(request('Bearer a'))
+      if (decision instanceof Promise || !decision.ok) throw new Error('refused')
+      expect(Object.isFrozen(decision)).toBe(true)
+      expect(Object.isFrozen(decision.identity)).toBe(true)
+      expect(Object.isFrozen(decision.identity.scopes)).toBe(true)
+    }
   })
 
   it('answers 503 if a rule of the application returns neither a rejection nor undefined (FX56)', () => {

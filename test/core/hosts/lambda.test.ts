@@ -607,6 +607,15 @@ it('a TOKEN authorizer shows the token in the field of the gate only (BI19)', as
   expect(seen).toEqual([[undefined, undefined, undefined, undefined]])
 })
 
+it('a TOKEN authorizer counts as secure, because API Gateway accepts only TLS (A15)', async () => {
+  const event = {
+    type: 'TOKEN',
+    authorizationToken: 'Bearer good',
+    methodArn: 'arn:aws:execute-api:a:1:b/prod/GET/',
+  }
+  expect(await lambdaAuthorizer(gateOf({ requireTls: true }))(event)).toMatchObject({ principalId: 'emma' })
+})
+
 it('a TOKEN authorizer reads the header of the gate, and never allows an invalid token as anonymous', async () => {
   const authorizer = lambdaAuthorizer(gateOf({ tokenFrom: { header: 'x-api-token' }, optional: true }), {
     response: 'policy',
