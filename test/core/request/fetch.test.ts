@@ -19,7 +19,7 @@ describe('anything but a request', () => {
       'such as fromNodeRequest(request)',
     ],
     ['a request of Koa', { header: {}, headers: {} }, 'such as fromNodeRequest(request)'],
-    ['the context of Hono', context, 'Of a Hono context, pass context.req.raw'],
+    ['the context of Hono', context, 'If you have a Hono context, pass context.req.raw'],
   ])('is answered 503, and its error says what is needed: %s', async (_, given, text) => {
     const causes: unknown[] = []
     const gate = createGate({

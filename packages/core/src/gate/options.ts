@@ -87,8 +87,8 @@ export interface GateSettings<
    * `auth.user(ctx)` or `gate.userOf(request)`. Return an object, or `null` or `undefined` if there is no such user. If it
    * throws, rejects, or returns anything else, the answer is 503. Default: no user is loaded.
    *
-   * A token of a service may have no `sub`. Then `subject` is `undefined`. Some database libraries
-   * ignore a condition of a query whose value is `undefined`.
+   * A token of a service may have no `sub`. Then `subject` is `undefined`. Check for that before you query: some database
+   * libraries ignore a condition if its value is `undefined`, and then return any user.
    *
    * @example
    * bearer({

@@ -11,8 +11,8 @@ import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /**
-   * The URL of Keycloak as it appears in `iss`, up to `/realms`, in canonical form (as `new URL` writes it). It must be https.
-   * Plain http is allowed only on loopback, for the hosts in `allowHttp`, or if `keys` is set.
+   * The part of `iss` before `/realms`, such as `https://id.example.com`, in canonical form (as `new URL` writes it). It must
+   * be https. Plain http is allowed only on loopback, for the hosts in `allowHttp`, or if `keys` is set.
    */
   url: string
   /** The name of the realm. */

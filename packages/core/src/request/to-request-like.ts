@@ -18,7 +18,7 @@ export function toRequestLike(request: Request | RequestLike): RequestLike {
     if ('headers' in request && typeof request.headers?.get === 'function')
       return new FetchRequestLike(request)
   }
-  const hint = isContext(request) ? '. Of a Hono context, pass context.req.raw' : ''
+  const hint = isContext(request) ? '. If you have a Hono context, pass context.req.raw' : ''
   throw configurationError(
     'INVALID_ARGUMENT',
     `a request must be a fetch Request or a RequestLike, such as fromNodeRequest(request), but is ${received(request)}${hint}`,

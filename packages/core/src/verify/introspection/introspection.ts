@@ -105,8 +105,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    *
    * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all tokens
    * look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason the answer is still 503
-   * if the response has the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2). You can list 401 and 403 only
-   * together with `clientSecret`. A response with one of these two statuses then means "inactive" only if its body has
+   * if the response has the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2). The list may contain 401 or 403
+   * only if `clientSecret` is set. A response with one of these two statuses then means "inactive" only if its body has
    * `"active": false`, or an error code such as `invalid_token`.
    */
   inactiveStatus?: readonly number[] | undefined
@@ -118,8 +118,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    */
   cache?: Omit<CacheOptions, 'now'> | undefined
   /**
-   * Called after each failed introspection, and after the first success that follows. It never gets a token. The verifier
-   * ignores errors that it throws. Default: none.
+   * Called after each failed introspection, and after the first success that follows. It never gets a token. If the
+   * listener throws, the verifier ignores the error. Default: none.
    */
   onIntrospection?: IntrospectionListener | undefined
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */

@@ -26,16 +26,10 @@ export interface MultiIssuerOptions {
    * If the first argument is a function: how many issuers the verifier keeps in its cache. A whole number, 1 to 10,000. Default
    * 100. Set it above the number of your tenants. With more tenants than `max`, the answer to some requests is 503.
    *
-   * `max` also limits how many unproven issuers (no token of them was verified yet) the verifier adds to its cache: `max` at
-   * once, then `max` / 60 per second. If this limit is reached, the answer to a token of a new issuer is 503. If a token of
-   * that issuer arrives again after 1 s or more, it may use a second budget: a quarter of `max` at once, and a quarter of `max`
-   * per minute. When a token of an issuer is verified for the first time, that issuer no longer counts in these limits.
-   *
-   * These limits matter if the function returns options for any issuer that matches a pattern. An attacker can then use up the
-   * first budget (`max` at once, then `max` / 60 per second). For that, unsigned tokens that name more than `max` / 60 made-up
-   * issuers per second are enough. A new tenant then gets 503 for its first request, and is added at its second one. If the
-   * attacker also sends each made-up issuer again, or makes up hundreds per second, new tenants get 503 as long as the attack
-   * lasts. Proven tenants are not affected. To prevent this, return `undefined` for issuers that are not your tenants.
+   * `max` also limits how fast the verifier adds issuers of which it has not verified a token yet: `max` at once, then `max` / 60
+   * per second. Above that, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
+   * attacker can use up this limit with made-up issuers, and delay new tenants. Tenants with a verified token are not affected.
+   * The section "Limits against made-up issuers" of docs/issuers.md has the details.
    */
   max?: number | undefined
   /**

@@ -19,9 +19,8 @@ export interface KeySetOptions {
   cacheMaxAge?: Seconds | undefined
   /**
    * How long the gate uses keys after their fetch if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
-   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: the longer of
-   * 3,600 and `cacheMaxAge`. If `cacheMaxAge` is not set: the longer of 3,600 and the time for which the keys are fresh. The
-   * `max-age` of the issuer can change only this default, never a `staleIfError` that you set.
+   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or the
+   * time for which the keys are fresh if that is longer.
    *
    * A longer time bridges longer outages.
    *
@@ -31,32 +30,15 @@ export interface KeySetOptions {
    */
   staleIfError?: Seconds | undefined
   /**
-   * Limits how often tokens with unknown keys make the gate fetch the key set again: after the first fetches, once every
-   * `cooldown` seconds. A whole number of seconds, 1–3,600. Default 30. With a smaller value, the gate finds a new key sooner
-   * while an attacker sends forged tokens. But the gate may then also send more requests to the issuer.
+   * The time between two fetches that tokens with unknown keys cause. A whole number of seconds, 1–3,600. Default 30.
    *
-   * The key of a token is unknown if no key of the set verifies the token. The gate then fetches the set again, because the
-   * issuer may have a new key. There is a separate budget for each of three kinds of callers:
-   * - Unknown callers: two fetches at once, then one every `cooldown` seconds, for all of them together.
-   * - Callers whose token has a former `kid` (an earlier set had it, the current set does not): two fetches at once, then one
-   *   every `cooldown` seconds, for all of them together.
-   * - Known callers (an earlier token with the same `sub` and `client_id` was valid): one fetch every `cooldown` seconds for
-   *   each of them. All of them together: two fetches at once, then one every 5 s, or every `cooldown` seconds if that is
-   *   shorter.
+   * If no key of the set fits a token, the gate fetches the set again, because the issuer may have a new key. Anyone can send
+   * tokens with made-up key ids, so these fetches have a budget: two at once, then one every `cooldown` seconds. Callers whose
+   * tokens were valid before have a separate budget, so that made-up key ids do not delay a new key for them. If the budget is
+   * used up, the answer is 503 with `Retry-After`. The section "Key rotation" of docs/keys-and-outages.md lists all budgets.
    *
-   * A fetch that brings a new key uses up no budget, but at most one fetch every `cooldown` seconds is free in this way.
-   *
-   * An attacker can cause at most this:
-   * - With made-up key ids: 2 fetches at once, then one every `cooldown` seconds. They do not delay a new key for known callers.
-   * - With forged tokens that name known callers: a delay until the gate finds a new key. The delay is up to 5 s, because the
-   *   forged tokens use up the budget of all known callers together. If the forged tokens name every caller that sends good tokens
-   *   with the new key, the delay is up to `cooldown` seconds, because the own budget of each of these callers is then used up too.
-   * - In total, with forged tokens that use up all three budgets, at the default: 6 fetches at once, then 16 per minute.
-   *
-   * If the budget for the caller of a token is used up, the answer is 503 with `Retry-After`, because the key may be new. In
-   * two cases the answer is 401 instead:
-   * - The set has the `kid` of the token, but the signature is wrong.
-   * - An earlier set had the `kid`, and it has been missing from the issuer's sets for a minute.
+   * With a smaller value, the gate finds a new key sooner while an attacker sends forged tokens. But the gate may then also
+   * send more requests to the issuer.
    */
   cooldown?: Seconds | undefined
   /**
