@@ -252,7 +252,7 @@ describe('the requests that wait for one refresh', () => {
   /** Calls so many times, and returns the results, which are rejected once the set is closed. */
   const repeat = (times: number, call: () => unknown) =>
     Array.from({ length: times }, () => Promise.resolve(call()).catch((cause: Error) => cause.message))
-  const TOO_MANY = `Failed to wait for the JWKS of ${ISSUER}: too many other requests wait for it`
+  const TOO_MANY = `Too many requests are already waiting for the JWKS of ${ISSUER}`
 
   it.each([
     ['20,000 while there are no keys', false, 20_000, {}],

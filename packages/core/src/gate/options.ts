@@ -103,9 +103,9 @@ export interface GateSettings<
   /**
    * For how long the gate reuses a loaded user, for further requests with the same cached token. In seconds, 0–3600. Default 0:
    * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. For
-   * that time, the gate does not notice changes of the user. It still notices revocations at once. All requests with the token
-   * get the same object, so `loadUser` must not read the request. If it does, the answer is 503. The option has no effect if
-   * the verifier caches nothing.
+   * that time, the gate does not notice changes of the user. It still notices revocations at once. Above 0, all requests with the
+   * token get the same object, so `loadUser` must then not read its second argument, the request. If it does, the answer is
+   * 503. The option has no effect if the verifier caches nothing.
    */
   userTtl?: Seconds | undefined
   /**
@@ -125,8 +125,8 @@ export interface GateSettings<
   /**
    * Decides how CORS preflights are answered. A preflight never carries a token. If you pass methods and headers, the gate
    * answers 204 with them. If you pass a CORS middleware, that middleware answers. A preflight reaches no handler. Cannot be
-   * combined with `requirement`. Default: the gate treats a preflight as a request without credentials, so answer it before the
-   * gate.
+   * combined with `requirement`. Default: the gate treats a preflight as a request without credentials. In that case, mount a
+   * CORS middleware before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */

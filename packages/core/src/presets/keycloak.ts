@@ -18,7 +18,7 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
   /** The name of the realm. */
   realm: string
   /**
-   * The audience. With several, `aud` must contain one of them. Keycloak writes it if the realm has an audience mapper, or if the
+   * The audience. With several, `aud` must contain one of them. Keycloak puts an audience into `aud` if the realm has an audience mapper, or if the
    * audience is the id of a client and the user has roles of that client.
    */
   audience: string | readonly string[]

@@ -70,8 +70,8 @@ export interface MemoryRevocationsOptions {
    */
   max?: number | undefined
   /**
-   * The longest lifetime of any token. An entry without `expiresAt` ends after this time. In seconds, 60 to 315,360,000.
-   * Default 31,536,000 (a year).
+   * The longest time for which any of your tokens is valid. The store does not limit tokens: it removes an entry without
+   * `expiresAt` after this time. In seconds, 60 to 315,360,000. Default 31,536,000 (a year).
    */
   maxTokenLifetime?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */

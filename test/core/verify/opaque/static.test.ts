@@ -74,10 +74,10 @@ describe('staticTokens', () => {
   })
 
   it.each([
-    ['undefined', 'that is the text of a variable that is not set'],
-    ['reports_undefined', 'that is the text of a variable that is not set'],
-    ['null', 'that is the text of a variable that is not set'],
-    ['NaN', 'that is the text of a variable that is not set'],
+    ['undefined', 'a variable is not set, and was converted to text'],
+    ['reports_undefined', 'a variable is not set, and was converted to text'],
+    ['null', 'a variable is not set, and was converted to text'],
+    ['NaN', 'a variable is not set, and was converted to text'],
     ['[object Object]', 'must have a "token" with the syntax b64token'],
   ])(
     'throw at creation for the token %s, the text of a variable that is not set (BI20)',

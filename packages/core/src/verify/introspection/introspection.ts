@@ -239,7 +239,7 @@ function statuses(value: unknown, isFunction: boolean): readonly number[] {
   if (isFunction && list.some((status) => UNAUTHORIZED.includes(status)))
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": if "authenticate" is a function, a 401 or 403 of the server may also mean that it rejects the credentials of this API',
+      '"inactiveStatus" may contain 401 and 403 only together with "clientSecret": a function in "authenticate" may send an access token of this API, and the 401 or 403 may then be about that token',
     )
   return Object.freeze(list as readonly number[])
 }

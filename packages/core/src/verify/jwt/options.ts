@@ -113,8 +113,8 @@ interface SecretOption {
 interface PublicKeyOption {
   /**
    * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`. Of a certificate, the
-   * verifier uses the key only, and ignores the dates. It uses an RSA key for the first RSA algorithm in `algorithms`, which is
-   * RS256 by default. It ignores the `kid` of a token, unless it fetches keys as well.
+   * verifier uses the key only, and ignores the dates. An RSA key verifies one algorithm only: the first RSA algorithm in
+   * `algorithms`, by default RS256. The verifier ignores the `kid` of a token, unless it fetches keys as well.
    */
   publicKey: string
   keys?: undefined
@@ -169,7 +169,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`. It must also
    * never contain the client id of an application that users sign in to, because that is the `aud` of ID tokens. The verifier
    * still rejects a token if `typ`, `token_use` or another claim says that it is of another kind. It also rejects a token whose
-   * client is one of your audiences, and a token that has several audiences and names no client.
+   * client (`client_id`, `azp`, `appid` or `cid`) is one of the values of `audience`, as in an ID token. And it rejects a token
+   * that has several audiences and names no client.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**

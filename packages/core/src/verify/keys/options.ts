@@ -30,7 +30,7 @@ export interface KeySetOptions {
    */
   staleIfError?: Seconds | undefined
   /**
-   * The time between two fetches that tokens with unknown keys cause. A whole number of seconds, 1–3,600. Default 30.
+   * Limits the fetches that tokens with unknown keys cause. A whole number of seconds, 1–3,600. Default 30.
    *
    * If no key of the set fits a token, the gate fetches the set again, because the issuer may have a new key. Anyone can send
    * tokens with made-up key ids, so these fetches have a budget: two at once, then one every `cooldown` seconds. Callers whose
@@ -43,7 +43,7 @@ export interface KeySetOptions {
   cooldown?: Seconds | undefined
   /**
    * The deadline of one refresh of the keys, including all requests that the refresh itself sends. In seconds, 0.001–60.
-   * Default 5. If it passes, the refresh has failed. A request to your API waits for the whole refresh only if there are no
+   * Default 5. A refresh that takes longer has failed. A request to your API waits for the whole refresh only if there are no
    * usable keys. A request whose token has an unknown key waits for at most 1.5 s.
    */
   timeout?: Seconds | undefined

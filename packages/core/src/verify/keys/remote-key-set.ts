@@ -170,9 +170,7 @@ export class RemoteKeySet implements KeySet {
   /** @param until by the monotonic clock: when the request gives up. Default: it waits as long as the refresh takes */
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
     if (this.#waiting >= MAX_WAITING[why])
-      throw new UnavailableError(
-        `Failed to wait for the JWKS of ${this.#issuer}: too many other requests wait for it`,
-      )
+      throw new UnavailableError(`Too many requests are already waiting for the JWKS of ${this.#issuer}`)
     this.#waiting += 1
     try {
       await (until === undefined ? refresh : raceAbort(refresh, timeout(until - monotonic())))

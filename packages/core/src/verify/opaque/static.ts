@@ -129,7 +129,7 @@ function entryOf<Claims>(entry: StaticToken<Claims>, index: number): Entry<Claim
   if (token !== undefined && UNSET.test(token))
     throw configurationError(
       'INVALID_ARGUMENT',
-      `"tokens[${index}]" has a "token" that is the text of a variable that is not set, such as "undefined" or "null". Create tokens with generateToken()`,
+      `"tokens[${index}]" has a "token" such as "undefined", "null" or "NaN": a variable is not set, and was converted to text. Create tokens with generateToken()`,
     )
   const digest = token === undefined ? (hash as string) : sha256(token)
   return { given: token ?? (hash as string), hash: digest, identity }
