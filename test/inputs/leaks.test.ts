@@ -10,6 +10,7 @@ import * as bearerKoa from '@bearergate/koa'
 import express from 'express'
 import Koa from 'koa'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { CASES, gateOf } from '../support/explain-cases.ts'
 import { listen, send } from '../support/server.ts'
 import { FAILURES, type Failure, secretsIn } from './failures.ts'
 
@@ -61,6 +62,30 @@ describe('the core', () => {
     // What a token claims is the identity's to tell where it passes, and nobody's where it does not.
     if (expected !== 'ok') expect(shown([said, withoutDetails, gate, logged])).not.toContain(canary)
   })
+
+  it.each(failures)(
+    'explains %s without any part of the token: %s (BI19)',
+    async (_name, _expected, failure) => {
+      const header = failure.header(newCanary())
+      const explanation = await failure.gate({}).explain({ header: () => header })
+      expect(explanation.checks.length).toBeGreaterThan(0)
+      expect(leaksOf(header, shown([explanation, logged]))).toEqual([])
+    },
+  )
+
+  it.each(CASES.map((row) => [row.name, row] as const))(
+    'explains %s without any part of the token (BI19)',
+    async (_name, { gate = gateOf(), given }) => {
+      const token = await given
+      const texts =
+        typeof token === 'string'
+          ? [token]
+          : [...['authorization', 'cookie'].map((name) => token.header(name)), token.url]
+      const explanation = shown([await gate.explain(token), logged])
+      const secret = texts.map(String).filter((text) => secretsIn(text).length > 0)
+      expect(secret.flatMap((text) => leaksOf(text, explanation))).toEqual([])
+    },
+  )
 
   it('shows no part of the token while a lookup never settles (BI19)', () => {
     const verifier = opaque({ lookup: () => new Promise<null>(() => {}), cache: { ttl: 60 } })

@@ -136,8 +136,11 @@ const ADAPTER_AUTHORS_TYPES = [
   'AuthenticatedUpgrade',
   'Authorizing',
   'CallerHelpers',
+  'Check',
+  'CheckName',
   'ClientRequest',
   'DecisionStage',
+  'Explanation',
   'FrameworkRequest',
   'HandlerOptions',
   'MetadataResponse',
@@ -149,6 +152,7 @@ const ADAPTER_AUTHORS_TYPES = [
   'Scopes',
   'UpgradeSocket',
   'UserObject',
+  'VerifierExplanation',
   'WebSocketHandshake',
 ]
 

@@ -11,6 +11,7 @@ import {
   type TokenVerifier,
 } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
+import { PresentedToken } from '#core/verify/presented.ts'
 import { WrappingVerifier } from '#core/verify/wrapping.ts'
 
 const identity: Identity = { kind: 'opaque', audience: [], scopes: [], roles: [], claims: {} }
@@ -35,6 +36,7 @@ function complete() {
     ready: vi.fn(async () => {}),
     close: vi.fn(),
     describe: vi.fn(() => ({ kind: 'complete' })),
+    explain: vi.fn(async () => ({ checks: [] })),
   } satisfies Required<TokenVerifier>
 }
 
@@ -45,7 +47,7 @@ const WRAPPERS: [string, (inner: TokenVerifier) => TokenVerifier][] = [
 ]
 
 describe.each(WRAPPERS)('%s', (_, wrap) => {
-  it('forwards issuers, clockTolerance, backgroundWork, canVerify, isStillValid, ready(), close() and describe()', async () => {
+  it('forwards issuers, clockTolerance, backgroundWork, canVerify, isStillValid, ready(), close(), describe() and explain()', async () => {
     const inner = complete()
     const verifier = wrap(inner)
     expect(verifier.issuers).toBe(inner.issuers)
@@ -58,6 +60,7 @@ describe.each(WRAPPERS)('%s', (_, wrap) => {
     expect(inner.ready).toHaveBeenCalledOnce()
     expect(inner.close).toHaveBeenCalledOnce()
     expect(verifier.describe?.()).toMatchObject({ kind: 'complete' })
+    expect(await verifier.explain?.(new PresentedToken('a'))).toEqual({ checks: [] })
   })
 
   it('behaves like the defaults of the interface around a verifier that has only verify()', async () => {

@@ -14,7 +14,7 @@ import type { RevocationHash } from './revocation-check.ts'
 
 export const REVOKED: Rejection = { reason: 'revoked' }
 const EXPIRED: Rejection = { reason: 'expired' }
-const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
+export const UNKNOWN_USER: Rejection = { reason: 'unknown_user' }
 
 type Result<V extends Identity<unknown>> = Outcome<V | undefined> | PromiseLike<Outcome<V | undefined>>
 

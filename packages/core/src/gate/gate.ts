@@ -6,6 +6,7 @@ import { type AsyncRule, authorize, type Requirement, toRequirement } from '../a
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import type { Explanation } from '../observe/explain.ts'
 import { prove } from '../prove/prove.ts'
 import type { RequestLike } from '../request/request.ts'
 import { toRequestLike } from '../request/to-request-like.ts'
@@ -102,6 +103,12 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
 
   readonly close = (): void => {
     if (this.#parts.isOwn) this.#parts.verifier.close?.()
+  }
+
+  /** Loaded when it is first called, because a request never needs it. */
+  readonly explain = async (given: string | Request | RequestLike): Promise<Explanation> => {
+    const { explain } = await import('./explain.ts')
+    return explain(this.#parts, given)
   }
 
   readonly describe = (): GateDescription => ({

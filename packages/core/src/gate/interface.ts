@@ -5,6 +5,7 @@ import type { CorsMiddleware } from '../answer/preflight.ts'
 import type { Requirement, SyncRequirement } from '../authorize/requirement.ts'
 import type { Decision } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
+import type { Explanation } from '../observe/explain.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Background } from './keep-alive.ts'
@@ -88,6 +89,20 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    * other token the answer is 503. A `verifier` that you passed may serve other gates, so close it yourself.
    */
   close(): void
+  /**
+   * Explains a token, or the token of a request: makes the checks of the gate in their order, and returns for each what it
+   * compared, what went wrong, and which option or setting of the issuer would correct it. It decides nothing and caches
+   * nothing. It may fetch keys or introspect the token, and calls `isRevoked`, the `requirement` and `loadUser`.
+   *
+   * For operators only: the explanation contains neither the token nor a part of it, but claims and configuration, so never
+   * send it to a client of the API.
+   *
+   * @example
+   * const { failed } = await gate.explain(token)
+   * console.log(failed?.cause, failed?.fix)
+   * @throws TypeError if the argument is neither a token nor a request
+   */
+  explain(token: string | Request | RequestLike): Promise<Explanation>
   /** Returns the configuration and the state as plain data without secrets, for operators. */
   describe(): GateDescription
 }

@@ -2,12 +2,13 @@
 
 import { isImmediate, sha256 } from '#digest'
 import type { Extract } from '../extract/extract.ts'
+import { tokenOf } from '../extract/found.ts'
 import { usualToken } from '../extract/header.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import { isB64Token } from '../lib/syntax.ts'
-import type { TokenSource, TokenSources, TokenText } from '../model/credentials.ts'
+import type { Credentials, TokenSource, TokenSources, TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
-import { isRejection } from '../model/rejection.ts'
+import { isRejection, type Rejection } from '../model/rejection.ts'
 import type { RequestLike } from '../request/request.ts'
 import { type CacheUse, PresentedToken } from '../verify/presented.ts'
 import type { Verification } from '../verify/verification.ts'
@@ -120,6 +121,21 @@ export class TokenFinder<I extends Identity<unknown>> {
     if (usual !== undefined && !usual.startsWith(' ')) return usual
     const found = this.#extract(request)
     return isPromiseLike(found) || isRejection(found) ? undefined : found.token
+  }
+
+  /** Finds the token of a request, without the cache and without a decision about a request that has none. */
+  search(request: RequestLike): Credentials | Rejection | Promise<Credentials | Rejection> {
+    return this.#extract(request)
+  }
+
+  /** Reads a text as if the first place of a request had it. */
+  read(text: string): Credentials | Rejection {
+    return tokenOf(text, 'header', this.#text)
+  }
+
+  /** Returns why a request may not carry a token, or `undefined` if it may. */
+  checkTransport(request: RequestLike): Rejection | undefined {
+    return this.#transport.check(request)
   }
 
   /** Returns the text after `Bearer `, which may not have the syntax of a token. */

@@ -9,6 +9,7 @@ import { configurationError } from '../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
+import type { VerifierExplanation } from '../observe/explain.ts'
 import { checked, markBuiltIn } from './checked.ts'
 import { foreignIssuer } from './jwt/claims.ts'
 import { claimedTwice } from './ownership.ts'
@@ -119,6 +120,12 @@ class Chain implements TokenVerifier<Identity<unknown>> {
 
   describe(): object {
     return { kind: 'chain', verifiers: this.members.map((member) => member.describe?.() ?? {}) }
+  }
+
+  /** Loaded when it is first called, because a request never needs it. */
+  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<unknown>>> {
+    const { explainChain } = await import('./explain-chain.ts')
+    return explainChain(this.members, this.issuers, presented)
   }
 
   /**

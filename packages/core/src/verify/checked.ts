@@ -14,6 +14,7 @@ import { type Identity, withSource, wrongMember } from '../model/identity.ts'
 import { isKnownReason, type Rejection } from '../model/rejection.ts'
 import { MistakeError, type UnavailableError } from '../model/unavailable.ts'
 import { isNumericDate } from '../model/units.ts'
+import type { VerifierExplanation } from '../observe/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, type Verification } from './verification.ts'
 import type { CanVerify, TokenVerifier } from './verifier.ts'
@@ -82,6 +83,14 @@ class CheckedVerifier<I extends Identity<unknown>> extends WrappingVerifier<I> {
       if (answer === undefined || typeof answer === 'boolean') return answer
       throw new MistakeError('"canVerify" returned neither true, false nor undefined')
     })
+  }
+
+  /** The result of an application's verifier is checked here, so it is explained here, unless it explains itself. */
+  override async explain(presented: PresentedToken): Promise<VerifierExplanation<I>> {
+    if (this.inner.explain !== undefined) return super.explain(presented)
+    const { explainBy } = await import('./explain.ts')
+    const verify = (token: string, given?: PresentedToken) => this.verify(token, given)
+    return explainBy({ verify, describe: () => this.describe() }, presented)
   }
 
   override isStillValid(verification: Active<I>): boolean {

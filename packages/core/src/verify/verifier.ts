@@ -2,6 +2,7 @@
 
 import type { Identity } from '../model/identity.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
+import type { VerifierExplanation } from '../observe/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Active, Verification } from './verification.ts'
 
@@ -58,6 +59,8 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   close?(): void
   /** Returns the configuration and the state as plain data without secrets, for operators. Default: an empty object. */
   describe?(): object
+  /** Explains a token check by check, for `gate.explain`. Caches nothing. Default: one check with the result of `verify`. */
+  explain?(presented: PresentedToken): Promise<VerifierExplanation<I>>
 }
 
 /** How far the clock of an issuer may be ahead, if its verifier does not say. */

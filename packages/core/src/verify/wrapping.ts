@@ -2,6 +2,7 @@
 
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
+import type { VerifierExplanation } from '../observe/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Active, Verification } from './verification.ts'
 import type { CanVerify, TokenVerifier } from './verifier.ts'
@@ -61,5 +62,11 @@ export abstract class WrappingVerifier<I extends Identity<unknown>> implements C
 
   describe(): object {
     return this.inner.describe?.() ?? {}
+  }
+
+  /** Loaded when it is first called, because a request never needs it. */
+  async explain(presented: PresentedToken): Promise<VerifierExplanation<I>> {
+    const { explainBy } = await import('./explain.ts')
+    return explainBy(this.inner, presented)
   }
 }

@@ -47,15 +47,26 @@ const DATES = ['exp', 'nbf', 'iat'] as const
  * have any form, because the identity leaves out claims of the wrong form.
  */
 export function checkClaims(claims: RawClaims, policy: ClaimsPolicy, now: Seconds): Inactive | undefined {
-  for (const name of REQUIRED[policy.profile])
-    if (!Object.hasOwn(claims, name) && isNeeded(name, policy))
-      return inactive('missing_claim', () => `${name} is missing, but ${requirementOf(name, policy)}`)
   return (
+    checkRequired(claims, policy) ??
     checkForm(claims, policy.profile) ??
     checkIssuer(claims, policy) ??
     checkAudience(claims, policy) ??
     checkDates(claims, policy, now)
   )
+}
+
+/** Checks that all claims exist that the profile and the options require. */
+export function checkRequired(claims: RawClaims, policy: ClaimsPolicy): Inactive | undefined {
+  for (const name of REQUIRED[policy.profile])
+    if (!Object.hasOwn(claims, name) && isNeeded(name, policy))
+      return inactive('missing_claim', () => `${name} is missing, but ${requirementOf(name, policy)}`)
+  return undefined
+}
+
+/** Returns the names of the claims that a token must have. */
+export function requiredNames(policy: ClaimsPolicy): readonly string[] {
+  return REQUIRED[policy.profile].filter((name) => isNeeded(name, policy))
 }
 
 function isNeeded(name: string, { issuer, needsExp }: ClaimsPolicy): boolean {
@@ -91,7 +102,7 @@ export function checkIntrospected(
 /**
  * Checks the form of the claims that later checks depend on: dates, and `cnf`. The profile `rfc9068` checks all of its claims.
  */
-function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
+export function checkForm(claims: RawClaims, profile: Profile): Inactive | undefined {
   const date = DATES.find((name) => Object.hasOwn(claims, name) && !isNumericDate(claims[name]))
   if (date !== undefined) return inactive('invalid_claim', () => dateDetail(date, claims[date]))
   // A malformed `cnf` is not left out of the identity: the token would then count as one that is not bound to a key.
@@ -109,7 +120,10 @@ function listedScope(claims: RawClaims): string | undefined {
 }
 
 /** Compares `iss` character by character (RFC 7519 §4.1.1). With the issuer `null`, there must be none. */
-function checkIssuer(claims: RawClaims, { issuer }: Pick<ClaimsPolicy, 'issuer'>): Inactive | undefined {
+export function checkIssuer(
+  claims: RawClaims,
+  { issuer }: Pick<ClaimsPolicy, 'issuer'>,
+): Inactive | undefined {
   const iss = getOwn(claims, 'iss')
   if (issuer !== null) return iss === issuer ? undefined : foreignIssuer(iss, [issuer])
   return Object.hasOwn(claims, 'iss')
@@ -133,7 +147,7 @@ const MAX_AUDIENCES = 16
  * Checks that one entry of `aud` is a configured audience (RFC 7519 §4.1.3). A token for another API must not be accepted
  * here.
  */
-function checkAudience(
+export function checkAudience(
   claims: RawClaims,
   { audience }: Pick<ClaimsPolicy, 'audience'>,
 ): Inactive | undefined {
@@ -160,7 +174,7 @@ function checkAudience(
 }
 
 /** Checks `exp`, `nbf` and `iat` with the clock tolerance (RFC 7519 §4.1.4 to §4.1.6), and the largest age of a token. */
-function checkDates(
+export function checkDates(
   claims: RawClaims,
   policy: Pick<ClaimsPolicy, 'clockTolerance' | 'maxTokenAge'>,
   now: Seconds,

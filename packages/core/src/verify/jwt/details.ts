@@ -4,10 +4,8 @@ import { quoted, quotedList, received } from '../../lib/received.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { ALGORITHMS, type Algorithm } from '../keys/jwk.ts'
 import { algorithmMismatch, type KeySetDescription } from '../keys/key-set.ts'
+import { nearestMiss } from './near-miss.ts'
 
-/** How many values of a token, and of the configuration, are compared for a near miss, and how long they may be. */
-const MAX_COMPARED = 8
-const MAX_COMPARED_LENGTH = 256
 /** The number of characters that a detail contains of each value of a token. */
 const MAX_SHOWN = 100
 
@@ -15,26 +13,9 @@ const MAX_SHOWN = 100
 export function mismatch(claim: string, actual: readonly string[], expected: readonly string[]): string {
   const values = `${quotedList(actual, MAX_SHOWN)}, expected ${quotedList(expected, MAX_SHOWN) || 'none'}`
   const near = nearestMiss(actual, expected)
-  return near === undefined ? `${claim} is ${values}` : `${claim} ${near}: it is ${values}`
-}
-
-function nearestMiss(actual: readonly string[], expected: readonly string[]): string | undefined {
-  for (const value of actual.slice(0, MAX_COMPARED))
-    for (const ours of expected.slice(0, MAX_COMPARED)) {
-      const miss = value.length > MAX_COMPARED_LENGTH ? undefined : nearMiss(value, ours)
-      if (miss !== undefined) return miss
-    }
-  return undefined
-}
-
-/** Names a difference that is hard to see. The values are compared exactly. */
-function nearMiss(actual: string, expected: string): string | undefined {
-  const bare = (value: string) => value.replace(/\/$/, '')
-  if (bare(actual) === bare(expected)) return 'differs by a trailing slash only'
-  if (actual.toLowerCase() === expected.toLowerCase()) return 'differs in upper and lower case only'
-  if (actual.replace(/^https?:/, '') === expected.replace(/^https?:/, ''))
-    return 'differs in http and https only'
-  return undefined
+  return near === undefined
+    ? `${claim} is ${values}`
+    : `${claim} differs ${near.difference} only: it is ${values}`
 }
 
 /** Says how far a date is away, such as `expired 120 s ago, tolerance 30 s`. */
@@ -107,7 +88,8 @@ export function signatureDetail(tried: number, alg: Algorithm, kid: string | und
   return `${key} made the signature (${alg})`
 }
 
-function keyNames({ keys, given = [] }: KeySetDescription): string {
+/** Names the keys of a set. */
+export function keyNames({ keys, given = [] }: KeySetDescription): string {
   const names = [...given, ...keys].map(
     ({ kid, algorithms }) => kid ?? `one without kid for ${algorithms[0]}`,
   )

@@ -11,6 +11,7 @@ import { isPromiseLike } from '../../lib/promise.ts'
 import { httpHosts } from '../../lib/url.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
+import type { VerifierExplanation } from '../../observe/explain.ts'
 import { presetLimits } from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
@@ -151,6 +152,13 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
 
   describe(): JwtDescription {
     return describeJwt(this.#policy, this.#algorithms, this.#allowHttp, this.#keys.describe())
+  }
+
+  /** Loaded when it is first called, because a request never needs it. */
+  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
+    const { explainJwt } = await import('./explain.ts')
+    const parts = { policy: this.#policy, algorithms: this.#algorithms, keys: this.#keys, read: this.#read }
+    return explainJwt(parts, presented, secondsOf(this.#now))
   }
 
   /**

@@ -6,6 +6,7 @@ import { configurationError } from '../../lib/configuration-error.ts'
 import { isPromiseLike, mapMaybe } from '../../lib/promise.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
+import type { VerifierExplanation } from '../../observe/explain.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, isInactive, type Verification } from '../verification.ts'
@@ -26,8 +27,8 @@ export interface MultiIssuerOptions {
    * If the first argument is a function: how many issuers the verifier keeps in its cache. A whole number, 1 to 10,000. Default
    * 100. Set it above the number of your tenants. With more tenants than `max`, the answer to some requests is 503.
    *
-   * `max` also limits how fast the verifier adds issuers of which it has not verified a token yet: `max` at once, then `max` / 60
-   * per second. Above that, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
+   * `max` also limits how fast new issuers enter the cache: `max` at once, then `max` / 60 per second. An issuer is new until
+   * one of its tokens was valid. Above the limit, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
    * attacker can use up this limit with made-up issuers, and delay new tenants. Tenants with a verified token are not affected.
    * The section "Limits against made-up issuers" of docs/issuers.md has the details.
    */
@@ -120,6 +121,14 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
       const verification = verifier.verify(token, presented)
       return isPromiseLike(verification) ? this.#settle(issuer, verifier, verification) : verification
     })
+  }
+
+  /** Loaded when it is first called, because a request never needs it. */
+  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
+    const { explainBy, explainForeign } = await import('./explain-issuer.ts')
+    const issuer = presented.unverifiedIssuer
+    const verifier = issuer === undefined ? undefined : await this.#source.find(issuer)
+    return verifier === undefined ? explainForeign(presented, this.issuers) : explainBy(verifier, presented)
   }
 
   /** Waits for the verification, and reports the issuer as proven if the token is valid. */

@@ -10,6 +10,7 @@ import { received } from '../../lib/received.ts'
 import { createIdentity, type Identity, type IdentityMembers, wrongMember } from '../../model/identity.ts'
 import { MistakeError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
+import type { VerifierExplanation } from '../../observe/explain.ts'
 import { type CacheOptions, givenLimits } from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
@@ -125,6 +126,12 @@ class PrefixVerifier<Claims> extends WrappingVerifier<Identity<Claims>> {
 
   override canVerify(token: string): boolean {
     return hasPrefix(token, this.#prefix)
+  }
+
+  override async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
+    if (this.canVerify(presented.text)) return super.explain(presented)
+    const { wrongPrefix } = await import('../explain.ts')
+    return { checks: [wrongPrefix(this.#prefix)] }
   }
 
   verify(token: string, presented?: PresentedToken): Verified<Claims> {

@@ -1,0 +1,135 @@
+/** Explains what a gate would decide about a token or a request, check by check, without deciding anything. */
+
+import { authorize } from '../authorize/requirement.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { received } from '../lib/received.ts'
+import type { Credentials } from '../model/credentials.ts'
+import { foundIn, type Identity } from '../model/identity.ts'
+import { isRejection, type Rejection } from '../model/rejection.ts'
+import {
+  type Check,
+  checkOf,
+  type Explanation,
+  explanationOf,
+  skipped,
+  unavailable,
+} from '../observe/explain.ts'
+import { jwtTextMistake, textMistake } from '../observe/text-mistakes.ts'
+import { prove } from '../prove/prove.ts'
+import type { RequestLike } from '../request/request.ts'
+import { toRequestLike } from '../request/to-request-like.ts'
+import { explainBy } from '../verify/explain.ts'
+import { otherEncoding, PresentedToken } from '../verify/presented.ts'
+import { REVOKED, UNKNOWN_USER } from './admission.ts'
+import { credentialsMistake } from './credentials-mistake.ts'
+import type { GateParts } from './parts.ts'
+
+/** The checks that need an identity. */
+const LATER = ['proof', 'revocation', 'requirement', 'user'] as const
+
+/**
+ * Explains a token, or the token of a request.
+ * @throws TypeError if the argument is neither
+ */
+export async function explain<V extends Identity<unknown>>(
+  parts: GateParts<V>,
+  given: string | Request | RequestLike,
+): Promise<Explanation> {
+  if (given === undefined || given === null || given === '')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"explain" needs a token or a request, such as gate.explain(token), but received ${received(given)}`,
+    )
+  const request = typeof given === 'string' ? carrierOf(given) : toRequestLike(given)
+  const found = typeof given === 'string' ? parts.tokens.read(given) : await parts.tokens.search(request)
+  if (isRejection(found)) {
+    const mistake = () =>
+      typeof given === 'string' ? textMistake(given) : credentialsMistake(request, found, parts.tokens.field)
+    return explanationOf([checkOf('credentials', found, { expected: CREDENTIALS, mistake })])
+  }
+  const checks = [
+    checkOf('credentials', undefined, {
+      expected: CREDENTIALS,
+      actual: `a token of ${found.token.length} characters`,
+    }),
+  ]
+  if (typeof given !== 'string') checks.push(transportCheck(() => parts.tokens.checkTransport(request)))
+  return explanationOf([...checks, ...(await explainToken(parts, found, request))])
+}
+
+const CREDENTIALS = 'one token, in one place where the gate looks'
+
+/** A request with this token, for a requirement and a `loadUser` that read the request. */
+function carrierOf(token: string): RequestLike {
+  return { header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }
+}
+
+function transportCheck(check: () => Rejection | undefined): Check {
+  try {
+    return checkOf('transport', check())
+  } catch (cause) {
+    return unavailable('transport', cause)
+  }
+}
+
+const OTHER_ENCODING = {
+  cause:
+    'The token is a JWT in another encoding than base64url without padding: some code decoded and encoded it again, or cut it off.',
+  fix: 'Send the token as the token endpoint returned it (RFC 7515 §2).',
+}
+
+async function explainToken<V extends Identity<unknown>>(
+  parts: GateParts<V>,
+  { token, source }: Credentials,
+  request: RequestLike,
+): Promise<readonly Check[]> {
+  const presented = new PresentedToken(token)
+  const respelled = otherEncoding(presented)
+  if (respelled !== undefined)
+    return [
+      checkOf('format', respelled, {
+        mistake: () => jwtTextMistake(token) ?? OTHER_ENCODING,
+      }),
+    ]
+  const { checks, identity, expiresAt = identity?.expiresAt } = await explainBy(parts.verifier, presented)
+  if (identity === undefined) return [...checks, ...LATER.map(skipped)]
+  const isOver = expiresAt !== undefined && parts.context.now() >= expiresAt
+  const dates = isOver ? [checkOf('dates', { reason: 'expired' })] : []
+  const hash = await presented.revocationHash
+  return [
+    ...checks,
+    ...dates,
+    checkOf('proof', prove(identity), { expected: 'a token that is bound to no key' }),
+    await attempt('revocation', async () =>
+      (await parts.revocations.isRevoked(identity, hash)) ? REVOKED : undefined,
+    ),
+    await requirementCheck(parts, identity, request),
+    await attempt('user', async () => {
+      const { users } = parts
+      if (users === undefined) return undefined
+      return (await users.of(foundIn(identity, source), request)) === undefined ? UNKNOWN_USER : undefined
+    }),
+  ]
+}
+
+async function requirementCheck<V extends Identity<unknown>>(
+  { required, context }: GateParts<V>,
+  identity: V,
+  request: RequestLike,
+): Promise<Check> {
+  const check = await attempt('requirement', async () => authorize(identity, required, context, request))
+  const expected =
+    required === undefined ? 'no requirement of the gate' : required.scopes.join(' ') || undefined
+  return { ...check, expected, actual: `scopes: ${identity.scopes.join(' ') || 'none'}` }
+}
+
+async function attempt(
+  name: (typeof LATER)[number],
+  check: () => Promise<Rejection | undefined>,
+): Promise<Check> {
+  try {
+    return checkOf(name, await check())
+  } catch (cause) {
+    return unavailable(name, cause)
+  }
+}

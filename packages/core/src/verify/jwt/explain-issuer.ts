@@ -1,0 +1,30 @@
+/** Explains a token that several issuers might have issued. */
+
+import { quoted, quotedList } from '../../lib/received.ts'
+import { checkOf, type VerifierExplanation } from '../../observe/explain.ts'
+import { jwtTextMistake } from '../../observe/text-mistakes.ts'
+import type { PresentedToken } from '../presented.ts'
+import { isInactive } from '../verification.ts'
+import { issuerMistake } from './issuer-mistake.ts'
+
+export { explainBy } from '../explain.ts'
+
+/** Explains a token that is no JWT, or comes from an issuer that is not configured. */
+export function explainForeign(
+  presented: PresentedToken,
+  issuers: readonly string[],
+): VerifierExplanation<never> {
+  const { jws, unverifiedIssuer: iss } = presented
+  if (isInactive(jws))
+    return {
+      checks: [
+        checkOf('format', jws, { expected: 'a signed JWT', mistake: () => jwtTextMistake(presented.text) }),
+      ],
+    }
+  const facts = {
+    expected: quotedList(issuers) || 'an issuer that the function knows',
+    actual: iss === undefined ? 'none' : quoted(iss, 100),
+    mistake: () => issuerMistake(iss, issuers),
+  }
+  return { checks: [checkOf('format', undefined), checkOf('issuer', { reason: 'issuer_mismatch' }, facts)] }
+}
