@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import type * as Core from '@bearergate/core'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as node from '../../packages/core/src/lib/digest.node.ts'
 import * as portable from '../../packages/core/src/lib/digest.ts'
@@ -30,8 +30,13 @@ describe('what Node has and others have not', () => {
   const NODE_ONLY = ['net/client.node.ts', 'net/public-fetch.node.ts']
   const special = sources.filter(({ path }) => path.endsWith('.node.ts') && !NODE_ONLY.includes(path))
 
-  it('is in lib/digest.node.ts, net/runtime-fetch.node.ts and verify/jwt/signature.node.ts only', () => {
-    const names = ['lib/digest.node.ts', 'net/runtime-fetch.node.ts', 'verify/jwt/signature.node.ts']
+  it('is in four modules only', () => {
+    const names = [
+      'gate/load-explain.node.ts',
+      'lib/digest.node.ts',
+      'net/runtime-fetch.node.ts',
+      'verify/jwt/signature.node.ts',
+    ]
     expect(special.map(({ path }) => path)).toEqual(names)
   })
 
@@ -89,24 +94,47 @@ const WEB = {
 /** The bundle's name in its context, where the program of the test runs. */
 declare const bearergate: typeof Core
 
+const OPTIONS = {
+  bundle: true,
+  write: false,
+  format: 'iife',
+  globalName: 'bearergate',
+  platform: 'neutral',
+  conditions: ['@bearergate/source', 'workerd', 'worker', 'browser', 'import'],
+  absWorkingDir: ROOT,
+} as const satisfies BuildOptions
+
 describe('the bundle for Workers and browsers', () => {
   let bundle: string
   let inputs: string[]
 
   beforeAll(async () => {
-    const { outputFiles, metafile } = await build({
-      entryPoints: [join(ROOT, 'packages/core/src/index.ts')],
-      bundle: true,
-      write: false,
-      metafile: true,
-      format: 'iife',
-      globalName: 'bearergate',
-      platform: 'neutral',
-      conditions: ['@bearergate/source', 'workerd', 'worker', 'browser', 'import'],
-      absWorkingDir: ROOT,
-    })
+    const entryPoints = [join(ROOT, 'packages/core/src/index.ts')]
+    const { outputFiles, metafile } = await build({ ...OPTIONS, entryPoints, metafile: true })
     bundle = outputFiles[0]?.text ?? ''
     inputs = Object.keys(metafile.inputs)
+  })
+
+  it('contains the code of gate.explain only with the import of @bearergate/core/explain', async () => {
+    expect(inputs).not.toContain('packages/core/src/gate/explain.ts')
+    const explainIn = (code: string) => {
+      const context = createContext({ ...WEB })
+      runInContext(code, context)
+      const program = async () => {
+        const gate = bearergate.createGate({
+          verifier: { verify: () => ({ active: false, reason: 'expired' }) },
+        })
+        return gate.explain('a-token').then(
+          ({ failed }) => failed?.reason,
+          (cause) => cause.code,
+        )
+      }
+      return runInContext(`(${program})()`, context)
+    }
+    expect(await explainIn(bundle)).toBe('ERR_BEARERGATE_MISSING_OPTION')
+    const contents = "import '@bearergate/core/explain'; export * from '@bearergate/core'"
+    const { outputFiles } = await build({ ...OPTIONS, stdin: { contents, resolveDir: ROOT } })
+    expect(await explainIn(outputFiles[0]?.text ?? '')).toBe('expired')
   })
 
   it('imports nothing, and contains the portable twins only', () => {

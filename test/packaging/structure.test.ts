@@ -9,7 +9,7 @@ import { codeLines, importsOf, PACKAGES, packageOf, type Source, sourcesOf } fro
  * one line: none imports another.
  */
 const RANKS = [
-  ['index.ts', 'adapter.ts', 'node.ts'],
+  ['index.ts', 'adapter.ts', 'node.ts', 'explain.ts'],
   ['hosts/'],
   ['presets/'],
   ['gate/'],

@@ -11,6 +11,7 @@ import {
   type TokenVerifier,
 } from '@bearergate/core'
 import { describe, expect, it, vi } from 'vitest'
+import { explainBy } from '#core/verify/explain.ts'
 import { PresentedToken } from '#core/verify/presented.ts'
 import { WrappingVerifier } from '#core/verify/wrapping.ts'
 
@@ -60,7 +61,7 @@ describe.each(WRAPPERS)('%s', (_, wrap) => {
     expect(inner.ready).toHaveBeenCalledOnce()
     expect(inner.close).toHaveBeenCalledOnce()
     expect(verifier.describe?.()).toMatchObject({ kind: 'complete' })
-    expect(await verifier.explain?.(new PresentedToken('a'))).toEqual({ checks: [] })
+    expect(await explainBy(verifier, new PresentedToken('a'))).toEqual({ checks: [] })
   })
 
   it('behaves like the defaults of the interface around a verifier that has only verify()', async () => {

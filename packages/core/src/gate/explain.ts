@@ -24,6 +24,9 @@ import { REVOKED, UNKNOWN_USER } from './admission.ts'
 import { credentialsMistake } from './credentials-mistake.ts'
 import type { GateParts } from './parts.ts'
 
+/** The function behind `gate.explain`. */
+export type Explain = typeof explain
+
 /** The checks that need an identity. */
 const LATER = ['proof', 'revocation', 'requirement', 'user'] as const
 

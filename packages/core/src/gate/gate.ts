@@ -1,5 +1,6 @@
 /** Runs the stages for each request: extract → verify → prove → authorize → Decision. Read this file first. */
 
+import { loadExplain } from '#load-explain'
 import type { MetadataResponse } from '../answer/metadata.ts'
 import type { CorsMiddleware } from '../answer/preflight.ts'
 import { type AsyncRule, authorize, type Requirement, toRequirement } from '../authorize/requirement.ts'
@@ -105,9 +106,8 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     if (this.#parts.isOwn) this.#parts.verifier.close?.()
   }
 
-  /** Loaded when it is first called, because a request never needs it. */
   readonly explain = async (given: string | Request | RequestLike): Promise<Explanation> => {
-    const { explain } = await import('./explain.ts')
+    const explain = await loadExplain()
     return explain(this.#parts, given)
   }
 

@@ -100,7 +100,8 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    * @example
    * const { failed } = await gate.explain(token)
    * console.log(failed?.cause, failed?.fix)
-   * @throws TypeError if the argument is neither a token nor a request
+   * @throws TypeError if the argument is neither a token nor a request. Also in a bundle for Workers or browsers without the
+   *   import of `@bearergate/core/explain`
    */
   explain(token: string | Request | RequestLike): Promise<Explanation>
   /** Returns the configuration and the state as plain data without secrets, for operators. */

@@ -15,7 +15,13 @@ import { foreignIssuer } from './jwt/claims.ts'
 import { claimedTwice } from './ownership.ts'
 import { PresentedToken } from './presented.ts'
 import { type Active, type Inactive, inactive, isInactive, type Verification } from './verification.ts'
-import { allBackgroundWork, type CanVerify, largestTolerance, type TokenVerifier } from './verifier.ts'
+import {
+  allBackgroundWork,
+  type CanVerify,
+  type Explainers,
+  largestTolerance,
+  type TokenVerifier,
+} from './verifier.ts'
 
 /**
  * Verifies tokens with several verifiers. A verifier can recognize its own tokens by their text: `jwt` those of its issuer, and
@@ -122,10 +128,11 @@ class Chain implements TokenVerifier<Identity<unknown>> {
     return { kind: 'chain', verifiers: this.members.map((member) => member.describe?.() ?? {}) }
   }
 
-  /** Loaded when it is first called, because a request never needs it. */
-  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<unknown>>> {
-    const { explainChain } = await import('./explain-chain.ts')
-    return explainChain(this.members, this.issuers, presented)
+  explain(
+    presented: PresentedToken,
+    explainers: Explainers,
+  ): Promise<VerifierExplanation<Identity<unknown>>> {
+    return explainers.chain(this.members, this.issuers, presented)
   }
 
   /**

@@ -17,7 +17,7 @@ import { isNumericDate } from '../model/units.ts'
 import type { VerifierExplanation } from '../observe/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, type Verification } from './verification.ts'
-import type { CanVerify, TokenVerifier } from './verifier.ts'
+import type { CanVerify, Explainers, TokenVerifier } from './verifier.ts'
 import { WrappingVerifier } from './wrapping.ts'
 
 type AnyVerifier = TokenVerifier<Identity<unknown>>
@@ -86,11 +86,10 @@ class CheckedVerifier<I extends Identity<unknown>> extends WrappingVerifier<I> {
   }
 
   /** The result of an application's verifier is checked here, so it is explained here, unless it explains itself. */
-  override async explain(presented: PresentedToken): Promise<VerifierExplanation<I>> {
-    if (this.inner.explain !== undefined) return super.explain(presented)
-    const { explainBy } = await import('./explain.ts')
+  override explain(presented: PresentedToken, explainers: Explainers): Promise<VerifierExplanation<I>> {
+    if (this.inner.explain !== undefined) return super.explain(presented, explainers)
     const verify = (token: string, given?: PresentedToken) => this.verify(token, given)
-    return explainBy({ verify, describe: () => this.describe() }, presented)
+    return explainers.by({ verify, describe: () => this.describe() }, presented)
   }
 
   override isStillValid(verification: Active<I>): boolean {

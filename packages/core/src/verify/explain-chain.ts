@@ -2,9 +2,8 @@
 
 import type { Identity } from '../model/identity.ts'
 import { type Check, checkOf, unavailable, type VerifierExplanation } from '../observe/explain.ts'
-import { explainBy, noVerifier } from './explain.ts'
 import type { PresentedToken } from './presented.ts'
-import type { TokenVerifier } from './verifier.ts'
+import type { Explainers, TokenVerifier } from './verifier.ts'
 
 type Member = TokenVerifier<Identity<unknown>>
 
@@ -16,6 +15,7 @@ export async function explainChain(
   members: readonly Member[],
   issuers: readonly string[],
   presented: PresentedToken,
+  by: Explainers['by'],
 ): Promise<VerifierExplanation<Identity<unknown>>> {
   const others: Member[] = []
   for (const member of members) {
@@ -25,18 +25,33 @@ export async function explainChain(
     } catch (cause) {
       return { checks: [unavailable('verifier', cause)] }
     }
-    if (answer === true) return chosen(await explainBy(member, presented))
+    if (answer === true) return chosen(await by(member, presented))
     if (answer === undefined) others.push(member)
   }
   const checks: Check[] = []
   for (const member of others) {
-    const explained = await explainBy(member, presented)
+    const explained = await by(member, presented)
     if (explained.identity !== undefined) return chosen(explained)
     checks.push(...explained.checks)
   }
-  return { checks: [...(others.length === 1 ? [] : [noVerifier(issuers, 'unknown_token')]), ...checks] }
+  return { checks: [...(others.length === 1 ? [] : [noVerifier(issuers)]), ...checks] }
 }
 
 function chosen<I extends Identity<unknown>>(explained: VerifierExplanation<I>): VerifierExplanation<I> {
   return { ...explained, checks: [checkOf('verifier', undefined), ...explained.checks] }
+}
+
+/** Explains a token that none of several verifiers handles. */
+function noVerifier(issuers: readonly string[]): Check {
+  return checkOf(
+    'verifier',
+    { reason: 'unknown_token' },
+    {
+      expected: issuers.length === 0 ? undefined : `a token of ${issuers.slice(0, 8).join(', ')}`,
+      mistake: () => ({
+        cause: 'None of the verifiers of this gate is for such a token.',
+        fix: 'Add a verifier for it to the chain, or send a token of one of the configured issuers.',
+      }),
+    },
+  )
 }

@@ -10,9 +10,21 @@ import {
 } from '../observe/explain.ts'
 import type { Mistake } from '../observe/remedies.ts'
 import { looksLikeJwt, textMistake } from '../observe/text-mistakes.ts'
+import { explainChain } from './explain-chain.ts'
+import { explainJwt } from './jwt/explain.ts'
+import { explainForeign } from './jwt/explain-issuer.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Inactive } from './verification.ts'
-import type { TokenVerifier } from './verifier.ts'
+import type { Explainers, TokenVerifier } from './verifier.ts'
+
+/** The functions for verifiers that explain their tokens themselves. */
+const EXPLAINERS: Explainers = {
+  by: explainBy,
+  jwt: explainJwt,
+  chain: (members, issuers, presented) => explainChain(members, issuers, presented, explainBy),
+  foreign: explainForeign,
+  prefix: wrongPrefix,
+}
 
 /** Explains a token by the verifier itself if it can, and otherwise by its result. Never rejects. */
 export async function explainBy<I extends Identity<unknown>>(
@@ -22,7 +34,7 @@ export async function explainBy<I extends Identity<unknown>>(
   const { kind = 'own' } = described(verifier)
   const { name, expected } = KINDS[kind] ?? OWN
   try {
-    if (verifier.explain !== undefined) return await verifier.explain(presented)
+    if (verifier.explain !== undefined) return await verifier.explain(presented, EXPLAINERS)
     const verification = await verifier.verify(presented.text, presented)
     if (verification.active) {
       const { identity, expiresAt } = verification
@@ -39,7 +51,7 @@ export async function explainBy<I extends Identity<unknown>>(
 }
 
 /** Explains a token that has the wrong beginning for its verifier. */
-export function wrongPrefix(prefix: string): Check {
+function wrongPrefix(prefix: string): Check {
   return checkOf(
     'lookup',
     { reason: 'unknown_token' },
@@ -48,21 +60,6 @@ export function wrongPrefix(prefix: string): Check {
       mistake: () => ({
         cause: 'The token does not begin with the "prefix" of this verifier, so it is none of its tokens.',
         fix: 'Send a token that generateToken() created with this prefix, or correct "prefix".',
-      }),
-    },
-  )
-}
-
-/** Explains a token that none of several verifiers handles. */
-export function noVerifier(issuers: readonly string[], reason: Inactive['reason']): Check {
-  return checkOf(
-    'verifier',
-    { reason },
-    {
-      expected: issuers.length === 0 ? undefined : `a token of ${issuers.slice(0, 8).join(', ')}`,
-      mistake: () => ({
-        cause: 'None of the verifiers of this gate is for such a token.',
-        fix: 'Add a verifier for it to the chain, or send a token of one of the configured issuers.',
       }),
     },
   )

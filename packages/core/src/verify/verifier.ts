@@ -2,7 +2,8 @@
 
 import type { Identity } from '../model/identity.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
-import type { VerifierExplanation } from '../observe/explain.ts'
+import type { Check, VerifierExplanation } from '../observe/explain.ts'
+import type { JwtParts } from './jwt/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Active, Verification } from './verification.ts'
 
@@ -60,7 +61,34 @@ export interface TokenVerifier<I extends Identity<unknown> = Identity> {
   /** Returns the configuration and the state as plain data without secrets, for operators. Default: an empty object. */
   describe?(): object
   /** Explains a token check by check, for `gate.explain`. Caches nothing. Default: one check with the result of `verify`. */
-  explain?(presented: PresentedToken): Promise<VerifierExplanation<I>>
+  explain?(presented: PresentedToken, explainers: Explainers): Promise<VerifierExplanation<I>>
+}
+
+/**
+ * The functions that explain tokens. The gate passes them to its verifier, which does not import them: a request never needs
+ * them.
+ */
+export interface Explainers {
+  /** Explains a token by the verifier itself if it can, and otherwise by its result. Never rejects. */
+  by<I extends Identity<unknown>>(
+    verifier: TokenVerifier<I>,
+    presented: PresentedToken,
+  ): Promise<VerifierExplanation<I>>
+  /** Explains a JWT of one issuer. */
+  jwt<Claims>(
+    parts: JwtParts<Claims>,
+    presented: PresentedToken,
+  ): Promise<VerifierExplanation<Identity<Claims>>>
+  /** Explains a token by the verifiers of a chain. */
+  chain(
+    members: readonly TokenVerifier<Identity<unknown>>[],
+    issuers: readonly string[],
+    presented: PresentedToken,
+  ): Promise<VerifierExplanation<Identity<unknown>>>
+  /** Explains a token that is no JWT, or whose issuer is none of these. */
+  foreign(presented: PresentedToken, issuers: readonly string[]): VerifierExplanation<never>
+  /** Explains a token that does not begin with the prefix of its verifier. */
+  prefix(prefix: string): Check
 }
 
 /** How far the clock of an issuer may be ahead, if its verifier does not say. */

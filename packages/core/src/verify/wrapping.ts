@@ -5,7 +5,7 @@ import type { Seconds } from '../model/units.ts'
 import type { VerifierExplanation } from '../observe/explain.ts'
 import type { PresentedToken } from './presented.ts'
 import type { Active, Verification } from './verification.ts'
-import type { CanVerify, TokenVerifier } from './verifier.ts'
+import type { CanVerify, Explainers, TokenVerifier } from './verifier.ts'
 
 /** All members of a verifier, none of them optional. With it, a new member of the interface is a type error here. */
 type Complete<T> = { [Name in keyof Required<T>]: T[Name] }
@@ -64,9 +64,7 @@ export abstract class WrappingVerifier<I extends Identity<unknown>> implements C
     return this.inner.describe?.() ?? {}
   }
 
-  /** Loaded when it is first called, because a request never needs it. */
-  async explain(presented: PresentedToken): Promise<VerifierExplanation<I>> {
-    const { explainBy } = await import('./explain.ts')
-    return explainBy(this.inner, presented)
+  explain(presented: PresentedToken, explainers: Explainers): Promise<VerifierExplanation<I>> {
+    return explainers.by(this.inner, presented)
   }
 }

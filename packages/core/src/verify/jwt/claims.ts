@@ -8,6 +8,7 @@
 
 import { getOwn, isObject, isStrings } from '../../lib/json.ts'
 import { received } from '../../lib/received.ts'
+import type { Identity } from '../../model/identity.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { audienceOf, oddClaim, type RawClaims } from '../claims/values.ts'
 import { type Inactive, inactive } from '../verification.ts'
@@ -197,4 +198,14 @@ export function checkDates(
         distance('issued', now - iat, `ago, "maxTokenAge" is ${maxTokenAge} s`, clockTolerance),
       )
     : undefined
+}
+
+/** Returns when a token stops being accepted, with the clock tolerance. In seconds since the epoch. */
+export function endOf(
+  { expiresAt, issuedAt }: Pick<Identity<unknown>, 'expiresAt' | 'issuedAt'>,
+  { maxTokenAge, clockTolerance }: ClaimsPolicy,
+): Seconds | undefined {
+  const oldest = maxTokenAge === undefined || issuedAt === undefined ? undefined : issuedAt + maxTokenAge
+  const ends = [expiresAt, oldest].filter((end) => end !== undefined)
+  return ends.length === 0 ? undefined : Math.min(...ends) + clockTolerance
 }

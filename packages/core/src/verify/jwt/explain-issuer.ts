@@ -7,8 +7,6 @@ import type { PresentedToken } from '../presented.ts'
 import { isInactive } from '../verification.ts'
 import { issuerMistake } from './issuer-mistake.ts'
 
-export { explainBy } from '../explain.ts'
-
 /** Explains a token that is no JWT, or comes from an issuer that is not configured. */
 export function explainForeign(
   presented: PresentedToken,

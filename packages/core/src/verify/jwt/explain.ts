@@ -27,6 +27,8 @@ export interface JwtParts<Claims> {
   readonly algorithms: readonly Algorithm[]
   readonly keys: KeySet
   readonly read: ReadClaims<Claims>
+  /** In seconds since the epoch. */
+  readonly now: Seconds
 }
 
 /**
@@ -36,7 +38,6 @@ export interface JwtParts<Claims> {
 export async function explainJwt<Claims>(
   parts: JwtParts<Claims>,
   presented: PresentedToken,
-  now: Seconds,
 ): Promise<VerifierExplanation<Identity<Claims>>> {
   const decoded = presented.jws
   const unreadable = isInactive(decoded) ? decoded : decoded.claims === undefined ? NO_CLAIMS : undefined
@@ -50,7 +51,7 @@ export async function explainJwt<Claims>(
   const checks = [
     format,
     headerCheck(decoded, jws, parts.algorithms),
-    ...claimChecks(decoded, claims, parts.policy, now),
+    ...claimChecks(decoded, claims, parts.policy, parts.now),
   ]
   if (isInactive(jws)) return { checks: [...checks, skipped('key'), skipped('signature'), skipped('claims')] }
   const { checks: signature, key } = await explainSignature(jws, parts.keys)

@@ -24,8 +24,8 @@ import { callerOf, type KnownCaller } from '../keys/known-callers.ts'
 import { Turns } from '../keys/turns.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, activeUntil, type Inactive, inactive, isInactive } from '../verification.ts'
-import type { TokenVerifier } from '../verifier.ts'
-import { type ClaimsPolicy, checkClaims } from './claims.ts'
+import type { Explainers, TokenVerifier } from '../verifier.ts'
+import { type ClaimsPolicy, checkClaims, endOf } from './claims.ts'
 import { describeJwt, type JwtDescription } from './description.ts'
 import { signatureDetail, unknownKeyDetail } from './details.ts'
 import { type CompactJws, parseJws, signingKey } from './jws.ts'
@@ -154,11 +154,16 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     return describeJwt(this.#policy, this.#algorithms, this.#allowHttp, this.#keys.describe())
   }
 
-  /** Loaded when it is first called, because a request never needs it. */
-  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
-    const { explainJwt } = await import('./explain.ts')
-    const parts = { policy: this.#policy, algorithms: this.#algorithms, keys: this.#keys, read: this.#read }
-    return explainJwt(parts, presented, secondsOf(this.#now))
+  explain(presented: PresentedToken, explainers: Explainers): Promise<VerifierExplanation<Identity<Claims>>> {
+    const now = secondsOf(this.#now)
+    const parts = {
+      policy: this.#policy,
+      algorithms: this.#algorithms,
+      keys: this.#keys,
+      read: this.#read,
+      now,
+    }
+    return explainers.jwt(parts, presented)
   }
 
   /**
@@ -193,7 +198,7 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     const identity = isPromiseLike(read) ? await read : read
     if (isInactive(identity)) return identity
     this.#keys.callers?.add(name, key)
-    const [expiresAt, policy] = [this.#expiry(identity), this.#policy]
+    const [expiresAt, policy] = [endOf(identity, this.#policy), this.#policy]
     return activeUntil({ active: true, identity, expiresAt, key, policy }, this.#now)
   }
 
@@ -236,13 +241,5 @@ export class JwtVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     return tried > 0
       ? inactive('invalid_signature', () => signatureDetail(tried, alg, kid))
       : inactive('unknown_key', () => unknownKeyDetail(this.#keys.describe(), alg, kid))
-  }
-
-  /** Returns when the token stops being accepted, with the clock tolerance. In seconds since the epoch. */
-  #expiry({ expiresAt, issuedAt }: Identity<unknown>): Seconds | undefined {
-    const { maxTokenAge, clockTolerance } = this.#policy
-    const oldest = maxTokenAge === undefined || issuedAt === undefined ? undefined : issuedAt + maxTokenAge
-    const ends = [expiresAt, oldest].filter((end) => end !== undefined)
-    return ends.length === 0 ? undefined : Math.min(...ends) + clockTolerance
   }
 }

@@ -10,7 +10,7 @@ import type { VerifierExplanation } from '../../observe/explain.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { PresentedToken } from '../presented.ts'
 import { type Active, isInactive, type Verification } from '../verification.ts'
-import { allBackgroundWork, largestTolerance, type TokenVerifier } from '../verifier.ts'
+import { allBackgroundWork, type Explainers, largestTolerance, type TokenVerifier } from '../verifier.ts'
 import { foreignIssuer } from './claims.ts'
 import { type IssuerResolver, IssuerResolverCache } from './issuer-resolver.ts'
 import { type Found, type IssuerSource, StaticIssuers } from './issuer-source.ts'
@@ -123,12 +123,15 @@ class MultiIssuerVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
     })
   }
 
-  /** Loaded when it is first called, because a request never needs it. */
-  async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
-    const { explainBy, explainForeign } = await import('./explain-issuer.ts')
+  async explain(
+    presented: PresentedToken,
+    explainers: Explainers,
+  ): Promise<VerifierExplanation<Identity<Claims>>> {
     const issuer = presented.unverifiedIssuer
     const verifier = issuer === undefined ? undefined : await this.#source.find(issuer)
-    return verifier === undefined ? explainForeign(presented, this.issuers) : explainBy(verifier, presented)
+    return verifier === undefined
+      ? explainers.foreign(presented, this.issuers)
+      : explainers.by(verifier, presented)
   }
 
   /** Waits for the verification, and reports the issuer as proven if the token is valid. */

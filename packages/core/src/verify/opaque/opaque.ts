@@ -16,7 +16,7 @@ import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
 import { activeUntil, inactive, type Verification } from '../verification.ts'
-import type { TokenVerifier } from '../verifier.ts'
+import type { Explainers, TokenVerifier } from '../verifier.ts'
 import { WrappingVerifier } from '../wrapping.ts'
 import { readRecord } from './record.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
@@ -128,10 +128,13 @@ class PrefixVerifier<Claims> extends WrappingVerifier<Identity<Claims>> {
     return hasPrefix(token, this.#prefix)
   }
 
-  override async explain(presented: PresentedToken): Promise<VerifierExplanation<Identity<Claims>>> {
-    if (this.canVerify(presented.text)) return super.explain(presented)
-    const { wrongPrefix } = await import('../explain.ts')
-    return { checks: [wrongPrefix(this.#prefix)] }
+  override async explain(
+    presented: PresentedToken,
+    explainers: Explainers,
+  ): Promise<VerifierExplanation<Identity<Claims>>> {
+    return this.canVerify(presented.text)
+      ? super.explain(presented, explainers)
+      : { checks: [explainers.prefix(this.#prefix)] }
   }
 
   verify(token: string, presented?: PresentedToken): Verified<Claims> {
