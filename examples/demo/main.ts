@@ -1,18 +1,24 @@
-/** The demonstration: an authorization server, an API on three hosts, and a transcript of what these answer. */
+/**
+ * The demonstration: an authorization server, an API on three hosts, and a transcript of what these answer. Then a page on which
+ * you can send requests yourself.
+ */
 
 import { startApis } from './apis.ts'
 import { startAuthorizationServer } from './authorization-server.ts'
-import { curlLines } from './curl.ts'
 import { createDemoGate } from './gate.ts'
 import { createSessions } from './sessions.ts'
 import { tell } from './story.ts'
 import { Transcript } from './transcript.ts'
 
 const FIRST_PORT = 4001
+/** Longer than any time that the page can skip in a few clicks. In seconds. */
+const LIFETIME = 7 * 86_400
 
-const server = await startAuthorizationServer('read write')
+const isOnce = process.argv.includes('--once')
+const server = await startAuthorizationServer('read write', isOnce ? undefined : LIFETIME)
 const sessions = createSessions()
-const apis = await startApis(createDemoGate(server.issuer, sessions), sessions, FIRST_PORT)
+const gate = createDemoGate(server.issuer, sessions)
+const apis = await startApis(gate, sessions, FIRST_PORT)
 const transcript = new Transcript(console.log)
 
 console.log(`The authorization server is oidc-provider on ${server.issuer}.`)
@@ -20,13 +26,16 @@ for (const api of apis) await tell(transcript, api, server, sessions)
 transcript.summary()
 process.exitCode = transcript.isAsExpected ? 0 : 1
 
-if (process.argv.includes('--once')) await close()
+const closing = [...apis, server]
+if (isOnce) await close()
 else {
+  const { startPage } = await import('./page/start.ts')
+  const page = await startPage({ server, sessions, apis, gate }, 4000)
+  closing.push(page as never)
   process.once('SIGINT', close).once('SIGTERM', close)
-  for (const line of await curlLines(apis, server, sessions)) console.log(line)
-  console.log('\nServing until Ctrl-C.')
+  console.log(`\nOpen ${page.origin} in a browser to send requests yourself. Ctrl-C ends the demonstration.`)
 }
 
 async function close(): Promise<void> {
-  await Promise.all([...apis, server].map((running) => running.close()))
+  await Promise.all(closing.map((running) => running.close()))
 }

@@ -20,6 +20,8 @@ export interface Sessions {
   login(sent: unknown): Promise<{ status: 200 | 400; body: object }>
   /** @param expiresIn in seconds; less than nothing makes a session that is over already */
   open(subject: string, scopes: readonly string[], expiresIn?: number): Promise<string>
+  /** Opens a session and closes it again, for a token that was revoked. */
+  revoked(subject: string): Promise<string>
   find(hash: string): Session | null
   /** From now on the session's token is unknown. */
   close(identity: Identity): { loggedOut: boolean }
@@ -45,6 +47,11 @@ export function createSessions(): Sessions {
         return { status: 400, body: { error: 'invalid_grant' } }
       const token = await open(user, known.scopes)
       return { status: 200, body: { access_token: token, token_type: 'Bearer', expires_in: HOUR } }
+    },
+    async revoked(subject) {
+      const token = await open(subject, [])
+      sessions.delete(await hashToken(token))
+      return token
     },
     find: (hash) => sessions.get(hash) ?? null,
     close: ({ tokenId = '' }) => ({ loggedOut: sessions.delete(tokenId) }),

@@ -1,9 +1,9 @@
 /** What each API is asked in turn, and what it must answer. */
 
-import { base64url } from 'jose'
 import type { Api } from './apis.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { Sessions } from './sessions.ts'
+import { withOneChange, withSubject } from './tampering.ts'
 import type { Step, Token, Transcript } from './transcript.ts'
 
 export const EMPLOYEE = { employee: { name: 'Emma', age: 28, city: 'Boston' } } as const
@@ -91,16 +91,4 @@ export async function tell(
 
 function token(words: string, text: string): Token {
   return { words, text }
-}
-
-/** What an attacker would like to be enough. */
-function withSubject(jwt: string, sub: string): string {
-  const [header, payload = '', signature] = jwt.split('.')
-  const claims = JSON.parse(new TextDecoder().decode(base64url.decode(payload))) as object
-  return [header, base64url.encode(JSON.stringify({ ...claims, sub })), signature].join('.')
-}
-
-function withOneChange(text: string): string {
-  const middle = text.length >> 1
-  return text.slice(0, middle) + (text[middle] === 'A' ? 'B' : 'A') + text.slice(middle + 1)
 }

@@ -1,5 +1,6 @@
 /** Bad tokens and configurations, each with the cause that `gate.explain` must name, and what it must say to correct it. */
 
+import '@bearergate/core/explain'
 import { createHmac } from 'node:crypto'
 import {
   chain,

@@ -103,15 +103,13 @@ async function explainToken<V extends Identity<unknown>>(
     ...checks,
     ...dates,
     checkOf('proof', prove(identity), { expected: 'a token that is bound to no key' }),
-    await attempt('revocation', async () =>
-      (await parts.revocations.isRevoked(identity, hash)) ? REVOKED : undefined,
+    await attempt(
+      'revocation',
+      async () => ((await parts.revocations.isRevoked(identity, hash)) ? REVOKED : undefined),
+      'a token that is not revoked',
     ),
     await requirementCheck(parts, identity, request),
-    await attempt('user', async () => {
-      const { users } = parts
-      if (users === undefined) return undefined
-      return (await users.of(foundIn(identity, source), request)) === undefined ? UNKNOWN_USER : undefined
-    }),
+    await userCheck(parts, foundIn(identity, source), request),
   ]
 }
 
@@ -126,12 +124,24 @@ async function requirementCheck<V extends Identity<unknown>>(
   return { ...check, expected, actual: `scopes: ${identity.scopes.join(' ') || 'none'}` }
 }
 
+async function userCheck<V extends Identity<unknown>>(
+  { users }: GateParts<V>,
+  identity: V,
+  request: RequestLike,
+): Promise<Check> {
+  if (users === undefined)
+    return checkOf('user', undefined, { expected: 'no user: the gate has no "loadUser"' })
+  const load = async () => ((await users.of(identity, request)) === undefined ? UNKNOWN_USER : undefined)
+  return attempt('user', load, 'a user that "loadUser" finds')
+}
+
 async function attempt(
   name: (typeof LATER)[number],
   check: () => Promise<Rejection | undefined>,
+  expected?: string,
 ): Promise<Check> {
   try {
-    return checkOf(name, await check())
+    return checkOf(name, await check(), { expected })
   } catch (cause) {
     return unavailable(name, cause)
   }

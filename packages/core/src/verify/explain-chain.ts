@@ -38,7 +38,13 @@ export async function explainChain(
 }
 
 function chosen<I extends Identity<unknown>>(explained: VerifierExplanation<I>): VerifierExplanation<I> {
-  return { ...explained, checks: [checkOf('verifier', undefined), ...explained.checks] }
+  return {
+    ...explained,
+    checks: [
+      checkOf('verifier', undefined, { expected: 'a verifier of the chain that is for this token' }),
+      ...explained.checks,
+    ],
+  }
 }
 
 /** Explains a token that none of several verifiers handles. */

@@ -1,0 +1,88 @@
+/** Switches of the authorization server, and what they do to the traffic of two APIs. */
+
+import { useState } from 'preact/hooks'
+import type { Live, ServerReport, State, Switch } from '../model.ts'
+import { turn, useLive } from './api.ts'
+import { Chart } from './chart.tsx'
+import { Section } from './parts.tsx'
+
+/** How many seconds the share of good answers is computed from. */
+const RECENT = 5
+
+const SWITCHES: readonly (readonly [to: Switch, words: string, isOn: (report: ServerReport) => boolean])[] = [
+  ['up', 'Answer', ({ state }) => state === 'up'],
+  ['stopped', 'Stop', ({ state }) => state === 'stopped'],
+  ['hanging', 'Hang', ({ state }) => state === 'hanging'],
+]
+
+const STATES = {
+  up: 'The authorization server answers.',
+  stopped: 'The authorization server is down.',
+  hanging: 'The authorization server accepts requests, and never answers.',
+} as const
+
+export function Outage({ state }: { readonly state: State }) {
+  const { seconds, report } = useLive()
+  const [told, setTold] = useState<ServerReport>()
+  const current =
+    told !== undefined && told.timePassed >= (report?.timePassed ?? 0) ? { ...report, ...told } : report
+  const act = (to: Switch) => void turn(to).then(setTold, () => {})
+  return (
+    <Section
+      id="outage"
+      title="Stop the authorization server"
+      lead="Two APIs get the same traffic: good tokens, expired ones, and requests without a token. Stop the server, let 20 minutes pass, and compare."
+    >
+      <fieldset class="actions">
+        <legend class="hidden">Authorization server</legend>
+        {SWITCHES.map(([to, words, isOn]) => (
+          <button
+            key={to}
+            type="button"
+            aria-pressed={report !== undefined && isOn(report)}
+            onClick={() => act(to)}
+          >
+            {words}
+          </button>
+        ))}
+        <button type="button" class="quiet" onClick={() => act('pass')}>
+          20 minutes later
+        </button>
+        <button type="button" class="quiet" onClick={() => act('rotate')}>
+          Rotate the keys
+        </button>
+        <button type="button" class="quiet" onClick={() => act('remove')}>
+          Remove the former keys
+        </button>
+      </fieldset>
+      {current !== undefined && (
+        <p aria-live="polite">
+          {STATES[current.state]} It publishes{' '}
+          {current.keys.length === 1 ? 'one key' : `${current.keys.length} keys`}.
+          {current.timePassed > 0 && ` ${current.timePassed / 60} minutes were skipped.`}
+        </p>
+      )}
+      <div class="columns">
+        {['bearergate', state.rival].map((name, index) => (
+          <figure key={name}>
+            <figcaption>
+              <strong>{name}</strong>
+              <span>
+                <b data-good={name}>{shareOf(seconds, index, state.goodPerSecond)}</b> of good tokens accepted
+                · {report?.keyRequests[index] ?? 0} key requests
+              </span>
+            </figcaption>
+            <Chart seconds={seconds} index={index} label={`Answers of ${name} per second, by status`} />
+          </figure>
+        ))}
+      </div>
+    </Section>
+  )
+}
+
+function shareOf(seconds: readonly Live[], index: number, perSecond: number): string {
+  const recent = seconds.slice(-RECENT)
+  if (recent.length === 0) return '–'
+  const good = recent.reduce((sum, second) => sum + (second.good[index] ?? 0), 0)
+  return `${Math.round((100 * good) / (perSecond * recent.length))} %`
+}
