@@ -11,7 +11,7 @@ const PROJECTS = {
   unit: ['core', 'vectors'],
   hosts: ['adapters'],
   hostile: ['inputs', 'fuzz'],
-  faults: ['faults'],
+  faults: ['faults', 'redis'],
   package: ['packaging'],
   e2e: ['interop', 'examples'],
   runtimes: ['runtimes'],

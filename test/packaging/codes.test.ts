@@ -6,7 +6,7 @@ import { pageAt } from './pages.ts'
 import { sourcesOf } from './sources.ts'
 
 const { text } = pageAt('packages/core/docs/errors.md')
-const sources = ['core', 'express', 'koa'].flatMap((name) => sourcesOf(name as 'core'))
+const sources = ['core', 'express', 'koa', 'redis'].flatMap((name) => sourcesOf(name as 'core'))
 
 /** The codes that the sources use, as arguments of any function. */
 function usedCodes(): ReadonlySet<string> {

@@ -11,7 +11,7 @@ import { PACKAGES, ROOT } from './sources.ts'
 // The tests start compilers and test runners, on a machine that may be busy.
 vi.setConfig({ testTimeout: 600_000 })
 
-const ENTRIES = [...PACKAGES, 'core/adapter', 'core/lambda', 'core/node', 'core/presets'].map(
+const ENTRIES = [...PACKAGES, 'core/adapter', 'core/lambda', 'core/node', 'core/presets', 'core/signals'].map(
   (name) => `@bearergate/${name}`,
 )
 
@@ -27,7 +27,7 @@ let project: string
 beforeAll(async () => {
   ;({ project } = await createProject())
   const types = ['@types/express', '@types/koa', '@types/node']
-  await link(project, ['express', 'jose', 'koa', 'lru-cache', ...types])
+  await link(project, ['express', 'jose', 'koa', 'lru-cache', 'redis', ...types])
   if (!areToolsInstalled) return
   const { dependencies } = JSON.parse(await readFile(join(TOOLS, 'package.json'), 'utf8'))
   await link(project, Object.keys(dependencies), TOOLS)

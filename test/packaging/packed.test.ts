@@ -16,6 +16,7 @@ const INSTALLED = [
   'express',
   'fastify',
   'koa',
+  'redis',
   '@types/express',
   '@types/koa',
   '@types/ws',
@@ -168,9 +169,15 @@ describe('a project that installed the tarballs', () => {
 
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
-    const names = [...PACKAGES, 'core/adapter', 'core/presets', 'core/lambda', 'core/node'].map(
-      (name) => `import.meta.resolve('@bearergate/${name}')`,
-    )
+    const names = [
+      ...PACKAGES,
+      'core/adapter',
+      'core/presets',
+      'core/lambda',
+      'core/node',
+      'core/explain',
+      'core/signals',
+    ].map((name) => `import.meta.resolve('@bearergate/${name}')`)
     await writeFile(file, `console.log([${names}].join())`)
     const resolved = (await run(process.execPath, [file])).trim().split(',')
     expect(resolved.map((url) => url.slice(url.indexOf('@bearergate/')))).toEqual([
@@ -179,6 +186,8 @@ describe('a project that installed the tarballs', () => {
       '@bearergate/core/dist/presets/index.js',
       '@bearergate/core/dist/hosts/lambda/index.js',
       '@bearergate/core/dist/node.js',
+      '@bearergate/core/dist/explain.js',
+      '@bearergate/core/dist/signals/index.js',
     ])
   })
 

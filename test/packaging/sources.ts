@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 /** The root of the repository, ending with a slash. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-export const PACKAGES = ['core', 'express', 'koa'] as const
+export const PACKAGES = ['core', 'express', 'koa', 'redis'] as const
 export type PackageName = (typeof PACKAGES)[number]
 
 export interface Source {

@@ -10,7 +10,7 @@ import { codeLines, importsOf, PACKAGES, packageOf, type Source, sourcesOf } fro
  */
 const RANKS = [
   ['index.ts', 'adapter.ts', 'node.ts', 'explain.ts'],
-  ['hosts/'],
+  ['hosts/', 'signals/'],
   ['presets/'],
   ['gate/'],
   ['extract/', 'verify/', 'prove/', 'authorize/', 'answer/'],

@@ -42,12 +42,8 @@ export type {
 export { fromNodeRequest } from './request/node.ts'
 export type { RequestLike } from './request/request.ts'
 export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
-export {
-  type MemoryRevocationsOptions,
-  memoryRevocations,
-  type RevocationEntry,
-  type RevocationStore,
-} from './state/revocations.ts'
+export { type MemoryRevocationsOptions, memoryRevocations } from './state/memory-revocations.ts'
+export type { RevocationEntry, RevocationStore } from './state/revocations.ts'
 export type { CacheOptions } from './verify/cache-limits.ts'
 export { type CacheDescription, cached } from './verify/cached.ts'
 export { chain } from './verify/chain.ts'

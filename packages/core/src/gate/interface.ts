@@ -72,7 +72,7 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    */
   metadata(request: Request | RequestLike): MetadataResponse | undefined
   /**
-   * Revokes a token, or all tokens of a subject. From now on this gate and every gate with the same `revocations` rejects them,
+   * Revokes a token, or all tokens of a session or a subject. From now on this gate and every gate with the same `revocations` rejects them,
    * also if their result is cached or their verification is pending. The gate forgets the revocation after the last of these
    * tokens has expired.
    * @throws TypeError if it is not a revocation

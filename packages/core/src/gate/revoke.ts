@@ -12,8 +12,8 @@ import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verification.ts'
 
 /**
- * A revocation of one token, or of all tokens of a subject that were issued before a point in time. One token is named by its
- * text (not a hash, and without `Bearer`) or by its `tokenId`. With `issuer`, the revocation applies only to tokens of that
+ * A revocation of one token, of all tokens of a session, or of all tokens of a subject that were issued before a point in time.
+ * One token is named by its text (not a hash, and without `Bearer`) or by its `tokenId`. With `issuer`, the revocation applies only to tokens of that
  * issuer.
  *
  * `expiresAt`, in seconds since the epoch, is when the last of these tokens expires. The store can forget the revocation after
@@ -29,13 +29,14 @@ export type Revocation =
 interface Flat {
   readonly token?: string | undefined
   readonly tokenId?: string | undefined
+  readonly sessionId?: string | undefined
   readonly subject?: string | undefined
   readonly issuer?: string | undefined
   readonly issuedBefore?: Seconds | undefined
   readonly expiresAt?: Seconds | undefined
 }
 
-const MEMBERS = ['token', 'tokenId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
+const MEMBERS = ['token', 'tokenId', 'sessionId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
 
 /**
  * Checks a revocation, replaces the text of a token by its hash, and adds the default of `issuedBefore`.
@@ -60,13 +61,13 @@ export function revocationEntry(
 function readRevocation(revocation: Revocation): Flat {
   const given = typeof revocation === 'string' ? { token: revocation } : revocation
   const read: Flat = readOptions('revoke', given, MEMBERS)
-  const [named, ...others] = (['token', 'tokenId', 'subject'] as const).filter(
+  const [named, ...others] = (['token', 'tokenId', 'sessionId', 'subject'] as const).filter(
     (name) => read[name] !== undefined,
   )
   if (named === undefined || others.length > 0)
     throw configurationError(
       'INVALID_ARGUMENT',
-      '"revoke" needs the text of a token, or an object with one of "token", "tokenId" and "subject"',
+      '"revoke" needs the text of a token, or an object with one of "token", "tokenId", "sessionId" and "subject"',
     )
   if (read.issuedBefore !== undefined && named !== 'subject')
     throw configurationError('CONFLICTING_OPTIONS', '"issuedBefore" can only be combined with "subject"')

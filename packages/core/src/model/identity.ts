@@ -35,6 +35,11 @@ export interface Identity<Claims = Readonly<Record<string, unknown>>> {
   readonly issuedAt?: Seconds | undefined
   /** `jti`: the id of the token, unique for its issuer. `gate.revoke({ tokenId })` revokes by it. */
   readonly tokenId?: string | undefined
+  /**
+   * `sid`: the session of the user at the issuer (OpenID Connect Back-Channel Logout §2.4). `gate.revoke({ sessionId })` revokes
+   * all of its tokens.
+   */
+  readonly sessionId?: string | undefined
   /** `acr`: how strongly the subject was authenticated (RFC 9470 §6). */
   readonly acr?: string | undefined
   /** `auth_time`: when the subject was authenticated. In seconds since the epoch (RFC 9470 §6). */
@@ -69,7 +74,7 @@ export interface IdentitySource {
 export type IdentityMembers<Claims> = Partial<Omit<Identity<Claims>, 'kind' | 'source'>>
 
 const KINDS: readonly unknown[] = ['jwt', 'introspection', 'opaque', 'static'] satisfies Identity['kind'][]
-const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'acr'] as const
+const STRINGS = ['subject', 'issuer', 'clientId', 'tokenId', 'sessionId', 'acr'] as const
 const LISTS = ['audience', 'scopes', 'roles'] as const
 const DATES = ['expiresAt', 'issuedAt', 'authenticatedAt'] as const
 const OBJECTS = ['actor', 'confirmation'] as const
@@ -108,6 +113,7 @@ export function createWholeIdentity<Claims>(
     expiresAt: members.expiresAt,
     issuedAt: members.issuedAt,
     tokenId: members.tokenId,
+    sessionId: members.sessionId,
     acr: members.acr,
     authenticatedAt: members.authenticatedAt,
     claims: members.claims,
@@ -160,8 +166,7 @@ export function withSource<I extends Identity<unknown>>(identity: I, given?: Ide
 /** The claims that an identity leaves out because of their form: all names, and the values that can be revoked. */
 interface IgnoredClaims {
   readonly names: readonly string[]
-  readonly tokenId: unknown
-  readonly subject: unknown
+  readonly values: Readonly<Record<RevocableMember, unknown>>
 }
 
 /** Not a member of identities: only `onDecision` reports the names, and only revocations need the values. */
@@ -174,8 +179,8 @@ export function setIgnoredClaims(
   claims: Readonly<Record<string, unknown>>,
 ): void {
   if (names.length === 0) return
-  const [tokenId, subject] = [getOwn(claims, CLAIM_OF.tokenId), getOwn(claims, CLAIM_OF.subject)]
-  ignoredClaims.set(identity, { names: Object.freeze(names), tokenId, subject })
+  const [tokenId, subject, sessionId] = ['jti', 'sub', 'sid'].map((name) => getOwn(claims, name))
+  ignoredClaims.set(identity, { names: Object.freeze(names), values: { tokenId, subject, sessionId } })
 }
 
 /** Returns the names of the claims that an identity leaves out because of their form, if there are any. */
@@ -207,21 +212,24 @@ function freezeIdentity<Claims>(identity: Identity<Claims>): Identity<Claims> {
   return Object.freeze(identity)
 }
 
-const CLAIM_OF = { tokenId: 'jti', subject: 'sub' } as const
+/** The members by which tokens are revoked, each with its claim. */
+const CLAIM_OF = { tokenId: 'jti', subject: 'sub', sessionId: 'sid' } as const
+
+type RevocableMember = keyof typeof CLAIM_OF
 
 /**
- * Returns the name by which a token id or subject is revoked. A claim that is a number is left out of the identity, which
+ * Returns the name by which a token id, subject or session is revoked. A claim that is a number is left out of the identity, which
  * takes only strings (RFC 7519 §4.1.2), but a revocation must match it all the same. A number above 2^53 is returned as it
  * is, because `JSON.parse` has rounded it: its text is not the one in the token.
  */
 export function revocableName(
   identity: Identity<unknown>,
-  member: 'tokenId' | 'subject',
+  member: RevocableMember,
 ): string | number | undefined {
   const { [member]: name, claims } = identity
   if (name !== undefined) return name
   const own = isObject(claims) ? getOwn(claims, CLAIM_OF[member]) : undefined
-  const claim = ignoredClaims.get(identity)?.[member] ?? own
+  const claim = ignoredClaims.get(identity)?.values[member] ?? own
   if (typeof claim !== 'number') return undefined
   return isRounded(claim) ? claim : String(claim)
 }

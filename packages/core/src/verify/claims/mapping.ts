@@ -98,6 +98,7 @@ export function claimsReader<Claims = RawClaims>(
       expiresAt: dateOf(raw, 'exp'),
       issuedAt: dateOf(raw, 'iat'),
       tokenId: nameOf(raw, 'jti'),
+      sessionId: nameOf(raw, 'sid'),
       acr: stringOf(raw, 'acr'),
       authenticatedAt: dateOf(raw, 'auth_time'),
       claims,

@@ -10,14 +10,14 @@ import type { ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet } from '../keys/key-set.ts'
-import { KeyTries } from '../keys/key-tries.ts'
 import type { PresentedToken } from '../presented.ts'
 import { inactive, isInactive } from '../verification.ts'
 import type { ClaimsPolicy } from './claims.ts'
 import { keyNames } from './details.ts'
 import { claimChecks } from './explain-claims.ts'
-import { type CompactJws, type DecodedJws, parseJws, signedText, signingKey } from './jws.ts'
+import { type CompactJws, type DecodedJws, parseJws, signedText } from './jws.ts'
 import { algorithmMistake, keyMistake, signatureMistake } from './key-mistakes.ts'
+import { findSigningKey } from './signing-key.ts'
 
 const MAX_SHOWN = 100
 
@@ -98,19 +98,8 @@ async function explainSignature(
     expected: keyNames(keys.describe()),
     actual: kid === undefined ? 'no kid' : `kid ${quoted(kid, MAX_SHOWN)}`,
   })
-  const tries = new KeyTries(keys.tries.unknown)
-  const tried: VerificationKey[] = []
   try {
-    tried.push(...(await keys.find(alg, kid)))
-    let key = await signingKey(jws, tried, tries)
-    if (key === undefined) {
-      const unseen = await keys.search(alg, kid, tried, undefined).catch((cause) => {
-        if (tried.length > 0) return []
-        throw cause
-      })
-      tried.push(...unseen)
-      key = await signingKey(jws, unseen, tries)
-    }
+    const { key, tried } = await findSigningKey(jws, keys)
     if (tried.length === 0)
       return {
         checks: [

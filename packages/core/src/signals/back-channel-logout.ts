@@ -1,0 +1,60 @@
+/** Receives the logout tokens of an OpenID provider (OpenID Connect Back-Channel Logout 1.0). */
+
+import { getOwn } from '../lib/json.ts'
+import type { EventToken, Rejected } from './event-token.ts'
+import type { Effects } from './events.ts'
+import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
+
+export interface BackChannelLogoutOptions extends Omit<ReceiverSettings, 'audience'> {
+  /** The id of the client at which the provider sends logout tokens: `aud` of the token. */
+  clientId: string | readonly string[]
+}
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+
+/**
+ * Creates a receiver of logout tokens, for the `backchannel_logout_uri` of a client. A token with `sid` revokes the access
+ * tokens of that session (`sid` of the access tokens), and one with `sub` alone revokes all tokens of the subject that were
+ * issued before.
+ *
+ * It answers 200, 400 for a token that is not valid, and 503 if the keys or the store of revocations are unavailable.
+ *
+ * @example
+ * const logout = backChannelLogout({ issuer: 'https://id.example.com', clientId: 'web', gate })
+ * app.post('/logout', express.text({ type: '*\/*' }), async (req, res) => {
+ *   const { status, headers, body } = await logout.receive({ contentType: req.get('content-type'), body: req.body })
+ *   res.status(status).set(headers).send(body)
+ * })
+ * @throws TypeError if an option is unknown, missing or invalid
+ */
+export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOptions): SignalReceiver {
+  return createReceiver(
+    {
+      name: 'backChannelLogout',
+      types: ['logout+jwt', undefined],
+      exp: 'required',
+      tokenIn: ({ body }) => new URLSearchParams(body).get('logout_token') ?? undefined,
+      effectsOf,
+      accepted: { status: 200, headers: { 'Cache-Control': 'no-store' }, body: '' },
+      rejected: ({ description }) =>
+        JSON.stringify({ error: 'invalid_request', error_description: description }),
+    },
+    { ...options, audience: clientId },
+  )
+}
+
+/**
+ * A token has `sub`, `sid` or both. With both, the session ends, and not those on other devices. With `sub` alone, tokens of the
+ * same second are revoked too: dates have no fractions.
+ */
+function effectsOf({ events, claims, issuedAt }: EventToken, issuer: string): Effects | Rejected {
+  if (!Object.hasOwn(events, EVENT)) return invalid('it is no logout token')
+  const [sid, sub] = [getOwn(claims, 'sid'), getOwn(claims, 'sub')]
+  if (typeof sid === 'string') return { revocations: [{ sessionId: sid, issuer }], ignored: [] }
+  if (typeof sub !== 'string') return invalid('it has neither "sub" nor "sid"')
+  return { revocations: [{ subject: sub, issuer, issuedBefore: issuedAt + 1 }], ignored: [] }
+}
+
+function invalid(problem: string): Rejected {
+  return { error: 'invalid_request', description: `The token is not accepted: ${problem}` }
+}

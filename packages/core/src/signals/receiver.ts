@@ -1,0 +1,190 @@
+/** Receives event tokens over HTTP, on any host, and answers their sender. */
+
+import type { Gate } from '../gate/interface.ts'
+import type { Revocation } from '../gate/revoke.ts'
+import { assertFunction, readOptions } from '../lib/assert.ts'
+import { assertClock, secondsOf } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { lru } from '../lib/lru.ts'
+import { received } from '../lib/received.ts'
+import { algorithmsOf, keySetOf } from '../verify/jwt/key-source.ts'
+import type { JwtOptions } from '../verify/jwt/options.ts'
+import { policyOf } from '../verify/jwt/policy.ts'
+import { type EventPolicy, type EventToken, type Rejected, verifyEventToken } from './event-token.ts'
+import type { Effects } from './events.ts'
+
+/** The events of one token, passed to `onSignal`. It contains no token. */
+export interface Signal {
+  /** The `jti` of the event token. */
+  readonly id: string
+  readonly revocations: Effects['revocations']
+  /** The types of the events that revoke nothing. */
+  readonly ignored: readonly string[]
+  /** Whether the token was received before. It then has no effect. */
+  readonly isRepeated: boolean
+}
+
+export interface ReceiverSettings {
+  /** The issuer that sends the tokens. Its keys are found as those of `jwt`, by the same options. */
+  issuer: string
+  /** The names of this receiver: `aud` of a token must contain one of them. */
+  audience: string | readonly string[]
+  /** The gate whose tokens are revoked. It may share its `revocations` with other gates and processes. */
+  gate: Pick<Gate<never>, 'revoke'>
+  /** Called for each token that was accepted. Default: none. */
+  onSignal?: ((signal: Signal) => void) | undefined
+  jwksUri?: string | undefined
+  keys?: JwtOptions<unknown>['keys']
+  algorithms?: JwtOptions<unknown>['algorithms']
+  allowHttp?: readonly string[] | undefined
+  clockTolerance?: number | undefined
+  fetch?: JwtOptions<unknown>['fetch']
+  now?: (() => number) | undefined
+}
+
+const NAMES = [
+  'issuer',
+  'audience',
+  'gate',
+  'onSignal',
+  'jwksUri',
+  'keys',
+  'algorithms',
+  'allowHttp',
+  'clockTolerance',
+  'fetch',
+  'now',
+] as const
+
+/** A message as it arrived. */
+export interface Message {
+  readonly contentType: string | undefined
+  readonly body: string
+}
+
+/** The answer to the sender. */
+export interface SignalAnswer {
+  readonly status: 200 | 202 | 400 | 413 | 503
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Receives the event tokens of one issuer. */
+export interface SignalReceiver {
+  /** Handles a message whose body was read by the application. Never throws or rejects. */
+  receive(message: Message): Promise<SignalAnswer>
+  /** A fetch handler: reads the request, and handles its message. Never throws or rejects. */
+  handle(request: Request): Promise<Response>
+}
+
+/** How one kind of event tokens is transported and answered. */
+export interface Protocol {
+  readonly name: string
+  readonly types: EventPolicy['types']
+  readonly exp: EventPolicy['exp']
+  /** Finds the token in a message. */
+  readonly tokenIn: (message: Message) => string | undefined
+  readonly effectsOf: (token: EventToken, issuer: string) => Effects | Rejected
+  readonly accepted: SignalAnswer
+  readonly rejected: (rejected: Rejected) => string
+}
+
+/** The longest body that is read, in characters. Event tokens are small. */
+const MAX_BODY = 65_536
+/** How many ids of tokens are remembered. A repeated token has no effect, but a second revocation would do no harm either. */
+const MAX_IDS = 10_000
+
+const NO_STORE = { 'Cache-Control': 'no-store' }
+const UNAVAILABLE: SignalAnswer = { status: 503, headers: { ...NO_STORE, 'Retry-After': '5' }, body: '' }
+
+/** @throws TypeError if an option is unknown, missing or invalid */
+export function createReceiver(protocol: Protocol, options: ReceiverSettings): SignalReceiver {
+  const { gate, onSignal, ...rest } = readOptions(protocol.name, options, NAMES)
+  if (typeof (gate as Partial<Gate> | undefined)?.revoke !== 'function')
+    throw configurationError(
+      'MISSING_OPTION',
+      `"gate" must be a gate, whose tokens are revoked, but is ${received(gate)}`,
+    )
+  const given = rest as JwtOptions<unknown>
+  const now = assertClock(given.now)
+  const { issuer, audience, clockTolerance } = policyOf(given)
+  if (issuer === null || audience === null)
+    throw configurationError('MISSING_OPTION', '"issuer" and "audience" must be given, and must not be null')
+  const algorithms = algorithmsOf(given)
+  const { types, exp } = protocol
+  const policy: EventPolicy = { issuer, audience, types, exp, algorithms, clockTolerance }
+  const keys = keySetOf(given)
+  const notify = assertFunction('onSignal', onSignal, undefined)
+  const ids = lru<object>({ max: MAX_IDS })
+
+  async function revokeAll(revocations: Effects['revocations']): Promise<void> {
+    // One after the other: a store that is full must not hide the error of another one.
+    for (const revocation of revocations) await gate.revoke(revocation as Revocation)
+  }
+
+  async function receive(message: Message): Promise<SignalAnswer> {
+    const rejected = (reason: Rejected): SignalAnswer => ({
+      status: 400,
+      headers: { ...NO_STORE, 'Content-Type': 'application/json' },
+      body: protocol.rejected(reason),
+    })
+    try {
+      const text = protocol.tokenIn(message)
+      if (text === undefined) return rejected(NO_TOKEN)
+      const token = await verifyEventToken(text, policy, keys, secondsOf(now))
+      if ('error' in token) return rejected(token)
+      const effects = protocol.effectsOf(token, policy.issuer)
+      if ('error' in effects) return rejected(effects)
+      const isRepeated = ids.get(token.id) !== undefined
+      if (!isRepeated) await revokeAll(effects.revocations)
+      ids.set(token.id, SEEN)
+      tell({ id: token.id, ...effects, isRepeated })
+      return protocol.accepted
+    } catch {
+      // The keys, or the store, are unavailable: the sender tries again.
+      return UNAVAILABLE
+    }
+  }
+
+  function tell(signal: Signal): void {
+    try {
+      notify?.(signal)
+    } catch {} // What a listener throws has no effect.
+  }
+
+  return {
+    receive,
+    async handle(request) {
+      const body = request.method === 'POST' ? await bodyOf(request) : undefined
+      const contentType = request.headers.get('content-type') ?? undefined
+      const answer = body === undefined ? TOO_LONG : await receive({ contentType, body })
+      return new Response(answer.body === '' ? null : answer.body, {
+        status: answer.status,
+        headers: answer.headers,
+      })
+    },
+  }
+}
+
+const SEEN = {}
+const NO_TOKEN: Rejected = {
+  error: 'invalid_request',
+  description: 'The request has no token in the expected form',
+}
+const TOO_LONG: SignalAnswer = { status: 413, headers: NO_STORE, body: '' }
+
+/** Reads a body. `undefined` if it is too long, or breaks off. */
+async function bodyOf(request: Request): Promise<string | undefined> {
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) return undefined
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+      text += decoder.decode(chunk, { stream: true })
+      if (text.length > MAX_BODY) return undefined
+    }
+  } catch {
+    return undefined
+  }
+  return text
+}

@@ -1,0 +1,28 @@
+/** Defines what the stores need of a client of `redis`, so that single clients, clusters and sentinels all fit. */
+
+/** Entries of a stream, with their ids. */
+export interface StreamReply {
+  readonly messages: readonly { readonly id: string; readonly message: Readonly<Record<string, string>> }[]
+}
+
+/**
+ * A client, as `createClient`, `createCluster` and `createSentinel` of the package `redis` return it. Connect it yourself, and
+ * add a listener for its event `error`, as for any use of that package.
+ */
+export interface RedisClient {
+  get(key: string): Promise<unknown>
+  set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>
+  xAdd(
+    key: string,
+    id: '*',
+    message: Record<string, string>,
+    options: { TRIM: { strategy: 'MINID'; strategyModifier: '~'; threshold: number } },
+  ): Promise<unknown>
+  xRead(stream: { key: string; id: string }, options: { COUNT: number; BLOCK?: number }): Promise<unknown>
+  pExpire(key: string, milliseconds: number): Promise<unknown>
+  /** Returns a second client with the same settings: a blocking command must not delay other commands. */
+  duplicate(): RedisClient
+  connect(): Promise<unknown>
+  destroy(): void
+  on(event: 'error', listener: (cause: Error) => void): unknown
+}

@@ -1,0 +1,128 @@
+/**
+ * Follows a Redis stream: reads it from the beginning, and then waits for new entries. After a lost connection it goes on from
+ * the last entry, so nothing is missed.
+ */
+
+import type { RedisClient, StreamReply } from './connection.ts'
+
+/** How many entries are read at once. */
+const COUNT = 1000
+/** How long Redis waits for a new entry before it answers. In milliseconds. Each answer shows that the feed is current. */
+const BLOCK = 1000
+/** How much longer than `BLOCK` an answer may take. After that, the connection counts as lost. In milliseconds. */
+const GRACE = 2000
+/** The first and the longest wait after a failure. In milliseconds. */
+const BACKOFF = { min: 50, max: 1000 }
+
+export interface FeedListener {
+  /** Called for each entry, in their order. */
+  entry(message: Readonly<Record<string, string>>): void
+  /** Called after all known entries were read: at first, and after each failure. */
+  current(): void
+  /** Called after each failure. */
+  failed(cause: unknown): void
+}
+
+export class Feed {
+  readonly #client: RedisClient
+  readonly #key: string
+  readonly #listener: FeedListener
+  #lastId = '0'
+  #connection: RedisClient | undefined
+  #isClosed = false
+  #wake: () => void = () => {}
+  /** When Redis answered last, by the monotonic clock. In milliseconds. */
+  seenAt: number = Number.NEGATIVE_INFINITY
+
+  constructor(client: RedisClient, key: string, listener: FeedListener) {
+    this.#client = client
+    this.#key = key
+    this.#listener = listener
+    void this.#run()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#drop()
+    this.#wake()
+  }
+
+  /** Reads until it is closed. Each failure drops the connection, and the next attempt makes a new one. */
+  async #run(): Promise<void> {
+    let backoff = BACKOFF.min
+    let isCurrent = false
+    while (!this.#isClosed)
+      try {
+        const connection = await this.#open()
+        // Without `BLOCK` at first: an empty stream has nothing to wait for.
+        const count = await this.#read(connection, isCurrent)
+        this.seenAt = performance.now()
+        backoff = BACKOFF.min
+        if (count === COUNT || isCurrent) continue
+        isCurrent = true
+        this.#listener.current()
+      } catch (cause) {
+        isCurrent = false
+        this.#drop()
+        if (this.#isClosed) return
+        this.#listener.failed(cause)
+        await this.#pause(backoff)
+        backoff = Math.min(2 * backoff, BACKOFF.max)
+      }
+  }
+
+  async #open(): Promise<RedisClient> {
+    if (this.#connection !== undefined) return this.#connection
+    const connection = this.#client.duplicate()
+    this.#connection = connection
+    connection.on('error', () => {}) // The failed command reports it.
+    await this.#within(connection.connect(), GRACE)
+    return connection
+  }
+
+  async #read(connection: RedisClient, mayBlock: boolean): Promise<number> {
+    const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
+    const reading = connection.xRead({ key: this.#key, id: this.#lastId }, options)
+    const [reply] = ((await this.#within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
+    for (const { id, message } of reply?.messages ?? []) {
+      this.#listener.entry(message)
+      this.#lastId = id
+    }
+    return reply?.messages.length ?? 0
+  }
+
+  #drop(): void {
+    const connection = this.#connection
+    this.#connection = undefined
+    try {
+      connection?.destroy()
+    } catch {} // It was not connected.
+  }
+
+  /** Rejects if a command takes too long: a server that was stopped keeps its connections open. */
+  async #within<T>(command: Promise<T>, milliseconds: number): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`Redis did not answer within ${milliseconds} ms`)),
+        milliseconds,
+      )
+    })
+    command.catch(() => {}) // It may fail after it was given up.
+    try {
+      return await Promise.race([command, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

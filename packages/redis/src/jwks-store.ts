@@ -1,0 +1,35 @@
+/** A store in which processes share fetched key sets. */
+
+import type { JwksStore, StoredJwks } from '@bearergate/core'
+import type { RedisClient } from './connection.ts'
+import { readOptions } from './options.ts'
+
+export interface RedisJwksStoreOptions {
+  /** The beginning of the keys, before the URL of the key set. Default `bearergate:jwks:`. */
+  prefix?: string | undefined
+}
+
+/** Longer than any `staleIfError`: the gate checks the age of a set itself. In milliseconds. */
+const LIFETIME = 8 * 86_400_000
+
+/**
+ * Creates a store of key sets on Redis: one process fetches the keys of an issuer, and the others use them. How long they may be
+ * used still counts from the fetch.
+ *
+ * Anyone who can write to this Redis can add keys, and so sign tokens that the gate accepts.
+ *
+ * @example
+ * const gate = createGate({ issuer, audience, jwksStore: redisJwksStore(client) })
+ * @throws TypeError if an option is unknown or invalid
+ */
+export function redisJwksStore(client: RedisClient, options: RedisJwksStoreOptions = {}): JwksStore {
+  const { prefix = 'bearergate:jwks:' } = readOptions('redisJwksStore', client, options, ['prefix'])
+  return {
+    async get(name) {
+      const text = await client.get(prefix + name)
+      return typeof text === 'string' ? (JSON.parse(text) as StoredJwks) : undefined
+    },
+    set: (name, keySet) =>
+      client.set(prefix + name, JSON.stringify(keySet), { expiration: { type: 'PX', value: LIFETIME } }),
+  }
+}

@@ -1,0 +1,56 @@
+/** Checks the arguments of the stores. Errors name the option, what was received, and what to write. */
+
+import { configurationError } from '@bearergate/core/adapter'
+import type { RedisClient } from './connection.ts'
+
+/** Checks the client and the names of the options, and that texts and functions are what they should be. */
+export function readOptions<T extends object>(
+  factory: string,
+  client: RedisClient,
+  options: T,
+  names: readonly (keyof T & string)[],
+): T {
+  if (typeof (client as Partial<RedisClient> | undefined)?.xAdd !== 'function')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"${factory}" needs a client of the package "redis" as its first argument, but received ${typeof client}: write ${factory}(await createClient({ url }).connect())`,
+    )
+  if (typeof options !== 'object' || options === null)
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      `"${factory}" needs an object with options, but received ${typeof options}`,
+    )
+  const unknown = Object.keys(options).find((name) => !(names as readonly string[]).includes(name))
+  if (unknown !== undefined)
+    throw configurationError(
+      'UNKNOWN_OPTION',
+      `unknown option "${unknown}" of "${factory}": the options are ${names.join(', ')}`,
+    )
+  const { key, prefix, ifUnavailable, onFeed } = options as Record<string, unknown>
+  for (const [name, text] of Object.entries({ key, prefix }))
+    if (text !== undefined && (typeof text !== 'string' || text === ''))
+      throw configurationError(
+        'INVALID_OPTION',
+        `"${name}" must be a text that is not empty, but is ${typeof text}`,
+      )
+  if (ifUnavailable !== undefined && ifUnavailable !== 'reject' && ifUnavailable !== 'continue')
+    throw configurationError('INVALID_OPTION', '"ifUnavailable" must be "reject" or "continue"')
+  if (onFeed !== undefined && typeof onFeed !== 'function')
+    throw configurationError('INVALID_OPTION', `"onFeed" must be a function, but is ${typeof onFeed}`)
+  return options
+}
+
+/** Checks a duration in seconds. */
+export function secondsOf(
+  name: string,
+  given: unknown,
+  { preset, min, max }: { readonly preset: number; readonly min: number; readonly max: number },
+): number {
+  if (given === undefined) return preset
+  if (typeof given === 'number' && given >= min && given <= max) return given
+  const received = typeof given === 'number' ? String(given) : typeof given
+  throw configurationError(
+    'INVALID_OPTION',
+    `"${name}" must be a number of seconds from ${min} to ${max}, but is ${received}`,
+  )
+}

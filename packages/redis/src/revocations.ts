@@ -1,0 +1,231 @@
+/** A store of revocations that all processes share, as a Redis stream with a copy in the memory of each process. */
+
+import {
+  type Identity,
+  memoryRevocations,
+  type RevocationEntry,
+  type RevocationStore,
+  UnavailableError,
+} from '@bearergate/core'
+import type { RedisClient } from './connection.ts'
+import { Feed } from './feed.ts'
+import { readOptions, secondsOf } from './options.ts'
+
+/** A change of the feed of revocations, passed to `onFeed`. It contains no token. */
+export type FeedEvent =
+  /** All revocations are known, at first or again. */
+  | { readonly type: 'current' }
+  /** Redis failed, or did not answer. The feed tries again. */
+  | { readonly type: 'failed'; readonly cause: unknown }
+  /** Redis has an entry that is no revocation. It has no effect. */
+  | { readonly type: 'invalid_entry' }
+  /** The memory of this process cannot take another revocation. From now on the answer to every request is 503. */
+  | { readonly type: 'full'; readonly cause: unknown }
+
+export interface RedisRevocationsOptions {
+  /** The key of the stream. Gates with the same key share their revocations. Default `bearergate:revocations`. */
+  key?: string | undefined
+  /**
+   * How long the feed may be silent. Redis answers at least once per second, so a longer silence means that it is unavailable,
+   * and that revocations of other processes may be missing here. In seconds, 2 to 300. Default 5.
+   */
+  maxLag?: number | undefined
+  /**
+   * The behaviour after `maxLag`. `reject`: the answer to requests is 503. `continue`: the gate decides by the revocations
+   * that this process knows, and accepts tokens that others revoked in the meantime. Default `reject`.
+   */
+  ifUnavailable?: 'reject' | 'continue' | undefined
+  /**
+   * The longest time for which any of your tokens is valid. Redis removes entries after this time, and the whole stream
+   * this time after the last revocation. In seconds, 60 to 31,536,000. Default 86,400 (a day).
+   */
+  maxTokenLifetime?: number | undefined
+  /** The largest number of revocations in the memory of this process, 1 to 10,000,000. Default 1,000,000. */
+  max?: number | undefined
+  /** Called when the state of the feed changes. Default: none. */
+  onFeed?: ((event: FeedEvent) => void) | undefined
+}
+
+/** A store of revocations on Redis. */
+export interface RedisRevocations extends RevocationStore {
+  /**
+   * Waits until all revocations are known.
+   * @throws UnavailableError if that takes longer than `maxLag`
+   */
+  ready(): Promise<void>
+  /** Stops reading, and closes the connection of the feed. The client that you passed stays open. */
+  close(): void
+}
+
+const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onFeed'] as const
+
+/**
+ * Creates a store of revocations that all processes with the same Redis share.
+ *
+ * `gate.revoke` adds an entry to a stream, and takes effect in this process at once, and in all other processes within
+ * milliseconds. Each process keeps a copy in its memory, so a request costs no round trip. A process that was disconnected reads
+ * on from its last entry. A new process reads the stream from its beginning, and its first requests wait for that.
+ *
+ * If Redis cannot store an entry, for example because it is full or down, `gate.revoke` throws. The revocation is then in
+ * effect in this process only, so repeat the call.
+ *
+ * @example
+ * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).on('error', log).connect()
+ * const gate = createGate({ issuer, audience, revocations: redisRevocations(client) })
+ * @throws TypeError if an option is unknown or invalid
+ */
+export function redisRevocations(
+  client: RedisClient,
+  options: RedisRevocationsOptions = {},
+): RedisRevocations {
+  return new StreamRevocations(client, options)
+}
+
+class StreamRevocations implements RedisRevocations {
+  readonly #client: RedisClient
+  readonly #key: string
+  readonly #maxLag: number
+  readonly #mayContinue: boolean
+  readonly #lifetime: number
+  readonly #onFeed: (event: FeedEvent) => void
+  readonly #local: RevocationStore
+  readonly #feed: Feed
+  /** Resolves when all entries were read for the first time, or `maxLag` has passed. */
+  readonly #started: Promise<void>
+  #start: () => void = () => {}
+  #hasStarted = false
+  #isFull = false
+
+  constructor(client: RedisClient, options: RedisRevocationsOptions) {
+    const read = readOptions('redisRevocations', client, options, NAMES)
+    this.#client = client
+    this.#key = read.key ?? 'bearergate:revocations'
+    this.#maxLag = secondsOf('maxLag', read.maxLag, { preset: 5, min: 2, max: 300 })
+    this.#lifetime = secondsOf('maxTokenLifetime', read.maxTokenLifetime, {
+      preset: 86_400,
+      min: 60,
+      max: 31_536_000,
+    })
+    this.#mayContinue = read.ifUnavailable === 'continue'
+    this.#onFeed = read.onFeed ?? (() => {})
+    this.#local = memoryRevocations({
+      maxTokenLifetime: this.#lifetime,
+      ...(read.max !== undefined && { max: read.max }),
+    })
+    this.#started = new Promise((resolve) => {
+      this.#start = resolve
+    })
+    setTimeout(() => this.#start(), this.#maxLag * 1000).unref()
+    this.#feed = new Feed(client, this.#key, {
+      entry: (message) => this.#apply(message.entry),
+      current: () => {
+        this.#hasStarted = true
+        this.#start()
+        this.#notify({ type: 'current' })
+      },
+      failed: (cause) => this.#notify({ type: 'failed', cause }),
+    })
+  }
+
+  get size(): number {
+    return this.#local.size
+  }
+
+  /** Until all entries are known, any token may turn out to be revoked by its hash. */
+  get needsHash(): boolean {
+    return !this.#hasStarted || this.#local.needsHash
+  }
+
+  async revoke(entry: RevocationEntry): Promise<void> {
+    this.#local.revoke(entry)
+    try {
+      const threshold = Date.now() - this.#lifetime * 1000
+      const options = { TRIM: { strategy: 'MINID', strategyModifier: '~', threshold } } as const
+      await this.#client.xAdd(this.#key, '*', { entry: JSON.stringify(entry) }, options)
+      await this.#client.pExpire(this.#key, this.#lifetime * 1000)
+    } catch (cause) {
+      throw new UnavailableError('Redis did not store the revocation. It is in effect in this process only', {
+        cause,
+      })
+    }
+  }
+
+  isRevoked(
+    identity: Identity<unknown>,
+    hash: string | PromiseLike<string> | undefined,
+  ): boolean | PromiseLike<boolean> {
+    if (!this.#hasStarted) return this.#isRevokedAfterStart(identity, hash)
+    this.#assertCurrent()
+    return this.#local.isRevoked(identity, hash)
+  }
+
+  async ready(): Promise<void> {
+    await this.#started
+    if (!this.#hasStarted) throw unavailable('The revocations could not be read')
+  }
+
+  close(): void {
+    this.#feed.close()
+    this.#start()
+  }
+
+  async #isRevokedAfterStart(
+    identity: Identity<unknown>,
+    hash: string | PromiseLike<string> | undefined,
+  ): Promise<boolean> {
+    await this.#started
+    this.#assertCurrent()
+    return this.#local.isRevoked(identity, hash)
+  }
+
+  /** @throws UnavailableError if revocations may be missing, and `ifUnavailable` is `reject` */
+  #assertCurrent(): void {
+    if (this.#isFull) throw unavailable('The memory for revocations is full')
+    const isLate = performance.now() - this.#feed.seenAt > this.#maxLag * 1000
+    if (isLate && !this.#mayContinue) throw unavailable('The feed of revocations is unavailable')
+  }
+
+  #apply(text: string | undefined): void {
+    const entry = entryOf(text)
+    if (entry === undefined) {
+      this.#notify({ type: 'invalid_entry' })
+      return
+    }
+    try {
+      this.#local.revoke(entry)
+    } catch (cause) {
+      this.#isFull = true
+      this.#notify({ type: 'full', cause })
+    }
+  }
+
+  #notify(event: FeedEvent): void {
+    try {
+      this.#onFeed(event)
+    } catch {} // A listener must not end the feed.
+  }
+}
+
+function unavailable(message: string): UnavailableError {
+  return new UnavailableError(message)
+}
+
+/** Reads an entry of the stream. `undefined` if it is no revocation. */
+function entryOf(text: string | undefined): RevocationEntry | undefined {
+  try {
+    const entry = JSON.parse(text ?? '') as Record<string, unknown>
+    const named = [entry.tokenHash, entry.tokenId, entry.sessionId, entry.subject].filter(
+      (name) => name !== undefined,
+    )
+    const isDate = (value: unknown) =>
+      value === undefined || (typeof value === 'number' && Number.isFinite(value))
+    const isValid =
+      named.length === 1 &&
+      typeof named[0] === 'string' &&
+      isDate(entry.expiresAt) &&
+      isDate(entry.issuedBefore)
+    return isValid ? (entry as unknown as RevocationEntry) : undefined
+  } catch {
+    return undefined
+  }
+}

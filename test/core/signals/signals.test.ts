@@ -1,0 +1,307 @@
+/** Receivers of logout tokens and security events: what they accept, what they revoke, and what they answer. */
+
+import { createGate, type Gate, memoryRevocations } from '@bearergate/core'
+import { backChannelLogout, type Signal, securityEvents } from '@bearergate/core/signals'
+import { describe, expect, it } from 'vitest'
+import { outcome } from '../../support/forge.ts'
+import { AUDIENCE, createKey, goodClaims, ISSUER, NOW } from '../../support/issuer.ts'
+
+const key = await createKey('ES256')
+const other = await createKey('ES256')
+const now = () => NOW * 1000
+const keys = { keys: [key.jwk] } as never
+const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout'
+const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
+const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
+
+type Claims = Record<string, unknown>
+
+function gateOf(): Gate {
+  return createGate({ issuer: ISSUER, audience: AUDIENCE, keys, now })
+}
+
+const BARE = { scope: undefined, client_id: undefined, sub: undefined, exp: undefined }
+
+/** A logout token with changes. What is `undefined` is left out. */
+function logoutToken(claims: Claims = {}, header: Claims = {}, signer = key): Promise<string> {
+  const good = {
+    ...BARE,
+    aud: 'web',
+    sub: 'emma',
+    iat: NOW - 1,
+    exp: NOW + 120,
+    jti: 'l1',
+    events: { [LOGOUT]: {} },
+  }
+  return signer.sign({ ...good, ...claims }, { typ: 'logout+jwt', ...header })
+}
+
+function eventToken(claims: Claims = {}, header: Claims = {}, signer = key): Promise<string> {
+  const good = { ...BARE, aud: AUDIENCE, iat: NOW - 1, jti: 'e1', events: { [`${CAEP}session-revoked`]: {} } }
+  const sub_id = { format: 'iss_sub', iss: ISSUER, sub: 'emma' }
+  return signer.sign({ ...good, sub_id, ...claims }, { typ: 'secevent+jwt', ...header })
+}
+
+const asLogout = (token: string) => ({
+  contentType: 'application/x-www-form-urlencoded',
+  body: String(new URLSearchParams({ logout_token: token })),
+})
+const asEvent = (token: string) => ({ contentType: 'application/secevent+jwt', body: token })
+
+const accessToken = (claims: Claims = {}) => key.sign(claims)
+
+describe('backChannelLogout (P05, P06)', () => {
+  const receiver = (gate: Pick<Gate, 'revoke'> = gateOf(), options = {}) =>
+    backChannelLogout({ issuer: ISSUER, clientId: 'web', keys, now, gate, ...options } as never)
+
+  it('revokes the tokens of the session, and no others, if the token has "sid" (P05)', async () => {
+    const gate = gateOf()
+    const [ofSession, ofOther] = [await accessToken({ sid: 's1' }), await accessToken({ sid: 's2' })]
+    expect([await outcome(gate, ofSession), await outcome(gate, ofOther)]).toEqual(['ok', 'ok'])
+    const answer = await receiver(gate).receive(asLogout(await logoutToken({ sid: 's1' })))
+    expect(answer).toEqual({ status: 200, headers: { 'Cache-Control': 'no-store' }, body: '' })
+    expect([await outcome(gate, ofSession), await outcome(gate, ofOther)]).toEqual(['401 revoked', 'ok'])
+  })
+
+  it('revokes the tokens of the subject that were issued until then, if the token has "sub" only (P05)', async () => {
+    const gate = gateOf()
+    const [before, same, after] = [
+      await accessToken({ iat: NOW - 50 }),
+      await accessToken({ iat: NOW - 1 }),
+      await accessToken({ iat: NOW }),
+    ]
+    expect((await receiver(gate).receive(asLogout(await logoutToken()))).status).toBe(200)
+    expect([await outcome(gate, before), await outcome(gate, same), await outcome(gate, after)]).toEqual([
+      '401 revoked',
+      '401 revoked',
+      'ok',
+    ])
+  })
+
+  it.each([
+    ['another issuer', { iss: 'https://evil.example' }, {}],
+    ['another client', { aud: 'other' }, {}],
+    ['no jti', { jti: undefined }, {}],
+    ['no iat', { iat: undefined }, {}],
+    ['an iat in the future', { iat: NOW + 3600 }, {}],
+    ['no exp', { exp: undefined }, {}],
+    ['an exp that has passed', { exp: NOW - 60 }, {}],
+    ['a nonce', { nonce: 'n' }, {}],
+    ['no events', { events: undefined }, {}],
+    ['another event', { events: { other: {} } }, {}],
+    ['an event that is no object', { events: { [LOGOUT]: true } }, {}],
+    ['neither sub nor sid', { sub: undefined }, {}],
+    ['the type of an access token', {}, { typ: 'at+jwt' }],
+    ['the type of a security event', {}, { typ: 'secevent+jwt' }],
+  ])('answers 400 without an effect to a token with %s (P05, P06)', async (_, claims, header) => {
+    const revoked: unknown[] = []
+    const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+    const { status, headers, body } = await receiver(gate as never).receive(
+      asLogout(await logoutToken(claims, header)),
+    )
+    expect([status, headers['Cache-Control'], JSON.parse(body).error]).toEqual([
+      400,
+      'no-store',
+      'invalid_request',
+    ])
+    expect(revoked).toEqual([])
+  })
+
+  it('accepts a token without typ, as providers send it (P05)', async () => {
+    expect((await receiver().receive(asLogout(await logoutToken({}, { typ: undefined })))).status).toBe(200)
+  })
+
+  it('answers 400 to forged tokens, unsigned tokens, and requests without a token (P05)', async () => {
+    const token = await logoutToken()
+    const [, payload] = token.split('.')
+    const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${payload}.AA`
+    const forged = await logoutToken({}, { kid: key.kid }, other)
+    for (const text of [none, forged, await accessToken(), 'x', ''])
+      expect((await receiver().receive(asLogout(text))).status).toBe(400)
+    expect((await receiver().receive({ contentType: undefined, body: '' })).status).toBe(400)
+  })
+
+  it('answers 503 if the keys or the store are unavailable, so that the sender tries again (P06)', async () => {
+    const fetch = async () => new Response('', { status: 500 })
+    const down = receiver(gateOf(), { keys: undefined, jwksUri: `${ISSUER}/keys`, fetch })
+    const full = receiver({ revoke: () => Promise.reject(new RangeError('full')) })
+    for (const one of [down, full]) {
+      const answer = await one.receive(asLogout(await logoutToken()))
+      expect([answer.status, answer.headers['Retry-After'], answer.body]).toEqual([503, '5', ''])
+    }
+  })
+
+  it('accepts a token again without an effect, unless storing it failed (P07)', async () => {
+    let isDown = true
+    const revoked: unknown[] = []
+    const revoke = async (revocation: unknown) => {
+      if (isDown) throw new Error('down')
+      revoked.push(revocation)
+    }
+    const signals: Signal[] = []
+    const one = receiver({ revoke } as never, { onSignal: (signal: Signal) => signals.push(signal) })
+    const message = asLogout(await logoutToken({ sid: 's1' }))
+    expect((await one.receive(message)).status).toBe(503)
+    isDown = false
+    for (let time = 0; time < 2; time += 1) expect((await one.receive(message)).status).toBe(200)
+    expect(revoked).toEqual([{ sessionId: 's1', issuer: ISSUER }])
+    expect(signals.map(({ isRepeated }) => isRepeated)).toEqual([false, true])
+  })
+
+  it('is a fetch handler, which reads at most 64 KiB', async () => {
+    const post = (body: string, headers = {}) =>
+      receiver().handle(
+        new Request('https://api.example.com/logout', {
+          method: 'POST',
+          body,
+          headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+        }),
+      )
+    expect((await post(asLogout(await logoutToken()).body)).status).toBe(200)
+    expect((await post('x'.repeat(70_000))).status).toBe(413)
+    expect((await receiver().handle(new Request('https://api.example.com/logout'))).status).toBe(413)
+  })
+})
+
+describe('securityEvents (P01, P03, P08)', () => {
+  const receiver = (gate: Pick<Gate, 'revoke'> = gateOf(), options = {}) =>
+    securityEvents({ issuer: ISSUER, audience: AUDIENCE, keys, now, gate, ...options } as never)
+
+  it.each([
+    [
+      'session-revoked of a session',
+      `${CAEP}session-revoked`,
+      { user: { format: 'opaque', id: 'emma' }, session: { format: 'opaque', id: 's1' } },
+      { sessionId: 's1', issuer: ISSUER },
+    ],
+    [
+      'session-revoked of a subject',
+      `${CAEP}session-revoked`,
+      { format: 'iss_sub', iss: 'https://other.example', sub: 'emma' },
+      { subject: 'emma', issuer: 'https://other.example', issuedBefore: NOW },
+    ],
+    [
+      'token-claims-change of a token',
+      `${CAEP}token-claims-change`,
+      { format: 'jwt_id', iss: ISSUER, jti: 't1' },
+      { tokenId: 't1', issuer: ISSUER },
+    ],
+    [
+      'credential-change',
+      `${CAEP}credential-change`,
+      { format: 'opaque', id: 'emma' },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: NOW },
+    ],
+    [
+      'account-disabled',
+      `${RISC}account-disabled`,
+      { format: 'opaque', id: 'emma' },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: NOW },
+    ],
+    [
+      'sessions-revoked',
+      `${RISC}sessions-revoked`,
+      { format: 'opaque', id: 'emma' },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: NOW },
+    ],
+  ])('turns %s into a revocation (P08)', async (_, type, sub_id, expected) => {
+    const revoked: unknown[] = []
+    const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+    const answer = await receiver(gate as never).receive(
+      asEvent(await eventToken({ sub_id, events: { [type]: {} } })),
+    )
+    expect(answer).toEqual({ status: 202, headers: { 'Cache-Control': 'no-store' }, body: '' })
+    expect(revoked).toEqual([expected])
+  })
+
+  it('takes the time of the event, in seconds or milliseconds, and the subject of earlier drafts (P08)', async () => {
+    for (const event_timestamp of [NOW - 100, (NOW - 100) * 1000]) {
+      const revoked: unknown[] = []
+      const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+      const subject = { format: 'iss_sub', iss: ISSUER, sub: 'emma' }
+      const events = { [`${CAEP}session-revoked`]: { subject, event_timestamp } }
+      await receiver(gate as never).receive(asEvent(await eventToken({ sub_id: undefined, events })))
+      expect(revoked).toEqual([{ subject: 'emma', issuer: ISSUER, issuedBefore: NOW - 99 }])
+    }
+  })
+
+  it('acknowledges other events, and tells operators (P08)', async () => {
+    const signals: Signal[] = []
+    const type = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
+    const one = receiver(
+      { revoke: () => Promise.reject(new Error('not needed')) },
+      { onSignal: (signal: Signal) => signals.push(signal) },
+    )
+    expect(
+      (await one.receive(asEvent(await eventToken({ events: { [type]: { state: 'x' } } })))).status,
+    ).toBe(202)
+    expect(signals).toEqual([{ id: 'e1', revocations: [], ignored: [type], isRepeated: false }])
+  })
+
+  it.each([
+    ['an exp', { exp: NOW + 60 }, {}, 'invalid_request'],
+    ['no jti', { jti: undefined }, {}, 'invalid_request'],
+    ['no events', { events: {} }, {}, 'invalid_request'],
+    ['another issuer', { iss: 'https://evil.example' }, {}, 'invalid_issuer'],
+    ['another audience', { aud: 'x' }, {}, 'invalid_audience'],
+    ['no typ', {}, { typ: undefined }, 'invalid_request'],
+    ['the type of an access token', {}, { typ: 'at+jwt' }, 'invalid_request'],
+    ['a key that the issuer does not have', {}, { kid: 'x' }, 'invalid_key'],
+  ])('answers 400 to a token with %s (P01, P02, P03)', async (_, claims, header, err) => {
+    const { status, body } = await receiver().receive(asEvent(await eventToken(claims, header)))
+    expect([status, JSON.parse(body).err]).toEqual([400, err])
+  })
+
+  it('answers 400 to another content type, and to access and ID tokens (P02, P03)', async () => {
+    const token = await eventToken()
+    expect((await receiver().receive({ contentType: 'application/jwt', body: token })).status).toBe(400)
+    for (const text of [await accessToken(), await key.sign({ nonce: 'n' }, { typ: 'JWT' })])
+      expect((await receiver().receive(asEvent(text))).status).toBe(400)
+  })
+
+  it('is not accepted as an access token, nor is a logout token (P02)', async () => {
+    const gate = gateOf()
+    expect(await outcome(gate, await eventToken({ exp: NOW + 60 }))).toBe('401 not_an_access_token')
+    expect(await outcome(gate, await logoutToken({ aud: AUDIENCE }))).toBe('401 not_an_access_token')
+    expect(await outcome(gate, await logoutToken({ aud: AUDIENCE }, { typ: undefined }))).toBe(
+      '401 not_an_access_token',
+    )
+  })
+
+  it.each([
+    [{ gate: undefined }, /"gate" must be a gate/],
+    [{ audience: null }, /must not be null/],
+    [{ issuer: undefined }, /issuer/],
+    [{ audiences: 'x' }, /"audiences"/],
+  ])('throws a TypeError for %o', (options, message) => {
+    const good = { issuer: ISSUER, audience: AUDIENCE, keys, gate: gateOf() }
+    expect(() => securityEvents({ ...good, ...options } as never)).toThrow(message)
+  })
+})
+
+describe('gate.revoke({ sessionId })', () => {
+  it('rejects the tokens with this "sid", of this issuer, also in hot caches', async () => {
+    const gate = gateOf()
+    const [one, two] = [await accessToken({ sid: 's1' }), await accessToken({ sid: 7 })]
+    expect([await outcome(gate, one), await outcome(gate, two)]).toEqual(['ok', 'ok'])
+    await gate.revoke({ sessionId: 's1', issuer: 'https://other.example' })
+    expect(await outcome(gate, one)).toBe('ok')
+    await gate.revoke({ sessionId: 's1', issuer: ISSUER })
+    await gate.revoke({ sessionId: '7' })
+    expect([await outcome(gate, one), await outcome(gate, two)]).toEqual(['401 revoked', '401 revoked'])
+    expect(gate.describe().revocations).toBe(3)
+  })
+
+  it('counts towards the limit of the store, like other entries', () => {
+    const store = memoryRevocations({ max: 1, now })
+    void store.revoke({ sessionId: 'a' })
+    expect(() => store.revoke({ sessionId: 'b' })).toThrow(RangeError)
+  })
+
+  it('shows the session in the identity', async () => {
+    const decision = await gateOf().authenticate(
+      new Request('https://x', { headers: { authorization: `Bearer ${await accessToken({ sid: 's1' })}` } }),
+    )
+    expect(decision).toMatchObject({ ok: true, identity: { sessionId: 's1', subject: goodClaims().sub } })
+  })
+})

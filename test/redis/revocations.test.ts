@@ -1,0 +1,296 @@
+/** Revocations on a real Redis: they reach every process, survive what happens to Redis, and never fail open by default. */
+
+import { createGate, type Gate, memoryRevocations } from '@bearergate/core'
+import {
+  type FeedEvent,
+  type RedisRevocations,
+  type RedisRevocationsOptions,
+  redisRevocations,
+} from '@bearergate/redis'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { requestWith } from '../support/forge.ts'
+import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
+import { type Client, connect, hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
+
+/** What one process has: a client, a store, and a gate with a cache. */
+interface Process {
+  readonly client: Client
+  readonly store: RedisRevocations
+  readonly gate: Gate
+  readonly events: FeedEvent[]
+  /** Resolves when the feed reports this for the next time. */
+  next(type: FeedEvent['type']): Promise<void>
+}
+
+describe.skipIf(!hasRedis)('redisRevocations', () => {
+  let key: TestKey
+  const closing: (() => unknown)[] = []
+  beforeAll(async () => {
+    key = await createKey()
+  })
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close()
+  })
+
+  async function redis(...options: string[]): Promise<RedisServer> {
+    const server = await startRedis(...options)
+    closing.push(() => server.close())
+    return server
+  }
+
+  /** @param before called before the store is created */
+  async function process(
+    { url }: RedisServer,
+    options: RedisRevocationsOptions = {},
+    before: () => void = () => {},
+  ): Promise<Process> {
+    const client = await connect(url)
+    before()
+    const events: FeedEvent[] = []
+    const waiting = new Set<readonly [type: string, resolve: () => void]>()
+    const onFeed = (event: FeedEvent) => {
+      events.push(event)
+      for (const entry of waiting)
+        if (entry[0] === event.type) {
+          waiting.delete(entry)
+          entry[1]()
+        }
+    }
+    const store = redisRevocations(client, { ...options, onFeed })
+    const keys = { keys: [key.jwk] }
+    const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys, revocations: store } as never)
+    closing.push(() => {
+      store.close()
+      client.destroy()
+    })
+    const next = (type: FeedEvent['type']) => new Promise<void>((resolve) => waiting.add([type, resolve]))
+    return { client, store, gate, events, next }
+  }
+
+  let count = 0
+  /** A token of its own, valid now. */
+  function token(claims: Record<string, unknown> = {}): Promise<string> {
+    count += 1
+    const now = Math.floor(Date.now() / 1000)
+    return key.sign({ jti: `token-${count}`, iat: now - 10, exp: now + 600, ...claims })
+  }
+
+  async function ask({ gate }: Pick<Process, 'gate'>, sent: string): Promise<string> {
+    const decision = await gate.authenticate(requestWith(sent))
+    return decision.ok ? '200' : `${decision.status} ${decision.reason}`
+  }
+
+  /** Waits until a gate rejects a token: the entry is on its way. */
+  async function rejects(at: Pick<Process, 'gate'>, sent: string): Promise<void> {
+    while ((await ask(at, sent)) !== '401 revoked') await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+
+  it('takes effect in every process, in hot caches as well, for tokens, token ids and subjects', async () => {
+    const server = await redis()
+    const [one, two] = [await process(server), await process(server)]
+    const sent = [
+      await token(),
+      await token({ jti: 'by-id' }),
+      await token({ sub: 'mallory' }),
+      await token({ sub: 'emma' }),
+    ]
+    for (const at of [one, two]) for (const text of sent) expect(await ask(at, text)).toBe('200')
+    await one.gate.revoke(sent[0] as string)
+    await two.gate.revoke({ tokenId: 'by-id' })
+    await two.gate.revoke({ subject: 'mallory' })
+    for (const text of sent.slice(0, 3)) {
+      await rejects(one, text)
+      await rejects(two, text)
+    }
+    for (const at of [one, two]) expect(await ask(at, sent[3] as string)).toBe('200')
+  })
+
+  it('is known to a process that starts later, before its first answer', async () => {
+    const server = await redis()
+    const one = await process(server)
+    const sent = await token()
+    await one.gate.revoke(sent)
+    expect(await ask(await process(server), sent)).toBe('401 revoked')
+  })
+
+  it('reads more entries than one answer of Redis has', async () => {
+    const server = await redis()
+    const one = await process(server)
+    await Promise.all(Array.from({ length: 2500 }, (_, index) => one.gate.revoke({ tokenId: `id-${index}` })))
+    const two = await process(server)
+    await two.store.ready()
+    expect(two.store.size).toBe(2500)
+  })
+
+  it('misses nothing while a process is disconnected, and reads on from its last entry', async () => {
+    const server = await redis()
+    const [one, two] = [await process(server), await process(server)]
+    await Promise.all([one.store.ready(), two.store.ready()])
+    const sent = await token()
+    expect(await ask(two, sent)).toBe('200')
+    const again = [one.next('current'), two.next('current')]
+    await server.kill()
+    await server.start()
+    await again[0]
+    await one.gate.revoke(sent)
+    await again[1]
+    await rejects(two, sent)
+    expect(two.events.map(({ type }) => type)).toContain('failed')
+  })
+
+  it('answers 503 while Redis is unavailable for longer than maxLag, and 200 again after that', async () => {
+    const server = await redis()
+    const one = await process(server, { maxLag: 2 })
+    const sent = await token()
+    expect(await ask(one, sent)).toBe('200')
+    server.pause()
+    while ((await ask(one, sent)) === '200') await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await ask(one, sent)).toBe('503 unavailable')
+    server.resume()
+    while ((await ask(one, sent)) !== '200') await new Promise((resolve) => setTimeout(resolve, 20))
+  })
+
+  it('goes on with the revocations that it knows, if ifUnavailable is "continue"', async () => {
+    const server = await redis()
+    const one = await process(server, { maxLag: 2, ifUnavailable: 'continue' })
+    const [good, bad] = [await token(), await token()]
+    await one.gate.revoke(bad)
+    const failed = one.next('failed')
+    await server.kill()
+    await failed
+    expect([await ask(one, good), await ask(one, bad)]).toEqual(['200', '401 revoked'])
+    const again = one.next('failed')
+    await again
+    expect(await ask(one, good)).toBe('200')
+  })
+
+  it('answers 503 if Redis was never there, and starts as soon as it is', async () => {
+    const server = await redis()
+    const other = await process(server)
+    const sent = await token()
+    await other.gate.revoke(sent)
+    const one = await process(server, { maxLag: 2 }, () => server.pause())
+    expect(await ask(one, sent)).toBe('503 unavailable')
+    await expect(one.store.ready()).rejects.toThrow('could not be read')
+    const current = one.next('current')
+    server.resume()
+    await current
+    expect(await ask(one, sent)).toBe('401 revoked')
+  })
+
+  it('throws from gate.revoke if Redis is full, and still rejects the token in this process', async () => {
+    const server = await redis()
+    const one = await process(server)
+    const sent = await token()
+    expect(await ask(one, sent)).toBe('200')
+    await one.client.configSet('maxmemory', '1')
+    await expect(one.gate.revoke(sent)).rejects.toThrow('in effect in this process only')
+    expect(await ask(one, sent)).toBe('401 revoked')
+    await one.client.configSet('maxmemory', '0')
+    await one.gate.revoke(sent)
+    expect(await ask(await process(server), sent)).toBe('401 revoked')
+  })
+
+  it('answers 503 if the key holds something else, and recovers when it is removed', async () => {
+    const server = await redis()
+    const client = await connect(server.url)
+    closing.push(() => client.destroy())
+    await client.set('other', 'text')
+    const one = await process(server, { key: 'other', maxLag: 2 })
+    const sent = await token()
+    expect(await ask(one, sent)).toBe('503 unavailable')
+    expect(one.events.find(({ type }) => type === 'failed')).toMatchObject({
+      cause: { message: expect.stringContaining('WRONGTYPE') },
+    })
+    const current = one.next('current')
+    await client.del('other')
+    await current
+    expect(await ask(one, sent)).toBe('200')
+  })
+
+  it('ignores entries that are no revocation, and reports them', async () => {
+    const server = await redis()
+    const one = await process(server)
+    const bad = [
+      '',
+      '{',
+      'null',
+      '{}',
+      '{"subject":7}',
+      '{"subject":"a","tokenId":"b"}',
+      '{"tokenId":"a","expiresAt":"x"}',
+    ]
+    for (const entry of bad) await one.client.xAdd('bearergate:revocations', '*', { entry })
+    const sent = await token()
+    await one.gate.revoke(sent)
+    const two = await process(server)
+    await two.store.ready()
+    expect(two.events.filter(({ type }) => type === 'invalid_entry')).toHaveLength(bad.length)
+    expect(two.store.size).toBe(1)
+  })
+
+  it('answers 503 if the memory of the process cannot take a revocation', async () => {
+    const server = await redis()
+    const one = await process(server)
+    const two = await process(server, { max: 1 })
+    await Promise.all([one.store.ready(), two.store.ready()])
+    const full = two.next('full')
+    await one.gate.revoke({ tokenId: 'a' })
+    await one.gate.revoke({ tokenId: 'b' })
+    await full
+    expect(await ask(two, await token())).toBe('503 unavailable')
+    expect(await ask(one, await token())).toBe('200')
+  })
+
+  it('stores no token, and lets the stream end with the tokens', async () => {
+    const server = await redis()
+    const one = await process(server, { maxTokenLifetime: 3600 })
+    const sent = await token()
+    await one.gate.revoke(sent)
+    const [entry] = (await one.client.xRange('bearergate:revocations', '-', '+')) ?? []
+    expect(JSON.stringify(entry)).not.toContain(sent.slice(-20))
+    expect(Object.keys(JSON.parse(entry?.message.entry ?? '{}')).sort()).toEqual(['expiresAt', 'tokenHash'])
+    const left = await one.client.pTTL('bearergate:revocations')
+    expect(left).toBeGreaterThan(3_500_000)
+    expect(left).toBeLessThanOrEqual(3_600_000)
+  })
+
+  it('does not keep the process alive after close', async () => {
+    const server = await redis()
+    const one = await process(server)
+    await one.store.ready()
+    one.store.close()
+    const names = () => one.client.clientList()
+    while ((await names()).length > 1) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(await names()).toHaveLength(1)
+  })
+
+  it('costs no promise for a request with a cached token, as the store in memory', async () => {
+    const server = await redis()
+    const one = await process(server)
+    const sent = await token()
+    expect(await ask(one, sent)).toBe('200')
+    expect(one.gate.authenticate(requestWith(sent))).not.toBeInstanceOf(Promise)
+    const keys = { keys: [key.jwk] }
+    const memory = createGate({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys,
+      revocations: memoryRevocations(),
+    } as never)
+    expect(await ask({ gate: memory }, sent)).toBe('200')
+    expect(memory.authenticate(requestWith(sent))).not.toBeInstanceOf(Promise)
+  })
+
+  it.each([
+    [undefined, {}, /needs a client of the package "redis"/],
+    [{}, {}, /needs a client of the package "redis"/],
+    [{ xAdd: () => {} }, { maxlag: 5 }, /unknown option "maxlag"/],
+    [{ xAdd: () => {} }, { maxLag: 1 }, /"maxLag" must be a number of seconds from 2 to 300, but is 1/],
+    [{ xAdd: () => {} }, { key: '' }, /"key" must be a text that is not empty/],
+    [{ xAdd: () => {} }, { ifUnavailable: 'open' }, /"ifUnavailable" must be "reject" or "continue"/],
+    [{ xAdd: () => {} }, { onFeed: 1 }, /"onFeed" must be a function/],
+  ])('throws a TypeError for the client %o and the options %o', (client, options, message) => {
+    expect(() => redisRevocations(client as never, options as never)).toThrow(message)
+  })
+})
