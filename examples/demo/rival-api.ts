@@ -1,7 +1,7 @@
-/** The same route behind another package, for the comparison on the page. */
+/** The same routes behind another package, for the comparison on the page. */
 
 import express, { type ErrorRequestHandler, type Express } from 'express'
-import { auth } from 'express-oauth2-jwt-bearer'
+import { auth, requiredScopes } from 'express-oauth2-jwt-bearer'
 import { AUDIENCE } from './authorization-server.ts'
 
 /** The name of the other package, as the page shows it. */
@@ -11,6 +11,9 @@ export function rivalApi(issuer: string): Express {
   const app = express()
   app.use(auth({ issuerBaseURL: issuer, audience: AUDIENCE }))
   app.get('/echo/get/json', (_request, response) => {
+    response.json({ sent: null })
+  })
+  app.post('/echo/post/json', requiredScopes('write'), (_request, response) => {
     response.json({ sent: null })
   })
   app.use(failed)

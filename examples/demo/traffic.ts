@@ -2,8 +2,8 @@
 
 import type { AuthorizationServer } from './authorization-server.ts'
 
-/** How many requests each API gets per second: with a good token, without one, and with an expired one. */
-export const RATE = { good: 8, none: 1, expired: 1 } as const
+/** How many requests each API gets per second: with a good token, without one, with an expired one, and without the scope. */
+export const RATE = { good: 8, none: 1, expired: 1, forbidden: 1 } as const
 /** How long a client waits for an answer. In milliseconds. */
 const PATIENCE = 3000
 /** How often a client gets a new token, if it can. In seconds. */
@@ -43,11 +43,18 @@ export function createTraffic(server: AuthorizationServer, origins: readonly str
     tokens = { good, expired }
   }
 
-  async function ask(index: number, token: string | undefined, isGood: boolean): Promise<void> {
+  async function ask(
+    index: number,
+    token: string | undefined,
+    isGood: boolean,
+    needsWrite = false,
+  ): Promise<void> {
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const [method, path] = needsWrite ? ['POST', '/echo/post/json'] : ['GET', '/echo/get/json']
     let status = 0
     try {
-      const response = await fetch(`${origins[index]}/echo/get/json`, {
+      const response = await fetch(`${origins[index]}${path}`, {
+        method,
         headers,
         signal: AbortSignal.timeout(PATIENCE),
       })
@@ -71,6 +78,7 @@ export function createTraffic(server: AuthorizationServer, origins: readonly str
       for (let time = 0; time < RATE.good; time += 1) void ask(index, tokens.good, true)
       void ask(index, undefined, false)
       void ask(index, tokens.expired, false)
+      void ask(index, tokens.good, false, true)
     }
   }
 

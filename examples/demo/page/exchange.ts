@@ -12,6 +12,7 @@ const TIMEOUT = 8000
 /** @throws TypeError if a header cannot be sent */
 export async function exchange(draft: Draft, origin: string, gate: Gate): Promise<Exchange> {
   const { method, path, token, headers, body } = draft
+  if (new URL(origin + path).origin !== origin) throw new TypeError('The path must begin with a slash')
   const outgoing = httpRequest(origin + path, { method, signal: AbortSignal.timeout(TIMEOUT) })
   if (token !== '') outgoing.setHeader('Authorization', `Bearer ${token}`)
   for (const [name, value] of headers) outgoing.appendHeader(name, value)

@@ -31,8 +31,8 @@ export class Feed {
   #connection: RedisClient | undefined
   #isClosed = false
   #wake: () => void = () => {}
-  /** When Redis answered last, by the monotonic clock. In milliseconds. */
-  seenAt: number = Number.NEGATIVE_INFINITY
+  /** When all entries were known last, by the monotonic clock. In milliseconds. */
+  currentAt: number = Number.NEGATIVE_INFINITY
 
   constructor(client: RedisClient, key: string, listener: FeedListener) {
     this.#client = client
@@ -55,10 +55,13 @@ export class Feed {
       try {
         const connection = await this.#open()
         // Without `BLOCK` at first: an empty stream has nothing to wait for.
+        const began = performance.now()
         const count = await this.#read(connection, isCurrent)
-        this.seenAt = performance.now()
         backoff = BACKOFF.min
-        if (count === COUNT || isCurrent) continue
+        // A full answer may have left entries in Redis.
+        if (count === COUNT) continue
+        this.currentAt = isCurrent ? performance.now() : began
+        if (isCurrent) continue
         isCurrent = true
         this.#listener.current()
       } catch (cause) {

@@ -57,6 +57,9 @@ export interface RedisRevocations extends RevocationStore {
   close(): void
 }
 
+/** How much longer than `maxTokenLifetime` Redis keeps an entry: its clock and ours may differ. In seconds. */
+const MARGIN = 3600
+
 const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onFeed'] as const
 
 /**
@@ -139,10 +142,11 @@ class StreamRevocations implements RedisRevocations {
   async revoke(entry: RevocationEntry): Promise<void> {
     this.#local.revoke(entry)
     try {
-      const threshold = Date.now() - this.#lifetime * 1000
+      const lifetime = (this.#lifetime + MARGIN) * 1000
+      const threshold = Date.now() - lifetime
       const options = { TRIM: { strategy: 'MINID', strategyModifier: '~', threshold } } as const
       await this.#client.xAdd(this.#key, '*', { entry: JSON.stringify(entry) }, options)
-      await this.#client.pExpire(this.#key, this.#lifetime * 1000)
+      await this.#client.pExpire(this.#key, lifetime)
     } catch (cause) {
       throw new UnavailableError('Redis did not store the revocation. It is in effect in this process only', {
         cause,
@@ -181,7 +185,7 @@ class StreamRevocations implements RedisRevocations {
   /** @throws UnavailableError if revocations may be missing, and `ifUnavailable` is `reject` */
   #assertCurrent(): void {
     if (this.#isFull) throw unavailable('The memory for revocations is full')
-    const isLate = performance.now() - this.#feed.seenAt > this.#maxLag * 1000
+    const isLate = performance.now() - this.#feed.currentAt > this.#maxLag * 1000
     if (isLate && !this.#mayContinue) throw unavailable('The feed of revocations is unavailable')
   }
 

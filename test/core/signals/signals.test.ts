@@ -177,8 +177,8 @@ describe('securityEvents (P01, P03, P08)', () => {
     [
       'session-revoked of a subject',
       `${CAEP}session-revoked`,
-      { format: 'iss_sub', iss: 'https://other.example', sub: 'emma' },
-      { subject: 'emma', issuer: 'https://other.example', issuedBefore: NOW },
+      { format: 'iss_sub', iss: ISSUER, sub: 'emma' },
+      { subject: 'emma', issuer: ISSUER, issuedBefore: NOW },
     ],
     [
       'token-claims-change of a token',
@@ -223,6 +223,28 @@ describe('securityEvents (P01, P03, P08)', () => {
       await receiver(gate as never).receive(asEvent(await eventToken({ sub_id: undefined, events })))
       expect(revoked).toEqual([{ subject: 'emma', issuer: ISSUER, issuedBefore: NOW - 99 }])
     }
+  })
+
+  it('ignores events about tokens of another issuer, unless the sender may report about it', async () => {
+    const other = 'https://other.example'
+    const ids = [
+      { format: 'iss_sub', iss: other, sub: 'emma' },
+      { format: 'jwt_id', iss: other, jti: 't1' },
+      {
+        user: { format: 'opaque', id: 'emma' },
+        session: { format: 'iss_sub', iss: other, sub: 'x', id: 's1' },
+      },
+    ]
+    const revoked: unknown[] = []
+    const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+    for (const [index, sub_id] of ids.entries()) {
+      const token = await eventToken({ sub_id, jti: `j${index}` })
+      expect((await receiver(gate as never).receive(asEvent(token))).status).toBe(202)
+      expect(revoked).toEqual([])
+    }
+    const named = receiver(gate as never, { tokenIssuer: other })
+    await named.receive(asEvent(await eventToken({ sub_id: ids[0] })))
+    expect(revoked).toEqual([{ subject: 'emma', issuer: other, issuedBefore: NOW }])
   })
 
   it('acknowledges other events, and tells operators (P08)', async () => {

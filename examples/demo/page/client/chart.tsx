@@ -1,4 +1,4 @@
-/** Draws the answers of one API over time, one line per status. */
+/** Draws the answers of one API over time, one line per status, and its requests for keys as bars. */
 
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
@@ -16,13 +16,20 @@ const SERIES: readonly (readonly [statuses: readonly number[], words: string, co
 ]
 
 const HEIGHT = 220
+const BARS = uPlot.paths.bars?.({ size: [0.6, 8] }) ?? null
 
 function dataOf(seconds: readonly Live[], index: number): uPlot.AlignedData {
   const times = seconds.map(({ at }) => at)
   const counts = SERIES.map(([statuses]) =>
     seconds.map(({ answers }) => statuses.reduce((sum, status) => sum + (answers[index]?.[status] ?? 0), 0)),
   )
-  return [times, ...counts]
+  return [times, ...counts, keyRequestsOf(seconds, index)]
+}
+
+/** The requests for the key set in each second. */
+function keyRequestsOf(seconds: readonly Live[], index: number): number[] {
+  const totals = seconds.map(({ keyRequests }) => keyRequests[index] ?? 0)
+  return totals.map((total, at) => total - (totals[at - 1] ?? total))
 }
 
 export function Chart(props: {
@@ -96,7 +103,7 @@ function options(width: number, colour: (name: string) => string): uPlot.Options
     },
     axes: [
       { ...axis, label: 'seconds', labelSize: 16, size: 28 },
-      { ...axis, size: 32 },
+      { ...axis, size: 32, incrs: [1, 2, 5] },
     ],
     series: [
       { label: 'second' },
@@ -106,6 +113,13 @@ function options(width: number, colour: (name: string) => string): uPlot.Options
         width: 2,
         points: { show: false },
       })),
+      {
+        label: 'key requests',
+        fill: colour('--ink'),
+        width: 0,
+        points: { show: false },
+        ...(BARS !== null && { paths: BARS }),
+      },
     ],
     legend: { live: false },
   }

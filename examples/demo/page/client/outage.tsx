@@ -31,7 +31,7 @@ export function Outage({ state }: { readonly state: State }) {
     <Section
       id="outage"
       title="Stop the authorization server"
-      lead="Two APIs get the same traffic: good tokens, expired ones, and requests without a token. Stop the server, let 20 minutes pass, and compare."
+      lead="Two APIs get the same traffic: good tokens, expired ones, tokens without the scope, and requests without a token. Stop the server, let 20 minutes pass, and compare."
     >
       <fieldset class="actions">
         <legend class="hidden">Authorization server</legend>

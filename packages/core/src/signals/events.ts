@@ -25,7 +25,7 @@ export interface Effects {
   readonly ignored: readonly string[]
 }
 
-/** @param issuer of the revoked tokens */
+/** @param issuer of the tokens that the sender may report about. Events about tokens of others are ignored */
 export function effectsOf({ events, claims, issuedAt }: EventToken, issuer: string): Effects {
   const revocations: Exclude<Revocation, string>[] = []
   const ignored: string[] = []
@@ -51,15 +51,20 @@ function namedBy(id: RawClaims, issuer: string): Exclude<Revocation, string> | u
   const [session, user] = [getOwn(id, 'session'), getOwn(id, 'user')]
   if (isObject(session)) return bySession(session, issuer)
   if (isObject(user)) return namedBy(user, issuer)
-  const iss = text(id, 'iss') ?? issuer
+  if (isForeign(id, issuer)) return undefined
   const [sub, jti] = [text(id, 'sub') ?? text(id, 'id'), text(id, 'jti')]
-  if (jti !== undefined) return { tokenId: jti, issuer: iss }
-  return sub === undefined ? undefined : { subject: sub, issuer: iss }
+  if (jti !== undefined) return { tokenId: jti, issuer }
+  return sub === undefined ? undefined : { subject: sub, issuer }
 }
 
 function bySession(session: RawClaims, issuer: string): Exclude<Revocation, string> | undefined {
   const id = text(session, 'id') ?? text(session, 'sid')
-  return id === undefined ? undefined : { sessionId: id, issuer: text(session, 'iss') ?? issuer }
+  return id === undefined || isForeign(session, issuer) ? undefined : { sessionId: id, issuer }
+}
+
+/** Whether an identifier names another issuer: one sender must not end the sessions of another. */
+function isForeign(id: RawClaims, issuer: string): boolean {
+  return Object.hasOwn(id, 'iss') && id.iss !== issuer
 }
 
 /**

@@ -1,9 +1,16 @@
 /** Receives security event tokens by push (RFC 8417, RFC 8935), as Shared Signals transmitters send them. */
 
+import { assertString } from '../lib/assert.ts'
 import { effectsOf } from './events.ts'
 import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
 
-export interface SecurityEventsOptions extends ReceiverSettings {}
+export interface SecurityEventsOptions extends ReceiverSettings {
+  /**
+   * The issuer of the tokens that the sender reports about. Events about subjects, sessions and tokens of other issuers have no
+   * effect. Default: `issuer`, the sender itself.
+   */
+  tokenIssuer?: string | undefined
+}
 
 /**
  * Creates a receiver of security event tokens, for the push endpoint of a stream.
@@ -20,7 +27,8 @@ export interface SecurityEventsOptions extends ReceiverSettings {}
  * const events = securityEvents({ issuer: 'https://signals.example.com', audience: 'https://api.example.com', gate })
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function securityEvents(options: SecurityEventsOptions): SignalReceiver {
+export function securityEvents({ tokenIssuer, ...options }: SecurityEventsOptions): SignalReceiver {
+  if (tokenIssuer !== undefined) assertString('tokenIssuer', tokenIssuer)
   return createReceiver(
     {
       name: 'securityEvents',
@@ -28,7 +36,7 @@ export function securityEvents(options: SecurityEventsOptions): SignalReceiver {
       exp: 'forbidden',
       tokenIn: ({ contentType, body }) =>
         /^application\/secevent\+jwt(?:\s*;|$)/i.test(contentType ?? '') ? body.trim() : undefined,
-      effectsOf,
+      effectsOf: (token, issuer) => effectsOf(token, tokenIssuer ?? issuer),
       accepted: { status: 202, headers: { 'Cache-Control': 'no-store' }, body: '' },
       rejected: ({ error, description }) => JSON.stringify({ err: error, description }),
     },
