@@ -1,6 +1,7 @@
 /** Revocations on a real Redis: they reach every process, survive what happens to Redis, and never fail open by default. */
 
 import { createGate, type Gate, memoryRevocations } from '@bearergate/core'
+import { setDecision } from '@bearergate/core/adapter'
 import {
   type FeedEvent,
   type RedisRevocations,
@@ -103,6 +104,23 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
       await rejects(two, text)
     }
     for (const at of [one, two]) expect(await ask(at, sent[3] as string)).toBe('200')
+  })
+
+  it('ends the streams of every process', async () => {
+    const server = await redis()
+    const [one, two] = [await process(server), await process(server)]
+    const request = new Request('https://api.example.com/', {
+      headers: { authorization: `Bearer ${await token({ sub: 'mallory' })}` },
+    })
+    const decision = await two.gate.authenticate(request)
+    if (!decision.ok) throw new Error('refused')
+    setDecision(request, two.gate, decision, request)
+    const signal = two.gate.signal(request)
+    const aborted = new Promise((resolve) =>
+      signal.addEventListener('abort', () => resolve(signal.reason.code)),
+    )
+    await one.gate.revoke({ subject: 'mallory' })
+    expect(await aborted).toBe('ERR_TOKEN_REVOKED')
   })
 
   it('is known to a process that starts later, before its first answer', async () => {

@@ -139,6 +139,10 @@ class StreamRevocations implements RedisRevocations {
     return !this.#hasStarted || this.#local.needsHash
   }
 
+  onRevoked(listener: () => void): void {
+    this.#local.onRevoked?.(listener)
+  }
+
   async revoke(entry: RevocationEntry): Promise<void> {
     this.#local.revoke(entry)
     try {

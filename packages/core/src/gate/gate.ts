@@ -11,15 +11,16 @@ import type { Explanation } from '../observe/explain.ts'
 import { prove } from '../prove/prove.ts'
 import type { RequestLike } from '../request/request.ts'
 import { toRequestLike } from '../request/to-request-like.ts'
-import { otherEncoding, type PresentedToken } from '../verify/presented.ts'
+import { otherEncoding, PresentedToken } from '../verify/presented.ts'
 import type { Verification } from '../verify/verification.ts'
 import { toleranceOf } from '../verify/verifier.ts'
 import { Admission, REVOKED } from './admission.ts'
-import { FIND_TOKEN, getToken, getUser, requestOf, TOKEN_FIELD } from './attachments.ts'
+import { attachmentOf, FIND_TOKEN, getToken, getUser, requestOf, TOKEN_FIELD } from './attachments.ts'
 import type { Outcome } from './decisions.ts'
 import type { HandlerOptions } from './handler-options.ts'
 import type { Gate, GateDescription } from './interface.ts'
 import { type Background, keepAlive } from './keep-alive.ts'
+import { LiveSignals } from './live-signals.ts'
 import type { OnDenied } from './options.ts'
 import type { GateParts } from './parts.ts'
 import { passed } from './passed.ts'
@@ -41,10 +42,16 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly cors: CorsMiddleware | undefined
   readonly #parts: GateParts<V>
   readonly #admission: Admission<V>
+  readonly #signals: LiveSignals
 
   constructor(parts: GateParts<V>) {
     this.#parts = parts
     this.#admission = new Admission(parts, this)
+    this.#signals = new LiveSignals({
+      now: () => parts.context.now() * 1000,
+      isInStore: (identity, hash) => parts.revocations.isInStore(identity as V, hash),
+      onRevoked: (listener) => parts.revocations.onRevoked(listener),
+    })
     this.onDenied = parts.onDenied
     this.cors = parts.cors
     this[TOKEN_FIELD] = parts.tokens.field
@@ -88,6 +95,12 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
   readonly tokenOf = (request: object): string => getToken(request, this)
 
   readonly userOf = (request: object): unknown => getUser(request, this)
+
+  readonly signal = (request: object, ended?: AbortSignal): AbortSignal => {
+    const { identity } = attachmentOf(request, this).decision
+    const { revocationHash } = new PresentedToken(getToken(request, this))
+    return this.#signals.add(identity as V, revocationHash, ended)
+  }
 
   readonly metadata = (request: Request | RequestLike): MetadataResponse | undefined => {
     try {

@@ -67,6 +67,15 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
    */
   userOf(request: object): User
   /**
+   * Returns a signal for what outlives an allowed request, such as an event stream or a WebSocket. It aborts when the token of the
+   * request expires (`exp`), or is revoked by `gate.revoke`, here or in another process. The reason is an error with the code
+   * `ERR_TOKEN_EXPIRED` or `ERR_TOKEN_REVOKED`. `isRevoked` is not called again.
+   * @param request as for `tokenOf`
+   * @param ended a signal that aborts when the stream is over, so that the gate forgets it before the token expires
+   * @throws TypeError if this gate did not allow the request, or `optional` allowed it without a token
+   */
+  signal(request: object, ended?: AbortSignal): AbortSignal
+  /**
    * Returns the answer to a request for the metadata of the protected resource, which needs no token (RFC 9728 §3), and
    * `undefined` for any other request. `protect` and the middleware of Express and Koa call it themselves.
    */

@@ -60,6 +60,11 @@ export class RevocationCheck<V extends Identity<unknown>> {
     return mapMaybe(revocationEntry(revocation, now, clockTolerance), (entry) => this.#store.revoke(entry))
   }
 
+  /** Calls a listener after each revocation, if the store reports them. */
+  onRevoked(listener: () => void): void {
+    this.#store.onRevoked?.(listener)
+  }
+
   /** Whether the store says that a token is revoked. */
   isInStore(identity: V, hash: RevocationHash): boolean | PromiseLike<boolean> {
     return booleanOf(this.#store.isRevoked(identity, hash))

@@ -83,6 +83,7 @@ class MemoryRevocations implements RevocationStore {
   readonly #of = mapsByKind()
   /** Entries that name an issuer, by name alone. Used for identities whose issuer is not known. */
   readonly #ofAnyIssuer = mapsByKind()
+  readonly #listeners: (() => void)[] = []
   #checkedAllAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MemoryRevocationsOptions) {
@@ -106,6 +107,10 @@ class MemoryRevocations implements RevocationStore {
     return this.#tokens.size > 0
   }
 
+  onRevoked(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
   revoke(entry: RevocationEntry): void {
     const { tokenHash, tokenId, sessionId, subject, issuer, issuedBefore, expiresAt }: Flat = entry
     if (tokenHash !== undefined) this.#add(this.#tokens, tokenHash, expiresAt)
@@ -115,6 +120,7 @@ class MemoryRevocations implements RevocationStore {
       const before = issuedBefore ?? this.#now() + CLOCK_TOLERANCE
       this.#addName('subjects', subject, issuer, expiresAt, before)
     }
+    for (const listener of this.#listeners) listener()
   }
 
   /** Adds an entry for a token id, a session or a subject under each of its keys. */

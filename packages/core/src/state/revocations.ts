@@ -60,6 +60,11 @@ export interface RevocationStore {
    * microsecond per request.
    */
   readonly needsHash: boolean
+  /**
+   * Calls a listener after each revocation, also after those of other processes, so that `gate.signal` can end streams. Default:
+   * signals end only when their token expires.
+   */
+  onRevoked?(listener: () => void): void
   /** The number of entries, which `gate.describe` returns. */
   readonly size: number
 }
