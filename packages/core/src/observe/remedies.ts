@@ -42,11 +42,11 @@ export const REMEDIES: Partial<Record<Reason, Mistake>> = {
   },
   unknown_token: {
     cause: 'The token is unknown: it was never issued here, has expired, or was revoked.',
-    fix: 'Get a new token. If it is new, check that it comes from the system that this gate asks.',
+    fix: 'Get a new token. If it is new, check that it was issued by the store or server in which this API looks tokens up.',
   },
   revoked: {
     cause:
-      'The token was revoked: by gate.revoke, by a revocation of all tokens of its subject, or by "isRevoked".',
+      'The token was revoked: itself, its session or all tokens of its subject by gate.revoke, or by "isRevoked".',
     fix: 'Get a new token.',
   },
   missing_proof: {

@@ -15,8 +15,8 @@ const SHAPES: readonly (readonly [pattern: RegExp, cause: string, fix: string])[
   ],
   [
     /^bearer[\s:]/i,
-    'The word "Bearer" comes twice: once from the client library, and once from the text that it was given.',
-    'Pass only the token to the library, or write the whole header yourself.',
+    'There is the word "Bearer" before the token. Most client libraries add it themselves, so in the header it comes twice.',
+    'Pass only the token, without "Bearer".',
   ],
   [
     /^[[{]/,
@@ -81,13 +81,7 @@ export function jwtTextMistake(text: string): Mistake | undefined {
       cause: 'The token is an SD-JWT: a credential of a wallet, not an access token.',
       fix: 'Send the access token of the token response.',
     }
-  if (segments.length === 1)
-    return JWT_BEGINNING.test(text)
-      ? TRUNCATED
-      : {
-          cause: 'The token is opaque: it is no JWT, and only its issuer can read it.',
-          fix: 'Verify such tokens with introspection({ … }) or opaque({ … }), or make the issuer send JWTs: many do so only if the client names this API when it requests the token, such as with the parameter "resource" (RFC 8707) or "audience" (Auth0).',
-        }
+  if (!JWT_BEGINNING.test(text)) return segments.length === 3 ? undefined : OPAQUE
   if (segments.length < 3) return TRUNCATED
   if (segments.length === 3 && segments[2] === '')
     return {
@@ -105,5 +99,10 @@ export function jwtTextMistake(text: string): Mistake | undefined {
 }
 
 const COPY = 'Copy the whole token again, and check that no field or column limits its length.'
+
+const OPAQUE: Mistake = {
+  cause: 'The token is opaque: it is no JWT, and only its issuer can read it.',
+  fix: 'Verify such tokens with introspection({ … }) or opaque({ … }), or make the issuer send JWTs: many do so only if the client names this API when it requests the token, such as with the parameter "resource" (RFC 8707) or "audience" (Auth0).',
+}
 
 const TRUNCATED: Mistake = { cause: 'The token was cut off: its end is missing.', fix: COPY }

@@ -34,7 +34,7 @@ export async function explainChain(
     if (explained.identity !== undefined) return chosen(explained)
     checks.push(...explained.checks)
   }
-  return { checks: [...(others.length === 1 ? [] : [noVerifier(issuers)]), ...checks] }
+  return { checks: [...(others.length === 1 ? [] : [noVerifier(members, issuers)]), ...checks] }
 }
 
 function chosen<I extends Identity<unknown>>(explained: VerifierExplanation<I>): VerifierExplanation<I> {
@@ -48,16 +48,26 @@ function chosen<I extends Identity<unknown>>(explained: VerifierExplanation<I>):
 }
 
 /** Explains a token that none of several verifiers handles. */
-function noVerifier(issuers: readonly string[]): Check {
+function noVerifier(members: readonly Member[], issuers: readonly string[]): Check {
   return checkOf(
     'verifier',
     { reason: 'unknown_token' },
     {
-      expected: issuers.length === 0 ? undefined : `a token of ${issuers.slice(0, 8).join(', ')}`,
+      expected:
+        [...issuers.slice(0, 8).map((issuer) => `a token of ${issuer}`), ...prefixesOf(members)].join(
+          ', or ',
+        ) || undefined,
       mistake: () => ({
         cause: 'None of the verifiers of this gate is for such a token.',
         fix: 'Add a verifier for it to the chain, or send a token of one of the configured issuers.',
       }),
     },
   )
+}
+
+function prefixesOf(members: readonly Member[]): readonly string[] {
+  return members.flatMap((member) => {
+    const { prefix } = (member.describe?.() ?? {}) as { prefix?: unknown }
+    return typeof prefix === 'string' ? [`a token that begins with "${prefix}_"`] : []
+  })
 }

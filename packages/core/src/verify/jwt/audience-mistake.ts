@@ -67,10 +67,34 @@ export function audienceMistake(aud: readonly string[], ours: readonly string[],
       cause: 'The option "audience" is the id of the client, and a token is for an API.',
       fix: `Set audience to the identifier of this API. The token has ${quotedList(aud, MAX_SHOWN)}.`,
     }
+  if (looksLikeIdToken(claims))
+    return {
+      cause:
+        'The token looks like an ID token: it describes a user, and has neither a scope nor a client. Its audience is the client that the user logged in to.',
+      fix: `Send the value of "access_token" of the token response, and request it for ${allowed}.`,
+    }
   const foreign = FOREIGN_AUDIENCES.find(([pattern]) => aud.some((one) => pattern.test(one)))
   if (foreign !== undefined) return { cause: foreign[1], fix: foreign[2] }
   return {
     cause: 'The token is for another API.',
     fix: `Request a token for ${allowed}. If this API has several names, list all of them in "audience".`,
   }
+}
+
+const PROFILE = [
+  'name',
+  'given_name',
+  'family_name',
+  'nickname',
+  'picture',
+  'email',
+  'email_verified',
+  'preferred_username',
+]
+const ACCESS = ['scope', 'scp', 'permissions', 'roles', ...CLIENT_CLAIMS]
+
+/** Whether a token has claims about a user, and none that only access tokens have. */
+function looksLikeIdToken(claims: RawClaims): boolean {
+  const has = (name: string) => Object.hasOwn(claims, name)
+  return PROFILE.some(has) && !ACCESS.some(has)
 }

@@ -19,7 +19,7 @@ export function datesMistake(claims: RawClaims, tolerance: Seconds, now: Seconds
           fix: CLOCKS,
         }
       : {
-          cause: `The token begins to be valid in ${ahead} s.`,
+          cause: `The token begins to be valid in ${ahead} s${inWords(ahead)}.`,
           fix: 'Correct the clock of this machine or of the issuer, or use the token later.',
         }
   if (exp === undefined || now < exp + tolerance) return undefined
@@ -35,7 +35,14 @@ export function datesMistake(claims: RawClaims, tolerance: Seconds, now: Seconds
       ? ` It was valid for ${lifetime} s only: raise its lifetime at the issuer.`
       : ''
   return {
-    cause: `The token expired ${over} s ago.`,
+    cause: `The token expired ${over} s${inWords(over)} ago.`,
     fix: `Get a new token: with the refresh token, or by logging in again.${short}`,
   }
+}
+
+/** A long time in a larger unit, such as ` (about 2 h)`. Empty for a short one. */
+function inWords(seconds: Seconds): string {
+  if (seconds < 120) return ''
+  const [unit, length] = seconds < 7200 ? ['min', 60] : seconds < 172_800 ? ['h', 3600] : ['days', 86_400]
+  return ` (about ${Math.round(seconds / length)} ${unit})`
 }

@@ -16,7 +16,10 @@ export function explainForeign(
   if (isInactive(jws))
     return {
       checks: [
-        checkOf('format', jws, { expected: 'a signed JWT', mistake: () => jwtTextMistake(presented.text) }),
+        checkOf('format', jws, {
+          expected: 'a signed JWT',
+          mistake: () => (jws.reason === 'encrypted_token' ? undefined : jwtTextMistake(presented.text)),
+        }),
       ],
     }
   const facts = {

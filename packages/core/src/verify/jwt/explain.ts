@@ -5,13 +5,14 @@ import { quoted } from '../../lib/received.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { type Check, checkOf, skipped, unavailable, type VerifierExplanation } from '../../observe/explain.ts'
+import type { Mistake } from '../../observe/remedies.ts'
 import { jwtTextMistake } from '../../observe/text-mistakes.ts'
 import type { ReadClaims } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import type { Algorithm, VerificationKey } from '../keys/jwk.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { PresentedToken } from '../presented.ts'
-import { inactive, isInactive } from '../verification.ts'
+import { type Inactive, inactive, isInactive } from '../verification.ts'
 import type { ClaimsPolicy } from './claims.ts'
 import { keyNames } from './details.ts'
 import { claimChecks } from './explain-claims.ts'
@@ -43,7 +44,8 @@ export async function explainJwt<Claims>(
   const unreadable = isInactive(decoded) ? decoded : decoded.claims === undefined ? NO_CLAIMS : undefined
   const format = checkOf('format', unreadable, {
     expected: 'a signed JWT: three parts in base64url, with a dot between them',
-    mistake: () => jwtTextMistake(presented.text) ?? DAMAGED,
+    mistake: () =>
+      unreadable?.reason === 'encrypted_token' ? undefined : (jwtTextMistake(presented.text) ?? DAMAGED),
   })
   if (isInactive(decoded) || decoded.claims === undefined) return { checks: [format] }
   const { claims } = decoded
@@ -129,12 +131,23 @@ async function explainMapping<Claims>(
 ): Promise<{ readonly checks: readonly Check[]; readonly identity?: Identity<Claims> }> {
   try {
     const identity = await read(claims)
-    if (isInactive(identity))
-      return {
-        checks: [checkOf('claims', identity, { expected: 'the options "requiredClaims" and "claims"' })],
-      }
+    if (isInactive(identity)) {
+      const mistake = () => claimMistake(identity)
+      return { checks: [checkOf('claims', identity, { expected: CLAIMS, mistake })] }
+    }
     return { checks: [checkOf('claims', undefined)], identity }
   } catch (cause) {
     return { checks: [unavailable('claims', cause)] }
+  }
+}
+
+const CLAIMS = 'what "requiredClaims", the schema in "claims", or the preset require'
+
+/** The detail of a rejection is the name of the claim. */
+function claimMistake({ reason, detail }: Inactive): Mistake | undefined {
+  if (detail === undefined || !/^[\w.:/-]{1,64}$/.test(detail)) return undefined
+  return {
+    cause: `The claim "${detail}" ${reason === 'missing_claim' ? 'is missing' : 'has a value that is not allowed'}.`,
+    fix: 'Correct the claim at the issuer, or the option or preset that requires another value.',
   }
 }

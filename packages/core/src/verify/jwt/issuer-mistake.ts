@@ -43,7 +43,7 @@ function entraMistake(iss: string, ours: readonly string[]): Mistake | undefined
   const other = ours.find((issuer) => (v1 ? ENTRA_V2 : ENTRA_V1).test(issuer))
   if (other !== undefined)
     return {
-      cause: `The token has version ${v1 ? '1.0' : '2.0'} of Microsoft Entra ID, and the gate expects version ${v1 ? '2.0' : '1.0'}. The app registration of the API decides which version clients get.`,
+      cause: `The token has version ${v1 ? '1.0' : '2.0'} of Microsoft Entra ID, and the gate expects version ${v1 ? '2.0' : '1.0'}. The app registration of the API decides which version clients get.${other.includes(tenant) ? '' : ' It also comes from another tenant.'}`,
       fix: `Set "requestedAccessTokenVersion" of the app registration to ${v1 ? '2' : '1'}, or configure version: ${v1 ? 1 : 2} with the preset entra().`,
     }
   const isPlaceholder = ours.some((issuer) =>
@@ -53,7 +53,7 @@ function entraMistake(iss: string, ours: readonly string[]): Mistake | undefined
     cause: isPlaceholder
       ? 'The option "issuer" names all tenants of Microsoft Entra ID, and a token names one.'
       : 'The token comes from another tenant of Microsoft Entra ID.',
-    fix: `Use the preset entra() with tenant: "${tenant}", if you trust that tenant.`,
+    fix: `If you trust that tenant, use the preset entra(), and add "${tenant}" to the list of its option "tenant".`,
   }
 }
 

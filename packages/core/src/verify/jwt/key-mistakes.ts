@@ -59,13 +59,11 @@ export function kindMistake(header: RawClaims, claims: RawClaims, isStrict: bool
       cause: 'This is a DPoP proof, which belongs into the header "DPoP".',
       fix: 'Send the access token in "Authorization".',
     }
-  if (
-    isNamed(/^id(?:[_-]token)?$/) ||
-    ['nonce', 'at_hash', 'c_hash', 's_hash'].some((name) => Object.hasOwn(claims, name))
-  )
+  const mark = ['nonce', 'at_hash', 'c_hash', 's_hash'].find((name) => Object.hasOwn(claims, name))
+  if (mark !== undefined || isNamed(/^id(?:[_-]token)?$/))
     return {
-      cause: 'This is an ID token: it tells the client who logged in, and is no key to an API.',
-      fix: 'Send the value of "access_token" of the token response, not "id_token". If access tokens of this issuer have such claims, set "allowIdTokenClaims".',
+      cause: `This is an ID token${mark === undefined ? '' : `, as its claim "${mark}" shows`}: it tells the client who logged in, and is no key to an API.`,
+      fix: `Send the value of "access_token" of the token response, not "id_token".${mark === undefined ? '' : ` Only if the access tokens of this issuer have "${mark}" as well, set "allowIdTokenClaims", and read its risk first.`}`,
     }
   if (named.includes('dpop'))
     return {
@@ -153,7 +151,7 @@ export function signatureMistake(
     }
   return {
     cause:
-      'The key made another signature: the token was changed after it was signed, or the key has the same "kid" as one of another environment.',
+      'The signature does not match: the token was changed after it was signed, or the key has the same "kid" as one of another environment.',
     fix: 'Send the token as the issuer sent it. If it is unchanged, check that the token and the keys are of the same environment.',
   }
 }
