@@ -3,7 +3,7 @@
 import type { AuthorizationServer } from './authorization-server.ts'
 
 /** How many requests each API gets per second: with a good token, without one, with an expired one, and without the scope. */
-export const RATE = { good: 8, none: 1, expired: 1, forbidden: 1 } as const
+const RATE = { good: 8, none: 1, expired: 1, forbidden: 1 } as const
 /** How long a client waits for an answer. In milliseconds. */
 const PATIENCE = 3000
 /** How often a client gets a new token, if it can. In seconds. */
@@ -16,8 +16,8 @@ export interface Second {
   /** Since the start of the traffic. In seconds. */
   readonly at: number
   readonly answers: readonly Answers[]
-  /** How many of the requests with a good token were answered 200, for each API. */
-  readonly good: readonly number[]
+  /** How many requests with a good token ended in this second, and how many of them were answered 200, for each API. */
+  readonly good: readonly { readonly ended: number; readonly accepted: number }[]
 }
 
 export interface Traffic {
@@ -35,7 +35,7 @@ export function createTraffic(server: AuthorizationServer, origins: readonly str
   let counts = empty()
 
   function empty() {
-    return origins.map(() => ({ answers: {} as Record<number, number>, good: 0 }))
+    return origins.map(() => ({ answers: {} as Record<number, number>, good: { ended: 0, accepted: 0 } }))
   }
 
   async function renew(): Promise<void> {
@@ -64,7 +64,8 @@ export function createTraffic(server: AuthorizationServer, origins: readonly str
     const count = counts[index]
     if (count === undefined) return
     count.answers[status] = (count.answers[status] ?? 0) + 1
-    if (isGood && status === 200) count.good += 1
+    if (isGood) count.good.ended += 1
+    if (isGood && status === 200) count.good.accepted += 1
   }
 
   function tick(): void {

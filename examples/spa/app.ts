@@ -7,13 +7,14 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { bearer } from '@bearergate/express'
 import cors from 'cors'
-import express, { type Express } from 'express'
+import express, { type ErrorRequestHandler, type Express } from 'express'
 
 const {
   ISSUER = 'https://id.example.com',
   AUDIENCE = 'https://api.example.com',
   CLIENT_ID = 'spa',
   CLIENT_SECRET = '',
+  TOKEN_ENDPOINT = `${ISSUER}/token`,
   PORT = '3000',
 } = process.env
 
@@ -42,7 +43,7 @@ page.get('/config', (_req, res) => {
 page.post('/token', async (req, res) => {
   // Another site must not get a token through the browser of the user.
   if (req.get('origin') !== pageOrigin) return void res.status(403).json({ error: 'only this page may ask' })
-  const response = await fetch(`${ISSUER}/token`, {
+  const response = await fetch(TOKEN_ENDPOINT, {
     method: 'POST',
     headers: { authorization: `Basic ${btoa(`${CLIENT_ID}:${CLIENT_SECRET}`)}` },
     body: new URLSearchParams({
@@ -52,8 +53,14 @@ page.post('/token', async (req, res) => {
     }),
   })
   const { access_token: token } = (await response.json()) as { access_token?: string }
+  if (token === undefined) throw new Error(`The token endpoint answered ${response.status}`)
   res.set('Cache-Control', 'no-store').json({ token })
 })
+
+const failed: ErrorRequestHandler = (_cause, _req, res, _next) => {
+  res.status(502).json({ error_description: 'The authorization server gave no token' })
+}
+page.use(failed)
 
 console.log(`Listening on ${pageOrigin}`)
 

@@ -711,8 +711,42 @@ export const CASES: readonly Case[] = [
       ),
     }),
     given: good,
+    check: 'issuer',
+    cause: /another issuer/,
+    fix: /multiIssuerJwt/,
+  },
+  {
+    name: 'an opaque token that no verifier of a chain is for',
+    gate: createGate({
+      verifier: chain(
+        opaque({ prefix: 'acme', lookup: () => null }),
+        opaque({ prefix: 'beta', lookup: () => null }),
+      ),
+    }),
+    given: 'other_abcdefghijklmnopqrstuvwxyz',
     check: 'verifier',
     cause: /None of the verifiers/,
     fix: /chain/,
+  },
+  {
+    name: 'a trailing slash in iss, at a chain',
+    gate: createGate({
+      verifier: chain(
+        multiIssuerJwt([{ issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] as never } }]),
+        opaque({ prefix: 'acme', lookup: () => null }),
+      ),
+    }),
+    given: key.sign({ iss: `${ISSUER}/` }),
+    check: 'issuer',
+    cause: /trailing slash/,
+    fix: /Set issuer/,
+  },
+  {
+    name: 'the same path at another public host',
+    gate: gateOf({ issuer: 'https://id.example.com/oauth2/default' }),
+    given: key.sign({ iss: 'https://evil.example/oauth2/default' }),
+    check: 'issuer',
+    cause: /another issuer/,
+    fix: /Get the token from/,
   },
 ]

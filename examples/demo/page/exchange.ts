@@ -13,9 +13,12 @@ const TIMEOUT = 8000
 export async function exchange(draft: Draft, origin: string, gate: Gate): Promise<Exchange> {
   const { method, path, token, headers, body } = draft
   if (new URL(origin + path).origin !== origin) throw new TypeError('The path must begin with a slash')
+  const { failed } = await gate.explain({ header: (name) => linesOf(draft, name), method, url: path })
+  // Such a token cannot be sent at all.
+  if (/[^\t -~]/.test(token)) throw new TypeError(`${failed?.cause} ${failed?.fix}`)
   const outgoing = httpRequest(origin + path, { method, signal: AbortSignal.timeout(TIMEOUT) })
-  if (token !== '') outgoing.setHeader('Authorization', `Bearer ${token}`)
   for (const [name, value] of headers) outgoing.appendHeader(name, value)
+  if (token !== '') outgoing.appendHeader('Authorization', `Bearer ${token}`)
   if (method !== 'GET') outgoing.setHeader('Content-Length', Buffer.byteLength(body))
   const names = outgoing.getRawHeaderNames()
   const lines = names.flatMap((name) => [outgoing.getHeader(name)].flat().map((value) => `${name}: ${value}`))
@@ -24,7 +27,6 @@ export async function exchange(draft: Draft, origin: string, gate: Gate): Promis
   const content = await text(incoming)
   const status = incoming.statusCode ?? 0
   const challenge = incoming.headers['www-authenticate']
-  const { failed } = await gate.explain({ header: (name) => lineOf(draft, name), method, url: path })
   return {
     request: [`${method} ${path} HTTP/1.1`, ...lines, '', ...(method === 'GET' ? [] : [body])].join('\n'),
     response: [`HTTP/1.1 ${status} ${incoming.statusMessage}`, ...rawLines(incoming), '', content].join('\n'),
@@ -35,9 +37,13 @@ export async function exchange(draft: Draft, origin: string, gate: Gate): Promis
   }
 }
 
-function lineOf({ token, headers }: Draft, name: string): string | undefined {
-  if (name === 'authorization' && token !== '') return `Bearer ${token}`
-  return headers.find(([header]) => header.toLowerCase() === name)?.[1]
+function linesOf({ token, headers }: Draft, name: string): string | readonly string[] | undefined {
+  const own = name === 'authorization' && token !== '' ? [`Bearer ${token}`] : []
+  const lines = [
+    ...own,
+    ...headers.filter(([header]) => header.toLowerCase() === name).map(([, value]) => value),
+  ]
+  return lines.length < 2 ? lines[0] : lines
 }
 
 function rawLines({ rawHeaders }: IncomingMessage): readonly string[] {

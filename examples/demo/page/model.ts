@@ -41,8 +41,6 @@ export interface State {
   readonly kinds: readonly (readonly [kind: Kind, words: string])[]
   readonly issuer: string
   readonly rival: string
-  /** How many requests with a good token each API gets per second. */
-  readonly goodPerSecond: number
 }
 
 /** The state of the authorization server, and of the clock. */

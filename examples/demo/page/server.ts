@@ -14,7 +14,7 @@ import { RIVAL } from '../rival-api.ts'
 import { type Running, running } from '../running.ts'
 import type { Sessions } from '../sessions.ts'
 import { passTime, timePassed } from '../time.ts'
-import { RATE, type Traffic } from '../traffic.ts'
+import type { Traffic } from '../traffic.ts'
 import { exchange } from './exchange.ts'
 import type { Draft, Live, ServerReport, State, Switch } from './model.ts'
 import { snippetsOf } from './snippets.ts'
@@ -102,11 +102,12 @@ function pageApp({ server, sessions, apis, gate, traffic }: World, origin: strin
       kinds: Object.entries(KINDS) as [Kind, string][],
       issuer: server.issuer,
       rival: RIVAL,
-      goodPerSecond: RATE.good,
     }
     response.json(state)
   })
   app.get('/api/live', (request, response) => {
+    // An image or a script of another site asks for something else.
+    if (request.get('accept') !== 'text/event-stream') return void response.status(406).end()
     response.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
     const send = (live: Partial<Live>) => response.write(`data: ${JSON.stringify(live)}\n\n`)
     send(report())

@@ -20,6 +20,7 @@ export const PLACEHOLDER = 'YOUR_TOKEN'
 
 /** @param isReal whether the code contains the token itself */
 export async function snippetsOf(draft: Draft, origin: string, isReal: boolean): Promise<readonly Snippet[]> {
+  if (new URL(origin + draft.path).origin !== origin) throw new TypeError('The path must begin with a slash')
   const token = isReal ? draft.token : PLACEHOLDER
   const authorization = draft.token === '' ? [] : [['Authorization', `Bearer ${token}`] as const]
   const headers = [...authorization, ...draft.headers].map(([name, value]) => ({ name, value }))

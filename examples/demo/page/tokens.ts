@@ -34,5 +34,6 @@ export async function createToken(
     reader: () => server.issue('read'),
     revoked: () => sessions.revoked(CLIENT.id),
   }
+  if (!Object.hasOwn(create, kind)) throw new TypeError('There is no such kind of token')
   return create[kind]()
 }

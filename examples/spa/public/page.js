@@ -4,6 +4,7 @@ import { createClient } from './client.js'
 
 const { api } = await (await fetch('/config')).json()
 const attempts = document.querySelector('ol')
+const output = document.querySelector('output')
 const client = createClient(getToken, ({ status, error, wait }) => {
   const item = document.createElement('li')
   item.textContent = [status, error, wait && `again in ${wait.toFixed(1)} s`].filter(Boolean).join(' ')
@@ -12,14 +13,21 @@ const client = createClient(getToken, ({ status, error, wait }) => {
 
 async function getToken() {
   const response = await fetch('/token', { method: 'POST' })
-  return (await response.json()).token
+  const { token, error_description: problem } = await response.json()
+  if (token === undefined) throw new Error(problem)
+  return token
 }
 
 async function send(method) {
   attempts.replaceChildren()
-  const response = await client.request(`${api}/api/messages`, { method })
-  const body = await response.json()
-  document.querySelector('output').textContent = response.ok ? JSON.stringify(body) : body.error_description
+  output.textContent = 'Waiting for the answer'
+  try {
+    const response = await client.request(`${api}/api/messages`, { method })
+    const body = await response.json()
+    output.textContent = response.ok ? JSON.stringify(body) : body.error_description
+  } catch (cause) {
+    output.textContent = cause.message
+  }
 }
 
 document.querySelector('#read').addEventListener('click', () => send('GET'))

@@ -2,7 +2,12 @@
 
 /** Entries of a stream, with their ids. */
 export interface StreamReply {
-  readonly messages: readonly { readonly id: string; readonly message: Readonly<Record<string, string>> }[]
+  readonly messages: readonly StreamEntry[]
+}
+
+export interface StreamEntry {
+  readonly id: string
+  readonly message: Readonly<Record<string, string>>
 }
 
 /**
@@ -12,17 +17,16 @@ export interface StreamReply {
 export interface RedisClient {
   get(key: string): Promise<unknown>
   set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>
-  xAdd(
-    key: string,
-    id: '*',
-    message: Record<string, string>,
-    options: { TRIM: { strategy: 'MINID'; strategyModifier: '~'; threshold: number } },
-  ): Promise<unknown>
+  xAdd(key: string, id: '*', message: Record<string, string>): Promise<unknown>
+  xDel(key: string, ids: string[]): Promise<unknown>
+  xRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>
+  xRevRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>
   xRead(stream: { key: string; id: string }, options: { COUNT: number; BLOCK?: number }): Promise<unknown>
-  pExpire(key: string, milliseconds: number): Promise<unknown>
   /** Returns a second client with the same settings: a blocking command must not delay other commands. */
   duplicate(): RedisClient
   connect(): Promise<unknown>
   destroy(): void
+  /** Lets the process end although the connection is open. */
+  unref?(): unknown
   on(event: 'error', listener: (cause: Error) => void): unknown
 }

@@ -3,7 +3,7 @@
  * the last entry, so nothing is missed.
  */
 
-import type { RedisClient, StreamReply } from './connection.ts'
+import type { RedisClient, StreamEntry, StreamReply } from './connection.ts'
 
 /** How many entries are read at once. */
 const COUNT = 1000
@@ -16,9 +16,14 @@ const BACKOFF = { min: 50, max: 1000 }
 
 export interface FeedListener {
   /** Called for each entry, in their order. */
-  entry(message: Readonly<Record<string, string>>): void
-  /** Called after all known entries were read: at first, and after each failure. */
-  current(): void
+  entry(entry: StreamEntry): void
+  /** Called if Redis has lost entries. The feed reads the stream from its beginning then. */
+  reset(): void
+  /**
+   * Called whenever all known entries were read, at least once per second.
+   * @param isNew whether they were not all known before: at first, and after each failure
+   */
+  current(isNew: boolean): void
   /** Called after each failure. */
   failed(cause: unknown): void
 }
@@ -61,9 +66,8 @@ export class Feed {
         // A full answer may have left entries in Redis.
         if (count === COUNT) continue
         this.currentAt = isCurrent ? performance.now() : began
-        if (isCurrent) continue
+        this.#listener.current(!isCurrent)
         isCurrent = true
-        this.#listener.current()
       } catch (cause) {
         isCurrent = false
         this.#drop()
@@ -79,7 +83,14 @@ export class Feed {
     const connection = this.#client.duplicate()
     this.#connection = connection
     connection.on('error', () => {}) // The failed command reports it.
-    await this.#within(connection.connect(), GRACE)
+    const connecting = connection.connect()
+    // It may connect after it was given up, or the feed was closed.
+    connecting.then(
+      () => this.#connection !== connection && connection.destroy(),
+      () => {},
+    )
+    await this.#within(connecting, GRACE)
+    connection.unref?.()
     return connection
   }
 
@@ -87,11 +98,27 @@ export class Feed {
     const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
     const reading = connection.xRead({ key: this.#key, id: this.#lastId }, options)
     const [reply] = ((await this.#within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
-    for (const { id, message } of reply?.messages ?? []) {
-      this.#listener.entry(message)
-      this.#lastId = id
+    const messages = reply?.messages ?? []
+    for (const entry of messages) {
+      this.#listener.entry(entry)
+      this.#lastId = entry.id
     }
-    return reply?.messages.length ?? 0
+    if (messages.length === 0) await this.#startAgainIfReset(connection)
+    return messages.length
+  }
+
+  /**
+   * Reads from the beginning if the stream was deleted, or the ids start lower after a failover: the feed would wait for ever for
+   * an id above its last one.
+   */
+  async #startAgainIfReset(connection: RedisClient): Promise<void> {
+    if (this.#lastId === '0') return
+    const reading = connection.xRevRange(this.#key, '+', '-', { COUNT: 1 })
+    const [newest] = ((await this.#within(reading, GRACE)) ?? []) as readonly StreamEntry[]
+    if (newest !== undefined && !isBefore(newest.id, this.#lastId)) return
+    // A stream may be empty because all of its entries have ended.
+    if (newest !== undefined) this.#listener.reset()
+    this.#lastId = '0'
   }
 
   #drop(): void {
@@ -121,11 +148,18 @@ export class Feed {
 
   #pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds)
+      const timer = setTimeout(resolve, milliseconds).unref()
       this.#wake = () => {
         clearTimeout(timer)
         resolve()
       }
     })
   }
+}
+
+/** Whether an id of a stream is before another one. */
+function isBefore(one: string, other: string): boolean {
+  const [time = 0, number = 0] = one.split('-').map(Number)
+  const [otherTime = 0, otherNumber = 0] = other.split('-').map(Number)
+  return time === otherTime ? number < otherNumber : time < otherTime
 }

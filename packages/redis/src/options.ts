@@ -24,7 +24,7 @@ export function readOptions<T extends object>(
   if (unknown !== undefined)
     throw configurationError(
       'UNKNOWN_OPTION',
-      `unknown option "${unknown}" of "${factory}": the options are ${names.join(', ')}`,
+      `"${factory}" has no option "${unknown}": the options are ${names.join(', ')}`,
     )
   const { key, prefix, ifUnavailable, onFeed } = options as Record<string, unknown>
   for (const [name, text] of Object.entries({ key, prefix }))
@@ -47,10 +47,10 @@ export function secondsOf(
   { preset, min, max }: { readonly preset: number; readonly min: number; readonly max: number },
 ): number {
   if (given === undefined) return preset
-  if (typeof given === 'number' && given >= min && given <= max) return given
+  if (typeof given === 'number' && Number.isInteger(given) && given >= min && given <= max) return given
   const received = typeof given === 'number' ? String(given) : typeof given
   throw configurationError(
     'INVALID_OPTION',
-    `"${name}" must be a number of seconds from ${min} to ${max}, but is ${received}`,
+    `"${name}" must be a whole number of seconds from ${min} to ${max}, but is ${received}`,
   )
 }

@@ -7,7 +7,7 @@ import {
   type RevocationStore,
   UnavailableError,
 } from '@bearergate/core'
-import type { RedisClient } from './connection.ts'
+import type { RedisClient, StreamEntry } from './connection.ts'
 import { Feed } from './feed.ts'
 import { readOptions, secondsOf } from './options.ts'
 
@@ -17,6 +17,8 @@ export type FeedEvent =
   | { readonly type: 'current' }
   /** Redis failed, or did not answer. The feed tries again. */
   | { readonly type: 'failed'; readonly cause: unknown }
+  /** Redis has lost the stream, or a part of it. This process still knows its entries, and a new one may not. */
+  | { readonly type: 'reset' }
   /** Redis has an entry that is no revocation. It has no effect. */
   | { readonly type: 'invalid_entry' }
   /** The memory of this process cannot take another revocation. From now on the answer to every request is 503. */
@@ -36,8 +38,8 @@ export interface RedisRevocationsOptions {
    */
   ifUnavailable?: 'reject' | 'continue' | undefined
   /**
-   * The longest time for which any of your tokens is valid. Redis removes entries after this time, and the whole stream
-   * this time after the last revocation. In seconds, 60 to 31,536,000. Default 86,400 (a day).
+   * The longest time for which any of your tokens is valid: an entry without `expiresAt` is kept for this time. In seconds, 60 to
+   * 31,536,000. Default 86,400 (a day).
    */
   maxTokenLifetime?: number | undefined
   /** The largest number of revocations in the memory of this process, 1 to 10,000,000. Default 1,000,000. */
@@ -57,7 +59,7 @@ export interface RedisRevocations extends RevocationStore {
   close(): void
 }
 
-/** How much longer than `maxTokenLifetime` Redis keeps an entry: its clock and ours may differ. In seconds. */
+/** How much longer than its tokens an entry is kept: clocks differ, and verifiers tolerate that. In seconds. */
 const MARGIN = 3600
 
 const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onFeed'] as const
@@ -70,7 +72,7 @@ const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onF
  * on from its last entry. A new process reads the stream from its beginning, and its first requests wait for that.
  *
  * If Redis cannot store an entry, for example because it is full or down, `gate.revoke` throws. The revocation is then in
- * effect in this process only, so repeat the call.
+ * effect in this process, and sent again when Redis answers.
  *
  * @example
  * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).on('error', log).connect()
@@ -98,6 +100,8 @@ class StreamRevocations implements RedisRevocations {
   #start: () => void = () => {}
   #hasStarted = false
   #isFull = false
+  /** The revocations of this process that Redis has not stored. */
+  readonly #unsent: RevocationEntry[] = []
 
   constructor(client: RedisClient, options: RedisRevocationsOptions) {
     const read = readOptions('redisRevocations', client, options, NAMES)
@@ -120,11 +124,13 @@ class StreamRevocations implements RedisRevocations {
     })
     setTimeout(() => this.#start(), this.#maxLag * 1000).unref()
     this.#feed = new Feed(client, this.#key, {
-      entry: (message) => this.#apply(message.entry),
-      current: () => {
+      entry: (entry) => this.#apply(entry),
+      reset: () => this.#notify({ type: 'reset' }),
+      current: (isNew) => {
         this.#hasStarted = true
         this.#start()
-        this.#notify({ type: 'current' })
+        void this.#sendAgain()
+        if (isNew) this.#notify({ type: 'current' })
       },
       failed: (cause) => this.#notify({ type: 'failed', cause }),
     })
@@ -143,19 +149,43 @@ class StreamRevocations implements RedisRevocations {
     this.#local.onRevoked?.(listener)
   }
 
+  /** Takes effect in this process at once, and in the others when Redis has stored it. */
   async revoke(entry: RevocationEntry): Promise<void> {
     this.#local.revoke(entry)
     try {
-      const lifetime = (this.#lifetime + MARGIN) * 1000
-      const threshold = Date.now() - lifetime
-      const options = { TRIM: { strategy: 'MINID', strategyModifier: '~', threshold } } as const
-      await this.#client.xAdd(this.#key, '*', { entry: JSON.stringify(entry) }, options)
-      await this.#client.pExpire(this.#key, lifetime)
+      await this.#send(entry)
     } catch (cause) {
-      throw new UnavailableError('Redis did not store the revocation. It is in effect in this process only', {
-        cause,
-      })
+      this.#unsent.push(entry)
+      throw new UnavailableError(
+        'Redis did not store the revocation. Until Redis answers again, it is in effect in this process only',
+        { cause },
+      )
     }
+  }
+
+  async #send(entry: RevocationEntry): Promise<void> {
+    const expiresAt = entry.expiresAt ?? Math.ceil(Date.now() / 1000) + this.#lifetime
+    await this.#client.xAdd(this.#key, '*', { entry: JSON.stringify({ ...entry, expiresAt }) })
+    await this.#removeEnded().catch(() => {}) // The entry is stored.
+  }
+
+  /** Removes the oldest entries that have ended: twice as many as are added, so that the stream does not grow. */
+  async #removeEnded(): Promise<void> {
+    const oldest = (await this.#client.xRange(this.#key, '-', '+', { COUNT: 2 })) as readonly StreamEntry[]
+    const ended = oldest.filter((entry) => endOf(entry) + MARGIN < Date.now() / 1000)
+    if (ended.length > 0)
+      await this.#client.xDel(
+        this.#key,
+        ended.map(({ id }) => id),
+      )
+  }
+
+  /** Sends what Redis did not take before. An entry that it took in spite of an error is there twice, which does no harm. */
+  async #sendAgain(): Promise<void> {
+    for (const entry of this.#unsent.splice(0))
+      await this.#send(entry).catch(() => {
+        this.#unsent.push(entry)
+      })
   }
 
   isRevoked(
@@ -170,6 +200,17 @@ class StreamRevocations implements RedisRevocations {
   async ready(): Promise<void> {
     await this.#started
     if (!this.#hasStarted) throw unavailable('The revocations could not be read')
+  }
+
+  /** The state of the feed, for `gate.describe`. */
+  describe(): object {
+    const lag = (performance.now() - this.#feed.currentAt) / 1000
+    return {
+      kind: 'redis',
+      isCurrent: lag <= this.#maxLag,
+      isFull: this.#isFull,
+      unsent: this.#unsent.length,
+    }
   }
 
   close(): void {
@@ -190,15 +231,17 @@ class StreamRevocations implements RedisRevocations {
   #assertCurrent(): void {
     if (this.#isFull) throw unavailable('The memory for revocations is full')
     const isLate = performance.now() - this.#feed.currentAt > this.#maxLag * 1000
-    if (isLate && !this.#mayContinue) throw unavailable('The feed of revocations is unavailable')
+    if ((isLate || !this.#hasStarted) && !this.#mayContinue)
+      throw unavailable('The feed of revocations is unavailable')
   }
 
-  #apply(text: string | undefined): void {
-    const entry = entryOf(text)
+  #apply(given: StreamEntry): void {
+    const entry = entryOf(given)
     if (entry === undefined) {
       this.#notify({ type: 'invalid_entry' })
       return
     }
+    if (endOf(given) + MARGIN < Date.now() / 1000) return // Its tokens have expired.
     try {
       this.#local.revoke(entry)
     } catch (cause) {
@@ -219,21 +262,30 @@ function unavailable(message: string): UnavailableError {
 }
 
 /** Reads an entry of the stream. `undefined` if it is no revocation. */
-function entryOf(text: string | undefined): RevocationEntry | undefined {
-  try {
-    const entry = JSON.parse(text ?? '') as Record<string, unknown>
-    const named = [entry.tokenHash, entry.tokenId, entry.sessionId, entry.subject].filter(
-      (name) => name !== undefined,
-    )
-    const isDate = (value: unknown) =>
-      value === undefined || (typeof value === 'number' && Number.isFinite(value))
-    const isValid =
-      named.length === 1 &&
-      typeof named[0] === 'string' &&
-      isDate(entry.expiresAt) &&
-      isDate(entry.issuedBefore)
-    return isValid ? (entry as unknown as RevocationEntry) : undefined
-  } catch {
+function entryOf({ id, message }: StreamEntry): RevocationEntry | undefined {
+  const entry = parsed(message.entry)
+  const { tokenHash, tokenId, sessionId, subject, expiresAt, issuedBefore } = entry
+  const [name, ...others] = [tokenHash, tokenId, sessionId, subject].filter((given) => given !== undefined)
+  const isDate = (value: unknown) =>
+    value === undefined || (typeof value === 'number' && Number.isFinite(value))
+  if (typeof name !== 'string' || others.length > 0 || !isDate(expiresAt) || !isDate(issuedBefore))
     return undefined
+  // The time of the entry and not of its reading: otherwise each restart would reject newer tokens.
+  const before =
+    subject === undefined ? {} : { issuedBefore: issuedBefore ?? Math.ceil(Number.parseInt(id, 10) / 1000) }
+  return { ...entry, ...before } as unknown as RevocationEntry
+}
+
+/** When the tokens of an entry have expired. In seconds since the epoch. */
+function endOf({ message }: StreamEntry): number {
+  const { expiresAt } = parsed(message.entry)
+  return typeof expiresAt === 'number' ? expiresAt : Number.POSITIVE_INFINITY
+}
+
+function parsed(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text ?? '')) as Record<string, unknown>
+  } catch {
+    return {}
   }
 }

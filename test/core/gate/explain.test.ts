@@ -140,6 +140,52 @@ describe('gate.explain', () => {
     expect((await own.explain('a-token')).failed?.cause).toBe('of its own')
   })
 
+  it('ends, if a function of the application or a verifier never settles', async () => {
+    const never = () => new Promise<never>(() => {})
+    for (const [option, name] of [
+      ['isRevoked', 'revocation'],
+      ['requirement', 'requirement'],
+      ['loadUser', 'user'],
+    ] as const) {
+      const { failed } = await gateOf({ [option]: never, deadline: 0.01 }).explain(good)
+      expect([failed?.name, failed?.result]).toEqual([name, 'unavailable'])
+      expect(failed?.cause).toContain('"deadline" of the gate')
+    }
+    const verifier = { verify: never, explain: never }
+    expect((await createGate({ verifier, deadline: 0.01 }).explain('a-token')).failed?.result).toBe(
+      'unavailable',
+    )
+  })
+
+  it('does not trust an explanation of the application that is none, or that says nothing', async () => {
+    const verify = () => ({ active: false, reason: 'expired' }) as const
+    for (const explain of [
+      async () => undefined,
+      async () => ({ checks: 1 }),
+      async () => ({ checks: [] }),
+    ]) {
+      const { ok, failed } = await createGate({ verifier: { verify, explain } as never }).explain('a-token')
+      expect([ok, failed?.name, failed?.result]).toEqual([false, 'verifier', 'unavailable'])
+    }
+  })
+
+  it('says that a request cannot be read, as the gate does', async () => {
+    const request = {
+      header() {
+        throw new Error(good)
+      },
+    }
+    const { failed } = await gateOf().explain(request as never)
+    expect(failed).toMatchObject({ name: 'credentials', result: 'unavailable' })
+    expect(JSON.stringify(failed)).not.toContain(good.slice(0, 20))
+  })
+
+  it('accepts a token within the clock tolerance, as the gate does', async () => {
+    const token = await key.sign({ exp: NOW - 10 })
+    expect((await gateOf().explain(token)).ok).toBe(true)
+    expect((await gateOf().authenticate(requestWith(token))).ok).toBe(true)
+  })
+
   it('gives the request to a requirement', async () => {
     const requirement = (_identity: unknown, request: RequestLike) => request.url === '/mine'
     const explanation = (url: string) => gateOf({ requirement }).explain({ ...requestWith(good), url })

@@ -91,6 +91,8 @@ describe('backChannelLogout (P05, P06)', () => {
     ['another event', { events: { other: {} } }, {}],
     ['an event that is no object', { events: { [LOGOUT]: true } }, {}],
     ['neither sub nor sid', { sub: undefined }, {}],
+    ['an empty sid', { sid: '' }, {}],
+    ['a sid that is a list', { sid: ['s1'] }, {}],
     ['the type of an access token', {}, { typ: 'at+jwt' }],
     ['the type of a security event', {}, { typ: 'secevent+jwt' }],
   ])('answers 400 without an effect to a token with %s (P05, P06)', async (_, claims, header) => {
@@ -107,8 +109,37 @@ describe('backChannelLogout (P05, P06)', () => {
     expect(revoked).toEqual([])
   })
 
-  it('accepts a token without typ, as providers send it (P05)', async () => {
-    expect((await receiver().receive(asLogout(await logoutToken({}, { typ: undefined })))).status).toBe(200)
+  it('accepts a token without typ, or with that of any JWT, as providers send it (P05)', async () => {
+    for (const typ of [undefined, 'JWT'])
+      expect((await receiver().receive(asLogout(await logoutToken({}, { typ })))).status).toBe(200)
+  })
+
+  it('revokes the session only, if its "sid" is a number', async () => {
+    const revoked: unknown[] = []
+    const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+    await receiver(gate as never).receive(asLogout(await logoutToken({ sid: 7 })))
+    expect(revoked).toEqual([{ sessionId: '7', issuer: ISSUER }])
+    expect((await receiver().receive({ contentType: undefined, body: undefined } as never)).status).toBe(400)
+  })
+
+  it('tells operators what was not accepted, and why', async () => {
+    const rejected: object[] = []
+    const options = { onRejected: (event: object) => rejected.push(event) }
+    await receiver(gateOf(), options).receive(asLogout(await logoutToken({ aud: 'other' })))
+    const cause = new RangeError('full')
+    await receiver({ revoke: () => Promise.reject(cause) }, options).receive(asLogout(await logoutToken()))
+    expect(rejected).toEqual([
+      { status: 400, description: '"aud" does not contain "web"' },
+      { status: 503, cause },
+    ])
+  })
+
+  it.each([
+    [{ clientId: '' }, /"clientId"/],
+    [{ clientId: undefined }, /"clientId"/],
+    [{ audience: 'web' }, /has no option "audience"/],
+  ])('throws a TypeError for %o', (options, message) => {
+    expect(() => receiver(gateOf(), options)).toThrow(message)
   })
 
   it('answers 400 to forged tokens, unsigned tokens, and requests without a token (P05)', async () => {
@@ -159,7 +190,7 @@ describe('backChannelLogout (P05, P06)', () => {
       )
     expect((await post(asLogout(await logoutToken()).body)).status).toBe(200)
     expect((await post('x'.repeat(70_000))).status).toBe(413)
-    expect((await receiver().handle(new Request('https://api.example.com/logout'))).status).toBe(413)
+    expect((await receiver().handle(new Request('https://api.example.com/logout'))).status).toBe(405)
   })
 })
 
@@ -245,6 +276,17 @@ describe('securityEvents (P01, P03, P08)', () => {
     const named = receiver(gate as never, { tokenIssuer: other })
     await named.receive(asEvent(await eventToken({ sub_id: ids[0] })))
     expect(revoked).toEqual([{ subject: 'emma', issuer: other, issuedBefore: NOW }])
+  })
+
+  it('takes no time in the future, and no identifier that names no user', async () => {
+    const revoked: unknown[] = []
+    const gate = { revoke: async (revocation: unknown) => void revoked.push(revocation) }
+    const events = { [`${CAEP}session-revoked`]: { event_timestamp: NOW + 9999 } }
+    await receiver(gate as never).receive(asEvent(await eventToken({ events })))
+    expect(revoked).toEqual([{ subject: 'emma', issuer: ISSUER, issuedBefore: NOW }])
+    for (const format of ['email', 'did', 'phone_number'])
+      await receiver(gate as never).receive(asEvent(await eventToken({ sub_id: { format, id: 'emma' } })))
+    expect(revoked).toHaveLength(1)
   })
 
   it('acknowledges other events, and tells operators (P08)', async () => {

@@ -55,7 +55,7 @@ export function Inspector(props: { readonly token: string; readonly onToken: (to
     <Section
       id="inspect"
       title="Inspect a token"
-      lead="Your browser decodes the token. The gate makes each of its checks, and says what to change if one fails."
+      lead="A JWT is signed text, which anyone can read and only its issuer can write. Your browser decodes it, and the gate makes each of its checks."
     >
       <div class="columns">
         <div>
@@ -69,9 +69,7 @@ export function Inspector(props: { readonly token: string; readonly onToken: (to
             </>
           ) : (
             <p class="empty">
-              {token === ''
-                ? 'Paste a token, or choose one above.'
-                : 'This is no JWT: only its issuer can read it.'}
+              {token === '' ? 'Paste a token, or choose one above.' : 'This text cannot be decoded as a JWT.'}
             </p>
           )}
         </div>

@@ -60,7 +60,7 @@ export function Login({ state }: { readonly state: State }) {
     <Section
       id="login"
       title="Log in and out"
-      lead="The API issues an opaque token. After the logout, the same token is rejected at once."
+      lead="An opaque token is a random text, whose meaning only the API knows. After the logout, the same token is rejected at once."
     >
       <Choice
         legend="User"
@@ -98,7 +98,7 @@ export function Login({ state }: { readonly state: State }) {
               'POST',
               '/logout',
               '',
-              'The session is over: nobody knows its token any more.',
+              'The session is over: the API does not know its token any more.',
             )
           }
         >

@@ -10,7 +10,7 @@ import { Section } from './parts.tsx'
 const RECENT = 5
 
 const SWITCHES: readonly (readonly [to: Switch, words: string, isOn: (report: ServerReport) => boolean])[] = [
-  ['up', 'Answer', ({ state }) => state === 'up'],
+  ['up', 'Run', ({ state }) => state === 'up'],
   ['stopped', 'Stop', ({ state }) => state === 'stopped'],
   ['hanging', 'Hang', ({ state }) => state === 'hanging'],
 ]
@@ -57,9 +57,11 @@ export function Outage({ state }: { readonly state: State }) {
       </fieldset>
       {current !== undefined && (
         <p aria-live="polite">
-          {STATES[current.state]} It publishes{' '}
-          {current.keys.length === 1 ? 'one key' : `${current.keys.length} keys`}.
-          {current.timePassed > 0 && ` ${current.timePassed / 60} minutes were skipped.`}
+          {STATES[current.state]}
+          {current.state === 'up' &&
+            ` It publishes ${current.keys.length === 1 ? 'one key' : `${current.keys.length} keys`}.`}
+          {current.timePassed > 0 &&
+            ` ${current.timePassed / 60} minutes were skipped, so other programs take new tokens for tokens of the future.`}
         </p>
       )}
       <div class="columns">
@@ -68,21 +70,29 @@ export function Outage({ state }: { readonly state: State }) {
             <figcaption>
               <strong>{name}</strong>
               <span>
-                <b data-good={name}>{shareOf(seconds, index, state.goodPerSecond)}</b> of good tokens accepted
-                · {report?.keyRequests[index] ?? 0} key requests
+                <b data-good={name}>{shareOf(seconds, index)}</b> of good tokens accepted ·{' '}
+                {keyRequests(report?.keyRequests[index] ?? 0)}
               </span>
             </figcaption>
             <Chart seconds={seconds} index={index} label={`Answers of ${name} per second, by status`} />
           </figure>
         ))}
       </div>
+      <p class="rfc">
+        After each failed request for keys, bearergate waits longer before the next one, up to 48 seconds. It
+        uses its last keys for an hour.
+      </p>
     </Section>
   )
 }
 
-function shareOf(seconds: readonly Live[], index: number, perSecond: number): string {
-  const recent = seconds.slice(-RECENT)
-  if (recent.length === 0) return '–'
-  const good = recent.reduce((sum, second) => sum + (second.good[index] ?? 0), 0)
-  return `${Math.round((100 * good) / (perSecond * recent.length))} %`
+function keyRequests(count: number): string {
+  return count === 1 ? '1 key request' : `${count} key requests`
+}
+
+function shareOf(seconds: readonly Live[], index: number): string {
+  const recent = seconds.slice(-RECENT).flatMap(({ good }) => good[index] ?? [])
+  const ended = recent.reduce((sum, good) => sum + good.ended, 0)
+  const accepted = recent.reduce((sum, good) => sum + good.accepted, 0)
+  return ended === 0 ? '–' : `${Math.round((100 * accepted) / ended)} %`
 }

@@ -24,11 +24,13 @@ const BODIES: Readonly<Record<Route, readonly [type: string, body: string]>> = {
   'POST /echo/post/form': ['application/x-www-form-urlencoded', 'name=Emma+Stone&city=Boston'],
 }
 
-/** One header per line. What has no colon is not sent. */
+/** One header per line. */
 function headersOf(text: string): Draft['headers'] {
-  return text.split('\n').flatMap((line) => {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  return lines.map((line) => {
     const colon = line.indexOf(':')
-    return colon < 1 ? [] : [[line.slice(0, colon).trim(), line.slice(colon + 1).trim()] as const]
+    // A line without a colon is sent as a name, which the server of the page rejects.
+    return colon < 1 ? [line, ''] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
   })
 }
 
@@ -73,6 +75,7 @@ export function RequestEditor(props: { readonly state: State; readonly onToken: 
     try {
       setExchange(await send(draft))
     } catch (cause) {
+      setExchange(undefined)
       setProblem((cause as Error).message)
     }
     setBusy(false)
@@ -82,7 +85,7 @@ export function RequestEditor(props: { readonly state: State; readonly onToken: 
     <Section
       id="request"
       title="Send a request"
-      lead="Choose a token and a route, and send the request to a real API. All three hosts use the same gate."
+      lead="A bearer token is a text that opens an API to whoever has it, like a key. Choose one, and send it to a real API. All three hosts use the same gate."
     >
       <div class="columns">
         <form
@@ -104,7 +107,10 @@ export function RequestEditor(props: { readonly state: State; readonly onToken: 
               label={kind === 'own' ? 'Your token' : 'The token, which you can change'}
               rows={4}
               value={token}
-              onInput={setToken}
+              onInput={(text) => {
+                setKind('own')
+                setToken(text)
+              }}
             />
           )}
           <TextArea label="Headers" rows={2} value={headers} onInput={setHeaders} />

@@ -1,15 +1,17 @@
 /** Recognizes why a request has no usable token: where the token is instead, and how it was damaged. */
 
+import type { Identity } from '../model/identity.ts'
 import type { Rejection } from '../model/rejection.ts'
 import type { Mistake } from '../observe/remedies.ts'
 import { looksLikeJwt, textMistake } from '../observe/text-mistakes.ts'
 import { type RequestLike, requestTarget } from '../request/request.ts'
+import type { TokenFinder } from './token-finder.ts'
 
-/** @param field the header field in which the gate looks first. `undefined` if it reads none */
+/** @param places the header field in which the gate looks first, and whether it looks in `Authorization` only */
 export function credentialsMistake(
   request: RequestLike,
   { reason }: Rejection,
-  field: string | undefined,
+  { field, isUsual }: Pick<TokenFinder<Identity<unknown>>, 'field' | 'isUsual'>,
 ): Mistake | undefined {
   const lines = field === undefined ? undefined : linesOf(request, field)
   if (reason === 'multiple_credentials')
@@ -21,7 +23,7 @@ export function credentialsMistake(
         }
       : undefined
   const value = lines?.[0]?.trim() ?? ''
-  if (value === '') return elsewhere(request, field)
+  if (value === '') return elsewhere(request, field, isUsual)
   const [, scheme = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(value) ?? []
   if (reason === 'malformed_credentials') return malformed(scheme, rest, value)
   if (reason !== 'no_credentials') return undefined
@@ -60,9 +62,9 @@ function malformed(scheme: string, rest: string, value: string): Mistake | undef
 }
 
 /** Finds out whether a request has its token where the gate does not look. */
-function elsewhere(request: RequestLike, field: string | undefined): Mistake | undefined {
+function elsewhere(request: RequestLike, field: string | undefined, isUsual: boolean): Mistake | undefined {
   const [, query] = requestTarget(request)
-  if (new URLSearchParams(query).has('access_token'))
+  if (isUsual && new URLSearchParams(query).has('access_token'))
     return {
       cause: 'The token is in the query of the URL, where the gate does not look, because URLs are logged.',
       fix: 'Send it in the header. If clients can send nothing else, set tokenFrom: { query: true }.',
@@ -72,7 +74,10 @@ function elsewhere(request: RequestLike, field: string | undefined): Mistake | u
       cause: 'The token is in "Authorization", and the gate is configured to look elsewhere.',
       fix: 'Set tokenFrom: { header: true, … }, or send the token where the gate looks.',
     }
-  if (/(?:^|;\s*)(?:access_?token|token|jwt|session)=/i.test(String(linesOf(request, 'cookie') ?? '')))
+  if (
+    isUsual &&
+    /(?:^|;\s*)(?:access_?token|token|jwt|session)=/i.test(String(linesOf(request, 'cookie') ?? ''))
+  )
     return {
       cause: 'The request has a cookie that may contain the token, and the gate reads no cookie.',
       fix: 'Send the token in the header, or set tokenFrom: { cookie: "…" } and protect against cross-site requests.',

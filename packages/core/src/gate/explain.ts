@@ -1,11 +1,14 @@
 /** Explains what a gate would decide about a token or a request, check by check, without deciding anything. */
 
 import { authorize } from '../authorize/requirement.ts'
+import { raceAbort } from '../lib/abort.ts'
+import { timeout } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { received } from '../lib/received.ts'
 import type { Credentials } from '../model/credentials.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
 import { isRejection, type Rejection } from '../model/rejection.ts'
+import { MistakeError, UnavailableError } from '../model/unavailable.ts'
 import {
   type Check,
   checkOf,
@@ -13,7 +16,9 @@ import {
   explanationOf,
   skipped,
   unavailable,
+  type VerifierExplanation,
 } from '../observe/explain.ts'
+import type { Mistake } from '../observe/remedies.ts'
 import { jwtTextMistake, textMistake } from '../observe/text-mistakes.ts'
 import { prove } from '../prove/prove.ts'
 import type { RequestLike } from '../request/request.ts'
@@ -44,10 +49,14 @@ export async function explain<V extends Identity<unknown>>(
       `"explain" needs a token or a request, such as gate.explain(token), but received ${received(given)}`,
     )
   const request = typeof given === 'string' ? carrierOf(given) : toRequestLike(given)
-  const found = typeof given === 'string' ? parts.tokens.read(given) : await parts.tokens.search(request)
+  let found: Credentials | Rejection
+  try {
+    found = typeof given === 'string' ? parts.tokens.read(given) : await parts.tokens.search(request)
+  } catch (cause) {
+    return explanationOf([unavailable('credentials', cause)])
+  }
   if (isRejection(found)) {
-    const mistake = () =>
-      typeof given === 'string' ? textMistake(given) : credentialsMistake(request, found, parts.tokens.field)
+    const mistake = () => (typeof given === 'string' ? textMistake(given) : mistakeIn(request, found, parts))
     return explanationOf([checkOf('credentials', found, { expected: CREDENTIALS, mistake })])
   }
   const checks = [
@@ -94,7 +103,7 @@ async function explainToken<V extends Identity<unknown>>(
         mistake: () => jwtTextMistake(token) ?? OTHER_ENCODING,
       }),
     ]
-  const { checks, identity, expiresAt = identity?.expiresAt } = await explainBy(parts.verifier, presented)
+  const { checks, identity, expiresAt } = await explained(parts, presented)
   if (identity === undefined) return [...checks, ...LATER.map(skipped)]
   const isOver = expiresAt !== undefined && parts.context.now() >= expiresAt
   const dates = isOver ? [checkOf('dates', { reason: 'expired' })] : []
@@ -104,6 +113,7 @@ async function explainToken<V extends Identity<unknown>>(
     ...dates,
     checkOf('proof', prove(identity), { expected: 'a token that is bound to no key' }),
     await attempt(
+      parts,
       'revocation',
       async () => ((await parts.revocations.isRevoked(identity, hash)) ? REVOKED : undefined),
       'a token that is not revoked',
@@ -114,35 +124,77 @@ async function explainToken<V extends Identity<unknown>>(
 }
 
 async function requirementCheck<V extends Identity<unknown>>(
-  { required, context }: GateParts<V>,
+  { required, context, deadline }: GateParts<V>,
   identity: V,
   request: RequestLike,
 ): Promise<Check> {
-  const check = await attempt('requirement', async () => authorize(identity, required, context, request))
+  const check = await attempt({ deadline }, 'requirement', async () =>
+    authorize(identity, required, context, request),
+  )
   const expected =
     required === undefined ? 'no requirement of the gate' : required.scopes.join(' ') || undefined
   return { ...check, expected, actual: `scopes: ${identity.scopes.join(' ') || 'none'}` }
 }
 
 async function userCheck<V extends Identity<unknown>>(
-  { users }: GateParts<V>,
+  { users, deadline }: GateParts<V>,
   identity: V,
   request: RequestLike,
 ): Promise<Check> {
   if (users === undefined)
     return checkOf('user', undefined, { expected: 'no user: the gate has no "loadUser"' })
   const load = async () => ((await users.of(identity, request)) === undefined ? UNKNOWN_USER : undefined)
-  return attempt('user', load, 'a user that "loadUser" finds')
+  return attempt({ deadline }, 'user', load, 'a user that "loadUser" finds')
 }
 
 async function attempt(
+  parts: Pick<GateParts<never>, 'deadline'>,
   name: (typeof LATER)[number],
   check: () => Promise<Rejection | undefined>,
   expected?: string,
 ): Promise<Check> {
   try {
-    return checkOf(name, await check(), { expected })
+    return checkOf(name, await within(parts, check()), { expected })
   } catch (cause) {
     return unavailable(name, cause)
+  }
+}
+
+/** Waits as long as a request would. A function of the application may never settle. */
+async function within<T>({ deadline }: Pick<GateParts<never>, 'deadline'>, work: Promise<T>): Promise<T> {
+  const signal = timeout(deadline)
+  try {
+    return await raceAbort(work, signal)
+  } catch (cause) {
+    if (!signal.aborted || cause !== signal.reason) throw cause
+    throw new UnavailableError(`It did not end within the "deadline" of the gate, ${deadline} s`)
+  }
+}
+
+/** Lets the verifier explain a token. Its own `explain` may fail, or forget to say why the token is not valid. */
+async function explained<V extends Identity<unknown>>(
+  parts: GateParts<V>,
+  presented: PresentedToken,
+): Promise<VerifierExplanation<V>> {
+  try {
+    const given = await within(parts, explainBy(parts.verifier, presented))
+    const isEmpty = given.identity === undefined && given.checks.every(({ result }) => result === 'passed')
+    return isEmpty ? { checks: [...given.checks, unavailable('verifier', new MistakeError(EMPTY))] } : given
+  } catch (cause) {
+    return { checks: [unavailable('verifier', cause)] }
+  }
+}
+
+const EMPTY = 'The method "explain" of the verifier returned neither an identity nor a check that failed'
+
+function mistakeIn<V extends Identity<unknown>>(
+  request: RequestLike,
+  found: Rejection,
+  { tokens }: GateParts<V>,
+): Mistake | undefined {
+  try {
+    return credentialsMistake(request, found, tokens)
+  } catch {
+    return undefined // A getter of the request threw.
   }
 }

@@ -128,6 +128,7 @@ class BearerGate<V extends Identity<unknown>> implements Gate<V | undefined> {
     realm: this.#parts.realm,
     metadataUrl: this.#parts.resource?.url,
     revocations: this.#parts.revocations.size,
+    revocationStore: this.#parts.revocations.describe(),
     verifier: this.#parts.verifier.describe?.() ?? {},
   })
 

@@ -123,6 +123,8 @@ export interface GateDescription {
   readonly metadataUrl?: string | undefined
   /** The number of revocations in the store of the gate. */
   readonly revocations: number
+  /** The state of the store of revocations, if it describes itself, such as that of `@bearergate/redis`. */
+  readonly revocationStore?: object | undefined
   /** The result of the verifier's `describe`. For `jwt` a `JwtDescription`. With a cache also `cache: { max, entries }`. */
   readonly verifier: object
 }

@@ -22,6 +22,7 @@ import { configurationError } from '../lib/configuration-error.ts'
 import { quoted } from '../lib/received.ts'
 import { TOKEN_LENGTH, type TokenSyntax, type TokenText } from '../model/credentials.ts'
 import type { Identity } from '../model/identity.ts'
+import type { Seconds } from '../model/units.ts'
 import type { DecisionListener } from '../observe/events.ts'
 import type { RequestLike } from '../request/request.ts'
 import type { TokenVerifier } from '../verify/verifier.ts'
@@ -48,6 +49,8 @@ export interface GateParts<V extends Identity<unknown>> {
   readonly decisions: Decisions<V | undefined>
   readonly resource: ProtectedResource | undefined
   readonly realm: string
+  /** How long a request waits for its decision. In seconds. */
+  readonly deadline: Seconds
   readonly onDenied: OnDenied
   readonly cors: CorsMiddleware | undefined
 }
@@ -143,6 +146,7 @@ export function gateParts<V extends Identity<unknown>>(
     }),
     resource,
     realm,
+    deadline,
     onDenied,
   }
 }

@@ -28,6 +28,11 @@ export class RevocationCheck<V extends Identity<unknown>> {
       options.revocations === undefined ? memoryRevocations({ now }) : storeOf(options.revocations)
   }
 
+  /** Describes the store, if it describes itself. */
+  describe(): object | undefined {
+    return this.#store.describe?.()
+  }
+
   /** The number of revocations in the store. */
   get size(): number {
     return this.#store.size

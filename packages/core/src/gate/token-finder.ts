@@ -80,6 +80,8 @@ export class TokenFinder<I extends Identity<unknown>> {
   readonly #text: TokenText
   /** The first header field that is read, in lower case. `undefined` if none is. */
   readonly field: string | undefined
+  /** Whether the gate looks in `Authorization` only. */
+  readonly isUsual: boolean
 
   /** @throws TypeError if an option is invalid */
   constructor(
@@ -95,6 +97,7 @@ export class TokenFinder<I extends Identity<unknown>> {
     this.#unauthenticated = unauthenticated
     this.#verifier = verifier
     this.#text = options.text
+    this.isUsual = options.tokenFrom === undefined
     this.field = fieldOf(options.tokenFrom?.header)
     this.#looksUp = isImmediate && options.tokenFrom === undefined && verifier.getCached !== undefined
     if (options.text.syntax !== 'b64token') isCacheMixed = true

@@ -1,6 +1,9 @@
 /** Receives the logout tokens of an OpenID provider (OpenID Connect Back-Channel Logout 1.0). */
 
+import { assertStrings } from '../lib/assert.ts'
+import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
+import type { RawClaims } from '../verify/claims/values.ts'
 import type { EventToken, Rejected } from './event-token.ts'
 import type { Effects } from './events.ts'
 import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
@@ -28,10 +31,17 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
  * @throws TypeError if an option is unknown, missing or invalid
  */
 export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOptions): SignalReceiver {
+  if (Object.hasOwn(options, 'audience'))
+    throw configurationError(
+      'UNKNOWN_OPTION',
+      '"backChannelLogout" has no option "audience": write "clientId"',
+    )
+  assertStrings('clientId', clientId, 'INVALID_AUDIENCE', '')
   return createReceiver(
     {
       name: 'backChannelLogout',
-      types: ['logout+jwt', undefined],
+      // Older providers write no `typ`, or that of any JWT. The event tells such a token from others.
+      types: ['logout+jwt', 'jwt', undefined],
       exp: 'required',
       tokenIn: ({ body }) => new URLSearchParams(body).get('logout_token') ?? undefined,
       effectsOf,
@@ -49,10 +59,18 @@ export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOpt
  */
 function effectsOf({ events, claims, issuedAt }: EventToken, issuer: string): Effects | Rejected {
   if (!Object.hasOwn(events, EVENT)) return invalid('it is no logout token')
-  const [sid, sub] = [getOwn(claims, 'sid'), getOwn(claims, 'sub')]
-  if (typeof sid === 'string') return { revocations: [{ sessionId: sid, issuer }], ignored: [] }
-  if (typeof sub !== 'string') return invalid('it has neither "sub" nor "sid"')
+  const [sid, sub] = ['sid', 'sub'].map((name) => nameIn(claims, name))
+  if (sid === null || sub === null) return invalid('"sub" and "sid" must be texts')
+  if (sid !== undefined) return { revocations: [{ sessionId: sid, issuer }], ignored: [] }
+  if (sub === undefined) return invalid('it has neither "sub" nor "sid"')
   return { revocations: [{ subject: sub, issuer, issuedBefore: issuedAt + 1 }], ignored: [] }
+}
+
+/** A name, also one that the provider wrote as a number. `null` if it is none, `undefined` if it is missing. */
+function nameIn(claims: RawClaims, name: string): string | null | undefined {
+  const value = getOwn(claims, name)
+  if (typeof value === 'number') return String(value)
+  return value === undefined || (typeof value === 'string' && value !== '') ? value : null
 }
 
 function invalid(problem: string): Rejected {

@@ -1,6 +1,7 @@
 /** Verifies the signed tokens in which an issuer reports events: logout tokens and security event tokens (RFC 8417). */
 
 import { getOwn, isObject } from '../lib/json.ts'
+import { quoted, quotedList } from '../lib/received.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import { audienceOf, type RawClaims } from '../verify/claims/values.ts'
 import { decodeJws, mediaType, parseJws } from '../verify/jwt/jws.ts'
@@ -54,7 +55,7 @@ export async function verifyEventToken(
   const { header, claims } = decoded
   const typ = getOwn(header, 'typ')
   if (!policy.types.includes(typ === undefined ? undefined : mediaType(typ)))
-    return invalid('its "typ" is another one')
+    return invalid(`its "typ" is not ${quotedList(policy.types.filter((type) => type !== undefined))}`)
   const jws = parseJws(decoded, policy.algorithms)
   if (isInactive(jws)) return invalid('its header is not accepted')
   const wrong = checkClaims(claims, policy, now)
@@ -73,9 +74,10 @@ export async function verifyEventToken(
 /** Checks the claims before the signature, because that costs less (RFC 8417 §2.2, OpenID Connect Back-Channel Logout §2.6). */
 function checkClaims(claims: RawClaims, policy: EventPolicy, now: Seconds): Rejected | undefined {
   const { iss, jti, iat, exp, nonce, events, aud } = ownMembers(claims)
-  if (iss !== policy.issuer) return { error: 'invalid_issuer', description: '"iss" is another issuer' }
+  if (iss !== policy.issuer)
+    return { error: 'invalid_issuer', description: `"iss" is not ${quoted(policy.issuer)}` }
   if (!audienceOf(aud).some((one) => policy.audience.includes(one)))
-    return { error: 'invalid_audience', description: '"aud" names another receiver' }
+    return { error: 'invalid_audience', description: `"aud" does not contain ${quotedList(policy.audience)}` }
   if (typeof jti !== 'string' || jti === '') return invalid('"jti" is missing')
   if (!isNumericDate(iat)) return invalid('"iat" is missing')
   if (iat > now + policy.clockTolerance) return invalid('"iat" is in the future')

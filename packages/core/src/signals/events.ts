@@ -51,7 +51,7 @@ function namedBy(id: RawClaims, issuer: string): Exclude<Revocation, string> | u
   const [session, user] = [getOwn(id, 'session'), getOwn(id, 'user')]
   if (isObject(session)) return bySession(session, issuer)
   if (isObject(user)) return namedBy(user, issuer)
-  if (isForeign(id, issuer)) return undefined
+  if (isForeign(id, issuer) || !isNamedBy(id)) return undefined
   const [sub, jti] = [text(id, 'sub') ?? text(id, 'id'), text(id, 'jti')]
   if (jti !== undefined) return { tokenId: jti, issuer }
   return sub === undefined ? undefined : { subject: sub, issuer }
@@ -60,6 +60,11 @@ function namedBy(id: RawClaims, issuer: string): Exclude<Revocation, string> | u
 function bySession(session: RawClaims, issuer: string): Exclude<Revocation, string> | undefined {
   const id = text(session, 'id') ?? text(session, 'sid')
   return id === undefined || isForeign(session, issuer) ? undefined : { sessionId: id, issuer }
+}
+
+/** Whether the format names a user or a token. Others, such as an email address, are no `sub` (RFC 9493 §3.2). */
+function isNamedBy(id: RawClaims): boolean {
+  return [undefined, 'iss_sub', 'opaque', 'jwt_id'].includes(id.format as string | undefined)
 }
 
 /** Whether an identifier names another issuer: one sender must not end the sessions of another. */
@@ -74,7 +79,8 @@ function isForeign(id: RawClaims, issuer: string): boolean {
 function timeOf(event: RawClaims, issuedAt: Seconds): Seconds {
   const given = getOwn(event, 'event_timestamp')
   const time = typeof given === 'number' && given > 1e11 ? given / 1000 : given
-  return Math.floor(isNumericDate(time) ? time : issuedAt) + 1
+  // Never later than the report: tokens that were issued after it are not affected.
+  return Math.floor(isNumericDate(time) ? Math.min(time, issuedAt) : issuedAt) + 1
 }
 
 function text(object: RawClaims, name: string): string | undefined {

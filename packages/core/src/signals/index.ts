@@ -4,5 +4,12 @@
  */
 
 export { type BackChannelLogoutOptions, backChannelLogout } from './back-channel-logout.ts'
-export type { Message, ReceiverSettings, Signal, SignalAnswer, SignalReceiver } from './receiver.ts'
+export type {
+  Message,
+  ReceiverSettings,
+  RejectedSignal,
+  Signal,
+  SignalAnswer,
+  SignalReceiver,
+} from './receiver.ts'
 export { type SecurityEventsOptions, securityEvents } from './security-events.ts'

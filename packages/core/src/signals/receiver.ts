@@ -24,6 +24,15 @@ export interface Signal {
   readonly isRepeated: boolean
 }
 
+/** A message that was not accepted, passed to `onRejected`. It contains no token. */
+export interface RejectedSignal {
+  readonly status: 400 | 503
+  /** The reason, for 400. */
+  readonly description?: string | undefined
+  /** The error, for 503: the keys or the store of revocations are unavailable. */
+  readonly cause?: unknown
+}
+
 export interface ReceiverSettings {
   /** The issuer that sends the tokens. Its keys are found as those of `jwt`, by the same options. */
   issuer: string
@@ -33,6 +42,8 @@ export interface ReceiverSettings {
   gate: Pick<Gate<never>, 'revoke'>
   /** Called for each token that was accepted. Default: none. */
   onSignal?: ((signal: Signal) => void) | undefined
+  /** Called for each message that was not accepted: the sender may not look at the answer. Default: none. */
+  onRejected?: ((rejected: RejectedSignal) => void) | undefined
   jwksUri?: string | undefined
   keys?: JwtOptions<unknown>['keys']
   algorithms?: JwtOptions<unknown>['algorithms']
@@ -47,6 +58,7 @@ const NAMES = [
   'audience',
   'gate',
   'onSignal',
+  'onRejected',
   'jwksUri',
   'keys',
   'algorithms',
@@ -99,7 +111,7 @@ const UNAVAILABLE: SignalAnswer = { status: 503, headers: { ...NO_STORE, 'Retry-
 
 /** @throws TypeError if an option is unknown, missing or invalid */
 export function createReceiver(protocol: Protocol, options: ReceiverSettings): SignalReceiver {
-  const { gate, onSignal, ...rest } = readOptions(protocol.name, options, NAMES)
+  const { gate, onSignal, onRejected, ...rest } = readOptions(protocol.name, options, NAMES)
   if (typeof (gate as Partial<Gate> | undefined)?.revoke !== 'function')
     throw configurationError(
       'MISSING_OPTION',
@@ -115,6 +127,7 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
   const policy: EventPolicy = { issuer, audience, types, exp, algorithms, clockTolerance }
   const keys = keySetOf(given)
   const notify = assertFunction('onSignal', onSignal, undefined)
+  const notifyRejected = assertFunction('onRejected', onRejected, undefined)
   const ids = lru<object>({ max: MAX_IDS })
 
   async function revokeAll(revocations: Effects['revocations']): Promise<void> {
@@ -123,13 +136,13 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
   }
 
   async function receive(message: Message): Promise<SignalAnswer> {
-    const rejected = (reason: Rejected): SignalAnswer => ({
-      status: 400,
-      headers: { ...NO_STORE, 'Content-Type': 'application/json' },
-      body: protocol.rejected(reason),
-    })
+    const rejected = (reason: Rejected): SignalAnswer => {
+      tell(notifyRejected, { status: 400, description: reason.description })
+      const headers = { ...NO_STORE, 'Content-Type': 'application/json' }
+      return { status: 400, headers, body: protocol.rejected(reason) }
+    }
     try {
-      const text = protocol.tokenIn(message)
+      const text = typeof message?.body === 'string' ? protocol.tokenIn(message) : undefined
       if (text === undefined) return rejected(NO_TOKEN)
       const token = await verifyEventToken(text, policy, keys, secondsOf(now))
       if ('error' in token) return rejected(token)
@@ -138,24 +151,20 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
       const isRepeated = ids.get(token.id) !== undefined
       if (!isRepeated) await revokeAll(effects.revocations)
       ids.set(token.id, SEEN)
-      tell({ id: token.id, ...effects, isRepeated })
+      tell(notify, { id: token.id, ...effects, isRepeated })
       return protocol.accepted
-    } catch {
+    } catch (cause) {
       // The keys, or the store, are unavailable: the sender tries again.
+      tell(notifyRejected, { status: 503, cause })
       return UNAVAILABLE
     }
-  }
-
-  function tell(signal: Signal): void {
-    try {
-      notify?.(signal)
-    } catch {} // What a listener throws has no effect.
   }
 
   return {
     receive,
     async handle(request) {
-      const body = request.method === 'POST' ? await bodyOf(request) : undefined
+      if (request.method !== 'POST') return new Response(null, { status: 405, headers: { Allow: 'POST' } })
+      const body = await bodyOf(request)
       const contentType = request.headers.get('content-type') ?? undefined
       const answer = body === undefined ? TOO_LONG : await receive({ contentType, body })
       return new Response(answer.body === '' ? null : answer.body, {
@@ -164,6 +173,13 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
       })
     },
   }
+}
+
+/** Calls a listener. If it throws, that has no effect. */
+function tell<Event>(listener: ((event: Event) => void) | undefined, event: Event): void {
+  try {
+    listener?.(event)
+  } catch {}
 }
 
 const SEEN = {}

@@ -65,6 +65,8 @@ export interface RevocationStore {
    * signals end only when their token expires.
    */
   onRevoked?(listener: () => void): void
+  /** Describes the state of the store for operators, as plain data without secrets. Default: `gate.describe` shows nothing. */
+  describe?(): object
   /** The number of entries, which `gate.describe` returns. */
   readonly size: number
 }

@@ -15,7 +15,7 @@ export async function explainChain(
   members: readonly Member[],
   issuers: readonly string[],
   presented: PresentedToken,
-  by: Explainers['by'],
+  { by, foreign }: Explainers,
 ): Promise<VerifierExplanation<Identity<unknown>>> {
   const others: Member[] = []
   for (const member of members) {
@@ -33,6 +33,15 @@ export async function explainChain(
     const explained = await by(member, presented)
     if (explained.identity !== undefined) return chosen(explained)
     checks.push(...explained.checks)
+  }
+  // The gate would name the issuer: it may hardly differ from a configured one.
+  const isForeign = issuers.length > 0 && presented.claims !== undefined
+  if (isForeign || others.length === 0) {
+    const { checks: named } = foreign(presented, issuers)
+    return {
+      checks:
+        others.length === 0 && !isForeign ? [noVerifier(members, issuers), ...named] : [...named, ...checks],
+    }
   }
   return { checks: [...(others.length === 1 ? [] : [noVerifier(members, issuers)]), ...checks] }
 }

@@ -1,6 +1,8 @@
 /** Explains a token by the verifier that handles it. Verifiers that check a token as a whole are explained by their result. */
 
+import { isObject } from '../lib/json.ts'
 import type { Identity } from '../model/identity.ts'
+import { MistakeError } from '../model/unavailable.ts'
 import {
   type Check,
   type CheckName,
@@ -21,7 +23,7 @@ import type { Explainers, TokenVerifier } from './verifier.ts'
 const EXPLAINERS: Explainers = {
   by: explainBy,
   jwt: explainJwt,
-  chain: (members, issuers, presented) => explainChain(members, issuers, presented, explainBy),
+  chain: (members, issuers, presented) => explainChain(members, issuers, presented, EXPLAINERS),
   foreign: explainForeign,
   prefix: wrongPrefix,
 }
@@ -34,7 +36,8 @@ export async function explainBy<I extends Identity<unknown>>(
   const { kind = 'own' } = described(verifier)
   const { name, expected } = KINDS[kind] ?? OWN
   try {
-    if (verifier.explain !== undefined) return await verifier.explain(presented, EXPLAINERS)
+    if (verifier.explain !== undefined)
+      return checkedExplanation(await verifier.explain(presented, EXPLAINERS))
     const verification = await verifier.verify(presented.text, presented)
     if (verification.active) {
       const { identity, expiresAt } = verification
@@ -103,4 +106,15 @@ function mistakeOf(kind: string, { reason }: Inactive, { text }: PresentedToken)
       fix: 'Verify JWTs with jwt({ issuer, audience }), or both kinds with chain(jwt(…), opaque(…)).',
     }
   return undefined
+}
+
+/** @throws MistakeError if the method `explain` of an application returned something else than checks */
+function checkedExplanation<I extends Identity<unknown>>(
+  given: VerifierExplanation<I>,
+): VerifierExplanation<I> {
+  const { checks } = Object(given) as Partial<VerifierExplanation<I>>
+  const isValid =
+    Array.isArray(checks) && checks.every((check) => isObject(check) && typeof check.result === 'string')
+  if (isValid) return given
+  throw new MistakeError('The method "explain" of the verifier must return an object with "checks"')
 }

@@ -64,10 +64,12 @@ function hostMistake(iss: string, ours: readonly string[]): Mistake | undefined 
   for (const expected of ours.map(urlOf)) {
     if (expected === undefined) continue
     const isSamePath = bare(actual.pathname) === bare(expected.pathname)
-    if (isSamePath && bare(actual.pathname) !== '')
+    // Not for two public hosts: those are two issuers, such as the servers for development and production.
+    const isInternal = [actual, expected].some(({ hostname }) => INTERNAL.test(hostname))
+    if (isSamePath && isInternal && bare(actual.pathname) !== '')
       return {
-        cause: `The same issuer is known under two hosts: the token says ${quoted(actual.host, MAX_SHOWN)}, and the option "issuer" says ${quoted(expected.host, MAX_SHOWN)}.`,
-        fix: 'An issuer must have one URL for clients and for the API. Set its public host name at the issuer, or configure "issuer" as the token has it and "jwksUri" as the API reaches it.',
+        cause: `The same issuer may be known under two hosts: the token says ${quoted(actual.host, MAX_SHOWN)}, and the option "issuer" says ${quoted(expected.host, MAX_SHOWN)}.`,
+        fix: 'An issuer must have one URL for clients and for the API. If both are the same server, set its public host name at the issuer, or configure "issuer" as the token has it and "jwksUri" as the API reaches it.',
       }
     if (isSamePath && isLocal(actual.hostname) && isLocal(expected.hostname))
       return {
@@ -84,6 +86,10 @@ function hostMistake(iss: string, ours: readonly string[]): Mistake | undefined 
   }
   return undefined
 }
+
+/** Names of this machine, of containers, and of private networks. */
+const INTERNAL =
+  /^(?:localhost|[^.:]+|127\..*|10\..*|192\.168\..*|\[.*\]|.*\.(?:local|internal|svc|lan|test))$/
 
 function isLocal(host: string): boolean {
   return /^(?:localhost|127\.|\[::1\]|0\.0\.0\.0)/.test(host)
