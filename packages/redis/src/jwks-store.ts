@@ -5,7 +5,7 @@ import type { RedisClient } from './connection.ts'
 import { readOptions } from './options.ts'
 
 export interface RedisJwksStoreOptions {
-  /** The beginning of the keys, before the URL of the key set. Default `bearergate:jwks:`. */
+  /** The prefix of the Redis keys. The URL of the key set follows it. Default `bearergate:jwks:`. */
   prefix?: string | undefined
 }
 

@@ -102,8 +102,8 @@ export interface GateSettings<
     | undefined
   /**
    * For how long the gate reuses a loaded user, for further requests with the same cached token. In seconds, 0–3600. Default 0:
-   * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. For
-   * that time, the gate does not notice changes of the user. It still notices revocations at once. Above 0, all requests with the
+   * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. While a user
+   * is reused, the gate does not notice changes of the user. It still notices revocations at once. Above 0, all requests with the
    * token get the same object, so `loadUser` must then not read its second argument, the request. If it does, the answer is
    * 503. The option has no effect if the verifier caches nothing.
    */

@@ -9,7 +9,7 @@ import type { Effects } from './events.ts'
 import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
 
 export interface BackChannelLogoutOptions extends Omit<ReceiverSettings, 'audience'> {
-  /** The id of the client at which the provider sends logout tokens: `aud` of the token. */
+  /** The id of the client for which the provider sends logout tokens. It must be in the `aud` of each token. */
   clientId: string | readonly string[]
 }
 

@@ -34,7 +34,7 @@ export interface RejectedSignal {
 }
 
 export interface ReceiverSettings {
-  /** The issuer that sends the tokens. Its keys are found as those of `jwt`, by the same options. */
+  /** The issuer that sends the tokens. The receiver finds its keys in the same way as `jwt` does, with the same options. */
   issuer: string
   /** The names of this receiver: `aud` of a token must contain one of them. */
   audience: string | readonly string[]
@@ -42,7 +42,7 @@ export interface ReceiverSettings {
   gate: Pick<Gate<never>, 'revoke'>
   /** Called for each token that was accepted. Default: none. */
   onSignal?: ((signal: Signal) => void) | undefined
-  /** Called for each message that was not accepted: the sender may not look at the answer. Default: none. */
+  /** Called for each message that was not accepted. Log it, because senders often ignore the answer. Default: none. */
   onRejected?: ((rejected: RejectedSignal) => void) | undefined
   jwksUri?: string | undefined
   keys?: JwtOptions<unknown>['keys']

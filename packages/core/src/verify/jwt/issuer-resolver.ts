@@ -92,7 +92,7 @@ export class IssuerResolverCache<Claims> implements IssuerSource<Claims> {
     concurrency: CONCURRENCY,
     queue: QUEUE,
     timeout: DEADLINE,
-    full: 'Failed to find an issuer: too many others wait for the function of "multiIssuerJwt"',
+    full: 'Failed to find an issuer: too many calls of the function of "multiIssuerJwt" are already waiting',
   })
   readonly #budget: IssuerBudget
   #closed = false

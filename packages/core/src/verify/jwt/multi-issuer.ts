@@ -27,8 +27,8 @@ export interface MultiIssuerOptions {
    * If the first argument is a function: how many issuers the verifier keeps in its cache. A whole number, 1 to 10,000. Default
    * 100. Set it above the number of your tenants. With more tenants than `max`, the answer to some requests is 503.
    *
-   * `max` also limits how fast new issuers enter the cache: `max` at once, then `max` / 60 per second. An issuer is new until
-   * one of its tokens was valid. Above the limit, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
+   * `max` also limits how fast new issuers enter the cache: `max` at once, then `max` / 60 per second. An issuer counts as
+   * new until the verifier has accepted one of its tokens. Above the limit, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
    * attacker can use up this limit with made-up issuers, and delay new tenants. Tenants with a verified token are not affected.
    * The section "Limits against made-up issuers" of docs/issuers.md has the details.
    */
@@ -73,7 +73,7 @@ export function multiIssuerJwt<Claims>(
   if (read.max !== undefined || read.ttl !== undefined)
     throw configurationError(
       'CONFLICTING_OPTIONS',
-      '"max" and "ttl" can only be combined with a function as the first argument',
+      '"max" and "ttl" need a function as the first argument, but this call has a list of issuers',
     )
   return withCache(new MultiIssuerVerifier(new StaticIssuers(trusted, now)), read.cache, now)
 }

@@ -169,7 +169,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`. It must also
    * never contain the client id of an application that users sign in to, because that is the `aud` of ID tokens. The verifier
    * still rejects a token if `typ`, `token_use` or another claim says that it is of another kind. It also rejects a token whose
-   * client (`client_id`, `azp`, `appid` or `cid`) is one of the values of `audience`, as in an ID token. And it rejects a token
+   * client (`client_id`, `azp`, `appid` or `cid`) is one of the values of `audience`, because
+   * that is typical of ID tokens. And it rejects a token
    * that has several audiences and names no client.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
