@@ -33,28 +33,37 @@ export function Outage({ state }: { readonly state: State }) {
       title="Stop the authorization server"
       lead="Two APIs get the same traffic: good tokens, expired ones, tokens without the scope, and requests without a token. Stop the server, let 20 minutes pass, and compare."
     >
-      <fieldset class="actions">
-        <legend class="hidden">Authorization server</legend>
-        {SWITCHES.map(([to, words, isOn]) => (
-          <button
-            key={to}
-            type="button"
-            aria-pressed={report !== undefined && isOn(report)}
-            onClick={() => act(to)}
-          >
-            {words}
-          </button>
-        ))}
-        <button type="button" class="quiet" onClick={() => act('pass')}>
-          20 minutes later
-        </button>
-        <button type="button" class="quiet" onClick={() => act('rotate')}>
-          Rotate the keys
-        </button>
-        <button type="button" class="quiet" onClick={() => act('remove')}>
-          Remove the former keys
-        </button>
-      </fieldset>
+      <div class="switches">
+        <fieldset>
+          <legend>The authorization server</legend>
+          <div class="actions">
+            {SWITCHES.map(([to, words, isOn]) => (
+              <button
+                key={to}
+                type="button"
+                aria-pressed={current !== undefined && isOn(current)}
+                onClick={() => act(to)}
+              >
+                {words}
+              </button>
+            ))}
+          </div>
+        </fieldset>
+        <fieldset>
+          <legend>Let something happen</legend>
+          <div class="actions">
+            <button type="button" class="quiet" onClick={() => act('pass')}>
+              20 minutes later
+            </button>
+            <button type="button" class="quiet" onClick={() => act('rotate')}>
+              Rotate the keys
+            </button>
+            <button type="button" class="quiet" onClick={() => act('remove')}>
+              Remove the former keys
+            </button>
+          </div>
+        </fieldset>
+      </div>
       {current !== undefined && (
         <p aria-live="polite">
           {STATES[current.state]}
