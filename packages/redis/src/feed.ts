@@ -21,7 +21,7 @@ export interface FeedListener {
   reset(): void
   /**
    * Called whenever all known entries were read, at least once per second.
-   * @param isNew whether they were not all known before: at first, and after each failure
+   * @param isNew whether they were not all known before: at first, and after a failure, a reset or many entries at once
    */
   current(isNew: boolean): void
   /** Called after each failure. */
@@ -61,13 +61,13 @@ export class Feed {
         const connection = await this.#open()
         // Without `BLOCK` at first: an empty stream has nothing to wait for.
         const began = performance.now()
-        const count = await this.#read(connection, isCurrent)
+        const isCaughtUp = await this.#read(connection, isCurrent)
         backoff = BACKOFF.min
-        // A full answer may have left entries in Redis.
-        if (count === COUNT) continue
-        this.currentAt = isCurrent ? performance.now() : began
-        this.#listener.current(!isCurrent)
-        isCurrent = true
+        if (isCaughtUp) {
+          this.currentAt = isCurrent ? performance.now() : began
+          this.#listener.current(!isCurrent)
+        }
+        isCurrent = isCaughtUp
       } catch (cause) {
         isCurrent = false
         this.#drop()
@@ -94,7 +94,8 @@ export class Feed {
     return connection
   }
 
-  async #read(connection: RedisClient, mayBlock: boolean): Promise<number> {
+  /** Reads the next entries. Returns whether there are no others. */
+  async #read(connection: RedisClient, mayBlock: boolean): Promise<boolean> {
     const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
     const reading = connection.xRead({ key: this.#key, id: this.#lastId }, options)
     const [reply] = ((await this.#within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
@@ -103,22 +104,24 @@ export class Feed {
       this.#listener.entry(entry)
       this.#lastId = entry.id
     }
-    if (messages.length === 0) await this.#startAgainIfReset(connection)
-    return messages.length
+    // A full answer may have left entries in Redis.
+    return messages.length === 0 ? !(await this.#isReset(connection)) : messages.length < COUNT
   }
 
   /**
-   * Reads from the beginning if the stream was deleted, or the ids start lower after a failover: the feed would wait for ever for
-   * an id above its last one.
+   * Returns whether the stream was deleted and has new entries, or its ids start lower after a failover. The feed would wait for
+   * ever for an id above its last one, so it starts at the beginning.
    */
-  async #startAgainIfReset(connection: RedisClient): Promise<void> {
-    if (this.#lastId === '0') return
+  async #isReset(connection: RedisClient): Promise<boolean> {
+    if (this.#lastId === '0') return false
     const reading = connection.xRevRange(this.#key, '+', '-', { COUNT: 1 })
     const [newest] = ((await this.#within(reading, GRACE)) ?? []) as readonly StreamEntry[]
-    if (newest !== undefined && !isBefore(newest.id, this.#lastId)) return
-    // A stream may be empty because all of its entries have ended.
-    if (newest !== undefined) this.#listener.reset()
+    if (newest !== undefined && !isBefore(newest.id, this.#lastId)) return false
     this.#lastId = '0'
+    // A stream may be empty because all of its entries have ended.
+    if (newest === undefined) return false
+    this.#listener.reset()
+    return true
   }
 
   #drop(): void {

@@ -34,7 +34,10 @@ export function readOptions<T extends object>(
         `"${name}" must be a text that is not empty, but is ${typeof text}`,
       )
   if (ifUnavailable !== undefined && ifUnavailable !== 'reject' && ifUnavailable !== 'continue')
-    throw configurationError('INVALID_OPTION', '"ifUnavailable" must be "reject" or "continue"')
+    throw configurationError(
+      'INVALID_OPTION',
+      `"ifUnavailable" must be "reject" or "continue", but is ${typeof ifUnavailable === 'string' ? JSON.stringify(ifUnavailable) : typeof ifUnavailable}`,
+    )
   if (onFeed !== undefined && typeof onFeed !== 'function')
     throw configurationError('INVALID_OPTION', `"onFeed" must be a function, but is ${typeof onFeed}`)
   return options

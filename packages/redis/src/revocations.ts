@@ -8,8 +8,10 @@ import {
   UnavailableError,
 } from '@bearergate/core'
 import type { RedisClient, StreamEntry } from './connection.ts'
+import { hasEnded, revocationOf } from './entry.ts'
 import { Feed } from './feed.ts'
 import { readOptions, secondsOf } from './options.ts'
+import { Outbox } from './outbox.ts'
 
 /** A change of the feed of revocations, passed to `onFeed`. It contains no token. */
 export type FeedEvent =
@@ -59,9 +61,6 @@ export interface RedisRevocations extends RevocationStore {
   close(): void
 }
 
-/** How much longer than its tokens an entry is kept: clocks differ, and verifiers tolerate that. In seconds. */
-const MARGIN = 3600
-
 const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onFeed'] as const
 
 /**
@@ -87,28 +86,23 @@ export function redisRevocations(
 }
 
 class StreamRevocations implements RedisRevocations {
-  readonly #client: RedisClient
-  readonly #key: string
   readonly #maxLag: number
   readonly #mayContinue: boolean
-  readonly #lifetime: number
   readonly #onFeed: (event: FeedEvent) => void
   readonly #local: RevocationStore
+  readonly #outbox: Outbox
   readonly #feed: Feed
   /** Resolves when all entries were read for the first time, or `maxLag` has passed. */
   readonly #started: Promise<void>
   #start: () => void = () => {}
   #hasStarted = false
   #isFull = false
-  /** The revocations of this process that Redis has not stored. */
-  readonly #unsent: RevocationEntry[] = []
 
   constructor(client: RedisClient, options: RedisRevocationsOptions) {
     const read = readOptions('redisRevocations', client, options, NAMES)
-    this.#client = client
-    this.#key = read.key ?? 'bearergate:revocations'
+    const key = read.key ?? 'bearergate:revocations'
     this.#maxLag = secondsOf('maxLag', read.maxLag, { preset: 5, min: 2, max: 300 })
-    this.#lifetime = secondsOf('maxTokenLifetime', read.maxTokenLifetime, {
+    const lifetime = secondsOf('maxTokenLifetime', read.maxTokenLifetime, {
       preset: 86_400,
       min: 60,
       max: 31_536_000,
@@ -116,20 +110,21 @@ class StreamRevocations implements RedisRevocations {
     this.#mayContinue = read.ifUnavailable === 'continue'
     this.#onFeed = read.onFeed ?? (() => {})
     this.#local = memoryRevocations({
-      maxTokenLifetime: this.#lifetime,
+      maxTokenLifetime: lifetime,
       ...(read.max !== undefined && { max: read.max }),
     })
+    this.#outbox = new Outbox(client, key, lifetime)
     this.#started = new Promise((resolve) => {
       this.#start = resolve
     })
     setTimeout(() => this.#start(), this.#maxLag * 1000).unref()
-    this.#feed = new Feed(client, this.#key, {
+    this.#feed = new Feed(client, key, {
       entry: (entry) => this.#apply(entry),
       reset: () => this.#notify({ type: 'reset' }),
       current: (isNew) => {
         this.#hasStarted = true
         this.#start()
-        void this.#sendAgain()
+        void this.#outbox.sendAgain()
         if (isNew) this.#notify({ type: 'current' })
       },
       failed: (cause) => this.#notify({ type: 'failed', cause }),
@@ -153,39 +148,13 @@ class StreamRevocations implements RedisRevocations {
   async revoke(entry: RevocationEntry): Promise<void> {
     this.#local.revoke(entry)
     try {
-      await this.#send(entry)
+      await this.#outbox.send(entry)
     } catch (cause) {
-      this.#unsent.push(entry)
       throw new UnavailableError(
         'Redis did not store the revocation. Until Redis answers again, it is in effect in this process only',
         { cause },
       )
     }
-  }
-
-  async #send(entry: RevocationEntry): Promise<void> {
-    const expiresAt = entry.expiresAt ?? Math.ceil(Date.now() / 1000) + this.#lifetime
-    await this.#client.xAdd(this.#key, '*', { entry: JSON.stringify({ ...entry, expiresAt }) })
-    await this.#removeEnded().catch(() => {}) // The entry is stored.
-  }
-
-  /** Removes the oldest entries that have ended: twice as many as are added, so that the stream does not grow. */
-  async #removeEnded(): Promise<void> {
-    const oldest = (await this.#client.xRange(this.#key, '-', '+', { COUNT: 2 })) as readonly StreamEntry[]
-    const ended = oldest.filter((entry) => endOf(entry) + MARGIN < Date.now() / 1000)
-    if (ended.length > 0)
-      await this.#client.xDel(
-        this.#key,
-        ended.map(({ id }) => id),
-      )
-  }
-
-  /** Sends what Redis did not take before. An entry that it took in spite of an error is there twice, which does no harm. */
-  async #sendAgain(): Promise<void> {
-    for (const entry of this.#unsent.splice(0))
-      await this.#send(entry).catch(() => {
-        this.#unsent.push(entry)
-      })
   }
 
   isRevoked(
@@ -209,7 +178,7 @@ class StreamRevocations implements RedisRevocations {
       kind: 'redis',
       isCurrent: lag <= this.#maxLag,
       isFull: this.#isFull,
-      unsent: this.#unsent.length,
+      unsent: this.#outbox.size,
     }
   }
 
@@ -231,17 +200,16 @@ class StreamRevocations implements RedisRevocations {
   #assertCurrent(): void {
     if (this.#isFull) throw unavailable('The memory for revocations is full')
     const isLate = performance.now() - this.#feed.currentAt > this.#maxLag * 1000
-    if ((isLate || !this.#hasStarted) && !this.#mayContinue)
-      throw unavailable('The feed of revocations is unavailable')
+    if (isLate && !this.#mayContinue) throw unavailable('The feed of revocations is unavailable')
   }
 
   #apply(given: StreamEntry): void {
-    const entry = entryOf(given)
+    const entry = revocationOf(given)
     if (entry === undefined) {
       this.#notify({ type: 'invalid_entry' })
       return
     }
-    if (endOf(given) + MARGIN < Date.now() / 1000) return // Its tokens have expired.
+    if (hasEnded(given)) return // Its tokens have expired.
     try {
       this.#local.revoke(entry)
     } catch (cause) {
@@ -259,33 +227,4 @@ class StreamRevocations implements RedisRevocations {
 
 function unavailable(message: string): UnavailableError {
   return new UnavailableError(message)
-}
-
-/** Reads an entry of the stream. `undefined` if it is no revocation. */
-function entryOf({ id, message }: StreamEntry): RevocationEntry | undefined {
-  const entry = parsed(message.entry)
-  const { tokenHash, tokenId, sessionId, subject, expiresAt, issuedBefore } = entry
-  const [name, ...others] = [tokenHash, tokenId, sessionId, subject].filter((given) => given !== undefined)
-  const isDate = (value: unknown) =>
-    value === undefined || (typeof value === 'number' && Number.isFinite(value))
-  if (typeof name !== 'string' || others.length > 0 || !isDate(expiresAt) || !isDate(issuedBefore))
-    return undefined
-  // The time of the entry and not of its reading: otherwise each restart would reject newer tokens.
-  const before =
-    subject === undefined ? {} : { issuedBefore: issuedBefore ?? Math.ceil(Number.parseInt(id, 10) / 1000) }
-  return { ...entry, ...before } as unknown as RevocationEntry
-}
-
-/** When the tokens of an entry have expired. In seconds since the epoch. */
-function endOf({ message }: StreamEntry): number {
-  const { expiresAt } = parsed(message.entry)
-  return typeof expiresAt === 'number' ? expiresAt : Number.POSITIVE_INFINITY
-}
-
-function parsed(text: string | undefined): Readonly<Record<string, unknown>> {
-  try {
-    return Object(JSON.parse(text ?? '')) as Record<string, unknown>
-  } catch {
-    return {}
-  }
 }
