@@ -161,6 +161,19 @@ describe('gate.explain', () => {
     }
   })
 
+  it('allows a request without a token if the gate does', async () => {
+    const gate = gateOf({ optional: true, allowPreflight: { methods: ['PUT'] } })
+    const [credentials, ...others] = (await gate.explain(new Request('https://api.example.com/'))).checks
+    expect(credentials).toMatchObject({ name: 'credentials', result: 'passed' })
+    expect(credentials?.actual).toBe('no token: an anonymous request, which "optional" allows')
+    expect(others).toEqual([])
+    const headers = { origin: 'https://app.example.com', 'access-control-request-method': 'PUT' }
+    const preflight = new Request('https://api.example.com/', { method: 'OPTIONS', headers })
+    expect((await gate.explain(preflight)).checks[0]?.actual).toBe('no token: a CORS preflight')
+    const broken = new Request('https://api.example.com/', { headers: { authorization: 'Bearer' } })
+    expect((await gate.explain(broken)).failed?.reason).toBe('malformed_credentials')
+  })
+
   it('says that a request cannot be read, as the gate does', async () => {
     const request = {
       header() {

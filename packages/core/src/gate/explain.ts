@@ -52,12 +52,12 @@ export async function explain<V extends Identity<unknown>>(
   let found: Credentials | Rejection
   try {
     found = typeof given === 'string' ? parts.tokens.read(given) : await parts.tokens.search(request)
+    if (isRejection(found)) {
+      const check = typeof given === 'string' ? badText(given, found) : withoutToken(parts, request, found)
+      return explanationOf([check])
+    }
   } catch (cause) {
     return explanationOf([unavailable('credentials', cause)])
-  }
-  if (isRejection(found)) {
-    const mistake = () => (typeof given === 'string' ? textMistake(given) : mistakeIn(request, found, parts))
-    return explanationOf([checkOf('credentials', found, { expected: CREDENTIALS, mistake })])
   }
   const checks = [
     checkOf('credentials', undefined, {
@@ -70,6 +70,28 @@ export async function explain<V extends Identity<unknown>>(
 }
 
 const CREDENTIALS = 'one token, in one place where the gate looks'
+
+function badText(text: string, rejection: Rejection): Check {
+  return checkOf('credentials', rejection, { expected: CREDENTIALS, mistake: () => textMistake(text) })
+}
+
+/** Explains a request without a usable token, which the gate may allow or answer as a preflight. */
+function withoutToken<V extends Identity<unknown>>(
+  parts: GateParts<V>,
+  request: RequestLike,
+  rejection: Rejection,
+): Check {
+  const outcome = parts.tokens.withoutToken(request, rejection)
+  if (isRejection(outcome)) {
+    const mistake = () => mistakeIn(request, rejection, parts)
+    return checkOf('credentials', rejection, { expected: CREDENTIALS, mistake })
+  }
+  const actual =
+    'status' in outcome
+      ? 'no token: a CORS preflight'
+      : 'no token: an anonymous request, which "optional" allows'
+  return checkOf('credentials', undefined, { expected: CREDENTIALS, actual })
+}
 
 /** A request with this token, for a requirement and a `loadUser` that read the request. */
 function carrierOf(token: string): RequestLike {

@@ -109,7 +109,7 @@ export class TokenFinder<I extends Identity<unknown>> {
     if (usual?.cached !== undefined && (!isCacheMixed || usual.hasSyntax(this.#text)))
       return this.#transport.check(request) ?? usual
     return mapMaybe(this.#extract(request), (found): Found<I> => {
-      if (isRejection(found)) return this.#unauthenticated.outcome(request, found)
+      if (isRejection(found)) return this.withoutToken(request, found)
       const { token, source } = found
       return this.#transport.check(request) ?? (usual?.isOf(token) ? usual : new FoundToken(token, source))
     })
@@ -129,6 +129,11 @@ export class TokenFinder<I extends Identity<unknown>> {
   /** Finds the token of a request, without the cache and without a decision about a request that has none. */
   search(request: RequestLike): Credentials | Rejection | Promise<Credentials | Rejection> {
     return this.#extract(request)
+  }
+
+  /** Returns the outcome for a request that has no token. */
+  withoutToken(request: RequestLike, rejection: Rejection): Outcome<undefined> {
+    return this.#unauthenticated.outcome(request, rejection)
   }
 
   /** Reads a text as if the first place of a request had it. */
