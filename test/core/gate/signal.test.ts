@@ -10,7 +10,7 @@ import {
 } from '@bearergate/core'
 import { setDecision } from '@bearergate/core/adapter'
 import { describe, expect, it } from 'vitest'
-import { pass, stopClock } from '../../support/clock.ts'
+import { pass, pendingDeadlines, stopClock } from '../../support/clock.ts'
 
 /** 2026-01-01T00:00:00Z, where the stopped clock starts. */
 const START = Date.UTC(2026, 0, 1) / 1000
@@ -59,6 +59,36 @@ describe('gate.signal', () => {
     expect(codes()).toEqual(['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_EXPIRED', 'ERR_TOKEN_EXPIRED', 'running'])
     expect(signals[0]?.reason).toBeInstanceOf(Error)
     expect(signals[0]?.reason.message).toBe('The access token expired')
+  })
+
+  it('never waits for more than a day, because timers cannot wait for a month', async () => {
+    const gate = gateOf()
+    const signal = gate.signal(await allowed(gate, `emma-${60 * 86_400}`))
+    expect(Math.max(...pendingDeadlines())).toBe(86_400)
+    for (let day = 1; day <= 59; day += 1) pass(86_400)
+    expect(codeOf(signal)).toBe('running')
+    pass(86_400)
+    expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it('reads the expiry of each stream once when it is added, and not the ones of all others', async () => {
+    const gate = gateOf()
+    const decided = await allowed(gate, 'emma-600')
+    const decision = await gate.authenticate(decided)
+    if (!decision.ok) throw new Error('refused')
+    let reads = 0
+    const identity = Object.defineProperty({ ...decision.identity }, 'expiresAt', {
+      get: () => {
+        reads += 1
+        return START + 600
+      },
+    })
+    setDecision(decided, gate, { ...decision, identity } as typeof decision, decided)
+    const count = 1000
+    const signals = Array.from({ length: count }, () => gate.signal(decided))
+    expect(signals.map(codeOf)).toEqual(Array(count).fill('running'))
+    expect(reads).toBeGreaterThan(0)
+    expect(reads).toBeLessThanOrEqual(2 * count)
   })
 
   it('aborts at once if the token has expired since the decision', async () => {

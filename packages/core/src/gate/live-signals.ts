@@ -54,11 +54,6 @@ export class LiveSignals {
     this.#sources = sources
   }
 
-  /** The number of signals that are not aborted. */
-  get size(): number {
-    return this.#live.size
-  }
-
   /** @param ended forgets the signal when it aborts: the stream is over */
   add(identity: Identity<unknown>, hash: RevocationHash, ended?: AbortSignal): AbortSignal {
     const live: Live = { controller: new AbortController(), identity, hash }
@@ -67,7 +62,7 @@ export class LiveSignals {
     this.#live.add(live)
     ended?.addEventListener('abort', () => this.#live.delete(live))
     if (ended?.aborted === true) this.#live.delete(live)
-    this.#endExpired()
+    this.#endExpired([live])
     // A revocation may have come between the decision and this call.
     this.#check(live)
     return live.controller.signal
@@ -77,11 +72,11 @@ export class LiveSignals {
     if (this.#live.delete(live)) live.controller.abort(new TokenEndedError(reason))
   }
 
-  /** Ends the signals whose token has expired, and sets the timer for the next one. */
-  #endExpired(): void {
+  /** Ends those signals whose token has expired, and makes sure that the timer wakes for the next one of them. */
+  #endExpired(signals: Iterable<Live>): void {
     const now = secondsOf(this.#sources.now)
     let next = Number.POSITIVE_INFINITY
-    for (const live of this.#live) {
+    for (const live of signals) {
       const { expiresAt = Number.POSITIVE_INFINITY } = live.identity
       if (now >= expiresAt) this.#end(live, 'expired')
       else next = Math.min(next, expiresAt)
@@ -93,7 +88,7 @@ export class LiveSignals {
     this.#timer = timer
     timer.addEventListener('abort', () => {
       // An earlier expiry has set another timer meanwhile.
-      if (this.#timer === timer) this.#endExpired()
+      if (this.#timer === timer) this.#endExpired(this.#live)
     })
   }
 
