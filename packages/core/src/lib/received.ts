@@ -2,6 +2,8 @@
 
 /** The number of characters of a value that a message contains. */
 const MAX_LENGTH = 200
+/** The same for a value of a token, because a sentence often has several of them. */
+export const MAX_SHOWN = 100
 /** The number of values of a list that a message contains. */
 const MAX_VALUES = 8
 

@@ -1,12 +1,9 @@
 /** Recognizes why the `aud` of a token has no configured audience. */
 
-import { quoted, quotedList } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted, quotedList } from '../../lib/received.ts'
 import type { Mistake } from '../../observe/remedies.ts'
 import { CLIENT_CLAIMS, nameOf, type RawClaims } from '../claims/values.ts'
 import { nearestMiss } from './near-miss.ts'
-
-/** The number of characters that a sentence contains of each value of a token. */
-const MAX_SHOWN = 100
 
 /** Audiences that are no API of the reader, each with what they mean. */
 const FOREIGN_AUDIENCES: readonly (readonly [pattern: RegExp, cause: string, fix: string])[] = [

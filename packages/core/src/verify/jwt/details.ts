@@ -1,13 +1,10 @@
 /** Explains to operators why a token was rejected. A detail is created only if a listener reads it. */
 
-import { quoted, quotedList, received } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted, quotedList, received } from '../../lib/received.ts'
 import { isNumericDate, type Seconds } from '../../model/units.ts'
 import { ALGORITHMS, type Algorithm } from '../keys/jwk.ts'
 import { algorithmMismatch, type KeySetDescription } from '../keys/key-set.ts'
 import { nearestMiss } from './near-miss.ts'
-
-/** The number of characters that a detail contains of each value of a token. */
-const MAX_SHOWN = 100
 
 /** Compares the values of `iss` or `aud`, which are no secrets, with the configured ones. */
 export function mismatch(claim: string, actual: readonly string[], expected: readonly string[]): string {

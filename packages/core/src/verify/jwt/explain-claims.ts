@@ -1,7 +1,7 @@
 /** Explains the type and the claims of a JWT: makes each check of `claims`, with the values that it compared. */
 
 import { getOwn } from '../../lib/json.ts'
-import { quoted, quotedList } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted, quotedList } from '../../lib/received.ts'
 import type { Seconds } from '../../model/units.ts'
 import { type Check, checkOf, skipped } from '../../observe/explain.ts'
 import { audienceOf, type RawClaims } from '../claims/values.ts'
@@ -19,10 +19,8 @@ import { datesMistake } from './dates-mistake.ts'
 import { kindDetail } from './details.ts'
 import { issuerMistake } from './issuer-mistake.ts'
 import type { DecodedJws } from './jws.ts'
-import { kindMistake } from './key-mistakes.ts'
+import { kindMistake } from './kind-mistake.ts'
 import { checkType } from './token-kind.ts'
-
-const MAX_SHOWN = 100
 
 /** Makes every check of the claims, also after one has failed. */
 export function claimChecks(

@@ -1,6 +1,6 @@
 /** Explains a token that several issuers might have issued. */
 
-import { quoted, quotedList } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted, quotedList } from '../../lib/received.ts'
 import { checkOf, type VerifierExplanation } from '../../observe/explain.ts'
 import { jwtTextMistake } from '../../observe/text-mistakes.ts'
 import type { PresentedToken } from '../presented.ts'
@@ -24,7 +24,7 @@ export function explainForeign(
     }
   const facts = {
     expected: quotedList(issuers) || 'an issuer that the function knows',
-    actual: iss === undefined ? 'none' : quoted(iss, 100),
+    actual: iss === undefined ? 'none' : quoted(iss, MAX_SHOWN),
     mistake: () => issuerMistake(iss, issuers),
   }
   return { checks: [checkOf('format', undefined), checkOf('issuer', { reason: 'issuer_mismatch' }, facts)] }

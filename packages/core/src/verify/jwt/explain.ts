@@ -1,7 +1,7 @@
 /** Explains a JWT: makes the checks of the verifier one by one, with what each compared. */
 
 import { getOwn } from '../../lib/json.ts'
-import { quoted } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted } from '../../lib/received.ts'
 import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import { type Check, checkOf, skipped, unavailable, type VerifierExplanation } from '../../observe/explain.ts'
@@ -19,8 +19,6 @@ import { claimChecks } from './explain-claims.ts'
 import { type CompactJws, type DecodedJws, parseJws, signedText } from './jws.ts'
 import { algorithmMistake, keyMistake, signatureMistake } from './key-mistakes.ts'
 import { findSigningKey } from './signing-key.ts'
-
-const MAX_SHOWN = 100
 
 /** The parts of a verifier that its checks use. */
 export interface JwtParts<Claims> {

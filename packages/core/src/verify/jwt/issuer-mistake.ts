@@ -1,11 +1,8 @@
 /** Recognizes why the `iss` of a token is not the configured issuer. */
 
-import { quoted, quotedList } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted, quotedList } from '../../lib/received.ts'
 import type { Mistake } from '../../observe/remedies.ts'
 import { nearestMiss } from './near-miss.ts'
-
-/** The number of characters that a sentence contains of each value of a token. */
-const MAX_SHOWN = 100
 
 const TENANT = '([\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12})'
 const ENTRA_V1 = new RegExp(`^https://sts\\.windows\\.net/${TENANT}/$`)

@@ -8,7 +8,7 @@
 
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
-import { quoted } from '../../lib/received.ts'
+import { MAX_SHOWN, quoted } from '../../lib/received.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { JwksListener } from '../../observe/events.ts'
@@ -26,8 +26,6 @@ import { type RefreshAllowance, RefreshBudget } from './refresh-budget.ts'
 import { RefreshPolicy } from './refresh-policy.ts'
 import { StoredKeyLoader } from './stored-key-loader.ts'
 
-/** The number of characters of a `kid` that an error contains. */
-const MAX_KID_SHOWN = 100
 /** How long a token with an unknown key waits for a newer set. */
 const MAX_WAIT: Seconds = 1.5
 /**
@@ -194,7 +192,7 @@ export class RemoteKeySet implements KeySet {
   #mustWait(allowance: RefreshAllowance, kid: string | undefined): UnavailableError {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
     const retryAfter = Math.max(this.#policy.wait, allowance.wait)
-    const key = kid === undefined ? 'a key' : `the key ${quoted(kid, MAX_KID_SHOWN)}`
+    const key = kid === undefined ? 'a key' : `the key ${quoted(kid, MAX_SHOWN)}`
     return new UnavailableError(
       `Failed to find ${key} in the JWKS of ${this.#issuer}: no further fetch is allowed yet. The next one is allowed in ${Math.ceil(retryAfter)} s ("cooldown", or the wait after a failed fetch)`,
       { cause: this.#policy.failure, retryAfter },
