@@ -4,7 +4,7 @@ import { assertStrings } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
-import type { EventToken, Rejected } from './event-token.ts'
+import { type EventToken, invalid, type Rejected } from './event-token.ts'
 import type { Effects } from './events.ts'
 import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
 
@@ -71,8 +71,4 @@ function nameIn(claims: RawClaims, name: string): string | null | undefined {
   const value = getOwn(claims, name)
   if (typeof value === 'number') return String(value)
   return value === undefined || (typeof value === 'string' && value !== '') ? value : null
-}
-
-function invalid(problem: string): Rejected {
-  return { error: 'invalid_request', description: `The token is not accepted: ${problem}` }
 }

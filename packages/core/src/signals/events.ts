@@ -64,7 +64,8 @@ function bySession(session: RawClaims, issuer: string): Exclude<Revocation, stri
 
 /** Whether the format names a user or a token. Others, such as an email address, are no `sub` (RFC 9493 §3.2). */
 function isNamedBy(id: RawClaims): boolean {
-  return [undefined, 'iss_sub', 'opaque', 'jwt_id'].includes(id.format as string | undefined)
+  const format = getOwn(id, 'format')
+  return format === undefined || format === 'iss_sub' || format === 'opaque' || format === 'jwt_id'
 }
 
 /** Whether an identifier names another issuer: one sender must not end the sessions of another. */

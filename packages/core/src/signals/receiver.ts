@@ -44,12 +44,19 @@ export interface ReceiverSettings {
   onSignal?: ((signal: Signal) => void) | undefined
   /** Called for each message that was not accepted. Log it, because senders often ignore the answer. Default: none. */
   onRejected?: ((rejected: RejectedSignal) => void) | undefined
+  /** The URL of the key set of the sender. Default: the `jwks_uri` of the metadata of `issuer`. As in `jwt`. */
   jwksUri?: string | undefined
+  /** The key set of the sender itself (RFC 7517 §5), instead of `jwksUri`. As in `jwt`. */
   keys?: JwtOptions<unknown>['keys']
+  /** The signature algorithms that are accepted (RFC 8725 §3.1). Default: those of `jwt`. */
   algorithms?: JwtOptions<unknown>['algorithms']
+  /** The hosts from which the keys may be fetched over plain http, such as `keycloak:8080`. Default: loopback only. As in `jwt`. */
   allowHttp?: readonly string[] | undefined
+  /** How far the clocks of the sender and of this process may be apart. In seconds, 0 to 300. Default 30. */
   clockTolerance?: number | undefined
+  /** The function that sends requests for metadata and keys. Default: that of `jwt`. */
   fetch?: JwtOptions<unknown>['fetch']
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
