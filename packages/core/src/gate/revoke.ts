@@ -7,7 +7,7 @@ import { mapMaybe } from '../lib/promise.ts'
 import { isVisibleToken } from '../lib/syntax.ts'
 import { TOKEN_LENGTH } from '../model/credentials.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
-import type { RevocationEntry, RevokedName } from '../state/revocations.ts'
+import type { EntryMembers, RevocationEntry, RevokedName } from '../state/revocations.ts'
 import { PresentedToken } from '../verify/presented.ts'
 import { isInactive } from '../verify/verification.ts'
 
@@ -25,16 +25,8 @@ export type Revocation =
   | { readonly token: string; readonly expiresAt?: Seconds | undefined }
   | RevokedName
 
-/** Any of the members that a revocation may have. */
-interface Flat {
-  readonly token?: string | undefined
-  readonly tokenId?: string | undefined
-  readonly sessionId?: string | undefined
-  readonly subject?: string | undefined
-  readonly issuer?: string | undefined
-  readonly issuedBefore?: Seconds | undefined
-  readonly expiresAt?: Seconds | undefined
-}
+/** All members that a revocation may have: those of an entry, and the text of a token instead of its hash. */
+type Members = Omit<EntryMembers, 'tokenHash'> & { readonly token?: string | undefined }
 
 const MEMBERS = ['token', 'tokenId', 'sessionId', 'subject', 'issuedBefore', 'issuer', 'expiresAt'] as const
 
@@ -58,9 +50,9 @@ export function revocationEntry(
   return mapMaybe(presented.revocationHash, (tokenHash) => ({ tokenHash, expiresAt }))
 }
 
-function readRevocation(revocation: Revocation): Flat {
+function readRevocation(revocation: Revocation): Members {
   const given = typeof revocation === 'string' ? { token: revocation } : revocation
-  const read: Flat = readOptions('revoke', given, MEMBERS)
+  const read: Members = readOptions('revoke', given, MEMBERS)
   const [named, ...others] = (['token', 'tokenId', 'sessionId', 'subject'] as const).filter(
     (name) => read[name] !== undefined,
   )

@@ -6,7 +6,7 @@ import { mapMaybe } from '../lib/promise.ts'
 import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import { keyOf, storedNames } from './revocation-key.ts'
-import type { RevocationEntry, RevocationStore } from './revocations.ts'
+import type { EntryMembers, RevocationEntry, RevocationStore } from './revocations.ts'
 
 /** The options of `memoryRevocations`. */
 export interface MemoryRevocationsOptions {
@@ -113,7 +113,7 @@ class MemoryRevocations implements RevocationStore {
   }
 
   revoke(entry: RevocationEntry): void {
-    const { tokenHash, tokenId, sessionId, subject, issuer, issuedBefore, expiresAt }: Flat = entry
+    const { tokenHash, tokenId, sessionId, subject, issuer, issuedBefore, expiresAt }: EntryMembers = entry
     if (tokenHash !== undefined) this.#add(this.#tokens, tokenHash, expiresAt)
     if (tokenId !== undefined) this.#addName('tokenIds', tokenId, issuer, expiresAt)
     if (sessionId !== undefined) this.#addName('sessionIds', sessionId, issuer, expiresAt)
@@ -247,15 +247,4 @@ class MemoryRevocations implements RevocationStore {
     for (const entries of this.#all)
       for (const [key, { endsAt }] of entries) if (now >= endsAt) entries.delete(key)
   }
-}
-
-/** All members that an entry may have. */
-interface Flat {
-  readonly tokenHash?: string | undefined
-  readonly tokenId?: string | undefined
-  readonly sessionId?: string | undefined
-  readonly subject?: string | undefined
-  readonly issuer?: string | undefined
-  readonly issuedBefore?: Seconds | undefined
-  readonly expiresAt?: Seconds | undefined
 }

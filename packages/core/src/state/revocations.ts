@@ -40,6 +40,17 @@ export type RevokedName =
       readonly expiresAt?: Seconds | undefined
     }
 
+/** All members that an entry may have. */
+export interface EntryMembers {
+  readonly tokenHash?: string | undefined
+  readonly tokenId?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly subject?: string | undefined
+  readonly issuer?: string | undefined
+  readonly issuedBefore?: Seconds | undefined
+  readonly expiresAt?: Seconds | undefined
+}
+
 /**
  * Stores revocations. Gates that share a store reject the tokens that any of them revoked. Implement it on a database or a
  * message bus if several processes must share revocations. `isRevoked` is called on every request, so keep a copy in memory.
