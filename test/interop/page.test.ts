@@ -314,4 +314,11 @@ describe('the server of the page', () => {
     expect(demo.server.state).toBe('stopped')
     demo.server.become('up')
   })
+
+  it('sends events only to an event source, so that an image of another site keeps none open', async () => {
+    const ask = async (...headers: string[]) => (await send(`${demo.origin}/api/live`, { headers })).status
+    expect(await ask()).toBe(406)
+    expect(await ask('Accept', 'image/*')).toBe(406)
+    expect(await ask('Accept', 'text/event-stream', 'Host', 'evil.example')).toBe(403)
+  })
 })

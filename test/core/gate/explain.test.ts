@@ -149,6 +149,21 @@ describe('gate.explain', () => {
     expect((await own.explain('a-token')).failed?.cause).toBe('of its own')
   })
 
+  it('rejects a result that has ended, as the gate does', async () => {
+    const verifier = opaque({ lookup: () => ({ subject: 'emma' }) })
+    const verify = async (token: string) => {
+      const result = await verifier.verify(token)
+      return { ...result, expiresAt: Date.now() / 1000 - 1 } as typeof result
+    }
+    const explain = async () => {
+      const result = await verify('a-token')
+      return result.active ? { checks: [], ...result } : { checks: [] }
+    }
+    const gate = createGate({ verifier: { verify, explain } })
+    expect(await gate.authenticate(requestWith('a-token'))).toMatchObject({ reason: 'expired' })
+    expect((await gate.explain('a-token')).failed).toMatchObject({ name: 'dates', reason: 'expired' })
+  })
+
   it('does not trust an explanation of the application that is none, or that says nothing', async () => {
     const verify = () => ({ active: false, reason: 'expired' }) as const
     for (const explain of [

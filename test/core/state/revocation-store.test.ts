@@ -110,6 +110,17 @@ describe('a store of revocations', () => {
     },
   )
 
+  it('forgets entries that have ended behind others that are still in effect', () => {
+    const revocations = memoryRevocations()
+    for (const tokenId of ['a', 'b', 'c']) revocations.revoke({ tokenId })
+    for (let count = 0; count < 20; count += 1)
+      revocations.revoke({ tokenId: `short-${count}`, expiresAt: seconds() + 60 })
+    expect(revocations.size).toBe(23)
+    pass(361)
+    for (let count = 0; count < 20; count += 1) revocations.revoke({ tokenId: `new-${count}` })
+    expect(revocations.size).toBe(23)
+  })
+
   it('stores as many entries with an issuer as without (ATK12)', () => {
     const revocations = memoryRevocations({ max: 2 })
     for (const tokenId of ['a', 'b']) revocations.revoke({ tokenId, issuer: ISSUER })
