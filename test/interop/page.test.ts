@@ -315,6 +315,18 @@ describe('the server of the page', () => {
     demo.server.become('up')
   })
 
+  it.each(['/api/send', '/api/snippets'])('%s sends no token to another host', async (path) => {
+    const draft = { host: 'Express', method: 'GET', path: '@127.0.0.1:9/', token: 'a', headers: [], body: '' }
+    const sent = path === '/api/send' ? draft : { draft, isReal: true }
+    const response = await fetch(demo.origin + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(sent),
+    })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toEqual({ error: 'The path must begin with a slash' })
+  })
+
   it('sends events only to an event source, so that an image of another site keeps none open', async () => {
     const ask = async (...headers: string[]) => (await send(`${demo.origin}/api/live`, { headers })).status
     expect(await ask()).toBe(406)

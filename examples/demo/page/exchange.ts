@@ -12,11 +12,11 @@ const TIMEOUT = 8000
 /** @throws TypeError if a header cannot be sent */
 export async function exchange(draft: Draft, origin: string, gate: Gate): Promise<Exchange> {
   const { method, path, token, headers, body } = draft
-  if (new URL(origin + path).origin !== origin) throw new TypeError('The path must begin with a slash')
+  const url = urlOf(draft, origin)
   const { failed } = await gate.explain({ header: (name) => linesOf(draft, name), method, url: path })
   // Such a token cannot be sent at all.
   if (/[^\t -~]/.test(token)) throw new TypeError(`${failed?.cause} ${failed?.fix}`)
-  const outgoing = httpRequest(origin + path, { method, signal: AbortSignal.timeout(TIMEOUT) })
+  const outgoing = httpRequest(url, { method, signal: AbortSignal.timeout(TIMEOUT) })
   for (const [name, value] of headers) outgoing.appendHeader(name, value)
   if (token !== '') outgoing.appendHeader('Authorization', `Bearer ${token}`)
   if (method !== 'GET') outgoing.setHeader('Content-Length', Buffer.byteLength(body))
@@ -35,6 +35,15 @@ export async function exchange(draft: Draft, origin: string, gate: Gate): Promis
     ...reasonFor(status, failed),
     json: parsed(content),
   }
+}
+
+/**
+ * Returns the URL of a request. Another host must not get the token.
+ * @throws TypeError if the path leads to another host
+ */
+export function urlOf({ path }: Draft, origin: string): string {
+  if (new URL(origin + path).origin !== origin) throw new TypeError('The path must begin with a slash')
+  return origin + path
 }
 
 function linesOf({ token, headers }: Draft, name: string): string | readonly string[] | undefined {

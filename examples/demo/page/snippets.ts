@@ -1,6 +1,7 @@
 /** Writes the request of the editor as code in seven languages. */
 
 import { HTTPSnippet } from '@readme/httpsnippet'
+import { urlOf } from './exchange.ts'
 import type { Draft, Snippet } from './model.ts'
 
 type Target = Parameters<InstanceType<typeof HTTPSnippet>['convert']>
@@ -20,7 +21,7 @@ export const PLACEHOLDER = 'YOUR_TOKEN'
 
 /** @param isReal whether the code contains the token itself */
 export async function snippetsOf(draft: Draft, origin: string, isReal: boolean): Promise<readonly Snippet[]> {
-  if (new URL(origin + draft.path).origin !== origin) throw new TypeError('The path must begin with a slash')
+  const url = urlOf(draft, origin)
   const token = isReal ? draft.token : PLACEHOLDER
   const authorization = draft.token === '' ? [] : [['Authorization', `Bearer ${token}`] as const]
   const headers = [...authorization, ...draft.headers].map(([name, value]) => ({ name, value }))
@@ -30,7 +31,7 @@ export async function snippetsOf(draft: Draft, origin: string, isReal: boolean):
       const body = draft.method === 'GET' ? {} : { postData: postData(draft.body, mimeType, name) }
       const snippet = new HTTPSnippet({
         method: draft.method,
-        url: origin + draft.path,
+        url,
         headers,
         ...body,
       } as never)
