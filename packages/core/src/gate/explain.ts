@@ -7,7 +7,7 @@ import { configurationError } from '../lib/configuration-error.ts'
 import { received } from '../lib/received.ts'
 import type { Credentials } from '../model/credentials.ts'
 import { foundIn, type Identity } from '../model/identity.ts'
-import { isRejection, type Rejection } from '../model/rejection.ts'
+import type { Rejection } from '../model/rejection.ts'
 import { MistakeError, UnavailableError } from '../model/unavailable.ts'
 import {
   type Check,
@@ -18,15 +18,13 @@ import {
   unavailable,
   type VerifierExplanation,
 } from '../observe/explain.ts'
-import type { Mistake } from '../observe/remedies.ts'
-import { jwtTextMistake, textMistake } from '../observe/text-mistakes.ts'
+import { jwtTextMistake } from '../observe/text-mistakes.ts'
 import { prove } from '../prove/prove.ts'
 import type { RequestLike } from '../request/request.ts'
-import { toRequestLike } from '../request/to-request-like.ts'
 import { explainBy } from '../verify/explain.ts'
 import { otherEncoding, PresentedToken } from '../verify/presented.ts'
 import { REVOKED, UNKNOWN_USER } from './admission.ts'
-import { credentialsMistake } from './credentials-mistake.ts'
+import { explainCredentials } from './explain-credentials.ts'
 import type { GateParts } from './parts.ts'
 
 /** The function behind `gate.explain`. */
@@ -48,62 +46,10 @@ export async function explain<V extends Identity<unknown>>(
       'INVALID_ARGUMENT',
       `"explain" needs a token or a request, such as gate.explain(token), but received ${received(given)}`,
     )
-  const request = typeof given === 'string' ? carrierOf(given) : toRequestLike(given)
-  let found: Credentials | Rejection
-  try {
-    found = typeof given === 'string' ? parts.tokens.read(given) : await parts.tokens.search(request)
-    if (isRejection(found)) {
-      const check = typeof given === 'string' ? badText(given, found) : withoutToken(parts, request, found)
-      return explanationOf([check])
-    }
-  } catch (cause) {
-    return explanationOf([unavailable('credentials', cause)])
-  }
-  const checks = [
-    checkOf('credentials', undefined, {
-      expected: CREDENTIALS,
-      actual: `a token of ${found.token.length} characters`,
-    }),
-  ]
-  if (typeof given !== 'string') checks.push(transportCheck(() => parts.tokens.checkTransport(request)))
-  return explanationOf([...checks, ...(await explainToken(parts, found, request))])
-}
-
-const CREDENTIALS = 'one token, in one place where the gate looks'
-
-function badText(text: string, rejection: Rejection): Check {
-  return checkOf('credentials', rejection, { expected: CREDENTIALS, mistake: () => textMistake(text) })
-}
-
-/** Explains a request without a usable token, which the gate may allow or answer as a preflight. */
-function withoutToken<V extends Identity<unknown>>(
-  parts: GateParts<V>,
-  request: RequestLike,
-  rejection: Rejection,
-): Check {
-  const outcome = parts.tokens.withoutToken(request, rejection)
-  if (isRejection(outcome)) {
-    const mistake = () => mistakeIn(request, rejection, parts)
-    return checkOf('credentials', rejection, { expected: CREDENTIALS, mistake })
-  }
-  const actual =
-    'status' in outcome
-      ? 'no token: a CORS preflight'
-      : 'no token: an anonymous request, which "optional" allows'
-  return checkOf('credentials', undefined, { expected: CREDENTIALS, actual })
-}
-
-/** A request with this token, for a requirement and a `loadUser` that read the request. */
-function carrierOf(token: string): RequestLike {
-  return { header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined) }
-}
-
-function transportCheck(check: () => Rejection | undefined): Check {
-  try {
-    return checkOf('transport', check())
-  } catch (cause) {
-    return unavailable('transport', cause)
-  }
+  const { checks, found, request } = await explainCredentials(parts, given)
+  return explanationOf(
+    found === undefined ? checks : [...checks, ...(await explainToken(parts, found, request))],
+  )
 }
 
 const OTHER_ENCODING = {
@@ -208,15 +154,3 @@ async function explained<V extends Identity<unknown>>(
 }
 
 const EMPTY = 'The method "explain" of the verifier returned neither an identity nor a check that failed'
-
-function mistakeIn<V extends Identity<unknown>>(
-  request: RequestLike,
-  found: Rejection,
-  { tokens }: GateParts<V>,
-): Mistake | undefined {
-  try {
-    return credentialsMistake(request, found, tokens)
-  } catch {
-    return undefined // A getter of the request threw.
-  }
-}
