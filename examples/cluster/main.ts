@@ -25,6 +25,7 @@ const redis = spawn(
     stdio: ['ignore', 'pipe', 'inherit'],
   },
 )
+process.once('exit', () => redis.kill()) // Also if something fails.
 redis.once('error', () => {
   console.error('This example needs the program redis-server.')
   process.exit(1)
