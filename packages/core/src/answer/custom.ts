@@ -16,10 +16,9 @@ export interface CustomAnswer {
   /** An object is sent as JSON, a string as it is. Default: the default body. */
   readonly body?: string | object | undefined
   /**
-   * Further header fields. `Content-Type` is `application/json` for an object and `text/plain` for a string if you set none.
-   * The gate ignores these fields, because it or the host sets them: `WWW-Authenticate`, `Retry-After`,
-   * `Access-Control-Expose-Headers`, `Connection`, `Content-Length`, `Transfer-Encoding`, `Cache-Control`, and fields similar to
-   * `Cache-Control`, such as `CDN-Cache-Control`.
+   * Further header fields. Default of `Content-Type`: `application/json` for an object, `text/plain` for a string. These fields
+   * are ignored, because the gate or the host sets them: `WWW-Authenticate`, `Retry-After`, `Access-Control-Expose-Headers`,
+   * `Connection`, `Content-Length`, `Transfer-Encoding`, `Cache-Control`, and fields like that, such as `CDN-Cache-Control`.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }

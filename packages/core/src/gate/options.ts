@@ -23,39 +23,34 @@ export interface GateSettings<
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
-   * Identifies this API as a protected resource: its URL, or its whole metadata (RFC 9728 §2). Each challenge then names the
-   * URL of the metadata. `bearer`, `gate.protect` and `lambda` answer requests for that URL. Without `audience` and `verifier`,
-   * the URL of the resource is also the audience. Default: none.
+   * The URL of this API as a protected resource, or its whole metadata (RFC 9728 §2). Challenges then name the URL of the
+   * metadata, and `bearer`, `gate.protect` and `lambda` answer requests for it. Also the default of `audience`. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects with 400 a token that came over plain http (RFC 6750 §5.3). The socket shows the gate whether a connection uses
-   * TLS, except on Express and Koa: there the framework decides, and you can configure the framework to trust a proxy. The gate
-   * never uses `Host` or the URL, because the client writes them. A fetch `Request` has no socket, so set `isSecure` as well.
-   * Default `false`.
+   * Rejects tokens that came over plain http with 400 (RFC 6750 §5.3). On Express and Koa, the framework decides what came over
+   * TLS, and can be configured to trust a proxy. Elsewhere the socket shows it. A fetch `Request` has no socket: set `isSecure`
+   * as well. Default `false`.
    */
   requireTls?: boolean | undefined
   /**
-   * With `requireTls`: returns whether a request came over TLS. The gate calls it only if neither the socket nor the framework
-   * reports TLS. Behind your own proxy that always sets `X-Forwarded-Proto`:
-   * `(request) => request.header('x-forwarded-proto') === 'https'`. On a platform that accepts only https, such as Workers:
-   * `() => true`. Default: only the socket and the framework decide.
+   * With `requireTls`: returns whether a request came over TLS. Called if neither the framework nor the socket says that it
+   * did. Behind a proxy of yours that always sets `X-Forwarded-Proto`, write `(request) => request.header('x-forwarded-proto')
+   * === 'https'`. On a platform with https only, such as Workers, write `() => true`. Default: none.
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
-   * With `requireTls`: allows plain http if the remote and the local address of the socket are this machine's, and no proxy has
-   * added `Forwarded`, `Via` or `X-Forwarded-*`. The gate cannot notice a proxy on the same machine that adds none of them, so
-   * set `allowLoopback` only for development. Default `false`.
+   * With `requireTls`: allows plain http from the same machine, for development. It does not apply to a request with
+   * `Forwarded`, `Via` or `X-Forwarded-*`, which came through a proxy. Default `false`.
    */
   allowLoopback?: boolean | undefined
   /** The places where the gate looks for the token (RFC 6750 §2). Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
   /**
-   * The maximum length of a token. In characters, 256–15,000. Default 8,192. The gate answers a longer token with 400, before
-   * any other work. Raise it if an issuer writes long lists into its tokens, such as the ids of 200 groups. The host limits the
-   * size of all header fields together: in Node to 16 KiB by default.
+   * The maximum length of a token. In characters, 256–15,000. Default 8,192. The answer to a longer token is 400. The host
+   * limits all header fields together, Node to 16 KiB by default.
    */
   maxTokenLength?: number | undefined
   /**
@@ -82,13 +77,12 @@ export interface GateSettings<
    */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
-   * Loads the application's user, such as a row of a database. Called with the identity and the request, after all other checks
-   * of the gate have passed: once for each request, unless `userTtl` applies. Handlers read the user with `auth.user(req)`,
-   * `auth.user(ctx)` or `gate.userOf(request)`. Return an object, or `null` or `undefined` if there is no such user. If it
-   * throws, rejects, or returns anything else, the answer is 503. Default: no user is loaded.
+   * Loads the user of a request from your application, such as a row of a database. Called for each request that has passed all
+   * other checks. Returns an object, or `null` or `undefined` if there is no such user. If it throws or returns anything else,
+   * the answer is 503. Handlers read the user with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Default: no
+   * user is loaded.
    *
-   * A token of a service may have no `sub`. Then `subject` is `undefined`. Check for that before you query: some database
-   * libraries ignore a condition if its value is `undefined`, and then return any user.
+   * The `subject` of a service may be `undefined`. Check for that before you query.
    *
    * @example
    * bearer({
@@ -101,11 +95,11 @@ export interface GateSettings<
     | ((identity: V, request: RequestLike) => User | null | undefined | PromiseLike<User | null | undefined>)
     | undefined
   /**
-   * For how long the gate reuses a loaded user, for further requests with the same cached token. In seconds, 0–3600. Default 0:
-   * the gate loads the user for each request. The user is kept in memory with the cached verification, and never longer. While a user
-   * is reused, the gate does not notice changes of the user. It still notices revocations at once. Above 0, all requests with the
-   * token get the same object, so `loadUser` must then not read its second argument, the request. If it does, the answer is
-   * 503. The option has no effect if the verifier caches nothing.
+   * How long the gate reuses a loaded user for further requests with the same token. In seconds, 0–3600. Default 0: the user is
+   * loaded for each request. Without a cache of the verifier, the option has no effect.
+   *
+   * The gate does not notice changes of the user in that time, but it does notice revocations. All these requests get the same
+   * object. So `loadUser` must not read the request: if it does, the answer is 503.
    */
   userTtl?: Seconds | undefined
   /**
@@ -123,19 +117,17 @@ export interface GateSettings<
   /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * Decides how CORS preflights are answered. A preflight never carries a token. If you pass methods and headers, the gate
-   * answers 204 with them. If you pass a CORS middleware, that middleware answers. A preflight reaches no handler. Cannot be
-   * combined with `requirement`. Default: the gate treats a preflight as a request without credentials. In that case, mount a
-   * CORS middleware before the gate.
+   * How CORS preflights are answered, which never carry a token. With methods and headers, the gate answers 204 with them. With
+   * a CORS middleware, the middleware answers. Handlers never get a preflight. Cannot be combined with `requirement`. Default:
+   * a preflight is a request without credentials, so mount a CORS middleware before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */
   exposeChallenge?: boolean | undefined
   /**
-   * Writes the body of the response to a denied request, and adds header fields to that response. It works in the same way on
-   * every host. The status, the challenge, `Retry-After` and `Cache-Control` stay those of the gate. If it throws, or returns
-   * something that cannot be sent, the default body is sent. `problemDetails` writes problem details (RFC 9457). Default: JSON
-   * with `error` and `error_description`.
+   * Writes the body of the response to a denied request, and adds header fields. It cannot change the status, the challenge,
+   * `Retry-After` and `Cache-Control`. `problemDetails` writes problem details (RFC 9457). Default, also if the function
+   * throws: JSON with `error` and `error_description`.
    *
    * @example
    * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })
@@ -168,9 +160,8 @@ export type VerifierGateOptions<
 > = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
   /**
-   * Which characters a token may have. `b64token`, the default, is the syntax of RFC 6750 §2.1, and the answer to any other
-   * text is 400. With `visible-ascii` the `verifier` also gets tokens with any other visible ASCII character except the comma,
-   * such as `12|x7:Ab$9`. The answer to a token with white space, control characters or commas is always 400.
+   * Which characters a token may have. `b64token` (default) is the syntax of RFC 6750 §2.1. `visible-ascii` allows all visible
+   * ASCII characters except the comma, such as in `12|x7:Ab$9`. The answer to any other text is 400.
    */
   tokenSyntax?: TokenSyntax | undefined
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }

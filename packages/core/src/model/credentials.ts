@@ -24,10 +24,9 @@ export type TokenSource = 'header' | 'form' | 'query' | 'cookie'
 /** The places where a gate looks for a token. A request with tokens in two places is rejected with 400 (RFC 6750 §2). */
 export interface TokenSources {
   /**
-   * `true`: the gate reads `Authorization: Bearer …` (RFC 6750 §2.1). A string is the name of another field, such as
-   * `X-Forwarded-Authorization`. The value of such a field is the token, with or without `Bearer` before it. An array names
-   * several fields, such as `['Authorization', 'X-Api-Key']`. The gate rejects a request with tokens in two of them. `false`:
-   * the gate reads no header. Default `true`.
+   * `true` (default): the gate reads `Authorization: Bearer …` (RFC 6750 §2.1). A string names another field, such as
+   * `X-Api-Key`, whose value is the token, with or without `Bearer` before it. An array names several fields, of which a
+   * request may use one. `false`: no field is read.
    */
   header?: boolean | string | readonly string[] | undefined
   /**
@@ -42,16 +41,16 @@ export interface TokenSources {
    */
   query?: boolean | string | undefined
   /**
-   * The name of a cookie. Its value is the token, with or without `Bearer` before it. Browsers send cookies with requests that
-   * other sites trigger: set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is
+   * The name of a cookie whose value is the token, with or without `Bearer` before it. Browsers send cookies with requests that
+   * other sites trigger. So set `SameSite`, or protect against cross-site request forgery in another way. Default: no cookie is
    * read.
    */
   cookie?: string | undefined
   /**
-   * The order of places, for requests with credentials in several of them. With `['header', 'cookie']` the gate uses the header
-   * and ignores the cookie. If the token in the header is malformed, the gate still rejects the request. Each place in the list
-   * must also be enabled in `tokenFrom`. If a request also has credentials in a place that is not in the list, the gate rejects
-   * it with 400. Default: credentials in two places are rejected with 400.
+   * The order of the places, for requests with credentials in several of them. With `['header', 'cookie']`, the gate uses the
+   * header and ignores the cookie, even if it then rejects the header. Each place must be enabled. A request with credentials
+   * in a place that is not in the list is rejected with 400. Default: no order, so credentials in two places are rejected with
+   * 400.
    */
   first?: readonly TokenSource[] | undefined
 }

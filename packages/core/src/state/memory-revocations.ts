@@ -16,8 +16,8 @@ export interface MemoryRevocationsOptions {
    */
   max?: number | undefined
   /**
-   * The longest time for which any of your tokens is valid. The store only uses it to decide when to remove an entry without
-   * `expiresAt`: it does not shorten the life of a token. In seconds, 60 to 315,360,000. Default 31,536,000 (a year).
+   * The longest time for which any of your tokens is valid: an entry without `expiresAt` is kept for this time. In seconds, 60
+   * to 315,360,000. Default 31,536,000 (a year).
    */
   maxTokenLifetime?: Seconds | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */

@@ -29,11 +29,12 @@ export type RevokedName =
   | {
       readonly subject: string
       /**
-       * Tokens with an earlier `iat` are rejected. In seconds since the epoch. The default of `gate.revoke` is the current time
-       * plus the `clockTolerance` of its verifier, because the issuer's clock may be ahead. The default of the store itself is
-       * the current time plus 30. New tokens of the subject that are issued before that time are also rejected. If the subject
-       * may sign in again right after the revocation, pass the exact time of the revocation as `issuedBefore`. Tokens without
-       * `iat` are rejected until the revocation ends.
+       * Tokens with an earlier `iat`, or without one, are rejected. In seconds since the epoch. Default of `gate.revoke`: now
+       * plus the `clockTolerance` of the verifier, because the clock of the issuer may be ahead. Default of the store: now plus
+       * 30.
+       *
+       * The default also rejects tokens that the subject gets within the next seconds. Pass the exact time if the subject may
+       * sign in again at once.
        */
       readonly issuedBefore?: Seconds | undefined
       readonly issuer?: string | undefined

@@ -7,20 +7,18 @@ import type { Seconds } from '../model/units.ts'
 /** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
   /**
-   * How long a result is used. In seconds, 0.001–86,400. Required. If a token is revoked elsewhere, the gate accepts it until
-   * its cached result expires. A longer time saves calls of the verifier, and bridges longer outages of the systems that the
-   * verifier depends on.
+   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until then.
    */
   ttl: Seconds
   /**
-   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. With a longer time, clients that
-   * repeat a bad token cost less. But a token that becomes valid later is still rejected until its cached rejection expires.
+   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. A token that becomes valid later
+   * is rejected until then.
    */
   negativeTtl?: Seconds | undefined
   /**
-   * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864
-   * (64 MiB). If the cache is full, the least recently used result is evicted. A single result that is larger than the whole
-   * cache is not cached. Rejections have a separate cache, a tenth as large, so that made-up tokens evict no valid token.
+   * How much memory the results may take, by an estimate. In bytes, 65,536–17,179,869,184 (16 GiB). Default 67,108,864 (64
+   * MiB). If the cache is full, the least recently used result is removed. Rejections have a separate cache, a tenth as large,
+   * so that made-up tokens displace no valid token.
    */
   maxBytes?: number | undefined
   /** The maximum number of results, 1–10,000,000. Default 100,000. For rejections, the maximum is a tenth of this number. */

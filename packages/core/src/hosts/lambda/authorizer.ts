@@ -52,9 +52,9 @@ export interface LambdaAuthorizerOptions {
    */
   response?: 'policy' | 'simple' | undefined
   /**
-   * The requests that a policy allows: those of the requested `method` and path, or those of the whole `stage` of the API.
-   * Default `method`. API Gateway caches a policy by token. So if you use `method`, set the cache TTL to 0, or add the method
-   * and the path to the identity sources.
+   * The part of the API that a policy allows: the requested `method` and path, or the whole `stage`. Default `method`. API
+   * Gateway caches a policy by token. So with `method`, set the cache TTL to 0, or add the method and the path to the identity
+   * sources.
    */
   policyScope?: 'method' | 'stage' | undefined
 }

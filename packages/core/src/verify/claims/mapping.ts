@@ -36,10 +36,11 @@ export interface ClaimsOptions<Claims = RawClaims> {
    */
   claims?: StandardSchema<Claims> | undefined
   /**
-   * Claims that a token must have. For each claim, give a value, an array of values of which it must have one, or a function
-   * that returns `true` for the values that are allowed. A claim that is an array must contain one of the values. If a claim is
-   * missing or has another value, the answer is 401, with the reason `missing_claim` or `invalid_claim`. Default: none. For
-   * rights that a route requires, use the requirement `claim(…)` instead. If it is not met, the answer is 403.
+   * The claims that a token must have. For each of them, write its value, an array of allowed values, or a function that
+   * returns `true` for allowed values. If the claim is an array, one of its values must be allowed. Otherwise the answer is
+   * 401, with the reason `missing_claim` or `invalid_claim`. Default: none.
+   *
+   * For the rights that a route needs, use the requirement `claim(…)`: its answer is 403.
    *
    * @example
    * requiredClaims: { tenant: ['acme', 'globex'], email_verified: true, level: (value) => Number(value) >= 2 }

@@ -31,19 +31,16 @@ type Server =
        */
       endpoint: string
       /**
-       * The issuer. If a response has an `iss`, it must be equal to this value. Any text that consists of the characters of a
-       * URI is allowed, because the verifier only compares it and fetches nothing from it. Default: the verifier does not check
-       * `iss`.
+       * The issuer. If a response has an `iss`, it must be equal to this value. The verifier only compares it, so it may be any
+       * URI. Default: `iss` is not checked.
        */
       issuer?: string | undefined
     }
   | {
       /**
-       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). It must be an https URL without
-       * user name, query and fragment, in canonical form: as `new URL` writes it, for example with the host in lower case and
-       * without the port 443. The slash after a bare host may be left out. Plain http is allowed only on loopback, and for the
-       * hosts in `allowHttp`. If a response has an `iss`, it must be equal to this value. The host of the endpoint must not be
-       * a private or loopback address, unless the host of the issuer is one as well.
+       * The issuer whose metadata names the endpoint (RFC 8414, then OpenID Connect Discovery). An https URL, with the same
+       * rules as `issuer` of `jwt`. If a response has an `iss`, it must be equal to this value. If the host of the issuer is
+       * public, the host of the endpoint must be public as well.
        */
       issuer: string
       endpoint?: undefined
@@ -68,46 +65,34 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The names of this API. One of them must be in the `aud` of a response. `null` disables the check. */
   audience: string | readonly string[] | null
   /**
-   * The hosts that plain http is allowed for, each with its port unless that is 80, such as `['keycloak:8080']`. Compared
-   * exactly, without wildcards. Use it only for your own networks, such as those of containers: an attacker who can read
-   * packets there gets the tokens and the credentials of this API, and one who can change them decides which tokens are
-   * active. Default: https, and http on loopback.
+   * The hosts for which plain http is allowed, such as `['keycloak:8080']`: each with its port, unless that is 80. Compared
+   * exactly, without wildcards. Default: loopback only.
+   *
+   * Risk: an attacker in that network can read the tokens and the credentials of this API, and can decide which tokens are
+   * active.
    */
   allowHttp?: readonly string[] | undefined
   /**
-   * How long one introspection may take, including its time in the `queue`. In seconds, 0.001–60. Default 3. After that, the
-   * answer is 503. With a larger value, requests wait longer for a slow server. With a smaller value, a slow server leads to
-   * more answers with 503.
+   * How long one introspection may take, including its time in the `queue`. After that, the answer is 503. In seconds,
+   * 0.001–60. Default 3.
    */
   timeout?: Seconds | undefined
   /**
-   * How many introspection requests are open at once, 1–10,000. Default 64. These count as well, until they have ended:
-   * - probes: requests with a random token that show whether the server is up
-   * - hedged requests: second requests on a new connection, because the first one got no response
-   * - cancelled requests: the server may still work on them
-   *
-   * Unknown tokens, which this verifier has never seen active, use at most three quarters of the requests (rounded down, at
-   * least one). The rest is reserved for known tokens.
+   * How many introspection requests are open at once, 1–10,000. Default 64. A quarter of them is reserved for known tokens:
+   * those that the server has reported as active before. See docs/introspection.md.
    */
   concurrency?: number | undefined
   /**
-   * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, a
-   * known token displaces the unknown token that arrived last. If the queue has no room for a token, the answer is 503 at once.
-   * The answer is also 503 at once if the token would probably wait longer than `timeout`. The verifier estimates that wait
-   * from the latency of recent requests.
+   * How many more introspection requests may wait, 0–100,000. Default 1,000. Known tokens go first. If the queue is full, or
+   * the wait would be longer than `timeout`, the answer is 503 at once.
    */
   queue?: number | undefined
   /**
-   * The statuses with which the server says that a token is inactive. If the server responds with one of them, the answer of
-   * the gate is 401 `invalid_token` instead of 503. Each status is 400–499, except 407, 408 and 429. Default: none, because a
-   * server must answer 200 for an inactive token (RFC 7662 §2.2). Set this option only for a server that does not follow that
-   * rule.
+   * The error statuses with which the server says that a token is inactive, such as `[400]`. The gate then answers 401
+   * `invalid_token` instead of 503. A status is 400–499, except 407, 408 and 429. 401 and 403 need `clientSecret`. Default:
+   * none, because a server must answer 200 for an inactive token (RFC 7662 §2.2).
    *
-   * Risk: a server or a proxy may answer with such a status for another reason, such as a wrong client secret. Then all tokens
-   * look invalid, clients discard good ones, and `onIntrospection` reports no failure. For that reason the answer is still 503
-   * if the response has the error code `invalid_client` or `unauthorized_client` (RFC 6749 §5.2). The list may contain 401 or 403
-   * only if `clientSecret` is set. A response with one of these two statuses then means "inactive" only if its body has
-   * `"active": false`, or an error code such as `invalid_token`.
+   * Risk: if the server sends the same status for another fault, all tokens look invalid. See docs/introspection.md.
    */
   inactiveStatus?: readonly number[] | undefined
   /** How far the clocks of the authorization server and of this process may be apart. In seconds, 0–300. Default 30. */
@@ -125,9 +110,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1.
-   * If the application replaced `globalThis.fetch` or its dispatcher, the default is `globalThis.fetch`. Default on other
-   * runtimes: their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1,
+   * or `globalThis.fetch` if the application has replaced it or its dispatcher. Default on other runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }

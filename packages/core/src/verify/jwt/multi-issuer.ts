@@ -24,18 +24,16 @@ export interface MultiIssuerOptions {
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * If the first argument is a function: how many issuers the verifier keeps in its cache. A whole number, 1 to 10,000. Default
-   * 100. Set it above the number of your tenants. With more tenants than `max`, the answer to some requests is 503.
+   * For a function: how many issuers the verifier keeps. A whole number, 1 to 10,000. Default 100. Set it above the number of
+   * your tenants. Otherwise some requests get 503.
    *
-   * `max` also limits how fast new issuers enter the cache: `max` at once, then `max` / 60 per second. An issuer counts as
-   * new until the verifier has accepted one of its tokens. Above the limit, the answer is 503. So return `undefined` for issuers that are not your tenants: otherwise an
-   * attacker can use up this limit with made-up issuers, and delay new tenants. Tenants with a verified token are not affected.
-   * The section "Limits against made-up issuers" of docs/issuers.md has the details.
+   * It also limits how fast unknown issuers are added: `max` at once, then `max` / 60 per second. So the function should return
+   * `undefined` for issuers that are not your tenants. See docs/issuers.md.
    */
   max?: number | undefined
   /**
-   * If the first argument is a function: how long the verifier uses an answer of the function before it calls the function
-   * again. In seconds, 0.001 to 86,400. Default 60. The keys of an issuer are kept if its options are still the same.
+   * For a function: how long the verifier uses what the function returned for an issuer. In seconds, 0.001 to 86,400. Default
+   * 60. After that, it calls the function again.
    */
   ttl?: Seconds | undefined
 }

@@ -29,9 +29,8 @@ interface ForAudience {
   /**
    * The names of this API: `aud` of a token must contain one of them (RFC 7519 §4.1.3). Compared exactly. Required.
    *
-   * With `null`, the verifier does not check `aud`. It then also accepts the tokens that the issuer made for any other API.
-   * Never use the client id of an application that users sign in to: it is the `aud` of the application's ID tokens, which are
-   * no access tokens.
+   * With `null`, `aud` is not checked. The verifier then also accepts tokens that the issuer made for other APIs. Never use the
+   * client id of an application that users sign in to: ID tokens have that `aud`.
    */
   audience: string | readonly string[] | null
 }
@@ -40,15 +39,12 @@ interface NamedIssuer {
   /**
    * The issuer, compared with `iss` character by character.
    *
-   * By default, the verifier finds the key set through the metadata of the issuer (RFC 8414, then OpenID Connect Discovery).
-   * For that, the issuer must be an https URL without user name, query and fragment, in canonical form: as `new URL` writes it,
-   * for example with the host in lower case and without the port 443. The slash after a bare host may be left out. Plain http
-   * is allowed only on loopback, and for the hosts in `allowHttp`.
+   * The verifier finds the keys through the metadata of the issuer (RFC 8414, then OpenID Connect Discovery). For that, the
+   * issuer must be an https URL without user name, query and fragment, spelled as `new URL` spells it. Http is allowed on
+   * loopback, and for the hosts in `allowHttp`.
    *
-   * With `jwksUri`, `keys`, `secret` or `publicKey`, the verifier fetches no metadata. The issuer may then be any text that
-   * consists of the characters of a URI (RFC 3986), such as `http://sts.corp.example/adfs/services/trust`. If you set
-   * `discovery: true` together with `keys`, `secret` or `publicKey`, the verifier does fetch the metadata, so the issuer must
-   * be a URL as above.
+   * With `jwksUri`, or with `keys`, `secret` or `publicKey` but without `discovery: true`, the verifier fetches no metadata.
+   * The issuer may then be any URI (RFC 3986).
    */
   issuer: string
 }
@@ -62,9 +58,9 @@ interface NoKeys {
 
 interface FetchedKeys extends NamedIssuer, NoKeys {
   /**
-   * The URL of the issuer's key set: https, without user name and fragment. Plain http is allowed only on loopback, and for the
-   * hosts in `allowHttp`. The host may be a private address. Default: the `jwks_uri` in the issuer's metadata. The host of that
-   * `jwks_uri` must not be a private or loopback address, unless the host of the issuer is one as well.
+   * The URL of the issuer's key set: https, without user name and fragment. Http is allowed on loopback, and for the hosts in
+   * `allowHttp`. Default: the `jwks_uri` in the issuer's metadata. If the host of the issuer is public, the host of that
+   * `jwks_uri` must be public as well.
    */
   jwksUri?: string | undefined
   /** Finds the key set through the metadata of the issuer. Default `true`, unless `jwksUri` is given. */
@@ -75,12 +71,11 @@ type GivenKeys = NullableIssuer & KeyOption & { jwksUri?: undefined; discovery?:
 
 interface NullableIssuer {
   /**
-   * The issuer, compared with `iss` character by character. Any text that consists of the characters of a URI (RFC 3986).
+   * The issuer, compared with `iss` character by character: any URI (RFC 3986). With `null`, the verifier accepts only tokens
+   * without `iss`.
    *
-   * `null` is for tokens without `iss`, and rejects those that have one. With `null`, only the key tells who issued a token.
-   * Any party that can sign with one of the configured keys, for example because it has the shared secret, can sign tokens for
-   * any subject. A token of another service with the same key is accepted if its `aud` matches. So use keys that no other
-   * service uses. `describe()` shows this setting.
+   * Risk of `null`: only the key shows who issued a token. So use keys that no other service has. `describe()` shows this
+   * setting.
    */
   issuer: string | null
 }
@@ -89,8 +84,8 @@ type KeyOption = KeysOption | SecretOption | PublicKeyOption
 
 interface KeysOption {
   /**
-   * The issuer's key set itself (RFC 7517 §5). The verifier fetches no keys, unless `jwksUri` or `discovery: true` is given as
-   * well. If it fetches none, it does not learn of a new key of the issuer: create a new verifier with the new key set.
+   * The issuer's key set itself (RFC 7517 §5). No keys are fetched, unless you also set `jwksUri` or `discovery: true`. For a
+   * new key of the issuer, create a new verifier.
    */
   keys: JsonWebKeySet
   secret?: undefined
@@ -99,9 +94,9 @@ interface KeysOption {
 
 interface SecretOption {
   /**
-   * The secret that this API shares with the issuer, as text (its UTF-8 bytes are used) or as bytes. At least 32 bytes for
-   * HS256, 48 for HS384 and 64 for HS512 (RFC 7518 §3.2). `algorithms` is `['HS256']` unless you set it, and the `kid` of a token
-   * is ignored. Decode a secret in base64 yourself: `Buffer.from(text, 'base64')`.
+   * The secret that this API shares with the issuer: text, of which the UTF-8 bytes are used, or bytes. At least 32 bytes for
+   * HS256, 48 for HS384 and 64 for HS512 (RFC 7518 §3.2). Default of `algorithms`: `['HS256']`. The `kid` of a token is
+   * ignored.
    *
    * Risk: every holder of the secret can sign tokens for any subject.
    */
@@ -112,9 +107,9 @@ interface SecretOption {
 
 interface PublicKeyOption {
   /**
-   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`. Of a certificate, the
-   * verifier uses the key only, and ignores the dates. An RSA key verifies one algorithm only: the first RSA algorithm in
-   * `algorithms`, by default RS256. The verifier ignores the `kid` of a token, unless it fetches keys as well.
+   * The public key of the issuer in PEM: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS #1) or `CERTIFICATE`. The dates of a
+   * certificate are not checked. An RSA key verifies only the first RSA algorithm of `algorithms`, by default RS256. The `kid`
+   * of a token is ignored, unless keys are fetched as well.
    */
   publicKey: string
   keys?: undefined
@@ -142,10 +137,10 @@ type GivenAndFetchedKeys = NamedIssuer &
 /** The options of `jwt` that do not depend on where its keys come from. */
 export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOptions<Claims> {
   /**
-   * The hosts from which keys and metadata may be fetched over plain http, each with its port unless that is 80, such as
-   * `['keycloak:8080']`. Compared exactly, without wildcards. Use it only for your own networks, such as those of containers:
-   * an attacker who can change packets there can replace the keys, and issue tokens that are accepted. The option has no effect
-   * on a URL that is never fetched, such as `issuer` if `keys` is set. Default: https, and http on loopback.
+   * The hosts for which plain http is allowed, such as `['keycloak:8080']`: each with its port, unless that is 80. Compared
+   * exactly, without wildcards. Default: loopback only.
+   *
+   * Risk: an attacker in that network can replace the keys, and so issue tokens that are accepted.
    */
   allowHttp?: readonly string[] | undefined
   /**
@@ -155,23 +150,19 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   algorithms?: readonly Algorithm[] | undefined
   /**
-   * `generic` (default): `typ` may be `at+jwt`, `JWT` or missing. `iss` and `exp` are required. Tokens that are certainly of
-   * another kind, such as ID tokens, are rejected. `rfc9068`: `typ` must be `at+jwt`, and the token must have all claims that
-   * RFC 9068 §2.2 requires, each of the type that the RFC requires. Use this profile if your issuer follows that RFC. The `typ`
-   * then proves that a token is an access token.
+   * - `generic` (default): `typ` may be `at+jwt`, `JWT` or missing. `iss` and `exp` are required. ID tokens and other kinds of
+   *   tokens are rejected if something marks them as such.
+   * - `rfc9068`: `typ` must be `at+jwt`, and the token must have all claims that RFC 9068 §2.2 requires. The `typ` then proves
+   *   that it is an access token. Use this profile if your issuer follows that RFC.
    */
   profile?: Profile | undefined
   /**
-   * Claims of ID tokens that the access tokens of this issuer have as well: `nonce`, `at_hash`, or both. Dex, for example,
-   * needs `['at_hash']`. Default: a token with one of them is rejected with 401, unless its `typ` or `token_use` says that it
-   * is an access token.
+   * `nonce` and `at_hash` mark ID tokens. List here which of them the access tokens of your issuer have as well, such as
+   * `['at_hash']` for Dex. Default: a token with one of them is rejected, unless its `typ` or `token_use` says that it is an
+   * access token.
    *
-   * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`. It must also
-   * never contain the client id of an application that users sign in to, because that is the `aud` of ID tokens. The verifier
-   * still rejects a token if `typ`, `token_use` or another claim says that it is of another kind. It also rejects a token whose
-   * client (`client_id`, `azp`, `appid` or `cid`) is one of the values of `audience`, because
-   * that is typical of ID tokens. And it rejects a token
-   * that has several audiences and names no client.
+   * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`, and must not
+   * contain the client id of an application that users sign in to. See docs/jwt.md.
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
@@ -193,19 +184,17 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   maxTokenAge?: Seconds | undefined
   /**
-   * Caches the result for a valid token until its `exp`. The verifier uses a cached result only if the key of the token is still
-   * in the issuer's key set. With `false`, it checks the signature for every request.
+   * Caches the result for a valid token, at most until its `exp`. `false`: the verifier checks the signature for every request.
    * - `maxBytes`: how much memory the results may take. In bytes, 65,536–17,179,869,184. Default 67,108,864 (64 MiB).
-   * - `max`: the maximum number of tokens, 1–10,000,000. Default 100,000.
-   * - `ttl`: the maximum time that a result is used. In seconds, 0.001–86,400. Default: until `exp`.
+   * - `max`: how many results there may be, 1–10,000,000. Default 100,000.
+   * - `ttl`: how long a result may be used. In seconds, 0.001–86,400. Default: until `exp`.
    */
   cache?: false | Partial<Pick<CacheOptions, 'maxBytes' | 'max' | 'ttl'>> | undefined
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1.
-   * If the application replaced `globalThis.fetch` or its dispatcher, the default is `globalThis.fetch`. Default on other
-   * runtimes: their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1,
+   * or `globalThis.fetch` if the application has replaced it or its dispatcher. Default on other runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }

@@ -9,53 +9,41 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 /** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. In seconds, 60–86,400. After a random part of this time (70–90 %), the next request makes
-   * the gate fetch the keys again in the background. The `Cache-Control: max-age` of the issuer can shorten this time, but not
-   * below 60. It cannot extend this time.
-   *
-   * Default: the `max-age` of the issuer, but at least 60 and at most 86,400. If there is no `max-age`: 600. If you set
-   * `staleIfError`, the keys are never fresh for longer than that.
+   * How long fetched keys are fresh. In seconds, 60–86,400. The gate fetches them again in the background before that time
+   * ends. A `max-age` of the issuer can shorten the time to 60 seconds at the least. It never extends it. Default: the
+   * `max-age` of the issuer, from 60 to 86,400, or 600 without `max-age`. Keys are never fresh for longer than `staleIfError`,
+   * if you set that.
    */
   cacheMaxAge?: Seconds | undefined
   /**
-   * How long the gate uses keys after their fetch if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
-   * answer is 503. In seconds. Minimum: `cacheMaxAge` if it is set, otherwise 60. Maximum: 604,800. Default: 3,600, or the
-   * time for which the keys are fresh if that is longer.
+   * How long after their fetch the gate uses keys if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
+   * answer is 503. In seconds, up to 604,800, and at least `cacheMaxAge`, or 60 without it. Default: 3,600, or longer if the
+   * keys are fresh for longer.
    *
-   * A longer time bridges longer outages.
-   *
-   * Risk: the gate cannot notice that the issuer withdraws a key during an outage, for example because it was stolen. It accepts
-   * tokens with this key until `staleIfError` has passed since the last fetch. An attacker who can block the requests to the
-   * issuer can cause such an outage.
+   * Risk: during an outage, the gate does not notice that the issuer has removed a stolen key. An attacker may be able to cause
+   * such an outage.
    */
   staleIfError?: Seconds | undefined
   /**
-   * Limits the fetches that tokens with unknown keys cause. A whole number of seconds, 1–3,600. Default 30.
+   * How soon tokens with unknown keys may cause another fetch of the key set. In whole seconds, 1–3,600. Default 30.
    *
-   * If no key of the set fits a token, the gate fetches the set again, because the issuer may have a new key. Anyone can send
-   * tokens with made-up key ids, so these fetches have a budget: two at once, then one every `cooldown` seconds. Callers whose
-   * tokens were valid before have a separate budget, so that made-up key ids do not delay a new key for them. If the budget is
-   * used up, the answer is 503 with `Retry-After`. The section "Key rotation" of docs/keys-and-outages.md lists all budgets.
-   *
-   * With a smaller value, the gate finds a new key sooner while an attacker sends forged tokens. But the gate may then also
-   * send more requests to the issuer.
+   * The issuer may have a new key, so the gate fetches the set again if no key fits a token. But anyone can make up key ids. So
+   * such tokens cause at most two fetches at once, then one every `cooldown` seconds. Above that, the answer is 503. Callers
+   * whose tokens were valid before have a limit of their own. See docs/keys-and-outages.md.
    */
   cooldown?: Seconds | undefined
-  /**
-   * The deadline of one refresh of the keys, including all requests that the refresh itself sends. In seconds, 0.001–60.
-   * Default 5. A refresh that takes longer has failed. A request to your API waits for the whole refresh only if there are no
-   * usable keys. A request whose token has an unknown key waits for at most 1.5 s.
-   */
+  /** How long one refresh of the keys may take, with all of its requests. In seconds, 0.001–60. Default 5. */
   timeout?: Seconds | undefined
   /**
-   * Shares fetched key sets between processes, such as the isolates of a Worker or the instances of a function. A new process
-   * can then read the keys from the store instead of fetching them. Anyone who can write to the store can make the gate accept
-   * forged tokens. Default: no store.
+   * Shares fetched key sets between processes, such as the instances of a function: a new process reads the keys from the
+   * store. Default: no store.
+   *
+   * Risk: anyone who can write to the store can make the gate accept forged tokens.
    */
   jwksStore?: JwksStore | undefined
   /**
-   * Called after each attempt to fetch the keys, with the result, and with the reasons why entries of the set are not used.
-   * Also called for each set that came from the `jwksStore`, and for each failure of the store.
+   * Called after each attempt to fetch the keys, with the result and the reasons why some keys are not used. Also called for
+   * each set that comes from `jwksStore`, and for each failure of that store. Default: none.
    */
   onJwks?: JwksListener | undefined
 }

@@ -45,15 +45,13 @@ type Looked<Claims> = OpaqueToken<Claims> | null | undefined
 /** The options of `opaque`. */
 export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
   /**
-   * Finds a token in your store, and returns its record. Return `null` or `undefined` if the token is unknown or revoked: the
-   * answer is 401. If `lookup` throws, or returns anything but a record, `null` or `undefined`, the answer is 503.
+   * Finds a token in your store, and returns its record. Returns `null` or `undefined` for an unknown or revoked token: the
+   * answer is 401. If it throws, or returns anything else, the answer is 503.
    *
-   * If the record has `claims`, the verifier ignores unknown members of the record, so you can spread a row of a database:
-   * `{ ...row, claims: row }`. If the record has an unknown member and no `claims`, the answer is 503, because the member may be
-   * a misspelt `expiresAt`.
-   * @param token a string of the syntax `b64token`, at most 8,192 characters
-   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store the hash instead of the token, so that a
-   *   leaked store contains no token to use
+   * To return a row of a database, write `{ ...row, claims: row }`. A record without `claims` may have only members of an
+   * identity, because another one may be a misspelt `expiresAt`.
+   * @param token at most 8,192 characters, with the syntax `b64token`
+   * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store this instead of the token
    */
   lookup: (token: string, hash: string) => Looked<Claims> | Promise<Looked<Claims>>
   /** Accepts only tokens of `generateToken(prefix)`, and rejects others without a lookup. Default: each token is looked up. */
