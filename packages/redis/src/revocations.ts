@@ -30,13 +30,13 @@ export interface RedisRevocationsOptions {
   /** The key of the stream. Gates with the same key share their revocations. Default `bearergate:revocations`. */
   key?: string | undefined
   /**
-   * How long the feed may be silent. Redis answers at least once per second, so a longer silence means that it is unavailable,
-   * and that revocations of other processes may be missing here. In seconds, 2 to 300. Default 5.
+   * How long Redis may be silent before it counts as unavailable. It answers at least once per second. In seconds, 2 to 300.
+   * Default 5.
    */
   maxLag?: number | undefined
   /**
-   * The behaviour after `maxLag`. `reject`: the answer to requests is 503. `continue`: the gate decides by the revocations
-   * that this process knows, and accepts tokens that others revoked in the meantime. Default `reject`.
+   * The answer to requests after `maxLag`. `reject` (default): the answer is 503. `continue`: the gate decides by the
+   * revocations that it knows, and so accepts tokens that other processes revoked since then.
    */
   ifUnavailable?: 'reject' | 'continue' | undefined
   /**

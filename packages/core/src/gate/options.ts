@@ -30,27 +30,27 @@ export interface GateSettings<
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
   optional?: Anonymous | undefined
   /**
-   * Rejects tokens that came over plain http with 400 (RFC 6750 §5.3). On Express and Koa, the framework decides what came over
-   * TLS, and can be configured to trust a proxy. Elsewhere the socket shows it. A fetch `Request` has no socket: set `isSecure`
-   * as well. Default `false`.
+   * A token that came over plain http is rejected with 400 (RFC 6750 §5.3). On Express and Koa, the framework says if a request
+   * came over TLS, and you can configure it to trust a proxy. Elsewhere the socket says it. A fetch `Request` has no socket:
+   * set `isSecure` as well. Default `false`.
    */
   requireTls?: boolean | undefined
   /**
    * With `requireTls`: returns whether a request came over TLS. Called if neither the framework nor the socket says that it
-   * did. Behind a proxy of yours that always sets `X-Forwarded-Proto`, write `(request) => request.header('x-forwarded-proto')
-   * === 'https'`. On a platform with https only, such as Workers, write `() => true`. Default: none.
+   * did. Behind your own proxy, which must always set the field: `(request) => request.header('x-forwarded-proto') ===
+   * 'https'`. On a platform with https only, such as Workers: `() => true`. Default: none.
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
-   * With `requireTls`: allows plain http from the same machine, for development. It does not apply to a request with
-   * `Forwarded`, `Via` or `X-Forwarded-*`, which came through a proxy. Default `false`.
+   * With `requireTls`: allows plain http from the same machine, for development. A request with `Forwarded`, `Via` or
+   * `X-Forwarded-*` came through a proxy, and is still rejected. Default `false`.
    */
   allowLoopback?: boolean | undefined
   /** The places where the gate looks for the token (RFC 6750 §2). Default: the `Authorization` field only. */
   tokenFrom?: TokenSources | undefined
   /**
-   * The maximum length of a token. In characters, 256–15,000. Default 8,192. The answer to a longer token is 400. The host
-   * limits all header fields together, Node to 16 KiB by default.
+   * The maximum length of a token. In characters, 256–15,000. Default 8,192. The answer to a longer token is 400. Hosts have a
+   * limit too: in Node, all header fields together may have 16 KiB by default.
    */
   maxTokenLength?: number | undefined
   /**
@@ -103,8 +103,8 @@ export interface GateSettings<
    */
   userTtl?: Seconds | undefined
   /**
-   * The status of the answer if `loadUser` finds no user. Default 401: the error is `invalid_token`, so clients ask for a new
-   * token or log in again. With 403 the error is `insufficient_scope`.
+   * The status of the answer if `loadUser` finds no user. 401 (default): the error is `invalid_token`, and clients ask for a
+   * new token. 403: the error is `insufficient_scope`, and clients keep their token.
    */
   unknownUserStatus?: 401 | 403 | undefined
   /**
@@ -117,9 +117,9 @@ export interface GateSettings<
   /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * How CORS preflights are answered, which never carry a token. With methods and headers, the gate answers 204 with them. With
-   * a CORS middleware, the middleware answers. Handlers never get a preflight. Cannot be combined with `requirement`. Default:
-   * a preflight is a request without credentials, so mount a CORS middleware before the gate.
+   * The answer to CORS preflights, which carry no token. With `{ methods, headers }`, the gate answers 204 with these values.
+   * With a CORS middleware, the middleware answers. Handlers never get a preflight. Cannot be combined with `requirement`.
+   * Default: a preflight is handled like a request without credentials, so mount a CORS middleware before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */

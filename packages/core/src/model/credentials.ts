@@ -48,9 +48,8 @@ export interface TokenSources {
   cookie?: string | undefined
   /**
    * The order of the places, for requests with credentials in several of them. With `['header', 'cookie']`, the gate uses the
-   * header and ignores the cookie, even if it then rejects the header. Each place must be enabled. A request with credentials
-   * in a place that is not in the list is rejected with 400. Default: no order, so credentials in two places are rejected with
-   * 400.
+   * header and ignores the cookie, even if the header is invalid. Each place must be enabled. If a place that is not in the
+   * list has credentials too, the answer is 400. Default: no order, and the answer to credentials in two places is 400.
    */
   first?: readonly TokenSource[] | undefined
 }

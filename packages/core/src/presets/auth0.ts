@@ -10,7 +10,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scopes'> & {
-  /** The domain at which clients get their tokens: the tenant's, such as `acme.eu.auth0.com`, or its custom domain. */
+  /** The domain of the tenant, such as `acme.eu.auth0.com`, or your custom domain, if clients get their tokens there. */
   domain: string
   /** The identifier of the API in Auth0, not the id of a client. With several, `aud` must contain one of them. */
   audience: string | readonly string[]

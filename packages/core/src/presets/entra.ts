@@ -11,7 +11,10 @@ import { isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 export interface EntraOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /** The ids (GUIDs) of the tenants whose tokens are accepted. `common` is not allowed: name each tenant that you trust. */
   tenant: string | readonly string[]
-  /** The application id of the API, which v2.0 puts into `aud`, or its application id URI, which v1.0 may use. */
+  /**
+   * The application id of the API, which tokens of version 2 have in `aud`. Tokens of version 1 may have its application id URI
+   * instead.
+   */
   audience: string | readonly string[]
   /**
    * The version of the tokens: `requestedAccessTokenVersion` in the API's app registration. It is 1 if the registration has

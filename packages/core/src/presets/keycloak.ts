@@ -11,15 +11,15 @@ import { type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /**
-   * The part of `iss` before `/realms`, such as `https://id.example.com`, in canonical form (as `new URL` writes it). It must
-   * be https. Plain http is allowed only on loopback, for the hosts in `allowHttp`, or if `keys` is set.
+   * The part of `iss` before `/realms`, such as `https://id.example.com`. It must be an https URL, spelled as `new URL` spells
+   * it. Http is allowed on loopback, for the hosts in `allowHttp`, and if `keys` is set.
    */
   url: string
   /** The name of the realm. */
   realm: string
   /**
-   * The audience. With several, `aud` must contain one of them. Keycloak puts an audience into `aud` if the realm has an audience mapper, or if the
-   * audience is the id of a client and the user has roles of that client.
+   * The names of this API. One of them must be in `aud`. Keycloak adds a name to `aud` by an audience mapper of the realm, or
+   * if it is the id of a client of which the user has roles.
    */
   audience: string | readonly string[]
   /** The clients whose roles count, in addition to the roles of the realm. Default: the `audience`. */

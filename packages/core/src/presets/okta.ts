@@ -9,7 +9,7 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, isNamed, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export interface OktaOptions<Claims = RawClaims> extends PresetOptions<Claims> {
-  /** The domain at which clients get their tokens: the organization's, such as `acme.okta.com`, or its custom domain. */
+  /** The domain of the organization, such as `acme.okta.com`, or your custom domain, if clients get their tokens there. */
   domain: string
   /** The audience of the authorization server. With several, `aud` must contain one of them. */
   audience: string | readonly string[]

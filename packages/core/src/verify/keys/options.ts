@@ -10,15 +10,16 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 export interface KeySetOptions {
   /**
    * How long fetched keys are fresh. In seconds, 60–86,400. The gate fetches them again in the background before that time
-   * ends. A `max-age` of the issuer can shorten the time to 60 seconds at the least. It never extends it. Default: the
-   * `max-age` of the issuer, from 60 to 86,400, or 600 without `max-age`. Keys are never fresh for longer than `staleIfError`,
-   * if you set that.
+   * ends. A shorter `max-age` of the issuer is used instead, but at least 60. A longer one has no effect.
+   *
+   * Default: the `max-age` of the issuer, at least 60 and at most 86,400. Without a `max-age`: 600. If you set `staleIfError`,
+   * keys are never fresh for longer than that.
    */
   cacheMaxAge?: Seconds | undefined
   /**
-   * How long after their fetch the gate uses keys if the issuer is unavailable (stale-if-error, RFC 5861 §4). After that, the
-   * answer is 503. In seconds, up to 604,800, and at least `cacheMaxAge`, or 60 without it. Default: 3,600, or longer if the
-   * keys are fresh for longer.
+   * How long keys may be used after they were fetched, while the issuer is unavailable (stale-if-error, RFC 5861 §4). After
+   * that, the answer is 503. In seconds, 60–604,800, and at least `cacheMaxAge`. Default: 3,600, or longer if the keys are
+   * fresh for longer.
    *
    * Risk: during an outage, the gate does not notice that the issuer has removed a stolen key. An attacker may be able to cause
    * such an outage.

@@ -48,8 +48,8 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    * Finds a token in your store, and returns its record. Returns `null` or `undefined` for an unknown or revoked token: the
    * answer is 401. If it throws, or returns anything else, the answer is 503.
    *
-   * To return a row of a database, write `{ ...row, claims: row }`. A record without `claims` may have only members of an
-   * identity, because another one may be a misspelt `expiresAt`.
+   * To return a row of a database, write `{ ...row, claims: row }`. Without `claims`, an unknown member of the record is an
+   * error, because it may be a misspelt `expiresAt`.
    * @param token at most 8,192 characters, with the syntax `b64token`
    * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store this instead of the token
    */
