@@ -153,7 +153,7 @@ const AT_CREATION: readonly Row[] = [
     'a clock in seconds',
     create({ ...described, now: () => NOW }),
     'INVALID_OPTION',
-    '"now" must return milliseconds since the epoch, but returned what looks like seconds',
+    '"now" must return milliseconds since the epoch, but returned a number that is probably in seconds',
   ],
   [
     'a secret with a line break',
@@ -316,7 +316,7 @@ const AT_CREATION: readonly Row[] = [
     'a realm that cannot be sent',
     create({ ...described, realm: 'Büro' }),
     'INVALID_OPTION',
-    'printable ASCII, because a challenge cannot contain anything else; received "B\\u00fcro"',
+    'printable ASCII, because it is sent in a header field; received "B\\u00fcro"',
   ],
   [
     'places in an order that are not read',

@@ -30,8 +30,8 @@ export interface RedisRevocationsOptions {
   /** The key of the stream. Gates with the same key share their revocations. Default `bearergate:revocations`. */
   key?: string | undefined
   /**
-   * How long Redis may be silent before it counts as unavailable. It answers at least once per second. In seconds, 2 to 300.
-   * Default 5.
+   * How long the gate may hear nothing from Redis before Redis counts as unavailable. If all is well, it hears something every
+   * second. In seconds, 2 to 300. Default 5.
    */
   maxLag?: number | undefined
   /**

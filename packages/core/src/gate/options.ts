@@ -36,9 +36,9 @@ export interface GateSettings<
    */
   requireTls?: boolean | undefined
   /**
-   * With `requireTls`: returns whether a request came over TLS. Called if neither the framework nor the socket says that it
-   * did. Behind your own proxy, which must always set the field: `(request) => request.header('x-forwarded-proto') ===
-   * 'https'`. On a platform with https only, such as Workers: `() => true`. Default: none.
+   * With `requireTls`: returns whether a request came over TLS. Called only if the framework and the socket do not report TLS.
+   * Behind your own proxy, which must always set the field: `(request) => request.header('x-forwarded-proto') === 'https'`. On
+   * a platform with https only, such as Workers: `() => true`. Default: none.
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
@@ -117,9 +117,10 @@ export interface GateSettings<
   /** The clock for the dates of tokens, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The answer to CORS preflights, which carry no token. With `{ methods, headers }`, the gate answers 204 with these values.
-   * With a CORS middleware, the middleware answers. Handlers never get a preflight. Cannot be combined with `requirement`.
-   * Default: a preflight is handled like a request without credentials, so mount a CORS middleware before the gate.
+   * The answer to CORS preflights, which carry no token. Pass `{ methods, headers }`: the gate answers 204 with these values.
+   * Or pass a CORS middleware: the gate calls it to answer. Handlers never get a preflight. Cannot be combined with
+   * `requirement`. Default: the gate handles a preflight like any request without credentials, so mount your CORS middleware
+   * before the gate.
    */
   allowPreflight?: PreflightPolicy | CorsMiddleware | undefined
   /** Lets scripts of other origins read the challenge, by `Access-Control-Expose-Headers`. Default `false`. */

@@ -60,7 +60,7 @@ function realmOf(realm: string = 'api'): string {
   if (/^[ -~]*$/.test(assertString('realm', realm))) return realm
   throw configurationError(
     'INVALID_OPTION',
-    `"realm" must be printable ASCII, because a challenge cannot contain anything else; received ${quoted(realm)}`,
+    `"realm" must be printable ASCII, because it is sent in a header field; received ${quoted(realm)}`,
   )
 }
 

@@ -71,7 +71,7 @@ export function assertClock(option: (() => number) | undefined): () => number {
   if (typeof time === 'number' && time >= SECONDS_OF_TODAY.from && time < SECONDS_OF_TODAY.to)
     throw configurationError(
       'INVALID_OPTION',
-      '"now" must return milliseconds since the epoch, but returned what looks like seconds: write now: () => seconds * 1000',
+      '"now" must return milliseconds since the epoch, but returned a number that is probably in seconds. Multiply it by 1000',
     )
   return clock
 }

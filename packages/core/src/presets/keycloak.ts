@@ -18,8 +18,8 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
   /** The name of the realm. */
   realm: string
   /**
-   * The names of this API. One of them must be in `aud`. Keycloak adds a name to `aud` by an audience mapper of the realm, or
-   * if it is the id of a client of which the user has roles.
+   * The names of this API. One of them must be in `aud`. Keycloak puts a name into `aud` in two cases: an audience mapper of
+   * the realm adds it, or it is the id of a client, and the user has a role of that client.
    */
   audience: string | readonly string[]
   /** The clients whose roles count, in addition to the roles of the realm. Default: the `audience`. */

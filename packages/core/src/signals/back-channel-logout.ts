@@ -60,7 +60,7 @@ export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOpt
 function effectsOf({ events, claims, issuedAt }: EventToken, issuer: string): Effects | Rejected {
   if (!Object.hasOwn(events, EVENT)) return invalid('it is no logout token')
   const [sid, sub] = ['sid', 'sub'].map((name) => nameIn(claims, name))
-  if (sid === null || sub === null) return invalid('"sub" and "sid" must be texts')
+  if (sid === null || sub === null) return invalid('its "sub" or "sid" is not a text')
   if (sid !== undefined) return { revocations: [{ sessionId: sid, issuer }], ignored: [] }
   if (sub === undefined) return invalid('it has neither "sub" nor "sid"')
   return { revocations: [{ subject: sub, issuer, issuedBefore: issuedAt + 1 }], ignored: [] }

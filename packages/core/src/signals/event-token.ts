@@ -89,7 +89,7 @@ function checkClaims(claims: RawClaims, policy: EventPolicy, now: Seconds): Reje
   // An ID token with events must not pass for a logout token.
   if (nonce !== undefined) return invalid('it has a "nonce"')
   const isEvents = isObject(events) && Object.keys(events).length > 0 && Object.values(events).every(isObject)
-  return isEvents ? undefined : invalid('"events" is no object with events')
+  return isEvents ? undefined : invalid('its "events" is not an object of events')
 }
 
 /** Rejects a token that breaks another rule than those with a code of their own. */

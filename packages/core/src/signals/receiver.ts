@@ -46,7 +46,7 @@ export interface ReceiverSettings {
   onRejected?: ((rejected: RejectedSignal) => void) | undefined
   /** The URL of the key set of the sender. Default: the `jwks_uri` of the metadata of `issuer`. As in `jwt`. */
   jwksUri?: string | undefined
-  /** The key set of the sender itself (RFC 7517 §5), instead of `jwksUri`. As in `jwt`. */
+  /** The key set of the sender as an object (RFC 7517 §5), instead of the URL in `jwksUri`. As in `jwt`. */
   keys?: JwtOptions<unknown>['keys']
   /** The signature algorithms that are accepted (RFC 8725 §3.1). Default: those of `jwt`. */
   algorithms?: JwtOptions<unknown>['algorithms']

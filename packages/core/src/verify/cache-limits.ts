@@ -7,12 +7,13 @@ import type { Seconds } from '../model/units.ts'
 /** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
   /**
-   * How long a result is used. In seconds, 0.001–86,400. Required. A token that is revoked elsewhere is accepted until then.
+   * How long a result is used. In seconds, 0.001–86,400. Required. In this time, a token is accepted even if it was revoked
+   * elsewhere.
    */
   ttl: Seconds
   /**
-   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. A token that becomes valid later
-   * is rejected until then.
+   * How long a rejection is used. In seconds, 0–86,400. Default 0: rejections are not cached. In this time, a token is rejected
+   * even if it has become valid.
    */
   negativeTtl?: Seconds | undefined
   /**

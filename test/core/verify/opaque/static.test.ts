@@ -105,6 +105,6 @@ describe('staticTokens', () => {
   it('rejects ready() if a static token is configured by its text and by its hash (BI20)', async () => {
     const hash = await hashToken('fixed-secret')
     const made = async () => staticTokens([{ token: 'fixed-secret' }, { hash }]).ready?.()
-    await expect(made).rejects.toThrow(/^"tokens" has a token twice/)
+    await expect(made).rejects.toThrow(/^"tokens" contains the same token two times/)
   })
 })

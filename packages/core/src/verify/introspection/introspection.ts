@@ -89,8 +89,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   queue?: number | undefined
   /**
    * The error statuses with which the server says that a token is inactive, such as `[400]`. The gate then answers 401
-   * `invalid_token` instead of 503. A status is 400–499, except 407, 408 and 429. 401 and 403 need `clientSecret`. Default:
-   * none, because a server must answer 200 for an inactive token (RFC 7662 §2.2).
+   * `invalid_token` instead of 503. Allowed are 400–499, except 407, 408 and 429. To list 401 or 403, you must also set
+   * `clientSecret`. Default: none, because a server must answer 200 for an inactive token (RFC 7662 §2.2).
    *
    * Risk: if the server sends the same status for another fault, all tokens look invalid. See docs/introspection.md.
    */
@@ -110,8 +110,9 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1,
-   * or `globalThis.fetch` if the application has replaced it or its dispatcher. Default on other runtimes: their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: if the application has replaced
+   * `globalThis.fetch` or its dispatcher, `globalThis.fetch`. Otherwise a client of this package for HTTP/1.1. Default on other
+   * runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }

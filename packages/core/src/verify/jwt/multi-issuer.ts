@@ -24,16 +24,16 @@ export interface MultiIssuerOptions {
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * For a function: how many issuers the verifier keeps. A whole number, 1 to 10,000. Default 100. Set it above the number of
-   * your tenants. Otherwise some requests get 503.
+   * Only if you pass a function instead of a list of issuers: how many issuers the verifier keeps. A whole number, 1 to 10,000.
+   * Default 100. Set it above the number of your tenants. Otherwise some requests get 503.
    *
-   * It also limits how fast unknown issuers are added: `max` at once, then `max` / 60 per second. So the function should return
-   * `undefined` for issuers that are not your tenants. See docs/issuers.md.
+   * It also limits how fast unknown issuers are added: first up to `max` issuers, then `max` / 60 per second. So the function
+   * should return `undefined` for issuers that are not your tenants. See docs/issuers.md.
    */
   max?: number | undefined
   /**
-   * For a function: how long the verifier uses what the function returned for an issuer. In seconds, 0.001 to 86,400. Default
-   * 60. After that, it calls the function again.
+   * Only if you pass a function instead of a list of issuers: how long the verifier uses what the function returned for an
+   * issuer. In seconds, 0.001 to 86,400. Default 60. After that, it calls the function again.
    */
   ttl?: Seconds | undefined
 }

@@ -166,11 +166,12 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   allowIdTokenClaims?: readonly IdTokenClaim[] | undefined
   /**
-   * Allows tokens without `exp`. They are accepted until `maxTokenAge` after their `iat`. So the option `maxTokenAge` and the
-   * claim `iat` are required. A token that has an `exp` still expires at its `exp`. Cannot be combined with the profile
-   * `rfc9068`. `describe()` shows this setting. Default `false`.
+   * Allows tokens without `exp`. Such a token is accepted as long as its age (since its `iat`) is at most `maxTokenAge`. So the
+   * option `maxTokenAge` and the claim `iat` are required. A token that has an `exp` still expires at its `exp`. Cannot be
+   * combined with the profile `rfc9068`. `describe()` shows this setting. Default `false`.
    *
-   * Risk: a stolen token works until the end of `maxTokenAge`, even if its issuer intended less. Choose hours rather than months.
+   * Risk: a stolen token works until the end of `maxTokenAge`, even if its issuer intended less. Choose hours rather than
+   * months.
    */
   allowMissingExp?: boolean | undefined
   /**
@@ -193,8 +194,9 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: a client of this package for HTTP/1.1,
-   * or `globalThis.fetch` if the application has replaced it or its dispatcher. Default on other runtimes: their `fetch`.
+   * The function that sends requests. The verifier calls no other one. Default on Node: if the application has replaced
+   * `globalThis.fetch` or its dispatcher, `globalThis.fetch`. Otherwise a client of this package for HTTP/1.1. Default on other
+   * runtimes: their `fetch`.
    */
   fetch?: Fetch | undefined
 }

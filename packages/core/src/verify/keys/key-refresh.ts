@@ -116,7 +116,11 @@ export class KeyRefresh {
   /** Begins an attempt. An earlier one that is still pending was dropped by the runtime, and is given up. */
   #begin(): RefreshAttempt {
     const { issuer, timeout } = this.#options
-    this.#attempt?.cancel(new UnavailableError(`A newer attempt to fetch the JWKS of ${issuer} has begun`))
+    this.#attempt?.cancel(
+      new UnavailableError(
+        `This attempt to fetch the JWKS of ${issuer} was cancelled, because a newer one has begun`,
+      ),
+    )
     this.#latest += 1
     this.#attempt = new RefreshAttempt({ number: this.#latest, issuer, timeout })
     return this.#attempt

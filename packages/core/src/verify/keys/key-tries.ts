@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Failed to try all keys for a token: the queue is full of other tokens for which several keys must be tried',
+    full: 'Not all keys were tried for a token: too many other tokens are waiting for that',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `Failed to try all keys for a token: it waited in the queue for the maximum of ${MAX_WAIT} s`,
+        `Not all keys were tried for a token: other tokens were tried first, and after ${MAX_WAIT} s its turn had not come`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'Failed to try all keys for a token: the budget for signature checks is used up',
+        'Not all keys were tried for a token: the limit of signature checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),
         },

@@ -18,8 +18,8 @@ export interface KeySetOptions {
   cacheMaxAge?: Seconds | undefined
   /**
    * How long keys may be used after they were fetched, while the issuer is unavailable (stale-if-error, RFC 5861 §4). After
-   * that, the answer is 503. In seconds, 60–604,800, and at least `cacheMaxAge`. Default: 3,600, or longer if the keys are
-   * fresh for longer.
+   * that, the answer is 503. In seconds, 60–604,800, and at least `cacheMaxAge`. Default: 3,600, or the time for which keys are
+   * fresh, if that is more than 3,600.
    *
    * Risk: during an outage, the gate does not notice that the issuer has removed a stolen key. An attacker may be able to cause
    * such an outage.
@@ -29,8 +29,8 @@ export interface KeySetOptions {
    * How soon tokens with unknown keys may cause another fetch of the key set. In whole seconds, 1–3,600. Default 30.
    *
    * The issuer may have a new key, so the gate fetches the set again if no key fits a token. But anyone can make up key ids. So
-   * such tokens cause at most two fetches at once, then one every `cooldown` seconds. Above that, the answer is 503. Callers
-   * whose tokens were valid before have a limit of their own. See docs/keys-and-outages.md.
+   * such tokens cause only two fetches without a pause. After these, they cause at most one fetch per `cooldown`. Above that
+   * limit, the answer is 503. Callers whose tokens were valid before have a limit of their own. See docs/keys-and-outages.md.
    */
   cooldown?: Seconds | undefined
   /** How long one refresh of the keys may take, with all of its requests. In seconds, 0.001–60. Default 5. */

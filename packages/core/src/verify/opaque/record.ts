@@ -27,7 +27,7 @@ export function readRecord(found: unknown): Members {
   const inherited = IDENTITY_MEMBERS.find((name) => isInherited(found, name))
   if (inherited !== undefined)
     throw new MistakeError(
-      `"lookup" returned a record whose "${inherited}" is inherited, such as from a class, and would be ignored. Return a plain object, such as { subject: row.subject, expiresAt: row.expiresAt }`,
+      `"lookup" returned an instance of a class, whose inherited member "${inherited}" would be ignored. Return a plain object, such as { subject: row.subject, expiresAt: row.expiresAt }`,
     )
   const unknown = given.map(([name]) => name).filter((name) => !IDENTITY_MEMBERS.includes(name))
   // A misspelt `expiresAt` would make a token that never expires.

@@ -55,7 +55,7 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
   const entries = tokens.map((token, index) => entryOf<Claims>(token, index))
   const texts = entries.map(({ given }) => given)
   if (new Set(texts).size < texts.length)
-    throw configurationError('INVALID_ARGUMENT', '"tokens" has a token twice')
+    throw configurationError('INVALID_ARGUMENT', '"tokens" contains the same token two times')
   const hashes = entries.map(({ hash }) => hash)
   const known = mapMaybe(
     hashes.every((hash) => typeof hash === 'string') ? hashes : Promise.all(hashes),
@@ -95,7 +95,10 @@ export function staticTokens<Claims = Readonly<Record<string, unknown>>>(
  */
 function once(hashes: readonly string[]): readonly string[] {
   if (new Set(hashes).size < hashes.length)
-    throw configurationError('INVALID_ARGUMENT', '"tokens" has a token twice, once by its hash')
+    throw configurationError(
+      'INVALID_ARGUMENT',
+      '"tokens" contains the same token two times: as its text, and as its hash',
+    )
   return hashes
 }
 
