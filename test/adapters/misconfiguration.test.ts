@@ -322,7 +322,7 @@ const AT_CREATION: readonly Row[] = [
     'places in an order that are not read',
     create({ ...described, tokenFrom: { first: ['header', 'cookie'] } }),
     'INVALID_OPTION',
-    '"tokenFrom" reads header',
+    'Here "tokenFrom" allows only: header',
   ],
   [
     'a handler that is none',

@@ -20,7 +20,7 @@ describe('a record', () => {
       Object.assign(Object.create({ confirmation: undefined }), { subject: 'emma' }),
     ],
   ])('is a mistake if a member comes from %s, because it would be ignored', async (_, record) => {
-    expect(() => readRecord(record)).toThrow(/an instance of a class, whose inherited member/)
+    expect(() => readRecord(record)).toThrow(/returned an instance of a class, whose inherited member/)
     await expect(async () => opaque({ lookup: () => record }).verify('abc')).rejects.toThrow(/is inherited/)
   })
 
