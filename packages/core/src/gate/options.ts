@@ -37,8 +37,10 @@ export interface GateSettings<
   requireTls?: boolean | undefined
   /**
    * With `requireTls`: returns whether a request came over TLS. Called only if the framework and the socket do not report TLS.
-   * Behind your own proxy, which must always set the field: `(request) => request.header('x-forwarded-proto') === 'https'`. On
-   * a platform with https only, such as Workers: `() => true`. Default: none.
+   * Default: none.
+   *
+   * Write `() => true` on a platform with https only, such as Workers. If your own proxy sets `X-Forwarded-Proto` on every
+   * request, write `(request) => request.header('x-forwarded-proto') === 'https'`.
    */
   isSecure?: ((request: RequestLike) => boolean) | undefined
   /**
@@ -82,7 +84,7 @@ export interface GateSettings<
    * the answer is 503. Handlers read the user with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Default: no
    * user is loaded.
    *
-   * The `subject` of a service may be `undefined`. Check for that before you query.
+   * Check for a missing `subject` before you query: a token that no user is behind may have none.
    *
    * @example
    * bearer({

@@ -34,11 +34,14 @@ export interface RejectedSignal {
 }
 
 export interface ReceiverSettings {
-  /** The issuer that sends the tokens. The receiver finds its keys in the same way as `jwt` does, with the same options. */
+  /**
+   * The issuer of the event tokens that this receiver gets. Their keys are found in the same way as for `jwt`, with the same
+   * options.
+   */
   issuer: string
-  /** The names of this receiver: `aud` of a token must contain one of them. */
+  /** The names of this receiver: `aud` of an event token must contain one of them. */
   audience: string | readonly string[]
-  /** The gate whose tokens are revoked. It may share its `revocations` with other gates and processes. */
+  /** The gate whose access tokens are revoked. It may share its `revocations` with other gates and processes. */
   gate: Pick<Gate<never>, 'revoke'>
   /** Called for each token that was accepted. Default: none. */
   onSignal?: ((signal: Signal) => void) | undefined

@@ -21,7 +21,9 @@ describe('a record', () => {
     ],
   ])('is a mistake if a member comes from %s, because it would be ignored', async (_, record) => {
     expect(() => readRecord(record)).toThrow(/returned an instance of a class, whose inherited member/)
-    await expect(async () => opaque({ lookup: () => record }).verify('abc')).rejects.toThrow(/whose inherited member/)
+    await expect(async () => opaque({ lookup: () => record }).verify('abc')).rejects.toThrow(
+      /whose inherited member/,
+    )
   })
 
   it('may be an instance of a class with members of its own', () => {

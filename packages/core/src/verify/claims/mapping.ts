@@ -37,10 +37,10 @@ export interface ClaimsOptions<Claims = RawClaims> {
   claims?: StandardSchema<Claims> | undefined
   /**
    * The claims that a token must have. For each of them, write its value, an array of allowed values, or a function that
-   * returns `true` for allowed values. If the claim is an array, one of its values must be allowed. Otherwise the answer is
-   * 401, with the reason `missing_claim` or `invalid_claim`. Default: none.
+   * returns `true` for allowed values. If a claim of the token is an array, one of its values must be allowed. Default: none.
    *
-   * For the rights that a route needs, use the requirement `claim(…)`: its answer is 403.
+   * If a claim is missing or not allowed, the answer is 401, with the reason `missing_claim` or `invalid_claim`. For the rights
+   * that a route needs, use the requirement `claim(…)`: its answer is 403.
    *
    * @example
    * requiredClaims: { tenant: ['acme', 'globex'], email_verified: true, level: (value) => Number(value) >= 2 }

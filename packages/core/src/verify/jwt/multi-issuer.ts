@@ -27,8 +27,8 @@ export interface MultiIssuerOptions {
    * Only if you pass a function instead of a list of issuers: how many issuers the verifier keeps. A whole number, 1 to 10,000.
    * Default 100. Set it above the number of your tenants. Otherwise some requests get 503.
    *
-   * It also limits how fast unknown issuers are added: first up to `max` issuers, then `max` / 60 per second. So the function
-   * should return `undefined` for issuers that are not your tenants. See docs/issuers.md.
+   * It is also a rate limit: the verifier adds at most `max` / 60 new issuers per second, after a burst of `max`. Return
+   * `undefined` for issuers that are not your tenants. See docs/issuers.md.
    */
   max?: number | undefined
   /**

@@ -140,7 +140,8 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    * The hosts for which plain http is allowed, such as `['keycloak:8080']`: each with its port, unless that is 80. Compared
    * exactly, without wildcards. Default: loopback only.
    *
-   * Risk: an attacker in that network can replace the keys, and so issue tokens that are accepted.
+   * Risk: an attacker who can change packets on the way to such a host can replace the keys, and so issue tokens that are
+   * accepted.
    */
   allowHttp?: readonly string[] | undefined
   /**
@@ -194,9 +195,9 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
   /** The clock that the dates of tokens are compared with. In milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: if the application has replaced
-   * `globalThis.fetch` or its dispatcher, `globalThis.fetch`. Otherwise a client of this package for HTTP/1.1. Default on other
-   * runtimes: their `fetch`.
+   * The function that sends all requests of the verifier. Default on Node: a client of this package for HTTP/1.1. But if the
+   * application has replaced `globalThis.fetch` or its dispatcher, that `fetch` is used. Default on other runtimes: their
+   * `fetch`.
    */
   fetch?: Fetch | undefined
 }

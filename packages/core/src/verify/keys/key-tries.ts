@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Not all keys were tried for a token: too many other tokens are waiting for that',
+    full: 'Several keys may fit a token, and could not be tried, because too many other tokens are waiting for the same',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `Not all keys were tried for a token: other tokens were tried first, and after ${MAX_WAIT} s its turn had not come`,
+        `Several keys may fit a token, and could not be tried within ${MAX_WAIT} s, because too many other tokens were waiting for the same`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'Not all keys were tried for a token: the limit of signature checks is reached',
+        'Several keys may fit a token, and could not all be tried, because the limit of signature checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),
         },

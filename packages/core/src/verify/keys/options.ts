@@ -9,11 +9,11 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 /** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. In seconds, 60–86,400. The gate fetches them again in the background before that time
-   * ends. A shorter `max-age` of the issuer is used instead, but at least 60. A longer one has no effect.
+   * How long fetched keys are fresh. In seconds, 60–86,400, and at most `staleIfError` if you set that. The gate fetches the
+   * keys again in the background before that time ends. A shorter `max-age` of the issuer is used instead, but at least 60. A
+   * longer one has no effect.
    *
-   * Default: the `max-age` of the issuer, at least 60 and at most 86,400. Without a `max-age`: 600. If you set `staleIfError`,
-   * keys are never fresh for longer than that.
+   * Default: the `max-age` of the issuer, at least 60 and at most 86,400. Without a `max-age`: 600.
    */
   cacheMaxAge?: Seconds | undefined
   /**
@@ -28,16 +28,16 @@ export interface KeySetOptions {
   /**
    * How soon tokens with unknown keys may cause another fetch of the key set. In whole seconds, 1–3,600. Default 30.
    *
-   * The issuer may have a new key, so the gate fetches the set again if no key fits a token. But anyone can make up key ids. So
-   * such tokens cause only two fetches without a pause. After these, they cause at most one fetch per `cooldown`. Above that
-   * limit, the answer is 503. Callers whose tokens were valid before have a limit of their own. See docs/keys-and-outages.md.
+   * If no key fits a token, the gate fetches the set again, because the issuer may have a new key. But anyone can make up key
+   * ids. So these fetches have a rate limit: one per `cooldown`, after a burst of two. Above that limit, the answer is 503.
+   * Callers whose tokens were valid before have a limit of their own. See docs/keys-and-outages.md.
    */
   cooldown?: Seconds | undefined
   /** How long one refresh of the keys may take, with all of its requests. In seconds, 0.001–60. Default 5. */
   timeout?: Seconds | undefined
   /**
-   * Shares fetched key sets between processes, such as the instances of a function: a new process reads the keys from the
-   * store. Default: no store.
+   * Shares fetched key sets between processes, such as the instances of a serverless function: a new process reads the keys
+   * from the store. Default: no store.
    *
    * Risk: anyone who can write to the store can make the gate accept forged tokens.
    */
