@@ -23,8 +23,9 @@ export interface GateSettings<
   /** The protection space, named in every challenge (RFC 9110 §11.5). Printable ASCII. Default `api`. */
   realm?: string | undefined
   /**
-   * The URL of this API as a protected resource, or its whole metadata (RFC 9728 §2). Challenges then name the URL of the
-   * metadata, and `bearer`, `gate.protect` and `lambda` answer requests for it. Also the default of `audience`. Default: none.
+   * The URL of this API as a protected resource, or its whole metadata (RFC 9728 §2). Challenges then contain the URL of the
+   * metadata. `bearer`, `gate.protect` and `lambda` answer requests for the metadata. The URL is also the default of
+   * `audience`. Default: none.
    */
   resource?: string | ResourceMetadata | undefined
   /** Allows requests without credentials, which have no identity. Invalid credentials are always rejected. Default `false`. */
@@ -84,7 +85,7 @@ export interface GateSettings<
    * the answer is 503. Handlers read the user with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Default: no
    * user is loaded.
    *
-   * Check for a missing `subject` before you query: a token that no user is behind may have none.
+   * Check that `subject` is not `undefined` before you query. Tokens of services (machine-to-machine) may have no subject.
    *
    * @example
    * bearer({
@@ -100,8 +101,8 @@ export interface GateSettings<
    * How long the gate reuses a loaded user for further requests with the same token. In seconds, 0–3600. Default 0: the user is
    * loaded for each request. Without a cache of the verifier, the option has no effect.
    *
-   * The gate does not notice changes of the user in that time, but it does notice revocations. All these requests get the same
-   * object. So `loadUser` must not read the request: if it does, the answer is 503.
+   * The gate does not notice changes of the user in that time, but it does notice revocations. If `loadUser` reads the request
+   * although `userTtl` is set, the answer is 503, because other requests would get the same user.
    */
   userTtl?: Seconds | undefined
   /**
@@ -129,8 +130,8 @@ export interface GateSettings<
   exposeChallenge?: boolean | undefined
   /**
    * Writes the body of the response to a denied request, and adds header fields. It cannot change the status, the challenge,
-   * `Retry-After` and `Cache-Control`. `problemDetails` writes problem details (RFC 9457). Default, also if the function
-   * throws: JSON with `error` and `error_description`.
+   * `Retry-After` and `Cache-Control`. For problem details (RFC 9457), pass the function `problemDetails` of this package.
+   * Default, also if the function throws: JSON with `error` and `error_description`.
    *
    * @example
    * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })
@@ -163,8 +164,8 @@ export type VerifierGateOptions<
 > = GateSettings<V, Anonymous, User> & {
   verifier: TokenVerifier<V>
   /**
-   * Which characters a token may have. `b64token` (default) is the syntax of RFC 6750 §2.1. `visible-ascii` allows all visible
-   * ASCII characters except the comma, such as in `12|x7:Ab$9`. The answer to any other text is 400.
+   * Which characters a token may have. `b64token` (default) is the syntax of RFC 6750 §2.1. `visible-ascii` also allows tokens
+   * such as `12|x7:Ab$9`, with any visible ASCII character except the comma. The answer to any other text is 400.
    */
   tokenSyntax?: TokenSyntax | undefined
 } & { [Name in Exclude<(typeof JWT_OPTIONS)[number], 'now'>]?: undefined }

@@ -30,14 +30,14 @@ export interface TokenSources {
    */
   header?: boolean | string | readonly string[] | undefined
   /**
-   * The parameter `access_token` of a form body in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Lambda and in a fetch
-   * `Request`, the body may have at most 262,144 bytes. On Express and Koa, mount a body parser before the gate. Default
-   * `false`.
+   * `true`: the gate reads the parameter `access_token` of a form body in `POST`, `PUT` or `PATCH` (RFC 6750 §2.2). On Lambda
+   * and in a fetch `Request`, the body may have at most 262,144 bytes. On Express and Koa, mount a body parser before the gate.
+   * Default `false`.
    */
   form?: boolean | undefined
   /**
-   * The parameter `access_token` of the query (RFC 6750 §2.3), or the name of another one. Use it only if clients can send
-   * nothing else, because URLs are logged. Default `false`.
+   * `true`: the gate reads the parameter `access_token` of the query (RFC 6750 §2.3). A string is the name of another
+   * parameter. Use it only if clients can send nothing else, because URLs are logged. Default `false`.
    */
   query?: boolean | string | undefined
   /**

@@ -12,7 +12,9 @@ import { domainName, isNamed, type PresetOptions, preset, readPreset } from './p
 export type Auth0Options<Claims = RawClaims> = Omit<PresetOptions<Claims>, 'scopes'> & {
   /** The domain of the tenant, such as `acme.eu.auth0.com`, or your custom domain, if clients get their tokens there. */
   domain: string
-  /** The identifier of the API in Auth0, not the id of a client. With several, `aud` must contain one of them. */
+  /**
+   * The identifier of the API in Auth0, not the id of a client. Or an array of identifiers, of which `aud` must contain one.
+   */
   audience: string | readonly string[]
 } & (
     | {

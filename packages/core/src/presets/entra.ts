@@ -17,8 +17,8 @@ export interface EntraOptions<Claims = RawClaims> extends PresetOptions<Claims> 
    */
   audience: string | readonly string[]
   /**
-   * The version of the tokens, 1, 2 or `both`: `requestedAccessTokenVersion` in the app registration of the API. If the
-   * registration does not set it, Entra issues version 1.
+   * The version of the tokens: 1, 2 or `both`. It is the `requestedAccessTokenVersion` in the app registration of the API. If
+   * that is not set, Entra issues version 1.
    */
   version: 1 | 2 | 'both'
   /** The ids of the applications that may call, compared with `azp` (v2.0) or `appid` (v1.0). Default: any application. */

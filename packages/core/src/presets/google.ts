@@ -8,7 +8,10 @@ import type { TokenVerifier } from '../verify/verifier.ts'
 import { domainName, type PresetOptions, preset, readPreset } from './preset.ts'
 
 export type GoogleOptions<Claims = RawClaims> = PresetOptions<Claims> & {
-  /** The audience that callers ask for, usually the URL of this service. With several, `aud` must contain one of them. */
+  /**
+   * The audience that callers ask for, usually the URL of this service. Or an array of audiences, of which `aud` must contain
+   * one.
+   */
   audience: string | readonly string[]
 } & (
     | {

@@ -12,7 +12,7 @@ import { type PresetOptions, preset, readPreset } from './preset.ts'
 export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /**
    * The part of `iss` before `/realms`, such as `https://id.example.com`. It must be an https URL, spelled as `new URL` spells
-   * it. Http is allowed on loopback, for the hosts in `allowHttp`, and if `keys` is set.
+   * it. Http is allowed in three cases: on loopback, for a host in `allowHttp`, or if `keys` is set.
    */
   url: string
   /** The name of the realm. */
@@ -69,7 +69,7 @@ function realmName(realm: unknown): string {
   if (!/^\w[\w.~-]*$/.test(assertString('realm', realm)))
     throw configurationError(
       'INVALID_OPTION',
-      '"realm" must be a name of letters, digits, ".", "_", "~" and "-"',
+      '"realm" must be the name of a realm of Keycloak, with only letters, digits, ".", "_", "~" and "-"',
     )
   return realm as string
 }

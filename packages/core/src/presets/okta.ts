@@ -11,7 +11,7 @@ import { domainName, isNamed, type PresetOptions, preset, readPreset } from './p
 export interface OktaOptions<Claims = RawClaims> extends PresetOptions<Claims> {
   /** The domain of the organization, such as `acme.okta.com`, or your custom domain, if clients get their tokens there. */
   domain: string
-  /** The audience of the authorization server. With several, `aud` must contain one of them. */
+  /** The audience of the authorization server. Or an array of audiences, of which `aud` must contain one. */
   audience: string | readonly string[]
   /** The id of the custom authorization server. Default `default`. */
   authorizationServer?: string | undefined

@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Several keys may fit a token, and could not be tried, because too many other tokens are waiting for the same',
+    full: 'The token was not checked, because too many tokens must be tried with several keys',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `Several keys may fit a token, and could not be tried within ${MAX_WAIT} s, because too many other tokens were waiting for the same`,
+        `The token was not checked within ${MAX_WAIT} s, because too many tokens must be tried with several keys`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'Several keys may fit a token, and could not all be tried, because the limit of signature checks is reached',
+        'The token was not tried with all keys that may fit, because the limit of signature checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),
         },

@@ -10,8 +10,8 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 export interface KeySetOptions {
   /**
    * How long fetched keys are fresh. In seconds, 60–86,400, and at most `staleIfError` if you set that. The gate fetches the
-   * keys again in the background before that time ends. A shorter `max-age` of the issuer is used instead, but at least 60. A
-   * longer one has no effect.
+   * keys again in the background before that time ends. If the `max-age` of the issuer is shorter, it applies instead, but keys
+   * are fresh for at least 60 seconds. A longer `max-age` has no effect.
    *
    * Default: the `max-age` of the issuer, at least 60 and at most 86,400. Without a `max-age`: 600.
    */
