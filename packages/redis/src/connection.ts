@@ -16,7 +16,12 @@ export interface StreamEntry {
  */
 export interface RedisClient {
   get(key: string): Promise<unknown>
-  set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>
+  set(
+    key: string,
+    value: string,
+    options: { condition?: 'NX'; expiration: { type: 'PX'; value: number } },
+  ): Promise<unknown>
+  del(key: string): Promise<unknown>
   xAdd(key: string, id: '*', message: Record<string, string>): Promise<unknown>
   xDel(key: string, ids: string[]): Promise<unknown>
   xRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>

@@ -5,6 +5,7 @@
 
 export type { RedisClient } from './connection.ts'
 export { type RedisJwksStoreOptions, redisJwksStore } from './jwks-store.ts'
+export { type RedisResultsOptions, type ResultsEvent, redisResults } from './results.ts'
 export {
   type FeedEvent,
   type RedisRevocations,

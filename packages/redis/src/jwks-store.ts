@@ -2,7 +2,7 @@
 
 import type { JwksStore, StoredJwks } from '@bearergate/core'
 import type { RedisClient } from './connection.ts'
-import { readOptions } from './options.ts'
+import { assertText, readOptions } from './options.ts'
 
 export interface RedisJwksStoreOptions {
   /** The prefix of the Redis keys. The URL of the key set follows it. Default `bearergate:jwks:`. */
@@ -23,7 +23,8 @@ const LIFETIME = 8 * 86_400_000
  * @throws TypeError if an option is unknown or invalid
  */
 export function redisJwksStore(client: RedisClient, options: RedisJwksStoreOptions = {}): JwksStore {
-  const { prefix = 'bearergate:jwks:' } = readOptions('redisJwksStore', client, options, ['prefix'])
+  const read = readOptions('redisJwksStore', client, options, ['prefix'])
+  const prefix = assertText('prefix', read.prefix ?? 'bearergate:jwks:')
   return {
     async get(name) {
       const text = await client.get(prefix + name)

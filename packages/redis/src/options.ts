@@ -3,7 +3,7 @@
 import { configurationError } from '@bearergate/core/adapter'
 import type { RedisClient } from './connection.ts'
 
-/** Checks the client and the names of the options, and that texts and functions are what they should be. */
+/** Checks the client and the names of the options. */
 export function readOptions<T extends object>(
   factory: string,
   client: RedisClient,
@@ -26,21 +26,48 @@ export function readOptions<T extends object>(
       'UNKNOWN_OPTION',
       `"${factory}" has no option "${unknown}": the options are ${names.join(', ')}`,
     )
-  const { key, prefix, ifUnavailable, onFeed } = options as Record<string, unknown>
-  for (const [name, text] of Object.entries({ key, prefix }))
-    if (text !== undefined && (typeof text !== 'string' || text === ''))
-      throw configurationError(
-        'INVALID_OPTION',
-        `"${name}" must be a text that is not empty, but is ${typeof text}`,
-      )
-  if (ifUnavailable !== undefined && ifUnavailable !== 'reject' && ifUnavailable !== 'continue')
-    throw configurationError(
-      'INVALID_OPTION',
-      `"ifUnavailable" must be "reject" or "continue", but is ${typeof ifUnavailable === 'string' ? JSON.stringify(ifUnavailable) : typeof ifUnavailable}`,
-    )
-  if (onFeed !== undefined && typeof onFeed !== 'function')
-    throw configurationError('INVALID_OPTION', `"onFeed" must be a function, but is ${typeof onFeed}`)
   return options
+}
+
+/** Checks a text that must not be empty. */
+export function assertText(name: string, given: unknown): string {
+  if (typeof given === 'string' && given !== '') return given
+  throw configurationError(
+    'INVALID_OPTION',
+    `"${name}" must be a text that is not empty, but is ${typeof given}`,
+  )
+}
+
+/** Checks an option with a few values. The first one is the default. */
+export function assertChoice<T extends string>(name: string, given: unknown, values: readonly [T, T]): T {
+  const found = values.find((value) => value === given)
+  if (given === undefined || found !== undefined) return found ?? values[0]
+  const received = typeof given === 'string' ? JSON.stringify(given) : typeof given
+  throw configurationError(
+    'INVALID_OPTION',
+    `"${name}" must be "${values[0]}" or "${values[1]}", but is ${received}`,
+  )
+}
+
+/** Checks a function that is called with events. */
+export function assertListener<L>(name: string, given: L | undefined): L | undefined {
+  if (given === undefined || typeof given === 'function') return given
+  throw configurationError('INVALID_OPTION', `"${name}" must be a function, but is ${typeof given}`)
+}
+
+/** The length of a secret for HMAC-SHA-256 (RFC 2104 §3). In bytes. */
+const MIN_SECRET = 32
+
+/** Checks a secret. Errors never show it. */
+export function assertSecret(given: unknown): string | Uint8Array {
+  const isSecret = typeof given === 'string' || given instanceof Uint8Array
+  const length = isSecret ? Buffer.byteLength(given as string) : 0
+  if (isSecret && length >= MIN_SECRET) return given
+  const received = isSecret ? `has ${length}` : `is ${typeof given}`
+  throw configurationError(
+    'INVALID_OPTION',
+    `"secret" must be a text or a Uint8Array with at least ${MIN_SECRET} bytes, but ${received}. Create one with: openssl rand -base64 32`,
+  )
 }
 
 /** Checks a duration in seconds. */
@@ -48,12 +75,14 @@ export function secondsOf(
   name: string,
   given: unknown,
   { preset, min, max }: { readonly preset: number; readonly min: number; readonly max: number },
+  kind: 'a whole number' | 'a number' = 'a whole number',
 ): number {
   if (given === undefined) return preset
-  if (typeof given === 'number' && Number.isInteger(given) && given >= min && given <= max) return given
+  const isKind = kind === 'a number' ? Number.isFinite(given) : Number.isInteger(given)
+  if (isKind && (given as number) >= min && (given as number) <= max) return given as number
   const received = typeof given === 'number' ? String(given) : typeof given
   throw configurationError(
     'INVALID_OPTION',
-    `"${name}" must be a whole number of seconds from ${min} to ${max}, but is ${received}`,
+    `"${name}" must be ${kind} of seconds from ${min} to ${max}, but is ${received}`,
   )
 }

@@ -10,7 +10,7 @@ import {
 import type { RedisClient, StreamEntry } from './connection.ts'
 import { hasEnded, revocationOf } from './entry.ts'
 import { Feed } from './feed.ts'
-import { readOptions, secondsOf } from './options.ts'
+import { assertChoice, assertListener, assertText, readOptions, secondsOf } from './options.ts'
 import { Outbox } from './outbox.ts'
 
 /** A change of the feed of revocations, passed to `onFeed`. It contains no token. */
@@ -100,15 +100,16 @@ class StreamRevocations implements RedisRevocations {
 
   constructor(client: RedisClient, options: RedisRevocationsOptions) {
     const read = readOptions('redisRevocations', client, options, NAMES)
-    const key = read.key ?? 'bearergate:revocations'
+    const key = assertText('key', read.key ?? 'bearergate:revocations')
     this.#maxLag = secondsOf('maxLag', read.maxLag, { preset: 5, min: 2, max: 300 })
     const lifetime = secondsOf('maxTokenLifetime', read.maxTokenLifetime, {
       preset: 86_400,
       min: 60,
       max: 31_536_000,
     })
-    this.#mayContinue = read.ifUnavailable === 'continue'
-    this.#onFeed = read.onFeed ?? (() => {})
+    this.#mayContinue =
+      assertChoice('ifUnavailable', read.ifUnavailable, ['reject', 'continue']) === 'continue'
+    this.#onFeed = assertListener('onFeed', read.onFeed) ?? (() => {})
     this.#local = memoryRevocations({
       maxTokenLifetime: lifetime,
       ...(read.max !== undefined && { max: read.max }),

@@ -3,6 +3,7 @@
 import { assertInteger, assertSeconds, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import type { Seconds } from '../model/units.ts'
+import type { ResultStore } from '../state/result-store.ts'
 
 /** The options of `cached`, and of the option `cache` of `opaque` and `introspection`. */
 export interface CacheOptions {
@@ -26,6 +27,15 @@ export interface CacheOptions {
   max?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
+}
+
+/** The option `cache` of verifiers whose results processes can share. */
+export interface SharedCacheOptions extends Omit<CacheOptions, 'now'> {
+  /**
+   * A store in which processes share results, such as `redisResults` of `@bearergate/redis`. Then `ttl` begins when any process
+   * called the authorization server, or `lookup`. Default: none, so each process makes its own calls.
+   */
+  store?: ResultStore | undefined
 }
 
 /** The numbers of `CacheOptions`, checked and with defaults. */
@@ -74,8 +84,8 @@ export function presetLimits(
  * Checks an option `cache` that must have a `ttl`: no default can say how long a revocation elsewhere may go unnoticed.
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function givenLimits(cache: Omit<CacheOptions, 'now'>): CacheLimits {
-  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'maxBytes', 'max'])
+export function givenLimits(cache: SharedCacheOptions): CacheLimits {
+  const read = readOptions('cache', cache, ['ttl', 'negativeTtl', 'maxBytes', 'max', 'store'])
   if (read.ttl === undefined)
     throw configurationError(
       'MISSING_OPTION',

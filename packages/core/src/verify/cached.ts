@@ -82,7 +82,7 @@ const DETAIL = 256
  * A request uses the first of these that exists: a cached result, a pending verification of the same token, a new verification.
  * A cached result is checked again each time: its `ttl`, its `expiresAt`, and whether the verifier still vouches for it, for
  * example because its key is still published. Its lifetime begins when the verification began, because a token may have been
- * revoked while the verification ran.
+ * revoked while the verification ran. If the verifier got the result from a shared store, it began when that one was stored.
  */
 export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
   readonly #limits: CacheLimits
@@ -140,11 +140,12 @@ export class Cache<I extends Identity<unknown>> extends WrappingVerifier<I> {
     if (known !== undefined) return known
     this.#counts.misses += 1
     const began = monotonic()
+    presented.age = 0
     const result = this.inner.verify(presented.text, presented)
-    if (!isPromiseLike(result)) return this.#keep(key, result, began)
+    if (!isPromiseLike(result)) return this.#keep(key, result, began - presented.age)
     const settle = (settled: Verification<I>) =>
       // After SHARED_FOR another verification may have begun and ended. This result may be the older one: do not cache it.
-      monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began) : settled
+      monotonic() - began < SHARED_FOR ? this.#keep(key, settled, began - presented.age) : settled
     return this.#inFlight.add(key, Promise.resolve(result).then(settle))
   }
 

@@ -3,6 +3,7 @@
 import { sha256 } from '#digest'
 import { getOwn } from '../lib/json.ts'
 import { mapMaybe } from '../lib/promise.ts'
+import type { Seconds } from '../model/units.ts'
 import { type DecodedJws, decodeJws, isRespelled, signedText } from './jwt/jws.ts'
 import { type Inactive, inactive, isInactive } from './verification.ts'
 
@@ -20,6 +21,8 @@ export class PresentedToken {
   readonly text: string
   /** Tells `onDecision` if a cache had the result. */
   cacheUse: CacheUse | undefined
+  /** How old the result is, if a verifier got it from a store. In seconds. A cache keeps it for a time that is so much shorter. */
+  age: Seconds = 0
   #hash: string | Promise<string> | undefined
   #jws: DecodedJws | Inactive | undefined
   #isJwt: boolean | undefined

@@ -9,11 +9,12 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
-import { type CacheOptions, givenLimits, UNCACHED } from '../cache-limits.ts'
+import { type CacheLimits, givenLimits, type SharedCacheOptions, UNCACHED } from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
+import { SharedAnswers } from '../shared-answers.ts'
 import type { TokenVerifier } from '../verifier.ts'
 import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
 import type { ServerLocation } from './endpoint.ts'
@@ -68,8 +69,8 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    * The hosts for which plain http is allowed, such as `['keycloak:8080']`: each with its port, unless that is 80. Compared
    * exactly, without wildcards. Default: loopback only.
    *
-   * Risk: an attacker in that network can read the tokens and the credentials of this API, and can decide which tokens are
-   * active.
+   * Risk: an attacker who can read or change packets on the way to such a host gets the tokens and the credentials of this API,
+   * and can decide which tokens are active.
    */
   allowHttp?: readonly string[] | undefined
   /**
@@ -101,7 +102,7 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
    * Caches results for `ttl` seconds. If a token is revoked at the server, the gate accepts it until its cached result expires.
    * Default: each request is introspected.
    */
-  cache?: Omit<CacheOptions, 'now'> | undefined
+  cache?: SharedCacheOptions | undefined
   /**
    * Called after each failed introspection, and after the first success that follows. It never gets a token. If the
    * listener throws, the verifier ignores the error. Default: none.
@@ -110,9 +111,9 @@ export interface IntrospectionSettings<Claims = RawClaims> extends ClaimsOptions
   /** The clock for the dates of a response, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * The function that sends requests. The verifier calls no other one. Default on Node: if the application has replaced
-   * `globalThis.fetch` or its dispatcher, `globalThis.fetch`. Otherwise a client of this package for HTTP/1.1. Default on other
-   * runtimes: their `fetch`.
+   * The function that sends all requests of the verifier. Default on Node: a client of this package for HTTP/1.1. But if the
+   * application has replaced `globalThis.fetch` or its dispatcher, that `fetch` is used. Default on other runtimes: their
+   * `fetch`.
    */
   fetch?: Fetch | undefined
 }
@@ -141,12 +142,13 @@ export function introspection<Claims = RawClaims>(
   const read = readOptions('introspection', options, OPTIONS)
   const now = assertClock(read.now)
   const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
-  return markBuiltIn(new Cache(new Introspector(settingsOf(read, now)), limits, now))
+  return markBuiltIn(new Cache(new Introspector(settingsOf(read, now, limits)), limits, now))
 }
 
 function settingsOf<Claims>(
   options: IntrospectionOptions<Claims>,
   now: () => number,
+  limits: CacheLimits,
 ): IntrospectorSettings<Claims> {
   const server = locationOf(options)
   if (options.audience === undefined)
@@ -160,6 +162,7 @@ function settingsOf<Claims>(
   return {
     server,
     authenticate: clientAuthentication(options),
+    answers: new SharedAnswers(nameOf(server, options.clientId), options.cache?.store, limits, now),
     policy: {
       issuer,
       audience,
@@ -178,6 +181,11 @@ function settingsOf<Claims>(
     listener: assertFunction<IntrospectionListener, undefined>('onIntrospection', onIntrospection, undefined),
     fetch: assertFunction<Fetch, Fetch>('fetch', options.fetch, runtimeFetch),
   }
+}
+
+/** The name of the verifier in a shared store. A server may tell each client something else about a token (RFC 7662 §2.2). */
+function nameOf({ endpoint, issuer }: ServerLocation, clientId: string | undefined): string {
+  return `introspection ${endpoint ?? issuer} ${clientId ?? ''}`
 }
 
 function locationOf(options: Server & { allowHttp?: readonly string[] | undefined }): ServerLocation {

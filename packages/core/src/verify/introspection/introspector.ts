@@ -16,6 +16,7 @@ import type { IntrospectionListener } from '../../observe/events.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { callerOf } from '../keys/known-callers.ts'
 import { PresentedToken } from '../presented.ts'
+import type { SharedAnswers } from '../shared-answers.ts'
 import type { Verification } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
 import type { ClientAuthentication } from './client-auth.ts'
@@ -36,6 +37,8 @@ export interface IntrospectorSettings<Claims> {
   readonly server: ServerLocation
   readonly policy: response.ResponsePolicy<Claims>
   readonly authenticate: ClientAuthentication
+  /** The answers that processes share. */
+  readonly answers: SharedAnswers
   readonly timeout: Seconds
   readonly concurrency: number
   readonly queue: number
@@ -95,9 +98,14 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   ): Promise<Verification<Identity<Claims>>> {
     const hash = await presented.hash
     const known = this.#known.has(hash)
-    const answer = await this.#calls.run((signal) =>
-      this.#semaphore.run((place) => this.#ask({ token, hash, signal, place }), { known, signal }),
-    )
+    const ask = () =>
+      this.#calls.run((signal) =>
+        this.#semaphore.run((place) => this.#ask({ token, hash, signal, place }), { known, signal }),
+      )
+    const answer = await this.#settings.answers.find(presented, {
+      ask: async () => response.shareable(await ask(), token),
+      termsOf: response.termsOf,
+    })
     const verification = await response.readResponse(answer, token, this.#settings.policy)
     if (verification.active) this.#known.add(hash, (await callerOf(answer)) ?? '')
     else this.#known.delete(hash)
@@ -127,6 +135,7 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
       unknownLimit: this.#throttle.limit,
       running: this.#semaphore.running,
       waiting: this.#semaphore.waiting,
+      ...this.#settings.answers.describe(),
     }
   }
 
@@ -204,4 +213,6 @@ export interface IntrospectionDescription {
   /** How many introspection requests run, and how many wait. */
   readonly running: number
   readonly waiting: number
+  /** The state of the store of results. `undefined` if there is none. */
+  readonly results?: object
 }

@@ -6,13 +6,14 @@ import { secondsOf } from '../../lib/clock.ts'
 import { getOwn, isNestedTooDeeply, isObject } from '../../lib/json.ts'
 import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
-import type { Seconds } from '../../model/units.ts'
+import { isNumericDate, type Seconds } from '../../model/units.ts'
 import type { Verdict } from '../../net/circuit-breaker.ts'
 import { UnusableAnswer } from '../../net/fetch-json.ts'
 import type { ReadClaims } from '../claims/mapping.ts'
 import { CLIENT_CLAIMS, type RawClaims } from '../claims/values.ts'
 import { checkIntrospected } from '../jwt/claims.ts'
 import { MARKS } from '../jwt/token-kind.ts'
+import type { Terms } from '../shared-answers.ts'
 import { activeUntil, inactive, isInactive, type Verification } from '../verification.ts'
 
 /** The rules for a response, and how it becomes an identity. */
@@ -92,6 +93,18 @@ const KEPT: readonly string[] = ['sub', 'exp']
  * identity must be safe to log. `cnf` becomes an empty object, because a token must not lose its binding (RFC 7800 §3.1).
  */
 function withoutToken(claims: RawClaims, token: string): RawClaims {
+  return Object.fromEntries(
+    Object.entries(shareable(claims, token)).filter(
+      ([name, value]) => value !== null || claims[name] === null,
+    ),
+  )
+}
+
+/**
+ * Returns a response that other processes may read: members that show the token are `null`. They must not be missing, because
+ * a "scope" that shows it must not let another claim grant scopes.
+ */
+export function shareable(response: RawClaims, token: string): RawClaims {
   const segments = isJwtLike(token) ? token.split('.').filter(({ length }) => length >= MIN_SEGMENT) : []
   const echoes = [token, JSON.stringify(token).slice(1, -1), ...segments]
   const shows = (name: string, value: unknown) => {
@@ -101,9 +114,10 @@ function withoutToken(claims: RawClaims, token: string): RawClaims {
     const decoded = percentDecoded(text)
     return echoes.some((echo) => text.includes(echo) || decoded.includes(echo))
   }
-  const members = Object.entries(claims).flatMap(([name, value]): (readonly [string, unknown])[] => {
+  const members = Object.entries(response).flatMap(([name, value]): (readonly [string, unknown])[] => {
     if (!shows(name, value)) return [[name, value]]
-    return name === 'cnf' ? [[name, {}]] : []
+    if (shows(name, null)) return []
+    return [[name, name === 'cnf' ? {} : null]]
   })
   return Object.fromEntries(members)
 }
@@ -143,6 +157,12 @@ export function failureStatus(status: number, body: RawClaims): number | undefin
  */
 function isErrorCode(error: unknown): boolean {
   return typeof error === 'string' && /^[a-z]+(?:_[a-z]+)+$/.test(error)
+}
+
+/** Returns how long a response may be shared. An `exp` that is no date rejects the token, so it says nothing about that. */
+export function termsOf(response: RawClaims): Terms {
+  const exp = getOwn(response, 'exp')
+  return { active: isActive(response), expiresAt: isNumericDate(exp) ? exp : undefined }
 }
 
 /** Whether a response says that a token is active. */

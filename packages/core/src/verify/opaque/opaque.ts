@@ -11,14 +11,17 @@ import { createIdentity, type Identity, type IdentityMembers, wrongMember } from
 import { MistakeError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { VerifierExplanation } from '../../observe/explain.ts'
-import { type CacheOptions, givenLimits } from '../cache-limits.ts'
+import type { SharedAnswer } from '../../state/result-store.ts'
+import { givenLimits, type SharedCacheOptions, UNCACHED } from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
+import { SharedAnswers } from '../shared-answers.ts'
 import { activeUntil, inactive, type Verification } from '../verification.ts'
 import type { Explainers, TokenVerifier } from '../verifier.ts'
 import { WrappingVerifier } from '../wrapping.ts'
 import { readRecord } from './record.ts'
+import { shareableRecord, termsOfRecord } from './shareable.ts'
 import { hasPrefix, tokenPrefix } from './token.ts'
 
 /** The result of a lookup for a valid token: the members of its identity. */
@@ -48,8 +51,9 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    * Finds a token in your store, and returns its record. Returns `null` or `undefined` for an unknown or revoked token: the
    * answer is 401. If it throws, or returns anything else, the answer is 503.
    *
-   * To return a row of a database, write `{ ...row, claims: row }`. Without `claims`, an unknown member of the record is an
-   * error, because it may be a misspelt `expiresAt`.
+   * A record may have only the members of `OpaqueToken`. Any other member is an error, because it may be a misspelt
+   * `expiresAt`. But if the record has `claims`, other members are ignored. So you can return a row of a database as `{ ...row,
+   * claims: row }`.
    * @param token at most 8,192 characters, with the syntax `b64token`
    * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store this instead of the token
    */
@@ -60,7 +64,7 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    * Caches results for `ttl` seconds. If a token is revoked in your store, the gate accepts it until its cached result expires.
    * Default: each request calls `lookup`.
    */
-  cache?: Omit<CacheOptions, 'now'> | undefined
+  cache?: SharedCacheOptions | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
@@ -83,8 +87,10 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
     )
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
   const now = assertClock(read.now)
-  const bare = new LookupVerifier(read.lookup, prefix, now)
-  const verifier = read.cache === undefined ? bare : new Cache(bare, givenLimits(read.cache), now)
+  const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
+  const answers = new SharedAnswers(`opaque ${prefix ?? ''}`, read.cache?.store, limits, now)
+  const bare = new LookupVerifier(read.lookup, prefix, answers, now)
+  const verifier = read.cache === undefined ? bare : new Cache(bare, limits, now)
   return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))
 }
 
@@ -92,15 +98,23 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
 class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   readonly #lookup: OpaqueOptions<Claims>['lookup']
   readonly #prefix: string | undefined
+  readonly #answers: SharedAnswers
   readonly #now: () => number
 
-  constructor(lookup: OpaqueOptions<Claims>['lookup'], prefix: string | undefined, now: () => number) {
+  constructor(
+    lookup: OpaqueOptions<Claims>['lookup'],
+    prefix: string | undefined,
+    answers: SharedAnswers,
+    now: () => number,
+  ) {
     this.#lookup = lookup
     this.#prefix = prefix
+    this.#answers = answers
     this.#now = now
   }
 
   verify(token: string, presented = new PresentedToken(token)): Verified<Claims> {
+    if (this.#answers.isUsed) return this.#verifyShared(token, presented)
     return mapMaybe<string, Verification<Identity<Claims>>>(presented.hash, (hash) =>
       mapMaybe<Looked<Claims>, Verification<Identity<Claims>>>(this.#lookup(token, hash), (found) =>
         found === null || found === undefined ? inactive('unknown_token') : verificationOf(found, this.#now),
@@ -109,7 +123,17 @@ class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   describe(): object {
-    return { kind: 'opaque', prefix: this.#prefix }
+    return { kind: 'opaque', prefix: this.#prefix, ...this.#answers.describe() }
+  }
+
+  async #verifyShared(token: string, presented: PresentedToken): Promise<Verification<Identity<Claims>>> {
+    const found = await this.#answers.find<SharedAnswer>(presented, {
+      ask: async () => shareableRecord(await this.#lookup(token, await presented.hash), token),
+      termsOf: termsOfRecord,
+    })
+    return found === null
+      ? inactive('unknown_token')
+      : verificationOf(found as OpaqueToken<Claims>, this.#now)
   }
 }
 

@@ -1,0 +1,38 @@
+/** Turns the result of a lookup into JSON that processes can share. */
+
+import { getOwn } from '../../lib/json.ts'
+import { isJson } from '../../lib/plain.ts'
+import { quoted } from '../../lib/received.ts'
+import { MistakeError } from '../../model/unavailable.ts'
+import { isNumericDate } from '../../model/units.ts'
+import type { SharedAnswer } from '../../state/result-store.ts'
+import type { Terms } from '../shared-answers.ts'
+import { readRecord } from './record.ts'
+
+/** A shorter token may be part of a claim by chance. */
+const MIN_LENGTH = 8
+
+/**
+ * Returns the record that a lookup found, `null` if it found none.
+ * @throws MistakeError if it is no record, is no JSON, or contains the token
+ */
+export function shareableRecord(found: unknown, token: string): SharedAnswer {
+  if (found === null || found === undefined) return null
+  const record = readRecord(found)
+  const strange = Object.entries(record).find(([, value]) => !isJson(value))
+  if (strange !== undefined)
+    throw new MistakeError(
+      `"lookup" returned ${quoted(strange[0])} with a value that is no JSON, such as a Date, and so cannot be shared between processes. Convert it, or remove "store" from "cache"`,
+    )
+  if (token.length >= MIN_LENGTH && JSON.stringify(record).includes(JSON.stringify(token).slice(1, -1)))
+    throw new MistakeError(
+      '"lookup" returned a record that contains the token, and so must not be shared. Leave the token out of the record',
+    )
+  return record
+}
+
+/** Returns how long a record may be shared. */
+export function termsOfRecord(record: SharedAnswer): Terms {
+  const expiresAt = record === null ? undefined : getOwn(record, 'expiresAt')
+  return { active: record !== null, expiresAt: isNumericDate(expiresAt) ? expiresAt : undefined }
+}

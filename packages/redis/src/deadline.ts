@@ -1,0 +1,25 @@
+/** Limits the time of commands: a server that was stopped keeps its connections open, and never answers. */
+
+/**
+ * Rejects if a command takes too long. The command may still end later, which then has no effect.
+ * @param milliseconds the time that it may take
+ */
+export async function within<T>(command: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new SilenceError(milliseconds)), milliseconds)
+  })
+  command.catch(() => {}) // It may fail after it was given up.
+  try {
+    return await Promise.race([command, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Redis did not answer in time. */
+export class SilenceError extends Error {
+  constructor(milliseconds: number) {
+    super(`Redis did not answer within ${milliseconds} ms`)
+  }
+}
