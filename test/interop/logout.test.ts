@@ -338,8 +338,7 @@ function configuration(jwks: JWKS, receiver: string): Configuration {
     })),
     findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     // The provider keeps the session of a token, but does not write it into the token by itself.
-    extraTokenClaims: (_context, token) =>
-      'sid' in token && token.sid !== undefined ? { sid: token.sid } : {},
+    extraTokenClaims: (_context, token) => ({ sid: (token as { sid?: string }).sid }),
     // Its dispatcher refuses to connect to loopback and to private addresses.
     fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as object),
     features: {
