@@ -1,11 +1,13 @@
-/** An event stream and a WebSocket that end when the token of their request expires or is revoked. */
+/** An event stream, a WebSocket and a GraphQL subscription that end when the token of their request expires or is revoked. */
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { authenticateUpgrade, type IssuerGateOptions } from '@bearergate/core'
 import { bearer } from '@bearergate/express'
 import express from 'express'
+import { CloseCode } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
+import { graphqlSockets } from './graphql.ts'
 
 const { ISSUER = 'https://id.example.com', AUDIENCE = 'https://api.example.com', PORT = '3000' } = process.env
 
@@ -30,19 +32,31 @@ app.post('/api/logout', async (req, res) => {
   res.json({ loggedOut: true })
 })
 
-/** The status code for "policy violation" (RFC 6455 §7.4.1). */
+/** The close code for "policy violation" (RFC 6455 §7.4.1). */
 const POLICY_VIOLATION = 1008
 
-const sockets = new WebSocketServer({ noServer: true })
+const greetings = new WebSocketServer({ noServer: true })
+greetings.on('connection', (connection, request) => {
+  connection.send(`hello ${auth.identity(request).subject}`)
+})
+const graphql = graphqlSockets(auth)
+
 const server = createServer(app).on('upgrade', async (request, socket, head) => {
   const upgrade = await authenticateUpgrade(auth.gate, request, socket)
   if (upgrade === undefined) return
+  // After 4403, clients of graphql-ws connect again. They do not after 1008.
+  const [sockets, code] =
+    request.url === '/graphql' ? [graphql, CloseCode.Forbidden] : [greetings, POLICY_VIOLATION]
   sockets.handleUpgrade(request, socket, head, (connection) => {
     const closed = new AbortController()
     connection.once('close', () => closed.abort())
     const signal = auth.gate.signal(request, closed.signal)
-    signal.addEventListener('abort', () => connection.close(POLICY_VIOLATION, signal.reason.code))
-    connection.send(`hello ${upgrade.identity.subject}`)
+    signal.addEventListener('abort', () => {
+      connection.close(code, signal.reason.code)
+      // A client that does not answer the close frame may send for another 30 seconds.
+      connection.removeAllListeners('message')
+    })
+    sockets.emit('connection', connection, request)
   })
 })
 

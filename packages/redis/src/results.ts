@@ -23,20 +23,22 @@ export type ResultsEvent =
 
 export interface RedisResultsOptions {
   /**
-   * The name of the verifier, such as `introspection`: the same in all processes, and another one for each verifier that could
-   * be told something else about a token. It becomes a part of the Redis keys.
+   * The name of the verifier, such as `introspection`. It has the same name in all processes. Give each verifier a name of its
+   * own: two with the same name would use each other's results. It becomes a part of the Redis keys.
    */
   name: string
   /**
-   * The secret that authenticates the stored results: text or bytes, at least 32 bytes. The same in all processes. Without it,
-   * everyone who can write to this Redis could make the gate accept any token.
+   * The secret that authenticates the stored results, as text or bytes. At least 32 bytes. The same in all processes.
+   *
+   * Without it, anyone who can write to this Redis could make the gate accept any token.
    */
   secret: string | Uint8Array
   /** How long one command of Redis may take. In seconds, 0.01 to 5. Default 0.1. */
   timeout?: number | undefined
   /**
-   * The behaviour if Redis fails. `ask` (default): each process calls the authorization server, or `lookup`, itself. `reject`:
-   * the answer to requests with a token that is not in the cache of the process is 503, which protects the server.
+   * The behaviour while Redis fails. `ask` (default): each process calls the authorization server, or `lookup`, itself.
+   * `reject`: the answer is 503 for a token that is not in the cache of the process. Choose that if the authorization server
+   * cannot take the load.
    */
   ifUnavailable?: 'ask' | 'reject' | undefined
   /** Called when the state of the store changes. Default: none. */

@@ -91,11 +91,18 @@ describe('gate.signal', () => {
     expect(reads).toBeLessThanOrEqual(2 * count)
   })
 
-  it('aborts at once if the token has expired since the decision', async () => {
+  it('calls a listener that is added next if the token had expired, as with `clockTolerance`, or was revoked', async () => {
     const gate = gateOf()
-    const request = await allowed(gate, 'emma-60')
+    const requests = [await allowed(gate, 'emma-60'), await allowed(gate, 'otto-600')]
     pass(60)
-    expect(codeOf(gate.signal(request))).toBe('ERR_TOKEN_EXPIRED')
+    await gate.revoke({ subject: 'otto' })
+    const codes: string[] = []
+    for (const request of requests) {
+      const signal = gate.signal(request)
+      signal.addEventListener('abort', () => codes.push(signal.reason.code))
+    }
+    await settled()
+    expect(codes).toEqual(['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_REVOKED'])
   })
 
   it.each([

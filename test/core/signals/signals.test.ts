@@ -90,6 +90,8 @@ describe('backChannelLogout (P05, P06)', () => {
     ['no events', { events: undefined }, {}],
     ['another event', { events: { other: {} } }, {}],
     ['an event that is no object', { events: { [LOGOUT]: true } }, {}],
+    ['an event that is no object beside another', { events: { [LOGOUT]: true, other: {} } }, {}],
+    ['a list of events', { events: [{}] }, {}],
     ['neither sub nor sid', { sub: undefined }, {}],
     ['an empty sid', { sid: '' }, {}],
     ['a sid that is a list', { sid: ['s1'] }, {}],
@@ -112,6 +114,16 @@ describe('backChannelLogout (P05, P06)', () => {
   it('accepts a token without typ, or with that of any JWT, as providers send it (P05)', async () => {
     for (const typ of [undefined, 'JWT'])
       expect((await receiver().receive(asLogout(await logoutToken({}, { typ })))).status).toBe(200)
+  })
+
+  it('accepts members of "events" that are no objects beside the logout, as Keycloak writes them (P05)', async () => {
+    const gate = gateOf()
+    const sent = await accessToken({ sid: 's1' })
+    const events = { [LOGOUT]: {}, revoke_offline_access: true }
+    expect((await receiver(gate).receive(asLogout(await logoutToken({ sid: 's1', events })))).status).toBe(
+      200,
+    )
+    expect(await outcome(gate, sent)).toBe('401 revoked')
   })
 
   it('revokes the session only, if its "sid" is a number', async () => {
@@ -305,7 +317,14 @@ describe('securityEvents (P01, P03, P08)', () => {
   it.each([
     ['an exp', { exp: NOW + 60 }, {}, 'invalid_request'],
     ['no jti', { jti: undefined }, {}, 'invalid_request'],
-    ['no events', { events: {} }, {}, 'invalid_request'],
+    ['no events', { events: undefined }, {}, 'invalid_request'],
+    ['an empty object of events', { events: {} }, {}, 'invalid_request'],
+    [
+      'a member of events that is no object',
+      { events: { [`${CAEP}session-revoked`]: {}, other: true } },
+      {},
+      'invalid_request',
+    ],
     ['another issuer', { iss: 'https://evil.example' }, {}, 'invalid_issuer'],
     ['another audience', { aud: 'x' }, {}, 'invalid_audience'],
     ['no typ', {}, { typ: undefined }, 'invalid_request'],

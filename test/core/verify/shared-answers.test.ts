@@ -112,7 +112,7 @@ describe('results of introspection in a shared store', () => {
     expect(server.asked).toHaveLength(1)
   })
 
-  it('are not shared between clients and endpoints, which may be told something else', async () => {
+  it('are not shared between clients and endpoints, whose answers can differ', async () => {
     await statusOf(gate(), 'token-1')
     await statusOf(gate({}, { clientId: 'other' }), 'token-1')
     await statusOf(gate({}, { endpoint: `${server.origin}/other` }), 'token-1')

@@ -69,7 +69,8 @@ export interface Gate<I extends Identity<unknown> | undefined = Identity, User =
   /**
    * Returns a signal for what outlives an allowed request, such as an event stream or a WebSocket. It aborts when the token of the
    * request expires (`exp`), or is revoked by `gate.revoke`, here or in another process. The reason is an error with the code
-   * `ERR_TOKEN_EXPIRED` or `ERR_TOKEN_REVOKED`. `isRevoked` is not called again.
+   * `ERR_TOKEN_EXPIRED` or `ERR_TOKEN_REVOKED`. `isRevoked` is not called again. Add your listener before the next `await`: a
+   * token that the gate accepts within its `clockTolerance` has expired already.
    * @param request as for `tokenOf`
    * @param ended a signal that aborts when the stream is over, so that the gate forgets it before the token expires
    * @throws TypeError if this gate did not allow the request, or `optional` allowed it without a token

@@ -62,9 +62,14 @@ export class LiveSignals {
     this.#live.add(live)
     ended?.addEventListener('abort', () => this.#live.delete(live))
     if (ended?.aborted === true) this.#live.delete(live)
-    this.#endExpired([live])
-    // A revocation may have come between the decision and this call.
-    this.#check(live)
+    const isExpired = secondsOf(this.#sources.now) >= (identity.expiresAt ?? Number.POSITIVE_INFINITY)
+    if (!isExpired) this.#endExpired([live])
+    // The token may have expired before (the gate allows for `clockTolerance`), or was revoked since the decision. The caller
+    // adds its listener after this call, so the signal must not abort earlier.
+    queueMicrotask(() => {
+      if (isExpired) this.#end(live, 'expired')
+      this.#check(live)
+    })
     return live.controller.signal
   }
 

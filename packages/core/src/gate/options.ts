@@ -37,7 +37,7 @@ export interface GateSettings<
    */
   requireTls?: boolean | undefined
   /**
-   * With `requireTls`: returns whether a request came over TLS. Called only if the framework and the socket do not report TLS.
+   * With `requireTls`: returns whether a request came over TLS. Called if neither the framework nor the socket confirms TLS.
    * Default: none.
    *
    * Write `() => true` on a platform with https only, such as Workers. If your own proxy sets `X-Forwarded-Proto` on every
@@ -80,10 +80,10 @@ export interface GateSettings<
    */
   isRevoked?: ((identity: V) => boolean | Promise<boolean>) | undefined
   /**
-   * Loads the user of a request from your application, such as a row of a database. Called for each request that has passed all
-   * other checks. Returns an object, or `null` or `undefined` if there is no such user. If it throws or returns anything else,
-   * the answer is 503. Handlers read the user with `auth.user(req)`, `auth.user(ctx)` or `gate.userOf(request)`. Default: no
-   * user is loaded.
+   * Loads the user of a request from your application, such as a row of a database. Called with the identity and the request,
+   * after all other checks have passed. Returns an object, or `null` or `undefined` if there is no such user. If it throws or
+   * returns anything else, the answer is 503. Handlers read the user with `auth.user(req)`, `auth.user(ctx)` or
+   * `gate.userOf(request)`. Default: no user is loaded.
    *
    * Check that `subject` is not `undefined` before you query. Tokens of services (machine-to-machine) may have no subject.
    *
@@ -101,8 +101,8 @@ export interface GateSettings<
    * How long the gate reuses a loaded user for further requests with the same token. In seconds, 0–3600. Default 0: the user is
    * loaded for each request. Without a cache of the verifier, the option has no effect.
    *
-   * The gate does not notice changes of the user in that time, but it does notice revocations. If `loadUser` reads the request
-   * although `userTtl` is set, the answer is 503, because other requests would get the same user.
+   * The gate does not notice changes of the user in that time, but it does notice revocations. Above 0, `loadUser` must use
+   * only the identity. If it uses the request as well, the answer is 503: another request would get the same user.
    */
   userTtl?: Seconds | undefined
   /**

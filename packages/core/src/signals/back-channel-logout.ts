@@ -43,6 +43,8 @@ export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOpt
       // Older providers write no `typ`, or that of any JWT. The event tells such a token from others.
       types: ['logout+jwt', 'jwt', undefined],
       exp: 'required',
+      // Keycloak adds `"revoke_offline_access": true`. Only the event of the logout must be an object (§2.4).
+      events: 'any',
       tokenIn: ({ body }) => new URLSearchParams(body).get('logout_token') ?? undefined,
       effectsOf,
       accepted: { status: 200, headers: { 'Cache-Control': 'no-store' }, body: '' },

@@ -27,6 +27,8 @@ export interface EventPolicy {
   readonly types: readonly (string | undefined)[]
   /** `required`: the token must have an `exp`, which must not have passed. `forbidden`: it must have none. */
   readonly exp: 'required' | 'forbidden'
+  /** `objects`: each member of `events` must be an object (RFC 8417 §2.2). `any`: members that are no objects are ignored. */
+  readonly events: 'objects' | 'any'
   readonly algorithms: readonly Algorithm[]
   readonly clockTolerance: Seconds
 }
@@ -67,7 +69,9 @@ export async function verifyEventToken(
     id: claims.jti as string,
     issuedAt: claims.iat as Seconds,
     claims,
-    events: claims.events as EventToken['events'],
+    events: Object.fromEntries(
+      Object.entries(claims.events as EventToken['events']).filter(([, event]) => isObject(event)),
+    ),
   }
 }
 
@@ -88,8 +92,9 @@ function checkClaims(claims: RawClaims, policy: EventPolicy, now: Seconds): Reje
   if (isNumericDate(exp) && now >= exp + policy.clockTolerance) return invalid('it has expired')
   // An ID token with events must not pass for a logout token.
   if (nonce !== undefined) return invalid('it has a "nonce"')
-  const isEvents = isObject(events) && Object.keys(events).length > 0 && Object.values(events).every(isObject)
-  return isEvents ? undefined : invalid('its "events" is not an object of events')
+  const members = isObject(events) ? Object.values(events) : []
+  const isAccepted = members.some(isObject) && (policy.events === 'any' || members.every(isObject))
+  return isAccepted ? undefined : invalid('its "events" is not an object of events')
 }
 
 /** Rejects a token that breaks another rule than those with a code of their own. */

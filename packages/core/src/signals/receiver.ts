@@ -104,6 +104,7 @@ export interface Protocol {
   readonly name: string
   readonly types: EventPolicy['types']
   readonly exp: EventPolicy['exp']
+  readonly events: EventPolicy['events']
   /** Finds the token in a message. */
   readonly tokenIn: (message: Message) => string | undefined
   readonly effectsOf: (token: EventToken, issuer: string) => Effects | Rejected
@@ -133,8 +134,8 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
   if (issuer === null || audience === null)
     throw configurationError('MISSING_OPTION', '"issuer" and "audience" must be given, and must not be null')
   const algorithms = algorithmsOf(given)
-  const { types, exp } = protocol
-  const policy: EventPolicy = { issuer, audience, types, exp, algorithms, clockTolerance }
+  const { types, exp, events } = protocol
+  const policy: EventPolicy = { issuer, audience, types, exp, events, algorithms, clockTolerance }
   const keys = keySetOf(given)
   const notify = assertFunction('onSignal', onSignal, undefined)
   const notifyRejected = assertFunction('onRejected', onRejected, undefined)

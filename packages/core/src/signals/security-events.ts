@@ -34,6 +34,7 @@ export function securityEvents({ tokenIssuer, ...options }: SecurityEventsOption
       name: 'securityEvents',
       types: ['secevent+jwt'],
       exp: 'forbidden',
+      events: 'objects',
       tokenIn: ({ contentType, body }) =>
         /^application\/secevent\+jwt(?:\s*;|$)/i.test(contentType ?? '') ? body.trim() : undefined,
       effectsOf: (token, issuer) => effectsOf(token, tokenIssuer ?? issuer),

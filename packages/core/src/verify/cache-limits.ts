@@ -32,8 +32,8 @@ export interface CacheOptions {
 /** The option `cache` of verifiers whose results processes can share. */
 export interface SharedCacheOptions extends Omit<CacheOptions, 'now'> {
   /**
-   * A store in which processes share results, such as `redisResults` of `@bearergate/redis`. Then `ttl` begins when any process
-   * called the authorization server, or `lookup`. Default: none, so each process makes its own calls.
+   * A store in which processes share results, such as `redisResults` of `@bearergate/redis`. The `ttl` of a result begins when
+   * the first process obtained it. Default: none, so each process obtains its own results.
    */
   store?: ResultStore | undefined
 }

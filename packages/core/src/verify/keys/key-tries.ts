@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'The token was not checked, because too many tokens must be tried with several keys',
+    full: 'The queue of tokens that fit several keys is full: this token was not checked',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `The token was not checked within ${MAX_WAIT} s, because too many tokens must be tried with several keys`,
+        `The queue of tokens that fit several keys is too long: this token waited ${MAX_WAIT} s and was not checked`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'The token was not tried with all keys that may fit, because the limit of signature checks is reached',
+        'The limit of signature checks for tokens that fit several keys is reached: this token was not tried with all of them',
         {
           retryAfter: buckets.waitFor(keys.length),
         },
