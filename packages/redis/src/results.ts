@@ -23,8 +23,8 @@ export type ResultsEvent =
 
 export interface RedisResultsOptions {
   /**
-   * The name of the verifier, such as `introspection`. It has the same name in all processes. Give each verifier a name of its
-   * own: two with the same name would use each other's results. It becomes a part of the Redis keys.
+   * The name of the verifier, such as `introspection`. Use the same name in all processes, and another name for each verifier:
+   * two verifiers with one name would use each other's results. The Redis keys contain the name.
    */
   name: string
   /**
@@ -36,7 +36,7 @@ export interface RedisResultsOptions {
   /** How long one command of Redis may take. In seconds, 0.01 to 5. Default 0.1. */
   timeout?: number | undefined
   /**
-   * The behaviour while Redis fails. `ask` (default): each process calls the authorization server, or `lookup`, itself.
+   * The behaviour while Redis fails. `ask` (default): each process obtains its own results, as it would without a store.
    * `reject`: the answer is 503 for a token that is not in the cache of the process. Choose that if the authorization server
    * cannot take the load.
    */
@@ -46,7 +46,7 @@ export interface RedisResultsOptions {
 }
 
 /** How long one process may ask before another one asks as well. In milliseconds. */
-const RESERVED_FOR = 500
+const RESERVED_FOR = 1000
 /** The pause between two looks for the answer that another process is asking for. In milliseconds. */
 const PAUSE = { first: 5, longest: 40 }
 /** How long Redis is left alone after it did not answer. In milliseconds. Otherwise each request would wait for `timeout`. */
@@ -57,7 +57,7 @@ const MAX_AHEAD = 1000
 /**
  * Creates a store in which all processes with the same Redis share the results of `introspection` or `opaque`: one process asks
  * about a token, and the others use its answer. The cache of each process is still asked first, so a known token needs no round
- * trip. While one process asks, the others wait for its answer, for at most half a second.
+ * trip. While one process asks, the others wait for its answer, for at most a second.
  *
  * Redis contains the claims of tokens, but never a token, and the keys are hashes. An entry ends at `ttl`, or earlier if the token
  * expires.
@@ -146,20 +146,20 @@ class RedisResults implements ResultStore {
     return age < -MAX_AHEAD ? undefined : { answer: entry.answer, age: Math.max(0, age) / 1000 }
   }
 
-  /** Asks, and stores the answer in the background. If there is none, another process may ask at once. */
+  /** Asks, and stores the answer in the background. If there is nothing to store, another process may ask at once. */
   async #ask(key: string, ask: () => Promise<NewAnswer>): Promise<SharedAnswer> {
     const askedAt = Date.now()
+    let value = 0
     try {
       const { answer, lifetime } = await ask()
-      const value = Math.floor(lifetime * 1000)
-      const entry: Entry = { answer, askedAt }
-      const expiration = { type: 'PX' as const, value }
-      if (value > 0)
-        this.#inBackground(() => this.#client.set(key, this.#seal.close(key, entry), { expiration }))
+      value = Math.floor(lifetime * 1000)
+      if (value > 0) {
+        const text = this.#seal.close(key, { answer, askedAt } satisfies Entry)
+        this.#inBackground(() => this.#client.set(key, text, { expiration: { type: 'PX', value } }))
+      }
       return answer
-    } catch (cause) {
-      this.#inBackground(() => this.#client.del(`${key}:asking`))
-      throw cause
+    } finally {
+      if (value <= 0) this.#inBackground(() => this.#client.del(`${key}:asking`))
     }
   }
 

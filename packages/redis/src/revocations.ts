@@ -36,7 +36,7 @@ export interface RedisRevocationsOptions {
   maxLag?: number | undefined
   /**
    * The answer to requests after `maxLag`. `reject` (default): the answer is 503. `continue`: the gate decides by the
-   * revocations that it knows, and so accepts tokens that other processes revoked since then.
+   * revocations that it has received. It accepts tokens that other processes revoked while Redis was silent.
    */
   ifUnavailable?: 'reject' | 'continue' | undefined
   /**

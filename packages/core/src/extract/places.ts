@@ -88,6 +88,6 @@ function orderOf(first: unknown, used: readonly TokenSource[]): readonly TokenSo
   if (isComplete && new Set(order).size === order.length) return order as readonly TokenSource[]
   throw configurationError(
     'INVALID_OPTION',
-    `"first" must be an array of at least two places that "tokenFrom" reads, the preferred one first, such as first: ['header', 'cookie']. Here "tokenFrom" allows only: ${[...new Set(used)].join(', ')}`,
+    `"first" must list at least two of the places in "tokenFrom", in the order of preference, such as ['header', 'cookie']. Here "tokenFrom" allows only: ${[...new Set(used)].join(', ')}`,
   )
 }

@@ -101,8 +101,8 @@ export interface GateSettings<
    * How long the gate reuses a loaded user for further requests with the same token. In seconds, 0–3600. Default 0: the user is
    * loaded for each request. Without a cache of the verifier, the option has no effect.
    *
-   * The gate does not notice changes of the user in that time, but it does notice revocations. Above 0, `loadUser` must use
-   * only the identity. If it uses the request as well, the answer is 503: another request would get the same user.
+   * The gate does not notice changes of the user in that time, but it does notice revocations. If you set `userTtl`, `loadUser`
+   * must use only the identity, because other requests get the same user. If it uses the request, the answer is 503.
    */
   userTtl?: Seconds | undefined
   /**
@@ -131,7 +131,7 @@ export interface GateSettings<
   /**
    * Writes the body of the response to a denied request, and adds header fields. It cannot change the status, the challenge,
    * `Retry-After` and `Cache-Control`. For problem details (RFC 9457), pass the function `problemDetails` of this package.
-   * Default, also if the function throws: JSON with `error` and `error_description`.
+   * Default: JSON with `error` and `error_description`. The same is sent if the function throws.
    *
    * @example
    * createGate({ issuer, audience, answer: ({ reason }) => ({ body: { code: reason } }) })

@@ -158,9 +158,9 @@ export interface JwtSettings<Claims = RawClaims> extends KeySetOptions, ClaimsOp
    */
   profile?: Profile | undefined
   /**
-   * `nonce` and `at_hash` mark ID tokens. List here which of them the access tokens of your issuer have as well, such as
-   * `['at_hash']` for Dex. Default: a token with one of them is rejected, unless its `typ` or `token_use` says that it is an
-   * access token.
+   * The claims `nonce` and `at_hash` are typical of ID tokens. If your access tokens have one of these claims, list it here,
+   * such as `['at_hash']` for Dex. Default: a token with one of these claims is rejected, unless its `typ` or `token_use` says
+   * that it is an access token.
    *
    * Risk: an ID token may then differ from an access token only in its `aud`. So `audience` must not be `null`, and must not
    * contain the client id of an application that users sign in to. See docs/jwt.md.

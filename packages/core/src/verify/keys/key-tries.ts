@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'The queue of tokens that fit several keys is full: this token was not checked',
+    full: 'Failed to try several keys for this token: the queue of such tokens is full',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `The queue of tokens that fit several keys is too long: this token waited ${MAX_WAIT} s and was not checked`,
+        `Failed to try several keys for this token: it waited for ${MAX_WAIT} s behind other tokens`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'The limit of signature checks for tokens that fit several keys is reached: this token was not tried with all of them',
+        'Failed to try several keys for this token: the limit of such checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),
         },

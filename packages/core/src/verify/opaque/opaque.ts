@@ -52,8 +52,8 @@ export interface OpaqueOptions<Claims = Readonly<Record<string, unknown>>> {
    * answer is 401. If it throws, or returns anything else, the answer is 503.
    *
    * A record may have only the members of `OpaqueToken`. Any other member is an error, because it may be a misspelt
-   * `expiresAt`. There is one exception: if the record has `claims`, its unknown members are ignored. So you can return a row
-   * of a database as `{ ...row, claims: row }`.
+   * `expiresAt`. There is one exception: in a record that has `claims`, unknown members are ignored. So you can return a row of
+   * a database as `{ ...row, claims: row }`.
    * @param token at most 8,192 characters, with the syntax `b64token`
    * @param hash the SHA-256 of the token as base64url, as `hashToken` returns it. Store this instead of the token
    */
