@@ -96,6 +96,6 @@ describe('an order', () => {
       'header',
       ['header', 7],
     ] as never[])
-      expect(() => createExtract({ cookie: 'token', first })).toThrow('"first" must be an array')
+      expect(() => createExtract({ cookie: 'token', first })).toThrow('"first" must list at least two')
   })
 })

@@ -18,8 +18,8 @@ export interface KeycloakOptions<Claims = RawClaims> extends PresetOptions<Claim
   /** The name of the realm. */
   realm: string
   /**
-   * The names of this API. One of them must be in `aud`. Keycloak adds a name to `aud` if the realm has an audience mapper for
-   * it, or if the user has a role of the client with this id.
+   * The names of this API. One of them must be in `aud`. Keycloak adds the id of a client to `aud` if the user has a role of
+   * that client. For any other name, the realm needs an audience mapper.
    */
   audience: string | readonly string[]
   /** The clients whose roles count, in addition to the roles of the realm. Default: the `audience`. */

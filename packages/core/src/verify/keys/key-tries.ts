@@ -54,7 +54,7 @@ export function tryBudgets(): TryBudgets {
   const turns = new Turns({
     concurrency: 1,
     queue: QUEUE,
-    full: 'Failed to try several keys for this token: the queue of such tokens is full',
+    full: 'This token was not checked: several keys have to be tried for it, and too many such tokens are waiting',
   })
   return { known: new TryBudget(turns, true), unknown: new TryBudget(turns, false) }
 }
@@ -143,7 +143,7 @@ export class TryBudget {
     } catch (cause) {
       if (cause !== signal.reason) throw cause
       throw new UnavailableError(
-        `Failed to try several keys for this token: it waited for ${MAX_WAIT} s behind other tokens`,
+        `This token was not checked: several keys have to be tried for it, and it waited for ${MAX_WAIT} s behind other tokens`,
         { cause },
       )
     }
@@ -157,7 +157,7 @@ export class TryBudget {
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
       throw new UnavailableError(
-        'Failed to try several keys for this token: the limit of such checks is reached',
+        'This token was not checked with all keys that may fit: the limit of such checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),
         },

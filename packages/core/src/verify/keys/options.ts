@@ -9,8 +9,8 @@ import { DAY, type KeyLifetimes, MINUTE } from './refresh-policy.ts'
 /** The options for fetching and keeping the keys of an issuer. The defaults suit nearly all issuers. */
 export interface KeySetOptions {
   /**
-   * How long fetched keys are fresh. In seconds, 60–86,400, and at most `staleIfError` if you set that. The gate fetches the
-   * keys again in the background before that time ends. If the `max-age` of the issuer is shorter, it applies instead, but keys
+   * How long fetched keys are fresh. In seconds, 60–86,400, and at most `staleIfError` if you set that. The gate fetches them
+   * again in the background while they are still fresh. If the `max-age` of the issuer is shorter, it applies instead, but keys
    * are fresh for at least 60 seconds. A longer `max-age` has no effect.
    *
    * Default: the `max-age` of the issuer, at least 60 and at most 86,400. Without a `max-age`: 600.
