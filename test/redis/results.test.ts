@@ -183,6 +183,27 @@ describe.skipIf(!hasRedis)('redisResults', () => {
     expect(server.asked.length).toBeGreaterThan(asked)
   })
 
+  it('do not make every request wait for a Redis that is stopped', async () => {
+    const one = gate({ timeout: 0.05 })
+    expect(await statusOf(one, 'before')).toBe(200)
+    await client.sendCommand(['CONFIG', 'RESETSTAT'])
+    redis.pause()
+    for (let number = 0; number < 20; number += 1) expect(await statusOf(one, `stopped-${number}`)).toBe(200)
+    redis.resume()
+    // Redis answers commands late, but it answers all: after the first one, the store sent none for a second.
+    const calls = /cmdstat_get:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]
+    expect(Number(calls)).toBeLessThan(10)
+  })
+
+  it('are asked for even if a reservation never ends', async () => {
+    await statusOf(gate(), 'token-1')
+    const [key = ''] = await keys(1)
+    await client.set(`${key}:asking`, '1')
+    await client.del(key)
+    expect(await statusOf(gate(), 'token-1')).toBe(200)
+    expect(server.asked).toHaveLength(2)
+  })
+
   async function isShared(token: string): Promise<boolean> {
     const before = server.asked.length
     await statusOf(gate(), token)
