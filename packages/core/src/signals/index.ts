@@ -4,12 +4,6 @@
  */
 
 export { type BackChannelLogoutOptions, backChannelLogout } from './back-channel-logout.ts'
-export type {
-  Message,
-  ReceiverSettings,
-  RejectedSignal,
-  Signal,
-  SignalAnswer,
-  SignalReceiver,
-} from './receiver.ts'
+export type { Message, SignalAnswer, SignalReceiver } from './receiver.ts'
 export { type SecurityEventsOptions, securityEvents } from './security-events.ts'
+export type { ReceiverSettings, RejectedSignal, Signal } from './settings.ts'
