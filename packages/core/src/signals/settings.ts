@@ -41,11 +41,11 @@ export interface ReceiverSettings {
   keys?: JwtOptions<unknown>['keys']
   /** The signature algorithms that are accepted (RFC 8725 §3.1). Default: those of `jwt`. */
   algorithms?: JwtOptions<unknown>['algorithms']
-  /** The hosts from which the keys may be fetched over plain http, such as `keycloak:8080`. Default: loopback only. As in `jwt`. */
+  /** The hosts that plain http is allowed for, such as `keycloak:8080`. Default: loopback only. As in `jwt`. */
   allowHttp?: readonly string[] | undefined
   /** How far the clocks of the sender and of this process may be apart. In seconds, 0 to 300. Default 30. */
   clockTolerance?: number | undefined
-  /** The function that sends requests for metadata and keys. Default: that of `jwt`. */
+  /** The function that sends all requests of the receiver, such as those for keys. Default: that of `jwt`. */
   fetch?: JwtOptions<unknown>['fetch']
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
