@@ -304,8 +304,13 @@ describe('securityEvents (P01, P03, P08)', () => {
     ['the type of an access token', {}, { typ: 'at+jwt' }, 'invalid_request'],
     ['a key that the issuer does not have', {}, { kid: 'x' }, 'invalid_key'],
   ])('answers 400 to a token with %s (P01, P02, P03)', async (_, claims, header, err) => {
-    const { status, body } = await receiver().receive(asEvent(await eventToken(claims, header)))
+    const { status, headers, body } = await receiver().receive(asEvent(await eventToken(claims, header)))
     expect([status, JSON.parse(body).err]).toEqual([400, err])
+    expect(headers).toEqual({
+      'Cache-Control': 'no-store',
+      'Content-Type': 'application/json',
+      'Content-Language': 'en',
+    })
   })
 
   it('answers 400 to another content type, and to access and ID tokens (P02, P03)', async () => {

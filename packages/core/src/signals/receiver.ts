@@ -51,7 +51,8 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
     if (outcome.status === 'accepted') return protocol.accepted
     // The keys, or the store, are unavailable: the sender tries again.
     if (outcome.status === 'unavailable') return UNAVAILABLE
-    const headers = { ...NO_STORE, 'Content-Type': 'application/json' }
+    // The language of the description (RFC 8935 §2.3).
+    const headers = { ...NO_STORE, 'Content-Type': 'application/json', 'Content-Language': 'en' }
     return { status: 400, headers, body: protocol.rejected(outcome.reason) }
   }
 
