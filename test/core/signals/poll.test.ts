@@ -195,6 +195,8 @@ describe('poll', () => {
     expect(await poller().poll()).toEqual({ ...DONE, rejected: 8 })
     expect(Object.keys(transmitter.errors)).toEqual(Object.keys(others))
     expect(transmitter.errors.forged).toBe('invalid_key')
+    const description = 'The token is not accepted: it is no string'
+    expect(transmitter.polls[1]?.body.setErrs?.number).toEqual({ err: 'invalid_request', description })
     expect(store.revoked).toEqual([])
   })
 
@@ -280,6 +282,17 @@ describe('poll', () => {
     expect(transmitter.polls[2]?.body).not.toHaveProperty('ack')
     expect(transmitter.acknowledged).toEqual(['a'])
     expect(store.revoked).toEqual([revocation('a')])
+  })
+
+  it('may run twice at the same time, and each token is acknowledged', async () => {
+    await addSessions('a', 'b')
+    const one = poller()
+    expect(await Promise.all([one.poll(), one.poll()])).toMatchObject([
+      { failure: undefined },
+      { failure: undefined },
+    ])
+    expect(transmitter.acknowledged).toEqual(['a', 'b'])
+    expect(one.rejected).toEqual([])
   })
 
   it.each([202, 204])('counts a %i without a body as the answer to an acknowledgement', async (status) => {

@@ -87,6 +87,18 @@ describe('a response that cannot be used', () => {
   })
 })
 
+describe('a request', () => {
+  it('has a connection of its own, because an idle one may be dead by the next poll', async () => {
+    const sent: RequestInit[] = []
+    const fetch = (url: string, init: RequestInit) => {
+      sent.push(init)
+      return globalThis.fetch(url, { ...init, headers: {} })
+    }
+    await poller({ fetch }).poll()
+    expect(sent).toMatchObject([{ method: 'POST', redirect: 'manual', headers: { connection: 'close' } }])
+  })
+})
+
 describe('the credentials', () => {
   it('are the value of "authorization", with each request', async () => {
     transmitter.add('a', await signEvent(key, { jti: 'a' }))
