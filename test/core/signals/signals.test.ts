@@ -3,6 +3,7 @@
 import { createGate, type Gate, memoryRevocations } from '@bearergate/core'
 import { backChannelLogout, type Signal, securityEvents } from '@bearergate/core/signals'
 import { describe, expect, it } from 'vitest'
+import { BARE, CAEP, type Claims, signEvent } from '../../support/event-token.ts'
 import { outcome } from '../../support/forge.ts'
 import { AUDIENCE, createKey, goodClaims, ISSUER, NOW } from '../../support/issuer.ts'
 
@@ -11,16 +12,11 @@ const other = await createKey('ES256')
 const now = () => NOW * 1000
 const keys = { keys: [key.jwk] } as never
 const LOGOUT = 'http://schemas.openid.net/event/backchannel-logout'
-const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
-
-type Claims = Record<string, unknown>
 
 function gateOf(): Gate {
   return createGate({ issuer: ISSUER, audience: AUDIENCE, keys, now })
 }
-
-const BARE = { scope: undefined, client_id: undefined, sub: undefined, exp: undefined }
 
 /** A logout token with changes. What is `undefined` is left out. */
 function logoutToken(claims: Claims = {}, header: Claims = {}, signer = key): Promise<string> {
@@ -36,11 +32,7 @@ function logoutToken(claims: Claims = {}, header: Claims = {}, signer = key): Pr
   return signer.sign({ ...good, ...claims }, { typ: 'logout+jwt', ...header })
 }
 
-function eventToken(claims: Claims = {}, header: Claims = {}, signer = key): Promise<string> {
-  const good = { ...BARE, aud: AUDIENCE, iat: NOW - 1, jti: 'e1', events: { [`${CAEP}session-revoked`]: {} } }
-  const sub_id = { format: 'iss_sub', iss: ISSUER, sub: 'emma' }
-  return signer.sign({ ...good, sub_id, ...claims }, { typ: 'secevent+jwt', ...header })
-}
+const eventToken = (claims: Claims = {}, header: Claims = {}) => signEvent(key, claims, header)
 
 const asLogout = (token: string) => ({
   contentType: 'application/x-www-form-urlencoded',
@@ -331,8 +323,13 @@ describe('securityEvents (P01, P03, P08)', () => {
     ['the type of an access token', {}, { typ: 'at+jwt' }, 'invalid_request'],
     ['a key that the issuer does not have', {}, { kid: 'x' }, 'invalid_key'],
   ])('answers 400 to a token with %s (P01, P02, P03)', async (_, claims, header, err) => {
-    const { status, body } = await receiver().receive(asEvent(await eventToken(claims, header)))
+    const { status, headers, body } = await receiver().receive(asEvent(await eventToken(claims, header)))
     expect([status, JSON.parse(body).err]).toEqual([400, err])
+    expect(headers).toEqual({
+      'Cache-Control': 'no-store',
+      'Content-Type': 'application/json',
+      'Content-Language': 'en',
+    })
   })
 
   it('answers 400 to another content type, and to access and ID tokens (P02, P03)', async () => {

@@ -1,17 +1,21 @@
 /** Receives the logout tokens of an OpenID provider (OpenID Connect Back-Channel Logout 1.0). */
 
-import { assertStrings } from '../lib/assert.ts'
+import { assertStrings, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn } from '../lib/json.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { type EventToken, invalid, type Rejected } from './event-token.ts'
 import type { Effects } from './events.ts'
-import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
+import { createReceiver, type SignalReceiver } from './receiver.ts'
+import { type ReceiverSettings, SETTINGS } from './settings.ts'
 
 export interface BackChannelLogoutOptions extends Omit<ReceiverSettings, 'audience'> {
   /** The id of the client for which the provider sends logout tokens. It must be in the `aud` of each token. */
   clientId: string | readonly string[]
 }
+
+/** `audience` is among them, so that its error can name the right option. */
+const OPTIONS = [...SETTINGS, 'clientId']
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
@@ -30,8 +34,9 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
  * })
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOptions): SignalReceiver {
-  if (Object.hasOwn(options, 'audience'))
+export function backChannelLogout(options: BackChannelLogoutOptions): SignalReceiver {
+  const { clientId, ...rest } = readOptions('backChannelLogout', options, OPTIONS)
+  if (Object.hasOwn(rest, 'audience'))
     throw configurationError(
       'UNKNOWN_OPTION',
       '"backChannelLogout" has no option "audience": write "clientId"',
@@ -39,7 +44,6 @@ export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOpt
   assertStrings('clientId', clientId, 'INVALID_AUDIENCE', '')
   return createReceiver(
     {
-      name: 'backChannelLogout',
       // Older providers write no `typ`, or that of any JWT. The event tells such a token from others.
       types: ['logout+jwt', 'jwt', undefined],
       exp: 'required',
@@ -51,7 +55,7 @@ export function backChannelLogout({ clientId, ...options }: BackChannelLogoutOpt
       rejected: ({ description }) =>
         JSON.stringify({ error: 'invalid_request', error_description: description }),
     },
-    { ...options, audience: clientId },
+    { ...rest, audience: clientId },
   )
 }
 

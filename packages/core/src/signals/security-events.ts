@@ -1,8 +1,10 @@
 /** Receives security event tokens by push (RFC 8417, RFC 8935), as Shared Signals transmitters send them. */
 
-import { assertString } from '../lib/assert.ts'
+import { assertString, readOptions } from '../lib/assert.ts'
+import type { EventKind } from './event-handler.ts'
 import { effectsOf } from './events.ts'
-import { createReceiver, type ReceiverSettings, type SignalReceiver } from './receiver.ts'
+import { createReceiver, type SignalReceiver } from './receiver.ts'
+import { type ReceiverSettings, SETTINGS } from './settings.ts'
 
 export interface SecurityEventsOptions extends ReceiverSettings {
   /**
@@ -27,20 +29,33 @@ export interface SecurityEventsOptions extends ReceiverSettings {
  * const events = securityEvents({ issuer: 'https://signals.example.com', audience: 'https://api.example.com', gate })
  * @throws TypeError if an option is unknown, missing or invalid
  */
-export function securityEvents({ tokenIssuer, ...options }: SecurityEventsOptions): SignalReceiver {
-  if (tokenIssuer !== undefined) assertString('tokenIssuer', tokenIssuer)
+export function securityEvents(options: SecurityEventsOptions): SignalReceiver {
+  const { tokenIssuer, ...rest } = readOptions('securityEvents', options, SECURITY_EVENTS_OPTIONS)
   return createReceiver(
     {
-      name: 'securityEvents',
-      types: ['secevent+jwt'],
-      exp: 'forbidden',
-      events: 'objects',
+      ...securityEventsAbout(tokenIssuer),
       tokenIn: ({ contentType, body }) =>
         /^application\/secevent\+jwt(?:\s*;|$)/i.test(contentType ?? '') ? body.trim() : undefined,
-      effectsOf: (token, issuer) => effectsOf(token, tokenIssuer ?? issuer),
       accepted: { status: 202, headers: { 'Cache-Control': 'no-store' }, body: '' },
       rejected: ({ error, description }) => JSON.stringify({ err: error, description }),
     },
-    options,
+    rest,
   )
+}
+
+/** The names of the options of `securityEvents`. */
+export const SECURITY_EVENTS_OPTIONS: readonly string[] = [...SETTINGS, 'tokenIssuer']
+
+/**
+ * Describes security event tokens (RFC 8417 §2.2).
+ * @param tokenIssuer the issuer of the tokens that they are about. Default: the sender
+ */
+export function securityEventsAbout(tokenIssuer: string | undefined): EventKind {
+  if (tokenIssuer !== undefined) assertString('tokenIssuer', tokenIssuer)
+  return {
+    types: ['secevent+jwt'],
+    exp: 'forbidden',
+    events: 'objects',
+    effectsOf: (token, issuer) => effectsOf(token, tokenIssuer ?? issuer),
+  }
 }

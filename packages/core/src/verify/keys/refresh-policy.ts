@@ -8,7 +8,7 @@
 import { monotonic } from '../../lib/clock.ts'
 import type { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { askedWait } from '../../net/fetch-json.ts'
+import { Backoff } from '../../net/backoff.ts'
 
 export const MINUTE: Seconds = 60
 export const DAY: Seconds = 86_400
@@ -18,10 +18,6 @@ const DEFAULT_FRESH: Seconds = 600
 const DEFAULT_USABLE: Seconds = 3600
 /** The part of its fresh time after which a set is refreshed. Random, so that processes do not fetch together. */
 const REFRESH_AHEAD = { from: 0.7, spread: 0.2 } as const
-/** The longest wait after a failure. An issuer that is up again is noticed within this time. */
-const MAX_WAIT: Seconds = 60
-/** The part of a wait by which it varies. Otherwise all processes that saw a failure together would retry together. */
-const JITTER = 1 / 4
 
 /** How long the user allows keys to be fresh and usable. In seconds. `undefined` if the user did not set it. */
 export interface KeyLifetimes {
@@ -46,18 +42,11 @@ export interface Aged {
   readonly maxAge: Seconds | undefined
 }
 
-/** The last failure. */
-interface Failed {
-  /** The number of failures since the last success. */
-  readonly count: number
-  readonly retryAt: Seconds
-  readonly cause: UnavailableError
-}
-
 /** Computes the dates of one key set. Remembers failures, for the backoff. */
 export class RefreshPolicy {
   readonly #lifetimes: KeyLifetimes
-  #failed: Failed | undefined
+  readonly #backoff = new Backoff()
+  #failure: UnavailableError | undefined
 
   constructor(lifetimes: KeyLifetimes) {
     this.#lifetimes = lifetimes
@@ -86,35 +75,28 @@ export class RefreshPolicy {
 
   /** The number of attempts that have failed since the last success. */
   get failures(): number {
-    return this.#failed?.count ?? 0
+    return this.#backoff.failures
   }
 
   /** Why the last attempt failed. `undefined` if it succeeded. */
   get failure(): UnavailableError | undefined {
-    return this.#failed?.cause
+    return this.#failure
   }
 
   /** Time until the issuer may be asked again. In seconds. 0 if it may be asked now. */
   get wait(): Seconds {
-    return Math.max(0, (this.#failed?.retryAt ?? 0) - monotonic())
+    return this.#backoff.wait
   }
 
   /** Ends the backoff. */
   succeeded(): void {
-    this.#failed = undefined
+    this.#failure = undefined
+    this.#backoff.succeeded()
   }
 
-  /**
-   * Begins or extends the backoff. Each wait is twice the one before, from 1 s to 48 s, plus or minus a quarter. If the issuer
-   * asks for a longer one by `Retry-After`, the wait is up to a quarter longer than that. No wait exceeds 60 s.
-   */
+  /** Begins or extends the backoff. */
   failed(cause: UnavailableError): void {
-    const random = Math.random()
-    const base = Math.min(2 ** this.failures, MAX_WAIT / (1 + JITTER))
-    const backoff = base * (1 - JITTER + 2 * JITTER * random)
-    const asked = askedWait(cause)
-    const spread = Math.min(asked * JITTER, MAX_WAIT - asked)
-    const retryAt = monotonic() + Math.max(backoff, asked + spread * random)
-    this.#failed = { count: this.failures + 1, retryAt, cause }
+    this.#failure = cause
+    this.#backoff.failed(cause)
   }
 }

@@ -1,0 +1,114 @@
+/** Verifies one event token and stores its revocations. Push and poll have this in common. */
+
+import type { Gate } from '../gate/interface.ts'
+import type { Revocation } from '../gate/revoke.ts'
+import { assertFunction } from '../lib/assert.ts'
+import { assertClock, secondsOf } from '../lib/clock.ts'
+import { configurationError } from '../lib/configuration-error.ts'
+import { lru } from '../lib/lru.ts'
+import { received } from '../lib/received.ts'
+import { algorithmsOf, keySetOf } from '../verify/jwt/key-source.ts'
+import type { JwtOptions } from '../verify/jwt/options.ts'
+import { policyOf } from '../verify/jwt/policy.ts'
+import { type EventPolicy, type EventToken, invalid, type Rejected, verifyEventToken } from './event-token.ts'
+import type { Effects } from './events.ts'
+import type { ReceiverSettings, RejectedSignal, Signal } from './settings.ts'
+
+/** One kind of event tokens. */
+export interface EventKind {
+  readonly types: EventPolicy['types']
+  readonly exp: EventPolicy['exp']
+  readonly events: EventPolicy['events']
+  readonly effectsOf: (token: EventToken, issuer: string) => Effects | Rejected
+}
+
+/** The outcome for one token. It is `unavailable` if the keys or the store are: the sender should send the token again. */
+export type Outcome =
+  | { readonly status: 'accepted' }
+  | { readonly status: 'rejected'; readonly reason: Rejected }
+  | { readonly status: 'unavailable'; readonly cause: unknown }
+
+export interface EventHandler {
+  /**
+   * Verifies a token and stores its revocations. Never rejects.
+   * @param id the `jti` that the token must have. Default: any
+   */
+  handle(text: string, id?: string): Promise<Outcome>
+  /** Tells the application why a message was not accepted, and returns the outcome. */
+  reject(reason: Rejected): Outcome
+  fail(cause: unknown): Outcome
+}
+
+/** How many ids of tokens are remembered. A repeated token has no effect, but a second revocation would do no harm either. */
+const MAX_IDS = 10_000
+const SEEN = {}
+const ACCEPTED: Outcome = { status: 'accepted' }
+
+/**
+ * Creates the handler of the event tokens of one issuer.
+ * @param options without unknown members
+ * @throws TypeError if an option is missing or invalid
+ */
+export function createEventHandler(kind: EventKind, options: ReceiverSettings): EventHandler {
+  const { gate, onSignal, onRejected, ...rest } = options
+  if (typeof (gate as Partial<Gate> | undefined)?.revoke !== 'function')
+    throw configurationError(
+      'MISSING_OPTION',
+      `"gate" must be a gate, whose tokens are revoked, but is ${received(gate)}`,
+    )
+  const given = rest as JwtOptions<unknown>
+  const now = assertClock(given.now)
+  const { issuer, audience, clockTolerance } = policyOf(given)
+  if (issuer === null || audience === null)
+    throw configurationError('MISSING_OPTION', '"issuer" and "audience" must be given, and must not be null')
+  const algorithms = algorithmsOf(given)
+  const { types, exp, events, effectsOf } = kind
+  const policy: EventPolicy = { issuer, audience, types, exp, events, algorithms, clockTolerance }
+  const keys = keySetOf(given)
+  const notify = assertFunction('onSignal', onSignal, undefined)
+  const notifyRejected = assertFunction('onRejected', onRejected, undefined)
+  const ids = lru<object>({ max: MAX_IDS })
+
+  async function revokeAll(revocations: Effects['revocations']): Promise<void> {
+    // One after the other: a store that is full must not hide the error of another one.
+    for (const revocation of revocations) await gate.revoke(revocation as Revocation)
+  }
+
+  function reject(reason: Rejected): Outcome {
+    tell<RejectedSignal>(notifyRejected, { status: 400, description: reason.description })
+    return { status: 'rejected', reason }
+  }
+
+  function fail(cause: unknown): Outcome {
+    tell<RejectedSignal>(notifyRejected, { status: 503, cause })
+    return { status: 'unavailable', cause }
+  }
+
+  async function handle(text: string, id?: string): Promise<Outcome> {
+    try {
+      const token = await verifyEventToken(text, policy, keys, secondsOf(now))
+      if ('error' in token) return reject(token)
+      if (id !== undefined && token.id !== id) return reject(OTHER_ID)
+      const effects = effectsOf(token, policy.issuer)
+      if ('error' in effects) return reject(effects)
+      const isRepeated = ids.get(token.id) !== undefined
+      if (!isRepeated) await revokeAll(effects.revocations)
+      ids.set(token.id, SEEN)
+      tell<Signal>(notify, { id: token.id, ...effects, isRepeated })
+      return ACCEPTED
+    } catch (cause) {
+      return fail(cause)
+    }
+  }
+
+  return { handle, reject, fail }
+}
+
+const OTHER_ID = invalid('its "jti" is not the name under which it was delivered')
+
+/** Calls a listener. If it throws, that has no effect. */
+function tell<Event>(listener: ((event: Event) => void) | undefined, event: Event): void {
+  try {
+    listener?.(event)
+  } catch {}
+}
