@@ -55,11 +55,11 @@ export {
   type PrivateKeyJwtOptions,
   privateKeyJwt,
 } from './verify/introspection/client-auth.ts'
+export type { IntrospectionDescription } from './verify/introspection/description.ts'
 export {
   type IntrospectionOptions,
   introspection,
 } from './verify/introspection/introspection.ts'
-export type { IntrospectionDescription } from './verify/introspection/introspector.ts'
 export type { Profile } from './verify/jwt/claims.ts'
 export type { JwtDescription } from './verify/jwt/description.ts'
 export type { IssuerResolver } from './verify/jwt/issuer-resolver.ts'

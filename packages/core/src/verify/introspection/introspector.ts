@@ -6,7 +6,7 @@ import { raceAbort } from '../../lib/abort.ts'
 import type { Identity } from '../../model/identity.ts'
 import { UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
-import { CircuitBreaker, CircuitOpenError, type CircuitState } from '../../net/circuit-breaker.ts'
+import { CircuitBreaker, CircuitOpenError } from '../../net/circuit-breaker.ts'
 import { askedWait, type Fetch, UnusableAnswer } from '../../net/fetch-json.ts'
 import { KeptConnections } from '../../net/hedged-post.ts'
 import { PendingCalls } from '../../net/pending-calls.ts'
@@ -20,6 +20,7 @@ import type { SharedAnswers } from '../shared-answers.ts'
 import type { Verification } from '../verification.ts'
 import type { TokenVerifier } from '../verifier.ts'
 import type { ClientAuthentication } from './client-auth.ts'
+import type { IntrospectionDescription } from './description.ts'
 import { Endpoint, type ServerLocation } from './endpoint.ts'
 import { KnownTokens } from './known-tokens.ts'
 import { failureOf, OutageReport } from './outage-report.ts'
@@ -191,28 +192,4 @@ async function limitOf(probe: () => Promise<unknown>): Promise<Seconds | undefin
     if (response.statusOf(cause) === 429) return askedWait(cause) || 1
   }
   return undefined
-}
-
-/** The configuration and the state of an `introspection` verifier, for operators. */
-export interface IntrospectionDescription {
-  readonly kind: 'introspection'
-  /** Without its query, which may hold a secret. `undefined` before it is discovered. */
-  readonly endpoint: string | undefined
-  readonly issuer: string | undefined
-  readonly audience: readonly string[] | null
-  /** The hosts that plain http is allowed for. */
-  readonly allowHttp: readonly string[]
-  /** The statuses of the endpoint that mean an inactive token. */
-  readonly inactiveStatus: readonly number[]
-  /** The state of the circuit of known tokens. If that circuit is closed, the state of the circuit of unknown tokens. */
-  readonly circuit: CircuitState
-  /** The circuits of tokens that were active before, and of all others. */
-  readonly circuits: Readonly<Record<'known' | 'unknown', CircuitState>>
-  /** How many unknown tokens are introspected per second, after the server answered 429. `undefined` without a limit. */
-  readonly unknownLimit: number | undefined
-  /** How many introspection requests run, and how many wait. */
-  readonly running: number
-  readonly waiting: number
-  /** The state of the store of results. `undefined` if there is none. */
-  readonly results?: object
 }

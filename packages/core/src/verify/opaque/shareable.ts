@@ -22,7 +22,7 @@ export function shareableRecord(found: unknown, token: string): SharedAnswer {
   const strange = Object.entries(record).find(([, value]) => !isJson(value))
   if (strange !== undefined)
     throw new MistakeError(
-      `"lookup" returned ${quoted(strange[0])} with a value that is no JSON, such as a Date, and so cannot be shared between processes. Convert it, or remove "store" from "cache"`,
+      `"lookup" returned ${quoted(strange[0])} with a value that is no JSON, such as a Date, and so cannot be shared between processes. Convert it, or do not set the "store" of "cache"`,
     )
   if (token.length >= MIN_LENGTH && JSON.stringify(record).includes(JSON.stringify(token).slice(1, -1)))
     throw new MistakeError(
