@@ -1,27 +1,21 @@
 /** Revocations on a real Redis: they reach every process, survive what happens to Redis, and never fail open by default. */
 
-import { createGate, type Gate, memoryRevocations } from '@bearergate/core'
+import { createGate, memoryRevocations } from '@bearergate/core'
 import { setDecision } from '@bearergate/core/adapter'
-import {
-  type FeedEvent,
-  type RedisRevocations,
-  type RedisRevocationsOptions,
-  redisRevocations,
-} from '@bearergate/redis'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type RedisRevocationsOptions, redisJwksStore, redisRevocations } from '@bearergate/redis'
+import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { requestWith } from '../support/forge.ts'
 import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
 import { type Client, connect, hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
-
-/** What one process has: a client, a store, and a gate with a cache. */
-interface Process {
-  readonly client: Client
-  readonly store: RedisRevocations
-  readonly gate: Gate
-  readonly events: FeedEvent[]
-  /** Resolves when the feed reports this for the next time. */
-  next(type: FeedEvent['type']): Promise<void>
-}
+import {
+  ask,
+  createProcess,
+  exitCodeWithOpenFeed,
+  type Process,
+  rejects,
+  validToken,
+} from '../support/revocation-process.ts'
 
 describe.skipIf(!hasRedis)('redisRevocations', () => {
   let key: TestKey
@@ -44,47 +38,15 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     { url }: RedisServer,
     options: RedisRevocationsOptions = {},
     before: () => void = () => {},
-  ): Promise<Process> {
+  ): Promise<Process<Client>> {
     const client = await connect(url)
     before()
-    const events: FeedEvent[] = []
-    const waiting = new Set<readonly [type: string, resolve: () => void]>()
-    const onFeed = (event: FeedEvent) => {
-      events.push(event)
-      for (const entry of waiting)
-        if (entry[0] === event.type) {
-          waiting.delete(entry)
-          entry[1]()
-        }
-    }
-    const store = redisRevocations(client, { ...options, onFeed })
-    const keys = { keys: [key.jwk] }
-    const gate = createGate({ issuer: ISSUER, audience: AUDIENCE, keys, revocations: store } as never)
-    closing.push(() => {
-      store.close()
-      client.destroy()
-    })
-    const next = (type: FeedEvent['type']) => new Promise<void>((resolve) => waiting.add([type, resolve]))
-    return { client, store, gate, events, next }
+    const created = createProcess(client, key, options)
+    closing.push(() => created.close())
+    return created
   }
 
-  let count = 0
-  /** A token of its own, valid now. */
-  function token(claims: Record<string, unknown> = {}): Promise<string> {
-    count += 1
-    const now = Math.floor(Date.now() / 1000)
-    return key.sign({ jti: `token-${count}`, iat: now - 10, exp: now + 600, ...claims })
-  }
-
-  async function ask({ gate }: Pick<Process, 'gate'>, sent: string): Promise<string> {
-    const decision = await gate.authenticate(requestWith(sent))
-    return decision.ok ? '200' : `${decision.status} ${decision.reason}`
-  }
-
-  /** Waits until a gate rejects a token: the entry is on its way. */
-  async function rejects(at: Pick<Process, 'gate'>, sent: string): Promise<void> {
-    while ((await ask(at, sent)) !== '401 revoked') await new Promise((resolve) => setTimeout(resolve, 2))
-  }
+  const token = (claims: Record<string, unknown> = {}) => validToken(key, claims)
 
   it('takes effect in every process, in hot caches as well, for tokens, token ids and subjects', async () => {
     const server = await redis()
@@ -218,6 +180,46 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     })
   })
 
+  it('throws from gate.revoke after maxLag if Redis has stopped, and sends the revocation when it answers', async () => {
+    const server = await redis()
+    const [one, two] = [await process(server, { maxLag: 2 }), await process(server)]
+    await Promise.all([one.store.ready(), two.store.ready()])
+    const sent = await token()
+    server.pause()
+    await expect(one.gate.revoke(sent)).rejects.toThrow('did not store the revocation')
+    expect(one.store.describe?.()).toMatchObject({ unsent: 1 })
+    server.resume()
+    await rejects(two, sent)
+  })
+
+  it('opens fewer and fewer connections while those that it gave up do not close', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    closing.push(() => vi.useRealTimers())
+    let opened = 0
+    const never = () => new Promise<never>(() => {})
+    const stuck = { connect: never, destroy: never, on() {} }
+    const duplicate = () => {
+      opened += 1
+      return stuck
+    }
+    const store = redisRevocations({
+      ...Object.fromEntries(
+        ['get', 'set', 'xAdd', 'xDel', 'xRange', 'xRead', 'connect', 'destroy', 'on'].map((name) => [
+          name,
+          never,
+        ]),
+      ),
+      duplicate,
+    } as never)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(opened).toBeGreaterThan(5)
+    const inAMinute = opened
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(opened).toBeLessThan(inAMinute + 20)
+    expect(opened).toBeGreaterThan(inAMinute + 5)
+    store.close()
+  })
+
   it('answers 503 if the key holds something else, and recovers when it is removed', async () => {
     const server = await redis()
     const client = await connect(server.url)
@@ -308,8 +310,7 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
         message: { entry: '{"tokenId":"x"}' },
       })),
     }
-    const slow = {
-      ...late,
+    const slow = Object.assign(Object.create(late), {
       xAdd: () => Promise.resolve(),
       duplicate: () => ({
         on() {},
@@ -317,8 +318,8 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
         destroy() {},
         xRead: () => new Promise((resolve) => setTimeout(() => resolve([page]), 20)),
       }),
-    }
-    const store = redisRevocations(slow as never, { maxLag: 2 })
+    })
+    const store = redisRevocations(slow, { maxLag: 2 })
     closing.push(() => store.close())
     const gate = createGate({
       issuer: ISSUER,
@@ -345,6 +346,27 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     expect(two.events.slice(-2)).toEqual([{ type: 'reset' }, { type: 'current' }])
     const sent = await token({ jti: 'after' })
     expect(await ask(two, sent)).toBe('401 revoked')
+  })
+
+  it('reads the stream again if Redis lost its last entry, although newer entries have higher ids', async () => {
+    const server = await redis()
+    const one = await process(server)
+    await one.store.ready()
+    await one.gate.revoke({ tokenId: 'before' })
+    const current = one.next('current')
+    const stream = 'bearergate:revocations'
+    // A replica that did not have the last entry was promoted, its clock is behind, and others revoked tokens on it.
+    const missed = { entry: '{"tokenId":"missed"}' }
+    const newer = { entry: '{"tokenId":"newer"}' }
+    await one.client.multi().del(stream).xAdd(stream, '1000-0', missed).xAdd(stream, '*', newer).exec()
+    await current
+    expect(one.events.map(({ type }) => type)).toEqual(['current', 'reset', 'current'])
+    for (const jti of ['before', 'missed', 'newer'])
+      expect(await ask(one, await token({ jti }))).toBe('401 revoked')
+  })
+
+  it('does not keep the process alive if its client is closed, and the feed is not', async () => {
+    expect(await exitCodeWithOpenFeed('single', [await redis()])).toBe(0)
   })
 
   it('leaves no connection if it is closed while it connects', async () => {
@@ -384,18 +406,35 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
   })
 
   it.each([
-    [undefined, {}, /needs a client of the package "redis"/],
-    [{}, {}, /needs a client of the package "redis"/],
-    [{ xAdd: () => {} }, { maxlag: 5 }, /has no option "maxlag"/],
-    [{ xAdd: () => {} }, { maxLag: 1 }, /"maxLag" must be a whole number of seconds from 2 to 300, but is 1/],
-    [{ xAdd: () => {} }, { key: '' }, /"key" must be a text that is not empty/],
     [
-      { xAdd: () => {} },
-      { ifUnavailable: 'open' },
-      /"ifUnavailable" must be "reject" or "continue", but is "open"/,
+      'undefined',
+      undefined,
+      /needs a client of the package "redis" as its first argument, but received undefined/,
     ],
-    [{ xAdd: () => {} }, { onFeed: 1 }, /"onFeed" must be a function/],
-  ])('throws a TypeError for the client %o and the options %o', (client, options, message) => {
-    expect(() => redisRevocations(client as never, options as never)).toThrow(message)
+    ['null', null, /but received null/],
+    ['a URL', 'redis://127.0.0.1', /but received string/],
+    ['an object', {}, /but received an object without the method "get"/],
+    ['a pool', createClientPool(), /but received an object without the method "duplicate"/],
+    ['a transaction', createClient().multi(), /but received an object without the method "duplicate"/],
+  ])('throws a TypeError if the client is %s', (_name, client, message) => {
+    for (const create of [redisRevocations, redisJwksStore])
+      expect(() => create(client as never)).toThrow(
+        expect.objectContaining({ name: 'TypeError', message: expect.stringMatching(message) }),
+      )
+  })
+
+  it.each([
+    [{ maxlag: 5 }, /has no option "maxlag"/],
+    [{ maxLag: 1 }, /"maxLag" must be a whole number of seconds from 2 to 300, but is 1/],
+    [{ key: '' }, /"key" must be a text that is not empty/],
+    [{ ifUnavailable: 'open' }, /"ifUnavailable" must be "reject" or "continue", but is "open"/],
+    [{ onFeed: 1 }, /"onFeed" must be a function/],
+  ])('throws a TypeError for the options %o', (options, message) => {
+    for (const client of [
+      createClient(),
+      createCluster({ rootNodes: [] }),
+      createSentinel({ name: 'main', sentinelRootNodes: [] }),
+    ])
+      expect(() => redisRevocations(client, options as never)).toThrow(message)
   })
 })

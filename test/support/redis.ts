@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -42,23 +42,44 @@ export async function connect(url: string) {
   return client
 }
 
-export async function startRedis(...options: readonly string[]): Promise<RedisServer> {
+/** Starts a server that stores each command on the disk before it answers. */
+export function startRedis(...options: readonly string[]): Promise<RedisServer> {
+  const persistence = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
+  return startServer(() => [...persistence, ...options], 'Ready to accept connections')
+}
+
+/** Starts a Sentinel, which watches nothing yet. */
+export function startSentinel(): Promise<RedisServer> {
+  const optionsIn = (folder: string) => {
+    const file = join(folder, 'sentinel.conf')
+    writeFileSync(file, '', { flag: 'a' })
+    return [file, '--sentinel']
+  }
+  return startServer(optionsIn, 'Sentinel ID is')
+}
+
+/**
+ * @param optionsIn returns the options of a server in this folder
+ * @param readyText what the server writes when it accepts connections
+ */
+async function startServer(
+  optionsIn: (folder: string) => readonly string[],
+  readyText: string,
+): Promise<RedisServer> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'bearergate-redis-'))
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const persistence = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...persistence, ...options]
+    const args = [...optionsIn(folder), '--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
     const started = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     child = started
     let output = ''
     for await (const chunk of started.stdout) {
       output += chunk
-      if (output.includes('Ready to accept connections')) break
+      if (output.includes(readyText)) break
     }
-    if (!output.includes('Ready to accept connections'))
-      throw new Error(`redis-server did not start: ${output}`)
+    if (!output.includes(readyText)) throw new Error(`redis-server did not start: ${output}`)
   }
 
   async function kill(): Promise<void> {

@@ -25,13 +25,18 @@ export interface RedisClient {
   xAdd(key: string, id: '*', message: Record<string, string>): Promise<unknown>
   xDel(key: string, ids: string[]): Promise<unknown>
   xRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>
-  xRevRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>
   xRead(stream: { key: string; id: string }, options: { COUNT: number; BLOCK?: number }): Promise<unknown>
-  /** Returns a second client with the same settings: a blocking command must not delay other commands. */
-  duplicate(): RedisClient
+  /**
+   * Returns a second client with the same settings, apart from `overrides`: a blocking command must not delay other commands,
+   * and the second client reads from primaries only.
+   */
+  duplicate(overrides: object): RedisClient
   connect(): Promise<unknown>
-  destroy(): void
-  /** Lets the process end although the connection is open. */
+  /** Closes all connections. The result of a client of `createSentinel` is a promise. */
+  destroy(): unknown
+  /** `false` before the client is connected, and after it was closed. */
+  readonly isOpen?: boolean
+  /** Lets the process end although the connection is open. Only clients of `createClient` have it. */
   unref?(): unknown
   on(event: 'error', listener: (cause: Error) => void): unknown
 }

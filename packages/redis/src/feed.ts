@@ -1,9 +1,11 @@
 /**
- * Follows a Redis stream: reads it from the beginning, and then waits for new entries. After a lost connection it goes on from
- * the last entry, so nothing is missed.
+ * Follows a Redis stream: reads it from the beginning, and then waits for new entries. After a lost connection or a failover it
+ * goes on from the last entry, so nothing is missed.
  */
 
 import type { RedisClient, StreamEntry, StreamReply } from './connection.ts'
+import { hasEnded } from './entry.ts'
+import { within } from './within.ts'
 
 /** How many entries are read at once. */
 const COUNT = 1000
@@ -13,6 +15,25 @@ const BLOCK = 1000
 const GRACE = 2000
 /** The first and the longest wait after a failure. In milliseconds. */
 const BACKOFF = { min: 50, max: 1000 }
+/**
+ * The number of connections that may be closing before the waits grow, and the longest of these waits, in milliseconds. A client
+ * of sentinels closes after its attempt to connect has ended. A server that was stopped may delay that forever, and each further
+ * attempt opens more sockets.
+ */
+const CLOSING = { max: 3, wait: 300_000 }
+
+/**
+ * How the connection of the feed differs from the client. It reads from primaries only: a replica that lost its primary still
+ * answers, so the feed would seem to be current. It connects to no other node of a cluster, because that may be down. It has no
+ * cache, because it reads what is in Redis now. Each kind of client ignores the options of the others.
+ */
+const CONNECTION = {
+  useReplicas: false,
+  minimizeConnections: true,
+  replicaPoolSize: 0,
+  masterPoolSize: 1,
+  clientSideCache: undefined,
+}
 
 export interface FeedListener {
   /** Called for each entry, in their order. */
@@ -22,8 +43,9 @@ export interface FeedListener {
   /**
    * Called whenever all known entries were read, at least once per second.
    * @param isNew whether they were not all known before: at first, and after a failure, a reset or many entries at once
+   * @param connection the connection that read them
    */
-  current(isNew: boolean): void
+  current(isNew: boolean, connection: RedisClient): void
   /** Called after each failure. */
   failed(cause: unknown): void
 }
@@ -32,8 +54,11 @@ export class Feed {
   readonly #client: RedisClient
   readonly #key: string
   readonly #listener: FeedListener
-  #lastId = '0'
+  /** The last entry of the stream as far as it was read. */
+  #last: StreamEntry | undefined
   #connection: RedisClient | undefined
+  /** The number of connections that are closing. */
+  #closing = 0
   #isClosed = false
   #wake: () => void = () => {}
   /** When all entries were known last, by the monotonic clock. In milliseconds. */
@@ -59,94 +84,96 @@ export class Feed {
     while (!this.#isClosed)
       try {
         const connection = await this.#open()
-        // Without `BLOCK` at first: an empty stream has nothing to wait for.
-        const began = performance.now()
-        const isCaughtUp = await this.#read(connection, isCurrent)
+        const mayHold = this.#client.isOpen !== false
+        const isCaughtUp = await this.#read(connection, isCurrent && mayHold)
         backoff = BACKOFF.min
-        if (isCaughtUp) {
-          this.currentAt = isCurrent ? performance.now() : began
-          this.#listener.current(!isCurrent)
-        }
+        if (isCaughtUp) this.#listener.current(!isCurrent, connection)
         isCurrent = isCaughtUp
+        if (isCaughtUp && !mayHold) await this.#rest()
       } catch (cause) {
         isCurrent = false
         this.#drop()
         if (this.#isClosed) return
         this.#listener.failed(cause)
-        await this.#pause(backoff)
+        const growth = 2 ** Math.max(0, this.#closing - CLOSING.max)
+        await this.#pause(Math.min(backoff * growth, CLOSING.wait))
         backoff = Math.min(2 * backoff, BACKOFF.max)
       }
   }
 
   async #open(): Promise<RedisClient> {
     if (this.#connection !== undefined) return this.#connection
-    const connection = this.#client.duplicate()
+    const connection = this.#client.duplicate(CONNECTION)
     this.#connection = connection
     connection.on('error', () => {}) // The failed command reports it.
     const connecting = connection.connect()
-    // It may connect after it was given up, or the feed was closed.
-    connecting.then(
-      () => this.#connection !== connection && connection.destroy(),
-      () => {},
-    )
-    await this.#within(connecting, GRACE)
+    // It may have opened connections after it was given up, or the feed was closed.
+    const settled = () => void (this.#connection !== connection && this.#destroy(connection))
+    connecting.then(settled, settled)
+    await within(connecting, GRACE)
     connection.unref?.()
     return connection
   }
 
-  /** Reads the next entries. Returns whether there are no others. */
+  /**
+   * Reads the next entries. Returns whether there are no others.
+   * @param mayBlock whether Redis may wait for an entry. Not at first: an empty stream has nothing to wait for.
+   */
   async #read(connection: RedisClient, mayBlock: boolean): Promise<boolean> {
+    const last = this.#last
     const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
-    const reading = connection.xRead({ key: this.#key, id: this.#lastId }, options)
-    const [reply] = ((await this.#within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
+    const began = performance.now()
+    const reading = connection.xRead({ key: this.#key, id: last?.id ?? '0' }, options)
+    const [reply] = ((await within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
+    const answered = performance.now()
     const messages = reply?.messages ?? []
-    for (const entry of messages) {
-      this.#listener.entry(entry)
-      this.#lastId = entry.id
+    for (const entry of messages) this.#listener.entry(entry)
+    if (last !== undefined && !(await this.#has(connection, last))) {
+      this.#last = undefined
+      // An entry that has ended was removed, and not lost.
+      if (!hasEnded(last)) this.#listener.reset()
+      return false
     }
-    // A full answer may have left entries in Redis.
-    return messages.length === 0 ? !(await this.#isReset(connection)) : messages.length < COUNT
+    this.#last = messages.at(-1) ?? last
+    if (messages.length === COUNT) return false // There may be others.
+    this.currentAt = mayBlock ? answered : began
+    return true
   }
 
   /**
-   * Returns whether the stream was deleted and has new entries, or its ids start lower after a failover. The feed would wait for
-   * ever for an id above its last one, so it starts at the beginning.
+   * Returns whether the stream still has an entry. If it has, later entries have higher ids, so none was missed. If not, Redis
+   * lost it, for example because it was not yet replicated before a failover. Then the ids of new entries may be lower, and the
+   * feed reads from the beginning. The client may follow a failover by itself, so each answer is checked.
    */
-  async #isReset(connection: RedisClient): Promise<boolean> {
-    if (this.#lastId === '0') return false
-    const reading = connection.xRevRange(this.#key, '+', '-', { COUNT: 1 })
-    const [newest] = ((await this.#within(reading, GRACE)) ?? []) as readonly StreamEntry[]
-    if (newest !== undefined && !isBefore(newest.id, this.#lastId)) return false
-    this.#lastId = '0'
-    // A stream may be empty because all of its entries have ended.
-    if (newest === undefined) return false
-    this.#listener.reset()
-    return true
+  async #has(connection: RedisClient, { id, message }: StreamEntry): Promise<boolean> {
+    const reading = connection.xRange(this.#key, id, id, { COUNT: 1 })
+    const [found] = ((await within(reading, GRACE)) ?? []) as readonly StreamEntry[]
+    return found?.message.entry === message.entry
+  }
+
+  /**
+   * Waits without a connection before the next read. While the client that the application passed is closed, the feed holds no
+   * connection, so that it does not keep the process alive: clients of clusters and sentinels have no `unref`.
+   */
+  #rest(): Promise<void> {
+    this.#drop()
+    return this.#pause(BLOCK)
   }
 
   #drop(): void {
     const connection = this.#connection
     this.#connection = undefined
-    try {
-      connection?.destroy()
-    } catch {} // It was not connected.
+    if (connection !== undefined) void this.#destroy(connection)
   }
 
-  /** Rejects if a command takes too long: a server that was stopped keeps its connections open. */
-  async #within<T>(command: Promise<T>, milliseconds: number): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`Redis did not answer within ${milliseconds} ms`)),
-        milliseconds,
-      )
-    })
-    command.catch(() => {}) // It may fail after it was given up.
+  /** Closes a connection, also if it never opened. */
+  async #destroy(connection: RedisClient): Promise<void> {
+    this.#closing += 1
     try {
-      return await Promise.race([command, late])
-    } finally {
-      clearTimeout(timer)
-    }
+      await connection.destroy()
+    } catch {} // It was not connected.
+    this.#closing -= 1
+    if (this.#closing >= CLOSING.max) this.#wake()
   }
 
   #pause(milliseconds: number): Promise<void> {
@@ -158,11 +185,4 @@ export class Feed {
       }
     })
   }
-}
-
-/** Whether an id of a stream is before another one. */
-function isBefore(one: string, other: string): boolean {
-  const [time = 0, number = 0] = one.split('-').map(Number)
-  const [otherTime = 0, otherNumber = 0] = other.split('-').map(Number)
-  return time === otherTime ? number < otherNumber : time < otherTime
 }

@@ -1,6 +1,6 @@
 /**
- * Shares the state of gates between processes on Redis 6.2 and later, and Valkey, as `@bearergate/redis`. The package `redis`
- * connects to it.
+ * Shares the state of gates between processes on Redis 6.0 and later, and Valkey, as `@bearergate/redis`. The package `redis`
+ * connects to it: to a single server, to a cluster, or through Sentinels.
  */
 
 export type { RedisClient } from './connection.ts'

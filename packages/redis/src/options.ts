@@ -10,11 +10,7 @@ export function readOptions<T extends object>(
   options: T,
   names: readonly (keyof T & string)[],
 ): T {
-  if (typeof (client as Partial<RedisClient> | undefined)?.xAdd !== 'function')
-    throw configurationError(
-      'INVALID_ARGUMENT',
-      `"${factory}" needs a client of the package "redis" as its first argument, but received ${typeof client}: write ${factory}(await createClient({ url }).connect())`,
-    )
+  assertClient(factory, client)
   if (typeof options !== 'object' || options === null)
     throw configurationError(
       'INVALID_ARGUMENT',
@@ -67,6 +63,32 @@ export function assertSecret(given: unknown): string | Uint8Array {
   throw configurationError(
     'INVALID_OPTION',
     `"secret" must be a text or a Uint8Array with at least ${MIN_SECRET} bytes, but ${received}. Create one with: openssl rand -base64 32`,
+  )
+}
+
+/** The methods of a client. A pool and a client of `sentinel.acquire()` have no `duplicate`. */
+const METHODS = [
+  'get',
+  'set',
+  'del',
+  'xAdd',
+  'xDel',
+  'xRange',
+  'xRead',
+  'duplicate',
+  'connect',
+  'destroy',
+  'on',
+] as const
+
+function assertClient(factory: string, client: Partial<RedisClient> | null | undefined): void {
+  const missing = METHODS.find((name) => typeof client?.[name] !== 'function')
+  if (missing === undefined) return
+  const type = client === null ? 'null' : typeof client
+  const received = type === 'object' ? `an object without the method "${missing}"` : type
+  throw configurationError(
+    'INVALID_ARGUMENT',
+    `"${factory}" needs a client of the package "redis" as its first argument, but received ${received}: write ${factory}(await createClient({ url }).connect()), or use createCluster or createSentinel`,
   )
 }
 

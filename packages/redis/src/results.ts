@@ -8,9 +8,9 @@ import {
   UnavailableError,
 } from '@bearergate/core'
 import type { RedisClient } from './connection.ts'
-import { SilenceError, within } from './deadline.ts'
 import { assertChoice, assertListener, assertSecret, assertText, readOptions, secondsOf } from './options.ts'
 import { Seal } from './seal.ts'
+import { SilenceError, within } from './within.ts'
 
 /** A change of the store of results, passed to `onResults`. It contains no token. */
 export type ResultsEvent =

@@ -31,7 +31,7 @@ export interface RedisRevocationsOptions {
   key?: string | undefined
   /**
    * How long the gate may hear nothing from Redis before Redis counts as unavailable. If all is well, it hears something every
-   * second. In seconds, 2 to 300. Default 5.
+   * second. Also how long Redis may take to store a revocation, before `gate.revoke` throws. In seconds, 2 to 300. Default 5.
    */
   maxLag?: number | undefined
   /**
@@ -57,7 +57,10 @@ export interface RedisRevocations extends RevocationStore {
    * @throws UnavailableError if that takes longer than `maxLag`
    */
   ready(): Promise<void>
-  /** Stops reading, and closes the connection of the feed. The client that you passed stays open. */
+  /**
+   * Stops reading, and closes the connection of the feed. The client that you passed stays open. Optional: after you have closed
+   * that client, the feed does not keep the process alive.
+   */
   close(): void
 }
 
@@ -72,6 +75,8 @@ const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onF
  *
  * If Redis cannot store an entry, for example because it is full or down, `gate.revoke` throws. The revocation is then in
  * effect in this process, and sent again when Redis answers.
+ *
+ * The client can also be one of `createCluster` or `createSentinel`. The feed then follows the primary, also after a failover.
  *
  * @example
  * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).on('error', log).connect()
@@ -114,7 +119,7 @@ class StreamRevocations implements RedisRevocations {
       maxTokenLifetime: lifetime,
       ...(read.max !== undefined && { max: read.max }),
     })
-    this.#outbox = new Outbox(client, key, lifetime)
+    this.#outbox = new Outbox(client, key, lifetime, this.#maxLag)
     this.#started = new Promise((resolve) => {
       this.#start = resolve
     })
@@ -122,10 +127,10 @@ class StreamRevocations implements RedisRevocations {
     this.#feed = new Feed(client, key, {
       entry: (entry) => this.#apply(entry),
       reset: () => this.#notify({ type: 'reset' }),
-      current: (isNew) => {
+      current: (isNew, connection) => {
         this.#hasStarted = true
         this.#start()
-        void this.#outbox.sendAgain()
+        void this.#outbox.sendAgain(connection)
         if (isNew) this.#notify({ type: 'current' })
       },
       failed: (cause) => this.#notify({ type: 'failed', cause }),

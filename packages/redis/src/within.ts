@@ -1,7 +1,7 @@
 /** Limits the time of commands: a server that was stopped keeps its connections open, and never answers. */
 
 /**
- * Rejects if a command takes too long. The command may still end later, which then has no effect.
+ * Rejects with a `SilenceError` if a command takes too long. The command may still end later, which then has no effect.
  * @param milliseconds the time that it may take
  */
 export async function within<T>(command: Promise<T>, milliseconds: number): Promise<T> {
