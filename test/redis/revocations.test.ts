@@ -204,7 +204,7 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     }
     const store = redisRevocations({
       ...Object.fromEntries(
-        ['get', 'set', 'xAdd', 'xDel', 'xRange', 'xRead', 'connect', 'destroy', 'on'].map((name) => [
+        ['get', 'set', 'xAdd', 'del', 'xDel', 'xRange', 'xRead', 'connect', 'destroy', 'on'].map((name) => [
           name,
           never,
         ]),

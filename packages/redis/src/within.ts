@@ -1,13 +1,14 @@
 /** Limits the time of commands: a server that was stopped keeps its connections open, and never answers. */
 
 /**
- * Rejects with a `SilenceError` if a command takes too long. The command may still end later, which then has no effect.
+ * Rejects with a `SilenceError` if a command takes too long. The command may still end later, which then has no effect. The option
+ * `timeout` of a command is no substitute: it ends when the command is sent. The timer does not keep the process alive.
  * @param milliseconds the time that it may take
  */
 export async function within<T>(command: Promise<T>, milliseconds: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new SilenceError(milliseconds)), milliseconds)
+    timer = setTimeout(() => reject(new SilenceError(milliseconds)), milliseconds).unref()
   })
   command.catch(() => {}) // It may fail after it was given up.
   try {
