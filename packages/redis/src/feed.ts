@@ -44,8 +44,9 @@ export interface FeedListener {
    * Called whenever all known entries were read, at least once per second.
    * @param isNew whether they were not all known before: at first, and after a failure, a reset or many entries at once
    * @param connection the connection that read them
+   * @param readAt when it began to read them, by the monotonic clock. In milliseconds.
    */
-  current(isNew: boolean, connection: RedisClient): void
+  current(isNew: boolean, connection: RedisClient, readAt: number): void
   /** Called after each failure. */
   failed(cause: unknown): void
 }
@@ -85,9 +86,10 @@ export class Feed {
       try {
         const connection = await this.#open()
         const mayHold = this.#client.isOpen !== false
+        const readAt = performance.now()
         const isCaughtUp = await this.#read(connection, isCurrent && mayHold)
         backoff = BACKOFF.min
-        if (isCaughtUp) this.#listener.current(!isCurrent, connection)
+        if (isCaughtUp) this.#listener.current(!isCurrent, connection, readAt)
         isCurrent = isCaughtUp
         if (isCaughtUp && !mayHold) await this.#rest()
       } catch (cause) {

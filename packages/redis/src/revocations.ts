@@ -19,7 +19,7 @@ export type FeedEvent =
   | { readonly type: 'current' }
   /** Redis failed, or did not answer. The feed tries again. */
   | { readonly type: 'failed'; readonly cause: unknown }
-  /** Redis has lost the stream, or a part of it. This process still knows its entries, and a new one may not. */
+  /** Redis has lost the stream, or a part of it. Each process adds its own revocations again. */
   | { readonly type: 'reset' }
   /** Redis has an entry that is no revocation. It has no effect. */
   | { readonly type: 'invalid_entry' }
@@ -63,6 +63,9 @@ export interface RedisRevocations extends RevocationStore {
    */
   close(): void
 }
+
+/** How far the clock of an issuer may be ahead, if the caller does not say. In seconds. */
+const TOLERANCE = 30
 
 const NAMES = ['key', 'maxLag', 'ifUnavailable', 'maxTokenLifetime', 'max', 'onFeed'] as const
 
@@ -126,11 +129,14 @@ class StreamRevocations implements RedisRevocations {
     setTimeout(() => this.#start(), this.#maxLag * 1000).unref()
     this.#feed = new Feed(client, key, {
       entry: (entry) => this.#apply(entry),
-      reset: () => this.#notify({ type: 'reset' }),
-      current: (isNew, connection) => {
+      reset: () => {
+        this.#outbox.reset()
+        this.#notify({ type: 'reset' })
+      },
+      current: (isNew, connection, readAt) => {
         this.#hasStarted = true
         this.#start()
-        void this.#outbox.sendAgain(connection)
+        void this.#outbox.repair(connection, readAt)
         if (isNew) this.#notify({ type: 'current' })
       },
       failed: (cause) => this.#notify({ type: 'failed', cause }),
@@ -151,7 +157,10 @@ class StreamRevocations implements RedisRevocations {
   }
 
   /** Takes effect in this process at once, and in the others when Redis has stored it. */
-  async revoke(entry: RevocationEntry): Promise<void> {
+  async revoke(given: RevocationEntry): Promise<void> {
+    // Fixed now: the entry may be added to the stream again much later.
+    const entry =
+      'subject' in given ? { ...given, issuedBefore: given.issuedBefore ?? secondsFromNow(TOLERANCE) } : given
     this.#local.revoke(entry)
     try {
       await this.#outbox.send(entry)
@@ -210,6 +219,7 @@ class StreamRevocations implements RedisRevocations {
   }
 
   #apply(given: StreamEntry): void {
+    this.#outbox.read(given)
     const entry = revocationOf(given)
     if (entry === undefined) {
       this.#notify({ type: 'invalid_entry' })
@@ -229,6 +239,10 @@ class StreamRevocations implements RedisRevocations {
       this.#onFeed(event)
     } catch {} // A listener must not end the feed.
   }
+}
+
+function secondsFromNow(seconds: number): number {
+  return Math.ceil(Date.now() / 1000) + seconds
 }
 
 function unavailable(message: string): UnavailableError {
