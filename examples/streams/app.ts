@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { authenticateUpgrade, type IssuerGateOptions } from '@bearergate/core'
+import { authenticateUpgrade } from '@bearergate/core'
 import { bearer } from '@bearergate/express'
 import express from 'express'
 import { CloseCode } from 'graphql-ws'
@@ -11,7 +11,7 @@ import { graphqlSockets } from './graphql.ts'
 
 const { ISSUER = 'https://id.example.com', AUDIENCE = 'https://api.example.com', PORT = '3000' } = process.env
 
-const auth = bearer({ issuer: ISSUER, audience: AUDIENCE } as IssuerGateOptions)
+const auth = bearer({ issuer: ISSUER, audience: AUDIENCE })
 const app = express()
 app.use('/api', auth)
 
@@ -28,7 +28,8 @@ app.get('/api/events', (req, res) => {
 /** Ends the session of the caller on all devices: its streams and WebSockets end as well. */
 app.post('/api/logout', async (req, res) => {
   const { subject = '', issuer } = auth.identity(req)
-  await auth.gate.revoke({ subject, issuer })
+  // Without the date, the gate would also reject the tokens of a login within the next 30 seconds.
+  await auth.gate.revoke({ subject, issuer, issuedBefore: Math.ceil(Date.now() / 1000) })
   res.json({ loggedOut: true })
 })
 

@@ -19,7 +19,7 @@ export interface RedisClient {
   set(
     key: string,
     value: string,
-    options: { condition?: 'NX'; expiration: { type: 'PX'; value: number } },
+    options: { condition?: 'NX' | 'XX'; expiration: { type: 'PX'; value: number } },
   ): Promise<unknown>
   del(key: string): Promise<unknown>
   xAdd(key: string, id: '*', message: Record<string, string>): Promise<unknown>

@@ -10,5 +10,6 @@ export {
   type FeedEvent,
   type RedisRevocations,
   type RedisRevocationsOptions,
+  type RevocationsDescription,
   redisRevocations,
 } from './revocations.ts'

@@ -29,7 +29,7 @@ export function readOptions<T extends object>(
 export function assertText(name: string, given: unknown): string {
   if (typeof given === 'string' && given !== '') return given
   throw configurationError(
-    'INVALID_OPTION',
+    given === undefined ? 'MISSING_OPTION' : 'INVALID_OPTION',
     `"${name}" must be a text that is not empty, but is ${typeof given}`,
   )
 }
@@ -61,7 +61,7 @@ export function assertSecret(given: unknown): string | Uint8Array {
   if (isSecret && length >= MIN_SECRET) return given
   const received = isSecret ? `has ${length}` : `is ${typeof given}`
   throw configurationError(
-    'INVALID_OPTION',
+    given === undefined ? 'MISSING_OPTION' : 'INVALID_OPTION',
     `"secret" must be a text or a Uint8Array with at least ${MIN_SECRET} bytes, but ${received}. Create one with: openssl rand -base64 32`,
   )
 }
@@ -88,7 +88,7 @@ function assertClient(factory: string, client: Partial<RedisClient> | null | und
   const received = type === 'object' ? `an object without the method "${missing}"` : type
   throw configurationError(
     'INVALID_ARGUMENT',
-    `"${factory}" needs a client of the package "redis" as its first argument, but received ${received}: write ${factory}(await createClient({ url }).connect()), or use createCluster or createSentinel`,
+    `"${factory}" needs a client of the package "redis" as its first argument, but received ${received}: write ${factory}(client), with a client of createClient, createCluster or createSentinel`,
   )
 }
 

@@ -45,8 +45,14 @@ export interface RedisResultsOptions {
   onResults?: ((event: ResultsEvent) => void) | undefined
 }
 
-/** How long one process may ask before another one asks as well. In milliseconds. */
+/**
+ * How long a reservation lasts if the process that has it ends, and how often that process renews it while it asks. In
+ * milliseconds.
+ */
 const RESERVED_FOR = 1000
+const RENEWED_EVERY = 300
+/** How long a process waits for the answer of another one. In milliseconds. After that, it asks as well. */
+const MAX_WAIT = 3000
 /** The pause between two looks for the answer that another process is asking for. In milliseconds. */
 const PAUSE = { first: 5, longest: 40 }
 /** How long Redis is left alone after it did not answer. In milliseconds. Otherwise each request would wait for `timeout`. */
@@ -57,7 +63,7 @@ const MAX_AHEAD = 1000
 /**
  * Creates a store in which all processes with the same Redis share the results of `introspection` or `opaque`: one process asks
  * about a token, and the others use its answer. The cache of each process is still asked first, so a known token needs no round
- * trip. While one process asks, the others wait for its answer, for at most a second.
+ * trip. While one process asks, the others wait for its answer, for at most three seconds.
  *
  * Redis contains the claims of tokens, but never a token, and the keys are hashes. An entry ends at `ttl`, or earlier if the token
  * expires.
@@ -120,18 +126,19 @@ class RedisResults implements ResultStore {
    * @throws Error if Redis fails
    */
   async #wait(key: string): Promise<StoredAnswer | undefined> {
-    const end = performance.now() + RESERVED_FOR
+    const end = performance.now() + MAX_WAIT
     for (let pause = PAUSE.first; ; pause = Math.min(2 * pause, PAUSE.longest)) {
       const stored = await this.#get(key)
       if (stored !== undefined) return stored
-      const reserve = () =>
-        this.#client.set(`${key}:asking`, '1', {
-          condition: 'NX',
-          expiration: { type: 'PX', value: RESERVED_FOR },
-        })
-      if ((await this.#try(reserve)) !== null || performance.now() >= end) return undefined
+      if ((await this.#reserve(key, 'NX')) !== null || performance.now() >= end) return undefined
       await new Promise((resolve) => setTimeout(resolve, pause))
     }
+  }
+
+  /** Reserves the question (`NX`), or renews the reservation (`XX`). Returns `null` if another process has it, or it has ended. */
+  #reserve(key: string, condition: 'NX' | 'XX'): Promise<unknown> {
+    const expiration = { type: 'PX' as const, value: RESERVED_FOR }
+    return this.#try(() => this.#client.set(`${key}:asking`, '1', { condition, expiration }))
   }
 
   async #get(key: string): Promise<StoredAnswer | undefined> {
@@ -150,6 +157,8 @@ class RedisResults implements ResultStore {
   async #ask(key: string, ask: () => Promise<NewAnswer>): Promise<SharedAnswer> {
     const askedAt = Date.now()
     let value = 0
+    const renew = () => this.#reserve(key, 'XX').catch(() => {})
+    const renewing = setInterval(renew, RENEWED_EVERY).unref()
     try {
       const { answer, lifetime } = await ask()
       value = Math.floor(lifetime * 1000)
@@ -159,6 +168,7 @@ class RedisResults implements ResultStore {
       }
       return answer
     } finally {
+      clearInterval(renewing)
       if (value <= 0) this.#inBackground(() => this.#client.del(`${key}:asking`))
     }
   }

@@ -17,7 +17,7 @@ import { Outbox } from './outbox.ts'
 export type FeedEvent =
   /** All revocations are known, at first or again. */
   | { readonly type: 'current' }
-  /** Redis failed, or did not answer. The feed tries again. */
+  /** Redis failed, or did not answer. The feed tries again. Reported once, until all revocations are known again. */
   | { readonly type: 'failed'; readonly cause: unknown }
   /** Redis has lost the stream, or a part of it. Each process adds its own revocations again. */
   | { readonly type: 'reset' }
@@ -50,8 +50,21 @@ export interface RedisRevocationsOptions {
   onFeed?: ((event: FeedEvent) => void) | undefined
 }
 
+/** The state of a store of revocations. */
+export interface RevocationsDescription {
+  readonly kind: 'redis'
+  /** Whether the gate heard from Redis within `maxLag`. If not, and with `ifUnavailable: 'reject'`, the answer is 503. */
+  readonly isCurrent: boolean
+  /** Whether the memory of this process could not take a revocation. Then the answer is 503 until the process is restarted. */
+  readonly isFull: boolean
+  /** The number of revocations by this process that Redis has not stored. They are sent again. */
+  readonly unsent: number
+}
+
 /** A store of revocations on Redis. */
 export interface RedisRevocations extends RevocationStore {
+  /** Returns the state of the store, for a health check. It is also in `gate.describe().revocationStore`. */
+  describe(): RevocationsDescription
   /**
    * Waits until all revocations are known.
    * @throws UnavailableError if that takes longer than `maxLag`
@@ -105,6 +118,8 @@ class StreamRevocations implements RedisRevocations {
   #start: () => void = () => {}
   #hasStarted = false
   #isFull = false
+  /** The last failure of the feed, until it is current again. */
+  #failure: { readonly cause: unknown } | undefined
 
   constructor(client: RedisClient, options: RedisRevocationsOptions) {
     const read = readOptions('redisRevocations', client, options, NAMES)
@@ -135,11 +150,15 @@ class StreamRevocations implements RedisRevocations {
       },
       current: (isNew, connection, readAt) => {
         this.#hasStarted = true
+        this.#failure = undefined
         this.#start()
         void this.#outbox.repair(connection, readAt)
         if (isNew) this.#notify({ type: 'current' })
       },
-      failed: (cause) => this.#notify({ type: 'failed', cause }),
+      failed: (cause) => {
+        if (this.#failure === undefined) this.#notify({ type: 'failed', cause })
+        this.#failure = { cause }
+      },
     })
   }
 
@@ -183,11 +202,10 @@ class StreamRevocations implements RedisRevocations {
 
   async ready(): Promise<void> {
     await this.#started
-    if (!this.#hasStarted) throw unavailable('The revocations could not be read')
+    if (!this.#hasStarted) throw new UnavailableError('The revocations could not be read', this.#failure)
   }
 
-  /** The state of the feed, for `gate.describe`. */
-  describe(): object {
+  describe(): RevocationsDescription {
     const lag = (performance.now() - this.#feed.currentAt) / 1000
     return {
       kind: 'redis',
@@ -213,9 +231,10 @@ class StreamRevocations implements RedisRevocations {
 
   /** @throws UnavailableError if revocations may be missing, and `ifUnavailable` is `reject` */
   #assertCurrent(): void {
-    if (this.#isFull) throw unavailable('The memory for revocations is full')
+    if (this.#isFull) throw new UnavailableError('The memory for revocations is full')
     const isLate = performance.now() - this.#feed.currentAt > this.#maxLag * 1000
-    if (isLate && !this.#mayContinue) throw unavailable('The feed of revocations is unavailable')
+    if (isLate && !this.#mayContinue)
+      throw new UnavailableError('The feed of revocations is unavailable', this.#failure)
   }
 
   #apply(given: StreamEntry): void {
@@ -243,8 +262,4 @@ class StreamRevocations implements RedisRevocations {
 
 function secondsFromNow(seconds: number): number {
   return Math.ceil(Date.now() / 1000) + seconds
-}
-
-function unavailable(message: string): UnavailableError {
-  return new UnavailableError(message)
 }

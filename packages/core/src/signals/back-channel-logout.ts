@@ -2,11 +2,11 @@
 
 import { assertStrings, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
-import { getOwn } from '../lib/json.ts'
+import { getOwn, isObject } from '../lib/json.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import { type EventToken, invalid, type Rejected } from './event-token.ts'
 import type { Effects } from './events.ts'
-import { createReceiver, type SignalReceiver } from './receiver.ts'
+import { createReceiver, type Message, type SignalReceiver } from './receiver.ts'
 import { type ReceiverSettings, SETTINGS } from './settings.ts'
 
 export interface BackChannelLogoutOptions extends Omit<ReceiverSettings, 'audience'> {
@@ -49,7 +49,7 @@ export function backChannelLogout(options: BackChannelLogoutOptions): SignalRece
       exp: 'required',
       // Keycloak adds `"revoke_offline_access": true`. Only the event of the logout must be an object (§2.4).
       events: 'any',
-      tokenIn: ({ body }) => new URLSearchParams(body).get('logout_token') ?? undefined,
+      tokenIn: ({ body }) => logoutTokenIn(body),
       effectsOf,
       accepted: { status: 200, headers: { 'Cache-Control': 'no-store' }, body: '' },
       rejected: ({ description }) =>
@@ -57,6 +57,13 @@ export function backChannelLogout(options: BackChannelLogoutOptions): SignalRece
     },
     { ...rest, audience: clientId },
   )
+}
+
+/** The parameter of the form (§2.5). Applications often have a body parser for forms, which makes an object of them. */
+function logoutTokenIn(body: Message['body']): string | undefined {
+  if (typeof body === 'string') return new URLSearchParams(body).get('logout_token') ?? undefined
+  const parameter = isObject(body) ? getOwn(body, 'logout_token') : undefined
+  return typeof parameter === 'string' ? parameter : undefined
 }
 
 /**

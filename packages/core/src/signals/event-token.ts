@@ -94,7 +94,7 @@ function checkClaims(claims: RawClaims, policy: EventPolicy, now: Seconds): Reje
   if (nonce !== undefined) return invalid('it has a "nonce"')
   const members = isObject(events) ? Object.values(events) : []
   const isAccepted = members.some(isObject) && (policy.events === 'any' || members.every(isObject))
-  return isAccepted ? undefined : invalid('its "events" is not an object of events')
+  return isAccepted ? undefined : invalid('its "events" is missing, or contains no event')
 }
 
 /** Rejects a token that breaks another rule than those with a code of their own. */

@@ -7,7 +7,8 @@ import type { ReceiverSettings } from './settings.ts'
 /** A message as it arrived. */
 export interface Message {
   readonly contentType: string | undefined
-  readonly body: string
+  /** The text of the body. For a form, it may also be the object that a body parser made of it. */
+  readonly body: string | Readonly<Record<string, unknown>>
 }
 
 /** The answer to the sender. */
@@ -58,8 +59,9 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
 
   async function receive(message: Message): Promise<SignalAnswer> {
     try {
-      const text = typeof message?.body === 'string' ? protocol.tokenIn(message) : undefined
-      return answerTo(text === undefined ? handler.reject(NO_TOKEN) : await handler.handle(text))
+      const text = protocol.tokenIn(message)
+      if (text !== undefined) return answerTo(await handler.handle(text))
+      return answerTo(handler.reject(typeof message.body === 'string' ? NO_TOKEN : NO_TEXT))
     } catch (cause) {
       // The message has members that cannot be read.
       return answerTo(handler.fail(cause))
@@ -84,6 +86,11 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
 const NO_TOKEN: Rejected = {
   error: 'invalid_request',
   description: 'The request has no token in the expected form',
+}
+const NO_TEXT: Rejected = {
+  error: 'invalid_request',
+  description:
+    'The body that the receiver got is not the text of the request. Maybe a body parser ran before: mount the receiver before it',
 }
 const TOO_LONG: SignalAnswer = { status: 413, headers: NO_STORE, body: '' }
 

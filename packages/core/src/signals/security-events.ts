@@ -35,7 +35,9 @@ export function securityEvents(options: SecurityEventsOptions): SignalReceiver {
     {
       ...securityEventsAbout(tokenIssuer),
       tokenIn: ({ contentType, body }) =>
-        /^application\/secevent\+jwt(?:\s*;|$)/i.test(contentType ?? '') ? body.trim() : undefined,
+        typeof body === 'string' && /^application\/secevent\+jwt(?:\s*;|$)/i.test(contentType ?? '')
+          ? body.trim()
+          : undefined,
       accepted: { status: 202, headers: { 'Cache-Control': 'no-store' }, body: '' },
       rejected: ({ error, description }) => JSON.stringify({ err: error, description }),
     },

@@ -225,7 +225,7 @@ class MemoryRevocations implements RevocationStore {
     if (monotonic() - this.#checkedAllAt >= FULL_CHECK_EVERY) this.#removeEnded(now)
     if (this.size >= this.#max)
       throw new RangeError(
-        `Failed to revoke: the store is full, with ${this.#max} revocations that are still in effect. Set a larger "max" of memoryRevocations(). Or pass "expiresAt" to gate.revoke, so that revocations end earlier`,
+        `Failed to revoke: the store is full, with ${this.#max} revocations that are still in effect. Set a larger "max" of the store. Or pass "expiresAt" to gate.revoke, so that revocations end earlier`,
       )
   }
 
