@@ -36,7 +36,7 @@ export class Feed {
   #connection: RedisClient | undefined
   #isClosed = false
   #wake: () => void = () => {}
-  /** When all entries were known last, by the monotonic clock. In milliseconds. */
+  /** When all entries were certainly known last, by the monotonic clock. In milliseconds. */
   currentAt: number = Number.NEGATIVE_INFINITY
 
   constructor(client: RedisClient, key: string, listener: FeedListener) {
@@ -56,20 +56,25 @@ export class Feed {
   async #run(): Promise<void> {
     let backoff = BACKOFF.min
     let isCurrent = false
+    // Without `BLOCK` at first: an empty stream has nothing to wait for.
+    let mayBlock = false
     while (!this.#isClosed)
       try {
         const connection = await this.#open()
-        // Without `BLOCK` at first: an empty stream has nothing to wait for.
         const began = performance.now()
-        const isCaughtUp = await this.#read(connection, isCurrent)
+        const count = await this.#read(connection, mayBlock)
+        const isCaughtUp = count < COUNT
         backoff = BACKOFF.min
         if (isCaughtUp) {
-          this.currentAt = isCurrent ? performance.now() : began
+          this.currentAt = mayBlock && count === 0 ? Math.min(began + BLOCK, performance.now()) : began
           this.#listener.current(!isCurrent)
         }
         isCurrent = isCaughtUp
+        // Entries only show what Redis had when they were asked for: their answer may have come late. So ask again at once.
+        mayBlock = count === 0
       } catch (cause) {
         isCurrent = false
+        mayBlock = false
         this.#drop()
         if (this.#isClosed) return
         this.#listener.failed(cause)
@@ -94,8 +99,8 @@ export class Feed {
     return connection
   }
 
-  /** Reads the next entries. Returns whether there are no others. */
-  async #read(connection: RedisClient, mayBlock: boolean): Promise<boolean> {
+  /** Reads the next entries, and returns their number. `COUNT`: there may be others. */
+  async #read(connection: RedisClient, mayBlock: boolean): Promise<number> {
     const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
     const reading = connection.xRead({ key: this.#key, id: this.#lastId }, options)
     const [reply] = ((await this.#within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
@@ -104,8 +109,7 @@ export class Feed {
       this.#listener.entry(entry)
       this.#lastId = entry.id
     }
-    // A full answer may have left entries in Redis.
-    return messages.length === 0 ? !(await this.#isReset(connection)) : messages.length < COUNT
+    return messages.length === 0 && (await this.#isReset(connection)) ? COUNT : messages.length
   }
 
   /**
