@@ -243,6 +243,17 @@ describe.skipIf(!hasRedis)('redisResults', () => {
     expect(keys.filter((key) => keys.indexOf(key) === keys.lastIndexOf(key))).toHaveLength(50)
   })
 
+  it('are asked for at once by another process if Redis became full before it could store the answer', async () => {
+    server.reply = async (asked, response) => {
+      await client.configSet('maxmemory', '1')
+      json({ active: true })(asked, response)
+    }
+    const commands = spied('del')
+    expect(await statusOf(gate(), 'token-1')).toBe(200)
+    while (commands.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    while ((await client.keys('*:asking')).length > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  })
+
   it('report one failure while Redis is full, though it still answers other commands', async () => {
     const events: string[] = []
     const one = gate({ onResults: ({ type }) => events.push(type) })

@@ -183,8 +183,13 @@ class RedisResults implements ResultStore {
       isFound = this.#store(key, { answer, askedAt }, Math.floor(lifetime * 1000))
       return answer
     } finally {
-      if (!isFound) ignore(this.#redis.read(() => this.#client.del(`${key}:asking`)))
+      if (!isFound) this.#release(key)
     }
+  }
+
+  /** Lets another process ask at once, in the background. */
+  #release(key: string): void {
+    ignore(this.#redis.read(() => this.#client.del(`${key}:asking`)))
   }
 
   /**
@@ -195,7 +200,7 @@ class RedisResults implements ResultStore {
     const text = lifetime > 0 ? this.#seal.close(key, entry) : ''
     if (text === '' || Buffer.byteLength(text) > MAX_SIZE) return false
     const expiration = { type: 'PX', value: lifetime } as const
-    ignore(this.#redis.write(() => this.#client.set(key, text, { expiration })))
+    this.#redis.write(() => this.#client.set(key, text, { expiration })).catch(() => this.#release(key)) // For example, Redis is full.
     return lifetime >= RESERVED_FOR
   }
 
