@@ -56,7 +56,10 @@ const PAUSE = { first: 5, longest: 40 }
 const MAX_WAITING = 100
 /** How much the clock of another process may be ahead. In milliseconds. A larger difference would make old answers look new. */
 const MAX_AHEAD = 1000
-/** The largest entry. In bytes. Longer answers are not shared: whoever can write to Redis could fill the memory of this process. */
+/**
+ * The largest entry. In bytes. Longer answers are not shared. Otherwise an attacker with access to Redis could fill the memory of
+ * this process.
+ */
 const MAX_SIZE = 1_048_576
 
 /**
@@ -133,7 +136,7 @@ class RedisResults implements ResultStore {
     const stored = await this.#get(key)
     if (stored === UNUSABLE) return undefined
     if (stored !== undefined || (await this.#reserve(key))) return stored
-    // After an outage a reservation may be left that no process could remove, so nobody would store an answer.
+    // After an outage a reservation may be left that no process could remove, and no answer would ever be stored.
     if (this.#waiting >= MAX_WAITING || this.#redis.hasFailedWithin(RESERVED_FOR)) return undefined
     this.#waiting += 1
     try {
