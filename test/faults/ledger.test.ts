@@ -21,6 +21,14 @@ describe('the checker of "nothing lost"', () => {
     ['new key', 200, true],
     ['none', 401, false],
     ['good', 'aborted', false],
+    ['revoked', 401, false],
+    ['revoked', 503, true],
+    ['being revoked', 200, false],
+    ['being revoked', 401, false],
+    ['being revoked', 503, true],
+    ['unchecked', 503, true],
+    ['perhaps unchecked', 200, true],
+    ['perhaps unchecked', 503, true],
   ])('passes a request with token "%s" and outcome %s (fault: %s)', (token, outcome, mayFail) => {
     expect(passes(verdictOf(token, outcome, mayFail))).toBe(true)
   })
@@ -36,6 +44,12 @@ describe('the checker of "nothing lost"', () => {
     ['garbage', 500, true, 'odd'],
     ['expired', 400, false, 'odd'],
     ['good', 'lost', false, 'lost'],
+    ['revoked', 200, true, 'falseAccepts'],
+    ['revoked', 503, false, 'needless503'],
+    ['revoked', 500, true, 'odd'],
+    ['being revoked', 503, false, 'needless503'],
+    ['unchecked', 200, true, 'falseAccepts'],
+    ['perhaps unchecked', 401, true, 'falseRefusals'],
   ])('fails a request with token "%s" and outcome %s (fault: %s) as %s', (token, outcome, mayFail, why) => {
     const verdict = verdictOf(token, outcome, mayFail)
     expect(verdict).toMatchObject({ [why]: 1 })

@@ -11,6 +11,14 @@ export type TokenClass =
   | 'unknown key'
   | 'garbage'
   | 'none'
+  /** The process that is asked knows of the revocation, or must answer 503 because it may not. */
+  | 'revoked'
+  /** The process that is asked may not know of the revocation yet. */
+  | 'being revoked'
+  /** Good, but the process cannot know whether it was revoked, and must not accept it. */
+  | 'unchecked'
+  /** As before, a moment before or after that. */
+  | 'perhaps unchecked'
 
 /** What was answered; `aborted` where the client itself gave up. */
 export type Outcome = 200 | 400 | 401 | 403 | 503 | 'aborted' | 'lost' | number
@@ -34,7 +42,9 @@ export interface Verdict {
   readonly examples: readonly string[]
 }
 
-const REFUSALS: Readonly<Record<Exclude<TokenClass, 'good' | 'new key'>, readonly Outcome[]>> = {
+const REFUSALS: Readonly<
+  Record<Exclude<TokenClass, 'good' | 'new key' | keyof typeof OF_REVOCATIONS>, readonly Outcome[]>
+> = {
   expired: [401],
   'wrong audience': [401],
   'forged signature': [401],
@@ -43,8 +53,20 @@ const REFUSALS: Readonly<Record<Exclude<TokenClass, 'good' | 'new key'>, readonl
   garbage: [400, 401],
   none: [401],
 }
+/** The right answers as far as revocations decide them. */
+const OF_REVOCATIONS = {
+  revoked: { always: [401], duringFault: [401, 503] },
+  'being revoked': { always: [200, 401], duringFault: [200, 401, 503] },
+  unchecked: { always: [503], duringFault: [503] },
+  'perhaps unchecked': { always: [200, 503], duringFault: [200, 503] },
+} as const satisfies Record<string, Record<'always' | 'duringFault', readonly Outcome[]>>
+
 /** To these the answer may be 503 while the issuer cannot be asked: only it knows its newest keys. */
 const ASKED_FOR: readonly TokenClass[] = ['removed key', 'new key']
+
+function isOfRevocations(token: TokenClass): token is keyof typeof OF_REVOCATIONS {
+  return Object.hasOwn(OF_REVOCATIONS, token)
+}
 
 type Wrong = 'falseAccepts' | 'falseRefusals' | 'lateRotations' | 'needless503' | 'odd'
 
@@ -87,6 +109,13 @@ export class Ledger {
   #judge(token: TokenClass, outcome: Outcome, mayFail: boolean): Wrong | undefined {
     if (token === 'good') return outcome === 200 ? undefined : 'falseRefusals'
     if (token === 'new key') return outcome === 200 ? undefined : 'lateRotations'
+    if (isOfRevocations(token)) {
+      const right: readonly Outcome[] = OF_REVOCATIONS[token][mayFail ? 'duringFault' : 'always']
+      if (right.includes(outcome)) return undefined
+      if (outcome === 503) return 'needless503'
+      if (outcome === 401) return 'falseRefusals'
+      return outcome === 200 ? 'falseAccepts' : 'odd'
+    }
     if (outcome === 200) return 'falseAccepts'
     // The budget of refreshes may be used up, and then nobody knows whether the key is new (ATK08).
     if (outcome === 503 && token === 'unknown key') return undefined

@@ -332,6 +332,49 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     await expect(store.ready()).rejects.toThrow()
   })
 
+  it('counts maxLag from what an answer of Redis proves, also if the answer comes late', async () => {
+    let time = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => time)
+    closing.push(() => vi.restoreAllMocks())
+    const asked: { readonly BLOCK?: number; answer(reply: unknown): void }[] = []
+    const next = async (count: number) => {
+      while (asked.length < count) await new Promise((resolve) => setImmediate(resolve))
+      return asked.at(-1) as (typeof asked)[number]
+    }
+    const client = {
+      xAdd: async () => null,
+      duplicate: () => ({
+        on() {},
+        connect: async () => {},
+        destroy() {},
+        xRead: (_stream: object, options: { BLOCK?: number }) =>
+          new Promise((answer) => asked.push({ ...options, answer })),
+        xRevRange: async () => [],
+      }),
+    }
+    const store = redisRevocations(client as never, { maxLag: 2 })
+    closing.push(() => store.close())
+    const status = async (at: number) => {
+      time = at
+      return ask({ gate: createGate({ ...base, revocations: store } as never) }, sent)
+    }
+    const base = { issuer: ISSUER, audience: AUDIENCE, keys: { keys: [key.jwk] } }
+    const sent = await token()
+    ;(await next(1)).answer(null)
+    const second = await next(2)
+    // Empty after a second: it proves that there was no revocation in this second, and no more.
+    time = 2900
+    second.answer(null)
+    const third = await next(3)
+    expect([await status(3000), await status(3001)]).toEqual(['200', '503 unavailable'])
+    // With an entry: it proves only what was there when it was asked for.
+    time = 3400
+    third.answer([{ messages: [{ id: '1-1', message: { entry: '{"tokenId":"x"}' } }] }])
+    const fourth = await next(4)
+    expect([await status(4900), await status(4901)]).toEqual(['200', '503 unavailable'])
+    expect([second, third, fourth].map(({ BLOCK }) => BLOCK)).toEqual([1000, 1000, undefined])
+  })
+
   it('reads the stream again if Redis lost it, and reports when it knows all revocations again', async () => {
     const server = await redis()
     const [one, two] = [await process(server), await process(server)]

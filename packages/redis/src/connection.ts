@@ -16,6 +16,7 @@ export interface StreamEntry {
  */
 export interface RedisClient {
   get(key: string): Promise<unknown>
+  getRange(key: string, start: number, end: number): Promise<unknown>
   set(
     key: string,
     value: string,

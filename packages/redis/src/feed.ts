@@ -62,7 +62,7 @@ export class Feed {
   #closing = 0
   #isClosed = false
   #wake: () => void = () => {}
-  /** When all entries were known last, by the monotonic clock. In milliseconds. */
+  /** When all entries were certainly known last, by the monotonic clock. In milliseconds. */
   currentAt: number = Number.NEGATIVE_INFINITY
 
   constructor(client: RedisClient, key: string, listener: FeedListener) {
@@ -82,18 +82,29 @@ export class Feed {
   async #run(): Promise<void> {
     let backoff = BACKOFF.min
     let isCurrent = false
+    // Without `BLOCK` at first: an empty stream has nothing to wait for.
+    let mayBlock = false
     while (!this.#isClosed)
       try {
         const connection = await this.#open()
         const mayHold = this.#client.isOpen !== false
+        const isBlocking = mayBlock && mayHold
         const readAt = performance.now()
-        const isCaughtUp = await this.#read(connection, isCurrent && mayHold)
+        const count = await this.#read(connection, isBlocking)
+        const isCaughtUp = count < COUNT
         backoff = BACKOFF.min
-        if (isCaughtUp) this.#listener.current(!isCurrent, connection, readAt)
+        if (isCaughtUp) {
+          const hasWaited = isBlocking && count === 0
+          this.currentAt = hasWaited ? Math.min(readAt + BLOCK, performance.now()) : readAt
+          this.#listener.current(!isCurrent, connection, readAt)
+        }
         isCurrent = isCaughtUp
+        // Entries only show what Redis had when they were asked for: their answer may have come late. So ask again at once.
+        mayBlock = count === 0
         if (isCaughtUp && !mayHold) await this.#rest()
       } catch (cause) {
         isCurrent = false
+        mayBlock = false
         this.#drop()
         if (this.#isClosed) return
         this.#listener.failed(cause)
@@ -118,28 +129,24 @@ export class Feed {
   }
 
   /**
-   * Reads the next entries. Returns whether there are no others.
+   * Reads the next entries, and returns their number. `COUNT`: there may be others.
    * @param mayBlock whether Redis may wait for an entry. Not at first: an empty stream has nothing to wait for.
    */
-  async #read(connection: RedisClient, mayBlock: boolean): Promise<boolean> {
+  async #read(connection: RedisClient, mayBlock: boolean): Promise<number> {
     const last = this.#last
     const options = mayBlock ? { COUNT, BLOCK } : { COUNT }
-    const began = performance.now()
     const reading = connection.xRead({ key: this.#key, id: last?.id ?? '0' }, options)
     const [reply] = ((await within(reading, GRACE + BLOCK)) ?? []) as readonly StreamReply[]
-    const answered = performance.now()
     const messages = reply?.messages ?? []
     for (const entry of messages) this.#listener.entry(entry)
     if (last !== undefined && !(await this.#has(connection, last))) {
       this.#last = undefined
       // An entry that has ended was removed, and not lost.
       if (!hasEnded(last)) this.#listener.reset()
-      return false
+      return COUNT
     }
     this.#last = messages.at(-1) ?? last
-    if (messages.length === COUNT) return false // There may be others.
-    this.currentAt = mayBlock ? answered : began
-    return true
+    return messages.length
   }
 
   /**

@@ -8,9 +8,9 @@ import {
   UnavailableError,
 } from '@bearergate/core'
 import type { RedisClient } from './connection.ts'
+import { Guard } from './guard.ts'
 import { assertChoice, assertListener, assertSecret, assertText, readOptions, secondsOf } from './options.ts'
 import { Seal } from './seal.ts'
-import { SilenceError, within } from './within.ts'
 
 /** A change of the store of results, passed to `onResults`. It contains no token. */
 export type ResultsEvent =
@@ -45,25 +45,27 @@ export interface RedisResultsOptions {
   onResults?: ((event: ResultsEvent) => void) | undefined
 }
 
-/**
- * How long a reservation lasts if the process that has it ends, and how often that process renews it while it asks. In
- * milliseconds.
- */
+/** How long one process may ask before another one asks as well. In milliseconds. */
 const RESERVED_FOR = 1000
-const RENEWED_EVERY = 300
-/** How long a process waits for the answer of another one. In milliseconds. After that, it asks as well. */
-const MAX_WAIT = 3000
 /** The pause between two looks for the answer that another process is asking for. In milliseconds. */
 const PAUSE = { first: 5, longest: 40 }
-/** How long Redis is left alone after it did not answer. In milliseconds. Otherwise each request would wait for `timeout`. */
-const REST = 1000
+/**
+ * How many requests of this process may wait for others at once. Further ones ask. Any client can make tokens wait, and each look
+ * is work for Redis.
+ */
+const MAX_WAITING = 100
 /** How much the clock of another process may be ahead. In milliseconds. A larger difference would make old answers look new. */
 const MAX_AHEAD = 1000
+/**
+ * The largest entry. In bytes. Longer answers are not shared. Otherwise an attacker with access to Redis could fill the memory of
+ * this process.
+ */
+const MAX_SIZE = 1_048_576
 
 /**
  * Creates a store in which all processes with the same Redis share the results of `introspection` or `opaque`: one process asks
  * about a token, and the others use its answer. The cache of each process is still asked first, so a known token needs no round
- * trip. While one process asks, the others wait for its answer, for at most three seconds.
+ * trip. While one process asks, the others wait for its answer, for at most a second.
  *
  * Redis contains the claims of tokens, but never a token, and the keys are hashes. An entry ends at `ttl`, or earlier if the token
  * expires.
@@ -83,33 +85,38 @@ interface Entry {
   readonly askedAt: number
 }
 
+/** An entry that no process will replace soon: there is nothing to wait for. */
+const UNUSABLE = Symbol('unusable')
+
 const NAMES = ['name', 'secret', 'timeout', 'ifUnavailable', 'onResults'] as const
 
 class RedisResults implements ResultStore {
   readonly #client: RedisClient
   readonly #prefix: string
   readonly #seal: Seal
-  readonly #timeout: number
   readonly #mayAsk: boolean
   readonly #onResults: ((event: ResultsEvent) => void) | undefined
-  #isFailing = false
-  /** When Redis may be used again after it did not answer, by the monotonic clock. In milliseconds. */
-  #restsUntil = 0
+  readonly #redis: Guard
+  #waiting = 0
 
   constructor(client: RedisClient, options: RedisResultsOptions) {
     const read = readOptions('redisResults', client, options, NAMES)
     this.#client = client
     this.#prefix = `bearergate:results:${assertText('name', read.name)}:`
     this.#seal = new Seal(assertSecret(read.secret))
-    this.#timeout = 1000 * secondsOf('timeout', read.timeout, { preset: 0.1, min: 0.01, max: 5 }, 'a number')
+    const timeout = secondsOf('timeout', read.timeout, { preset: 0.1, min: 0.01, max: 5 }, 'a number')
     this.#mayAsk = assertChoice('ifUnavailable', read.ifUnavailable, ['ask', 'reject']) === 'ask'
     this.#onResults = assertListener('onResults', read.onResults)
+    this.#redis = new Guard(1000 * timeout, {
+      failed: (cause) => this.#notify({ type: 'failed', cause }),
+      recovered: () => this.#notify({ type: 'recovered' }),
+    })
   }
 
   async find(name: string, ask: () => Promise<NewAnswer>): Promise<StoredAnswer> {
     const key = this.#prefix + this.#seal.nameOf(name)
     try {
-      const stored = await this.#wait(key)
+      const stored = await this.#findStored(key)
       if (stored !== undefined) return stored
     } catch (cause) {
       if (!this.#mayAsk) throw new UnavailableError('Redis has no results', { cause })
@@ -118,79 +125,86 @@ class RedisResults implements ResultStore {
   }
 
   describe(): object {
-    return { kind: 'redis', isAvailable: !this.#isFailing }
+    return { kind: 'redis', isAvailable: !this.#redis.isFailing }
   }
 
   /**
    * Returns the stored answer. If another process is asking, waits for its answer. `undefined` if this process should ask.
    * @throws Error if Redis fails
    */
-  async #wait(key: string): Promise<StoredAnswer | undefined> {
-    const end = performance.now() + MAX_WAIT
-    for (let pause = PAUSE.first; ; pause = Math.min(2 * pause, PAUSE.longest)) {
-      const stored = await this.#get(key)
-      if (stored !== undefined) return stored
-      if ((await this.#reserve(key, 'NX')) !== null || performance.now() >= end) return undefined
-      await new Promise((resolve) => setTimeout(resolve, pause))
+  async #findStored(key: string): Promise<StoredAnswer | undefined> {
+    const stored = await this.#get(key)
+    if (stored === UNUSABLE) return undefined
+    if (stored !== undefined || (await this.#reserve(key))) return stored
+    // After an outage a reservation may be left that no process could remove, and no answer would ever be stored.
+    if (this.#waiting >= MAX_WAITING || this.#redis.hasFailedWithin(RESERVED_FOR)) return undefined
+    this.#waiting += 1
+    try {
+      return await this.#wait(key)
+    } finally {
+      this.#waiting -= 1
     }
   }
 
-  /** Reserves the question (`NX`), or renews the reservation (`XX`). Returns `null` if another process has it, or it has ended. */
-  #reserve(key: string, condition: 'NX' | 'XX'): Promise<unknown> {
-    const expiration = { type: 'PX' as const, value: RESERVED_FOR }
-    return this.#try(() => this.#client.set(`${key}:asking`, '1', { condition, expiration }))
+  /** Waits until there is an answer, or this process has the reservation. */
+  async #wait(key: string): Promise<StoredAnswer | undefined> {
+    const end = performance.now() + RESERVED_FOR
+    for (let pause = PAUSE.first; performance.now() < end; pause = Math.min(2 * pause, PAUSE.longest)) {
+      await new Promise((resolve) => setTimeout(resolve, pause))
+      const stored = await this.#get(key)
+      if (stored === UNUSABLE) return undefined
+      if (stored !== undefined || (await this.#reserve(key))) return stored
+    }
+    return undefined
   }
 
-  async #get(key: string): Promise<StoredAnswer | undefined> {
-    const text = await this.#try(() => this.#client.get(key))
-    if (typeof text !== 'string') return undefined
+  /** Returns whether this process may ask: no other one is asking. */
+  async #reserve(key: string): Promise<boolean> {
+    const expiration = { type: 'PX', value: RESERVED_FOR } as const
+    const set = () => this.#client.set(`${key}:asking`, '1', { condition: 'NX', expiration })
+    return (await this.#redis.write(set)) !== null
+  }
+
+  async #get(key: string): Promise<StoredAnswer | typeof UNUSABLE | undefined> {
+    const text = await this.#redis.read(() => this.#client.getRange(key, 0, MAX_SIZE - 1))
+    if (typeof text !== 'string' || text === '') return undefined
     const entry = this.#seal.open(key, text) as Entry | undefined
     if (entry === undefined) {
       this.#notify({ type: 'invalid_entry' })
-      return undefined
+      return UNUSABLE
     }
     const age = Date.now() - entry.askedAt
-    return age < -MAX_AHEAD ? undefined : { answer: entry.answer, age: Math.max(0, age) / 1000 }
+    return age < -MAX_AHEAD ? UNUSABLE : { answer: entry.answer, age: Math.max(0, age) / 1000 }
   }
 
-  /** Asks, and stores the answer in the background. If there is nothing to store, another process may ask at once. */
+  /** Asks, and stores the answer in the background. If others would not find it, another process may ask at once. */
   async #ask(key: string, ask: () => Promise<NewAnswer>): Promise<SharedAnswer> {
     const askedAt = Date.now()
-    let value = 0
-    const renew = () => this.#reserve(key, 'XX').catch(() => {})
-    const renewing = setInterval(renew, RENEWED_EVERY).unref()
+    let isFound = false
     try {
       const { answer, lifetime } = await ask()
-      value = Math.floor(lifetime * 1000)
-      if (value > 0) {
-        const text = this.#seal.close(key, { answer, askedAt } satisfies Entry)
-        this.#inBackground(() => this.#client.set(key, text, { expiration: { type: 'PX', value } }))
-      }
+      isFound = this.#store(key, { answer, askedAt }, Math.floor(lifetime * 1000))
       return answer
     } finally {
-      clearInterval(renewing)
-      if (value <= 0) this.#inBackground(() => this.#client.del(`${key}:asking`))
+      if (!isFound) this.#release(key)
     }
   }
 
-  #inBackground(command: () => Promise<unknown>): void {
-    this.#try(command).catch(() => {}) // It is reported.
+  /** Lets another process ask at once, in the background. */
+  #release(key: string): void {
+    ignore(this.#redis.read(() => this.#client.del(`${key}:asking`)))
   }
 
-  /** @throws Error if Redis fails, or did not answer a moment ago */
-  async #try<T>(command: () => Promise<T>): Promise<T> {
-    if (performance.now() < this.#restsUntil) throw new Error('Redis did not answer a moment ago')
-    try {
-      const result = await within(command(), this.#timeout)
-      if (this.#isFailing) this.#notify({ type: 'recovered' })
-      this.#isFailing = false
-      return result
-    } catch (cause) {
-      if (cause instanceof SilenceError) this.#restsUntil = performance.now() + REST
-      if (!this.#isFailing) this.#notify({ type: 'failed', cause })
-      this.#isFailing = true
-      throw cause
-    }
+  /**
+   * Stores an answer in the background. Returns whether others can find it for as long as they may wait.
+   * @param lifetime in milliseconds
+   */
+  #store(key: string, entry: Entry, lifetime: number): boolean {
+    const text = lifetime > 0 ? this.#seal.close(key, entry) : ''
+    if (text === '' || Buffer.byteLength(text) > MAX_SIZE) return false
+    const expiration = { type: 'PX', value: lifetime } as const
+    this.#redis.write(() => this.#client.set(key, text, { expiration })).catch(() => this.#release(key)) // For example, Redis is full.
+    return lifetime >= RESERVED_FOR
   }
 
   #notify(event: ResultsEvent): void {
@@ -198,4 +212,9 @@ class RedisResults implements ResultStore {
       this.#onResults?.(event)
     } catch {} // A listener must not decide about requests.
   }
+}
+
+/** Lets a command run in the background. A failure is reported by `onResults`. */
+function ignore(command: Promise<unknown>): void {
+  command.catch(() => {})
 }

@@ -135,6 +135,25 @@ describe('results of introspection in a shared store', () => {
     expect(server.asked).toHaveLength(5)
   })
 
+  it('contain at most a tenth of "max" rejections of a process, however many tokens a client makes up', async () => {
+    server.reply = json({ active: false })
+    const one = gate({ negativeTtl: 10, max: 200 })
+    const live = () => [...store.entries.values()].filter(({ at, lifetime }) => at + lifetime > time()).length
+    let most = 0
+    for (let number = 0; number < 120; number += 1) {
+      expect(await statusOf(one, `made-up-${number}`)).toBe(401)
+      most = Math.max(most, live())
+      pass(0.25)
+    }
+    expect(most).toBeLessThanOrEqual(20)
+    expect(most).toBeGreaterThan(15)
+    server.reply = json({ active: true, aud: AUDIENCE })
+    await statusOf(one, 'good')
+    const asked = server.asked.length
+    expect(await statusOf(gate(), 'good')).toBe(200)
+    expect(server.asked).toHaveLength(asked)
+  })
+
   it('contain no token, also if the server repeats it', async () => {
     const token = 'a-token-of-more-than-8-characters'
     server.reply = json({

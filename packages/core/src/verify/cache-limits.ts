@@ -33,7 +33,8 @@ export interface CacheOptions {
 export interface SharedCacheOptions extends Omit<CacheOptions, 'now'> {
   /**
    * A store in which processes share results, such as `redisResults` of `@bearergate/redis`. The `ttl` of a result begins when
-   * the first process obtained it. Default: none, so each process obtains its own results.
+   * the first process obtained it. A process keeps at most a tenth of `max` rejections in it, so that made-up tokens do not fill
+   * it. Default: none, so each process obtains its own results.
    */
   store?: ResultStore | undefined
 }

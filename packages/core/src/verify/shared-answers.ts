@@ -6,6 +6,7 @@ import { isObject } from '../lib/json.ts'
 import { received } from '../lib/received.ts'
 import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
+import { TokenBucket } from '../net/token-bucket.ts'
 import type { NewAnswer, ResultStore, SharedAnswer } from '../state/result-store.ts'
 import type { CacheLimits } from './cache-limits.ts'
 import type { PresentedToken } from './presented.ts'
@@ -17,15 +18,22 @@ export interface Terms {
   readonly expiresAt: Seconds | undefined
 }
 
+type Limits = Pick<CacheLimits, 'ttl' | 'negativeTtl' | 'max'>
+
 /** How one kind of verifiers asks, and reads what it was told. */
 export interface Question<A extends SharedAnswer> {
   readonly ask: () => Promise<A>
   readonly termsOf: (answer: A) => Terms
 }
 
+/** The share of `max` that a process may have in the store as rejections, as in its own cache. */
+const REJECTED_SHARE = 1 / 10
+
 export class SharedAnswers {
   readonly #store: ResultStore | undefined
-  readonly #limits: Pick<CacheLimits, 'ttl' | 'negativeTtl'>
+  readonly #limits: Limits
+  /** The rejections that this process may store: any client can make up tokens, and the memory of the store is shared. */
+  readonly #rejections: TokenBucket
   readonly #now: () => number
   readonly #verifier: string
 
@@ -33,12 +41,7 @@ export class SharedAnswers {
    * @param verifier names the verifier in the store: verifiers that could be told something else need other names
    * @throws TypeError if the store is none
    */
-  constructor(
-    verifier: string,
-    store: ResultStore | undefined,
-    limits: Pick<CacheLimits, 'ttl' | 'negativeTtl'>,
-    now: () => number,
-  ) {
+  constructor(verifier: string, store: ResultStore | undefined, limits: Limits, now: () => number) {
     if (store !== undefined && typeof store?.find !== 'function')
       throw configurationError(
         'INVALID_OPTION',
@@ -48,6 +51,9 @@ export class SharedAnswers {
     this.#store = store
     this.#limits = limits
     this.#now = now
+    // Half of them at once, and the other half within `negativeTtl`: no more than that exist at any time.
+    const half = Math.ceil((limits.max * REJECTED_SHARE) / 2)
+    this.#rejections = new TokenBucket(half, limits.negativeTtl / half)
   }
 
   /** Whether answers are shared, and so must be JSON. */
@@ -66,7 +72,8 @@ export class SharedAnswers {
     const askOnce = async (): Promise<NewAnswer> => {
       asking ??= ask()
       const answer = await asking
-      return { answer, lifetime: this.#lifetimeOf(termsOf(answer)) }
+      const terms = termsOf(answer)
+      return { answer, lifetime: this.#mayStore(terms) ? this.#lifetimeOf(terms) : 0 }
     }
     const name = `${this.#verifier} ${await presented.hash}`
     try {
@@ -83,6 +90,10 @@ export class SharedAnswers {
       if (asking !== undefined) return asking
       throw cause
     }
+  }
+
+  #mayStore({ active }: Terms): boolean {
+    return active || this.#rejections.tryAcquire()
   }
 
   #limitOf({ active }: Terms): Seconds {
