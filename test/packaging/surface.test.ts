@@ -97,6 +97,7 @@ const CORE_TYPES = [
   'RequestLike',
   'Requirement',
   'ResourceMetadata',
+  'ResultQuestion',
   'ResultStore',
   'Revocation',
   'RevocationEntry',

@@ -149,16 +149,38 @@ describe.skipIf(!hasRedis)('redisResults', () => {
     expect(await statusOf(gate(), 'token-1')).toBe(200)
   })
 
-  it('are asked for by a second process if the first one does not get an answer', async () => {
+  it('are waited for while the process that asks gets no answer, for at most half of timeout', async () => {
     const held: (() => void)[] = []
     const active = json({ active: true })
     server.reply = (asked, response) =>
       held.length === 0 ? held.push(() => active(asked, response)) : active(asked, response)
-    const first = statusOf(gate(), 'token-1')
+    const first = statusOf(gate({}, {}, { timeout: 60 }), 'token-1')
     while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
-    expect(await statusOf(gate(), 'token-1')).toBe(200)
+    expect(await statusOf(gate({}, {}, { timeout: 0.6 }), 'token-1')).toBe(200)
+    expect(server.asked).toHaveLength(2)
+    // Longer than a reservation lasts: the first process has renewed it.
+    const [key = ''] = await client.keys('*:asking')
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    expect(await client.get(key)).toBe('1')
     held[0]?.()
     expect(await first).toBe(200)
+  })
+
+  it('are not used for longer than ttl if the clock of a process is behind', async () => {
+    await statusOf(gate({}, { ttl: 2 }), 'token-1')
+    const [key = ''] = await keys(1)
+    const now = Date.now
+    Date.now = () => now() - 1500
+    try {
+      const late = gate({}, { ttl: 2 })
+      while ((await client.pTTL(key)) > 500) await new Promise((resolve) => setTimeout(resolve, 10))
+      await statusOf(late, 'token-1')
+      server.reply = json({ active: false })
+      while ((await client.exists(key)) === 1) await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(await statusOf(late, 'token-1')).toBe(401)
+    } finally {
+      Date.now = now
+    }
   })
 
   it('are asked for by each process while Redis is stopped, killed or full, and shared again after that', async () => {
@@ -233,7 +255,7 @@ describe.skipIf(!hasRedis)('redisResults', () => {
     // Reservations that do not end, so that this does not depend on the speed of the machine.
     for (const [key] of [...commands]) await client.set(key, '1')
     const looks = spied('getRange') as [key: string][]
-    const second = gate({}, {}, options)
+    const second = gate({}, {}, { ...options, timeout: 6 })
     const waiting = tokens.map((token) => statusOf(second, token))
     while (held.length < 300) await new Promise((resolve) => setTimeout(resolve, 2))
     for (const answer of held) answer()

@@ -139,9 +139,7 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     await server.kill()
     await failed
     expect([await ask(one, good), await ask(one, bad)]).toEqual(['200', '401 revoked'])
-    const again = one.next('failed')
-    await again
-    expect(await ask(one, good)).toBe('200')
+    expect(one.events.filter(({ type }) => type === 'failed')).toHaveLength(1)
   })
 
   it('answers 503 if Redis was never there, and starts as soon as it is', async () => {
@@ -204,10 +202,20 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     }
     const store = redisRevocations({
       ...Object.fromEntries(
-        ['get', 'set', 'xAdd', 'del', 'xDel', 'xRange', 'xRead', 'connect', 'destroy', 'on'].map((name) => [
-          name,
-          never,
-        ]),
+        [
+          'get',
+          'set',
+          'xAdd',
+          'del',
+          'getRange',
+          'pTTL',
+          'xDel',
+          'xRange',
+          'xRead',
+          'connect',
+          'destroy',
+          'on',
+        ].map((name) => [name, never]),
       ),
       duplicate,
     } as never)
@@ -342,14 +350,29 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
       return asked.at(-1) as (typeof asked)[number]
     }
     const client = {
-      xAdd: async () => null,
+      ...Object.fromEntries(
+        [
+          'get',
+          'set',
+          'del',
+          'getRange',
+          'pTTL',
+          'xAdd',
+          'xDel',
+          'xRange',
+          'xRead',
+          'connect',
+          'destroy',
+          'on',
+        ].map((name) => [name, async () => null]),
+      ),
       duplicate: () => ({
         on() {},
         connect: async () => {},
         destroy() {},
         xRead: (_stream: object, options: { BLOCK?: number }) =>
           new Promise((answer) => asked.push({ ...options, answer })),
-        xRevRange: async () => [],
+        xRange: async (_key: string, id: string) => [{ id, message: { entry: '{"tokenId":"x"}' } }],
       }),
     }
     const store = redisRevocations(client as never, { maxLag: 2 })

@@ -43,7 +43,13 @@ export { fromNodeRequest } from './request/node.ts'
 export type { RequestLike } from './request/request.ts'
 export type { JwksStore, StoredJwks } from './state/jwks-store.ts'
 export { type MemoryRevocationsOptions, memoryRevocations } from './state/memory-revocations.ts'
-export type { NewAnswer, ResultStore, SharedAnswer, StoredAnswer } from './state/result-store.ts'
+export type {
+  NewAnswer,
+  ResultQuestion,
+  ResultStore,
+  SharedAnswer,
+  StoredAnswer,
+} from './state/result-store.ts'
 export type { RevocationEntry, RevocationStore } from './state/revocations.ts'
 export type { CacheOptions, SharedCacheOptions } from './verify/cache-limits.ts'
 export { type CacheDescription, cached } from './verify/cached.ts'

@@ -23,6 +23,7 @@ export interface RedisClient {
     options: { condition?: 'NX' | 'XX'; expiration: { type: 'PX'; value: number } },
   ): Promise<unknown>
   del(key: string): Promise<unknown>
+  pTTL(key: string): Promise<unknown>
   xAdd(key: string, id: '*', message: Record<string, string>): Promise<unknown>
   xDel(key: string, ids: string[]): Promise<unknown>
   xRange(key: string, start: string, end: string, options: { COUNT: number }): Promise<unknown>

@@ -19,6 +19,8 @@ export class Guard {
   #failed: 'any' | 'writes' | undefined
   #recoveredAt = Number.NEGATIVE_INFINITY
   #isSilent = false
+  /** When Redis answered last, by the monotonic clock. In milliseconds. */
+  #heardAt = Number.NEGATIVE_INFINITY
   /** When a command may be sent again after Redis did not answer, by the monotonic clock. In milliseconds. */
   #restsUntil = 0
 
@@ -51,6 +53,7 @@ export class Guard {
     if (performance.now() < this.#restsUntil) throw new Error('Redis did not answer a moment ago')
     // After the rest, one command tries whether Redis answers. Others would wait, and fill the queue of the client.
     if (this.#isSilent) this.#rest(this.#timeout + REST)
+    const sentAt = performance.now()
     try {
       const result = await within(command(), this.#timeout)
       this.#hears()
@@ -62,8 +65,9 @@ export class Guard {
       return result
     } catch (cause) {
       const isSilence = cause instanceof SilenceError
-      if (isSilence) this.#rest(REST)
-      else this.#hears()
+      if (!isSilence) this.#hears()
+      // It may only be slow: then it has answered others meanwhile.
+      else if (this.#heardAt < sentAt) this.#rest(REST)
       const isFirst = this.#failed === undefined
       this.#failed = isSilence ? 'any' : kind
       if (isFirst) this.#listener.failed(cause)
@@ -80,5 +84,6 @@ export class Guard {
   #hears(): void {
     this.#isSilent = false
     this.#restsUntil = 0
+    this.#heardAt = performance.now()
   }
 }

@@ -22,7 +22,8 @@ export function readOptions<T extends object>(
       'UNKNOWN_OPTION',
       `"${factory}" has no option "${unknown}": the options are ${names.join(', ')}`,
     )
-  return options
+  // Without a prototype: a polluted one must not add options.
+  return Object.assign(Object.create(null), options)
 }
 
 /** Checks a text that must not be empty. */
@@ -71,6 +72,8 @@ const METHODS = [
   'get',
   'set',
   'del',
+  'getRange',
+  'pTTL',
   'xAdd',
   'xDel',
   'xRange',

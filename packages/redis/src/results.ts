@@ -1,7 +1,7 @@
 /** A store in which processes share results of introspection and lookups, on Redis. */
 
 import {
-  type NewAnswer,
+  type ResultQuestion,
   type ResultStore,
   type SharedAnswer,
   type StoredAnswer,
@@ -9,6 +9,7 @@ import {
 } from '@bearergate/core'
 import type { RedisClient } from './connection.ts'
 import { Guard } from './guard.ts'
+import { notify } from './notify.ts'
 import { assertChoice, assertListener, assertSecret, assertText, readOptions, secondsOf } from './options.ts'
 import { Seal } from './seal.ts'
 
@@ -45,8 +46,12 @@ export interface RedisResultsOptions {
   onResults?: ((event: ResultsEvent) => void) | undefined
 }
 
-/** How long one process may ask before another one asks as well. In milliseconds. */
+/**
+ * How long a reservation lasts if the process that has it ends, and how often that process renews it while it asks. In
+ * milliseconds.
+ */
 const RESERVED_FOR = 1000
+const RENEWED_EVERY = 300
 /** The pause between two looks for the answer that another process is asking for. In milliseconds. */
 const PAUSE = { first: 5, longest: 40 }
 /**
@@ -65,7 +70,7 @@ const MAX_SIZE = 1_048_576
 /**
  * Creates a store in which all processes with the same Redis share the results of `introspection` or `opaque`: one process asks
  * about a token, and the others use its answer. The cache of each process is still asked first, so a known token needs no round
- * trip. While one process asks, the others wait for its answer, for at most a second.
+ * trip. While one process asks, the others wait for its answer, for at most half of the `timeout` of `introspection`.
  *
  * Redis contains the claims of tokens, but never a token, and the keys are hashes. An entry ends at `ttl`, or earlier if the token
  * expires.
@@ -83,6 +88,8 @@ interface Entry {
   readonly answer: SharedAnswer
   /** In milliseconds since the epoch. */
   readonly askedAt: number
+  /** How long Redis was asked to keep it. In milliseconds. */
+  readonly lifetime: number
 }
 
 /** An entry that no process will replace soon: there is nothing to wait for. */
@@ -113,15 +120,15 @@ class RedisResults implements ResultStore {
     })
   }
 
-  async find(name: string, ask: () => Promise<NewAnswer>): Promise<StoredAnswer> {
+  async find(name: string, question: ResultQuestion): Promise<StoredAnswer> {
     const key = this.#prefix + this.#seal.nameOf(name)
     try {
-      const stored = await this.#findStored(key)
+      const stored = await this.#findStored(key, question)
       if (stored !== undefined) return stored
     } catch (cause) {
       if (!this.#mayAsk) throw new UnavailableError('Redis has no results', { cause })
     }
-    return { answer: await this.#ask(key, ask), age: 0 }
+    return { answer: await this.#ask(key, question), age: 0 }
   }
 
   describe(): object {
@@ -132,40 +139,43 @@ class RedisResults implements ResultStore {
    * Returns the stored answer. If another process is asking, waits for its answer. `undefined` if this process should ask.
    * @throws Error if Redis fails
    */
-  async #findStored(key: string): Promise<StoredAnswer | undefined> {
-    const stored = await this.#get(key)
+  async #findStored(key: string, question: ResultQuestion): Promise<StoredAnswer | undefined> {
+    const stored = await this.#get(key, question)
     if (stored === UNUSABLE) return undefined
     if (stored !== undefined || (await this.#reserve(key))) return stored
     // After an outage a reservation may be left that no process could remove, and no answer would ever be stored.
     if (this.#waiting >= MAX_WAITING || this.#redis.hasFailedWithin(RESERVED_FOR)) return undefined
     this.#waiting += 1
     try {
-      return await this.#wait(key)
+      return await this.#wait(key, question)
     } finally {
       this.#waiting -= 1
     }
   }
 
   /** Waits until there is an answer, or this process has the reservation. */
-  async #wait(key: string): Promise<StoredAnswer | undefined> {
-    const end = performance.now() + RESERVED_FOR
+  async #wait(key: string, question: ResultQuestion): Promise<StoredAnswer | undefined> {
+    const end = performance.now() + 1000 * question.patience
     for (let pause = PAUSE.first; performance.now() < end; pause = Math.min(2 * pause, PAUSE.longest)) {
-      await new Promise((resolve) => setTimeout(resolve, pause))
-      const stored = await this.#get(key)
+      await new Promise((resolve) => setTimeout(resolve, pause).unref())
+      const stored = await this.#get(key, question)
       if (stored === UNUSABLE) return undefined
       if (stored !== undefined || (await this.#reserve(key))) return stored
     }
     return undefined
   }
 
-  /** Returns whether this process may ask: no other one is asking. */
-  async #reserve(key: string): Promise<boolean> {
+  /** Returns whether this process may ask: no other one is asking. With `XX`, renews its reservation. */
+  async #reserve(key: string, condition: 'NX' | 'XX' = 'NX'): Promise<boolean> {
     const expiration = { type: 'PX', value: RESERVED_FOR } as const
-    const set = () => this.#client.set(`${key}:asking`, '1', { condition: 'NX', expiration })
+    const set = () => this.#client.set(`${key}:asking`, '1', { condition, expiration })
     return (await this.#redis.write(set)) !== null
   }
 
-  async #get(key: string): Promise<StoredAnswer | typeof UNUSABLE | undefined> {
+  async #get(key: string, question: ResultQuestion): Promise<StoredAnswer | typeof UNUSABLE | undefined> {
+    // Both in one round trip.
+    const left = this.#redis.read(() => this.#client.pTTL(key))
+    ignore(left)
     const text = await this.#redis.read(() => this.#client.getRange(key, 0, MAX_SIZE - 1))
     if (typeof text !== 'string' || text === '') return undefined
     const entry = this.#seal.open(key, text) as Entry | undefined
@@ -174,18 +184,24 @@ class RedisResults implements ResultStore {
       return UNUSABLE
     }
     const age = Date.now() - entry.askedAt
-    return age < -MAX_AHEAD ? UNUSABLE : { answer: entry.answer, age: Math.max(0, age) / 1000 }
+    if (age < -MAX_AHEAD) return UNUSABLE
+    // Redis counts the time as well, so a clock that is behind does not make an answer look newer.
+    const passed = entry.lifetime - Number(await left)
+    const stored = { answer: entry.answer, age: Math.max(0, age, passed) / 1000 }
+    return question.accepts(stored) ? stored : undefined
   }
 
   /** Asks, and stores the answer in the background. If others would not find it, another process may ask at once. */
-  async #ask(key: string, ask: () => Promise<NewAnswer>): Promise<SharedAnswer> {
+  async #ask(key: string, { ask }: ResultQuestion): Promise<SharedAnswer> {
     const askedAt = Date.now()
     let isFound = false
+    const renewing = setInterval(() => ignore(this.#reserve(key, 'XX')), RENEWED_EVERY).unref()
     try {
       const { answer, lifetime } = await ask()
-      isFound = this.#store(key, { answer, askedAt }, Math.floor(lifetime * 1000))
+      isFound = this.#store(key, { answer, askedAt, lifetime: Math.floor(lifetime * 1000) })
       return answer
     } finally {
+      clearInterval(renewing)
       if (!isFound) this.#release(key)
     }
   }
@@ -196,10 +212,10 @@ class RedisResults implements ResultStore {
   }
 
   /**
-   * Stores an answer in the background. Returns whether others can find it for as long as they may wait.
-   * @param lifetime in milliseconds
+   * Stores an answer in the background. Returns whether others can find it for as long as a reservation lasts.
    */
-  #store(key: string, entry: Entry, lifetime: number): boolean {
+  #store(key: string, entry: Entry): boolean {
+    const { lifetime } = entry
     const text = lifetime > 0 ? this.#seal.close(key, entry) : ''
     if (text === '' || Buffer.byteLength(text) > MAX_SIZE) return false
     const expiration = { type: 'PX', value: lifetime } as const
@@ -208,9 +224,7 @@ class RedisResults implements ResultStore {
   }
 
   #notify(event: ResultsEvent): void {
-    try {
-      this.#onResults?.(event)
-    } catch {} // A listener must not decide about requests.
+    notify(this.#onResults, event)
   }
 }
 

@@ -10,6 +10,7 @@ import {
 import type { RedisClient, StreamEntry } from './connection.ts'
 import { hasEnded, revocationOf } from './entry.ts'
 import { Feed } from './feed.ts'
+import { notify } from './notify.ts'
 import { assertChoice, assertListener, assertText, readOptions, secondsOf } from './options.ts'
 import { Outbox } from './outbox.ts'
 
@@ -109,7 +110,7 @@ export function redisRevocations(
 class StreamRevocations implements RedisRevocations {
   readonly #maxLag: number
   readonly #mayContinue: boolean
-  readonly #onFeed: (event: FeedEvent) => void
+  readonly #onFeed: ((event: FeedEvent) => void) | undefined
   readonly #local: RevocationStore
   readonly #outbox: Outbox
   readonly #feed: Feed
@@ -132,7 +133,7 @@ class StreamRevocations implements RedisRevocations {
     })
     this.#mayContinue =
       assertChoice('ifUnavailable', read.ifUnavailable, ['reject', 'continue']) === 'continue'
-    this.#onFeed = assertListener('onFeed', read.onFeed) ?? (() => {})
+    this.#onFeed = assertListener('onFeed', read.onFeed)
     this.#local = memoryRevocations({
       maxTokenLifetime: lifetime,
       ...(read.max !== undefined && { max: read.max }),
@@ -254,9 +255,7 @@ class StreamRevocations implements RedisRevocations {
   }
 
   #notify(event: FeedEvent): void {
-    try {
-      this.#onFeed(event)
-    } catch {} // A listener must not end the feed.
+    notify(this.#onFeed, event)
   }
 }
 

@@ -1,6 +1,16 @@
 /** Results that processes share: one asks, the others use its answer, and no limit is exceeded on the way. */
 
-import { createGate, introspection, type NewAnswer, opaque, type ResultStore } from '@bearergate/core'
+import {
+  createGate,
+  generateToken,
+  introspection,
+  type NewAnswer,
+  opaque,
+  privateKeyJwt,
+  type ResultQuestion,
+  type ResultStore,
+} from '@bearergate/core'
+import { generateKeyPair } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pass, stopClock, time } from '../../support/clock.ts'
 import { requestWith, statusOf } from '../../support/forge.ts'
@@ -12,12 +22,14 @@ const AUDIENCE = 'https://api.example.com'
 class TestStore implements ResultStore {
   readonly entries = new Map<string, NewAnswer & { readonly at: number }>()
 
-  async find(name: string, ask: () => Promise<NewAnswer>) {
-    const stored = this.entries.get(name)
-    if (stored !== undefined && time() - stored.at < stored.lifetime)
-      return { answer: stored.answer, age: time() - stored.at }
+  async find(name: string, { ask, accepts }: ResultQuestion) {
+    const entry = this.entries.get(name)
+    if (entry !== undefined && time() - entry.at < entry.lifetime) {
+      const stored = { answer: entry.answer, age: time() - entry.at }
+      if (accepts(stored)) return stored
+    }
     const asked = await ask()
-    this.entries.set(name, { ...asked, at: time() })
+    if (asked.lifetime > 0) this.entries.set(name, { ...asked, at: time() })
     return { answer: asked.answer, age: 0 }
   }
 
@@ -96,13 +108,17 @@ describe('results of introspection in a shared store', () => {
     expect([...store.entries.values()][0]?.lifetime).toBe(5)
   })
 
-  it('are not used if the store returns them for too long', async () => {
-    await statusOf(gate(), 'token-1')
-    const [name, entry] = [...store.entries][0] ?? []
-    store.entries.set(name ?? '', { ...(entry as NonNullable<typeof entry>), lifetime: 1000 })
-    pass(31)
-    server.reply = json({ active: false })
-    expect(await statusOf(gate(), 'token-1')).toBe(401)
+  it('lead to 503 if a store returns them although they are too old', async () => {
+    const answer = { active: true, aud: AUDIENCE }
+    expect(await statusOf(gate({ store: { find: async () => ({ answer, age: 29 }) } }), 'token-1')).toBe(200)
+    expect(await statusOf(gate({ store: { find: async () => ({ answer, age: 30 }) } }), 'token-1')).toBe(503)
+  })
+
+  it('are asked for once if a process has a shorter ttl than the one that stored them', async () => {
+    await statusOf(gate({ ttl: 3600 }), 'token-1')
+    pass(10)
+    for (let process = 0; process < 3; process += 1) await statusOf(gate({ ttl: 2 }), 'token-1')
+    expect(server.asked).toHaveLength(2)
   })
 
   it('are decided by the rules of each process', async () => {
@@ -168,18 +184,81 @@ describe('results of introspection in a shared store', () => {
     expect(store.entries.size).toBe(1)
   })
 
-  it('grant no scope of another claim if "scope" shows the token', async () => {
-    const token = 'a-token-of-more-than-8-characters'
-    server.reply = json({ active: true, aud: AUDIENCE, scope: token, scp: ['admin'] })
-    for (const one of [gate(), gate()])
-      expect(await one.authenticate(requestWith(token))).toMatchObject({ ok: true, identity: { scopes: [] } })
+  it.each<[string, object, number]>([
+    ['scope', { scope: 'TOKEN', scp: ['admin'] }, 200],
+    ['sub', { sub: 'user:TOKEN' }, 200],
+    ['iss', { iss: 'https://evil.example/TOKEN' }, 401],
+    ['exp', { exp: 'TOKEN' }, 401],
+    ['aud', { aud: [AUDIENCE, 'TOKEN'] }, 200],
+    ['nonce', { nonce: 'TOKEN' }, 401],
+    ['cnf', { cnf: { jkt: 'TOKEN' } }, 401],
+    ['token_type', { token_type: 'TOKEN' }, 401],
+  ])(
+    'are the same as without a store, and not shared, if "%s" shows the token',
+    async (_, claims, status) => {
+      const token = 'a-token-of-more-than-8-characters'
+      const text = JSON.stringify({ active: true, aud: AUDIENCE, ...claims }).replace('TOKEN', token)
+      server.reply = json(text)
+      const issuer = { issuer: 'https://id.example.com' }
+      const alone = gate({ store: undefined, negativeTtl: 10 }, issuer)
+      expect(await statusOf(alone, token)).toBe(status)
+      for (const one of [gate({ negativeTtl: 10 }, issuer), gate({ negativeTtl: 10 }, issuer)]) {
+        const decision = await one.authenticate(requestWith(token))
+        expect(decision.ok ? 200 : decision.status).toBe(status)
+        if (decision.ok) expect(decision.identity?.scopes).toEqual([])
+      }
+      expect(store.entries.size).toBe(0)
+    },
+  )
+
+  it.each(['exp', 'nbf', 'iat', 'cnf', 'level'])(
+    'are not shared if "%s" is a number that JSON does not keep',
+    async (name) => {
+      server.reply = json(`{"active":true,"aud":"${AUDIENCE}","${name}":1e999}`)
+      const statuses = [await statusOf(gate(), 'token-1'), await statusOf(gate(), 'token-1')]
+      expect(statuses).toEqual(name === 'level' ? [200, 200] : [401, 401])
+      expect(store.entries.size).toBe(0)
+    },
+  )
+
+  it.each<[string, string]>([
+    ['has no "active"', '{}'],
+    ['is nested too deeply', `{"active":true,"deep":${'['.repeat(40)}${']'.repeat(40)}}`],
+    [
+      'is nested so deeply that it exhausts the stack',
+      `{"active":true,"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+    ],
+  ])('are not shared if the response %s', async (_, text) => {
+    server.reply = json(text)
+    expect(await statusOf(gate({ negativeTtl: 10 }), 'token-1')).toBe(503)
+    server.reply = json({ active: true, aud: AUDIENCE })
+    expect(await statusOf(gate({ negativeTtl: 10 }), 'token-1')).toBe(200)
+  })
+
+  it('are not shared between the clients of privateKeyJwt', async () => {
+    const { privateKey } = await generateKeyPair('ES256')
+    const client = (clientId: string) => ({
+      clientId: undefined,
+      clientSecret: undefined,
+      authenticate: privateKeyJwt({ clientId, privateKey, algorithm: 'ES256' }),
+    })
+    for (const id of ['public', 'public', 'billing']) await statusOf(gate({}, client(id)), 'token-1')
+    expect(server.asked).toHaveLength(2)
+  })
+
+  it('are waited for no longer than timeout, also if the store never answers', async () => {
+    const silent: ResultStore = { find: () => new Promise(() => {}) }
+    const decision = statusOf(gate({ store: silent }, { timeout: 2 }), 'token-1')
+    await new Promise((resolve) => setImmediate(resolve))
+    pass(2)
+    expect(await decision).toBe(503)
   })
 
   it('lead to 503 if the store fails before it asks, and are used if it fails later', async () => {
     const failing: ResultStore = { find: () => Promise.reject(new Error('down')) }
     expect(await statusOf(gate({ store: failing }), 'token-1')).toBe(503)
     const late: ResultStore = {
-      async find(_name, ask) {
+      async find(_name, { ask }) {
         await ask()
         throw new Error('full')
       },
@@ -204,7 +283,7 @@ describe('results of introspection in a shared store', () => {
   it('cannot be replaced by what a store returns after it asked', async () => {
     server.reply = json({ active: false })
     const forging: ResultStore = {
-      async find(_name, ask) {
+      async find(_name, { ask }) {
         await ask()
         return { answer: { active: true, aud: AUDIENCE }, age: 0 }
       },
@@ -217,7 +296,14 @@ describe('results of introspection in a shared store', () => {
     expect(gate().describe()).toMatchObject({ verifier: { results: { kind: 'test', entries: 1 } } })
   })
 
-  it('need a store', () => {
+  it('need a store of their own', () => {
+    Object.defineProperty(Object.prototype, 'store', { value: { find: () => {} }, configurable: true })
+    try {
+      expect(gate({ store: undefined }).describe()).not.toHaveProperty('verifier.results')
+    } finally {
+      delete (Object.prototype as { store?: unknown }).store
+    }
+    expect(() => gate({ store: [] })).toThrow(TypeError)
     expect(() => gate({ store: {} })).toThrow(
       /"cache.store" must be a store of results, such as redisResults/,
     )
@@ -273,6 +359,20 @@ describe('results of lookups in a shared store', () => {
       expect(store.entries.size).toBe(0)
     },
   )
+
+  it('are right again as soon as a wrong record is repaired', async () => {
+    expect(await gate({ subject: 7 })).toMatchObject({ ok: false, status: 503 })
+    expect(await gate({ subject: 'emma' })).toMatchObject({ ok: true })
+  })
+
+  it('are 503 if the record contains the part of the token after its prefix', async () => {
+    const token = generateToken('acme')
+    const claims = { row: token.slice('acme_'.length) }
+    const lookup = () => ({ subject: 'emma', claims })
+    const verifier = opaque({ prefix: 'acme', lookup, cache: { ttl: 30, store } })
+    expect(await statusOf(createGate({ verifier }), token)).toBe(503)
+    expect(store.entries.size).toBe(0)
+  })
 
   it('are 503 if the record contains the token, and then not stored', async () => {
     const token = 'a-token-of-more-than-8-characters'

@@ -20,8 +20,18 @@ export interface NewAnswer {
 /** An answer from the store. */
 export interface StoredAnswer {
   readonly answer: SharedAnswer
-  /** How long ago it was given. In seconds. The verifier uses it only until its age is `ttl`, or `negativeTtl`. */
+  /** How long ago it was given. In seconds. */
   readonly age: Seconds
+}
+
+/** A verifier that needs an answer. */
+export interface ResultQuestion {
+  /** Asks the authorization server, or calls `lookup`. Rejects if there is no answer. */
+  ask(): Promise<NewAnswer>
+  /** Whether the verifier may use a stored answer, by its age. An answer that it may not use counts as missing. */
+  accepts(stored: StoredAnswer): boolean
+  /** How long to wait at most for the answer of another process. In seconds. */
+  readonly patience: Seconds
 }
 
 /**
@@ -35,9 +45,8 @@ export interface ResultStore {
    * Returns the stored answer, or asks for a new one and stores it. If it rejects without asking, the answer to the request is
    * 503. Several processes may call it at once with the same name.
    * @param name identifies the token by its hash, and its verifier. It does not contain the token
-   * @param ask asks the authorization server, or calls `lookup`. It rejects if there is no answer
    */
-  find(name: string, ask: () => Promise<NewAnswer>): Promise<StoredAnswer>
+  find(name: string, question: ResultQuestion): Promise<StoredAnswer>
   /** Returns the state of the store as plain data without secrets, for `describe`. */
   describe?(): object
 }

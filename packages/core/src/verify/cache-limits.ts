@@ -2,6 +2,8 @@
 
 import { assertInteger, assertSeconds, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
+import { getOwn, isObject } from '../lib/json.ts'
+import { received } from '../lib/received.ts'
 import type { Seconds } from '../model/units.ts'
 import type { ResultStore } from '../state/result-store.ts'
 
@@ -46,6 +48,19 @@ export interface CacheLimits {
   readonly negativeTtl: number
   readonly maxBytes: number
   readonly max: number
+}
+
+/**
+ * Returns the option `store` of a `cache`.
+ * @throws TypeError if it is no store
+ */
+export function resultStoreOf(cache: SharedCacheOptions | undefined): ResultStore | undefined {
+  const store = cache === undefined ? undefined : (getOwn(cache, 'store') as ResultStore | undefined)
+  if (store === undefined || (isObject(store) && typeof store.find === 'function')) return store
+  throw configurationError(
+    'INVALID_OPTION',
+    `"cache.store" must be a store of results, such as redisResults(client, { name, secret }), but is ${received(store)}`,
+  )
 }
 
 /** The limits of a verifier that caches nothing. */

@@ -1,15 +1,16 @@
 /** Asks about a token once for all processes: through a `ResultStore`, behind the cache of this process. */
 
 import { secondsOf } from '../lib/clock.ts'
-import { configurationError } from '../lib/configuration-error.ts'
 import { isObject } from '../lib/json.ts'
-import { received } from '../lib/received.ts'
+import { isJson } from '../lib/plain.ts'
+import type { Identity } from '../model/identity.ts'
 import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { TokenBucket } from '../net/token-bucket.ts'
-import type { NewAnswer, ResultStore, SharedAnswer } from '../state/result-store.ts'
+import type { NewAnswer, ResultStore, SharedAnswer, StoredAnswer } from '../state/result-store.ts'
 import type { CacheLimits } from './cache-limits.ts'
 import type { PresentedToken } from './presented.ts'
+import type { Verification } from './verification.ts'
 
 /** The facts that decide how long an answer may be shared. */
 export interface Terms {
@@ -20,43 +21,49 @@ export interface Terms {
 
 type Limits = Pick<CacheLimits, 'ttl' | 'negativeTtl' | 'max'>
 
-/** How one kind of verifiers asks, and reads what it was told. */
-export interface Question<A extends SharedAnswer> {
-  readonly ask: () => Promise<A>
-  readonly termsOf: (answer: A) => Terms
+/** How one kind of verifiers asks about a token, and reads the answer. */
+export interface AnswerKind<A, V> {
+  ask(): Promise<A>
+  /** Reads an answer, new or shared. Rejects if it says nothing about the token: then it is not stored. */
+  read(answer: A): V | Promise<V>
+  /** Returns the part of an answer that other processes may read. `undefined` if they would read something else. */
+  share(answer: A): SharedAnswer | undefined
+  termsOf(answer: A): Terms
 }
 
 /** The share of `max` that a process may have in the store as rejections, as in its own cache. */
 const REJECTED_SHARE = 1 / 10
 
 export class SharedAnswers {
+  readonly #verifier: string
   readonly #store: ResultStore | undefined
   readonly #limits: Limits
+  readonly #patience: Seconds
+  readonly #now: () => number
   /** The rejections that this process may store: any client can make up tokens, and the memory of the store is shared. */
   readonly #rejections: TokenBucket
-  readonly #now: () => number
-  readonly #verifier: string
 
   /**
-   * @param verifier names the verifier in the store: verifiers that could be told something else need other names
-   * @throws TypeError if the store is none
+   * @param verifier names the verifier in the store: verifiers that could get another answer need other names
+   * @param patience how long a request may wait for another process, in seconds
    */
-  constructor(verifier: string, store: ResultStore | undefined, limits: Limits, now: () => number) {
-    if (store !== undefined && typeof store?.find !== 'function')
-      throw configurationError(
-        'INVALID_OPTION',
-        `"cache.store" must be a store of results, such as redisResults(client, { name, secret }), but is ${received(store)}`,
-      )
+  constructor(
+    verifier: string,
+    store: ResultStore | undefined,
+    limits: Limits,
+    patience: Seconds,
+    now: () => number,
+  ) {
     this.#verifier = verifier
     this.#store = store
     this.#limits = limits
+    this.#patience = patience
     this.#now = now
     // Half of them at once, and the other half within `negativeTtl`: no more than that exist at any time.
     const half = Math.ceil((limits.max * REJECTED_SHARE) / 2)
     this.#rejections = new TokenBucket(half, limits.negativeTtl / half)
   }
 
-  /** Whether answers are shared, and so must be JSON. */
   get isUsed(): boolean {
     return this.#store !== undefined
   }
@@ -65,26 +72,28 @@ export class SharedAnswers {
     return this.#store === undefined ? {} : { results: this.#store.describe?.() ?? {} }
   }
 
-  /** Returns the answer about a token, and its age in `presented.age`. */
-  async find<A extends SharedAnswer>(presented: PresentedToken, { ask, termsOf }: Question<A>): Promise<A> {
-    if (this.#store === undefined) return ask()
-    let asking: Promise<A> | undefined
-    const askOnce = async (): Promise<NewAnswer> => {
-      asking ??= ask()
-      const answer = await asking
-      const terms = termsOf(answer)
-      return { answer, lifetime: this.#mayStore(terms) ? this.#lifetimeOf(terms) : 0 }
+  /** Returns the result for a token. If it was shared, `presented.age` is the age of its answer. */
+  async find<A, V extends Verification<Identity<unknown>>>(
+    presented: PresentedToken,
+    kind: AnswerKind<A, V>,
+  ): Promise<V> {
+    if (this.#store === undefined) return kind.read(await kind.ask())
+    let asking: Promise<V> | undefined
+    const ask = async (): Promise<NewAnswer> => {
+      const answering = kind.ask()
+      asking ??= answering.then((answer) => kind.read(answer))
+      await asking // An answer that cannot be read is not stored: the next one may be right.
+      return this.#newAnswer(await answering, kind)
     }
+    const accepts = (stored: StoredAnswer) => this.#accepts(stored, kind)
     const name = `${this.#verifier} ${await presented.hash}`
     try {
-      const found = await this.#store.find(name, askOnce)
+      const found = await this.#store.find(name, { ask, accepts, patience: this.#patience })
       // An answer of its own is not read from the store, even if it returns another one.
       if (asking !== undefined) return await asking
-      const { answer, age } = checked(found)
-      // A store must not extend the limits, not even by mistake.
-      if (age >= this.#limitOf(termsOf(answer as A))) return ask()
-      presented.age = age
-      return answer as A
+      if (!accepts(found)) throw new MistakeError('The store of results returned an answer that is too old')
+      presented.age = found.age
+      return await kind.read(found.answer as A)
     } catch (cause) {
       // The store may fail after the answer is there.
       if (asking !== undefined) return asking
@@ -92,8 +101,23 @@ export class SharedAnswers {
     }
   }
 
-  #mayStore({ active }: Terms): boolean {
-    return active || this.#rejections.tryAcquire()
+  #newAnswer<A>(answer: A, kind: Pick<AnswerKind<A, unknown>, 'share' | 'termsOf'>): NewAnswer {
+    const shared = kind.share(answer)
+    const terms = kind.termsOf(answer)
+    // JSON would change the rest, such as a number that is too large: other processes would decide by something else.
+    const isShared = shared !== undefined && isJson(shared) && (terms.active || this.#rejections.tryAcquire())
+    return { answer: shared ?? null, lifetime: isShared ? this.#lifetimeOf(terms) : 0 }
+  }
+
+  /**
+   * Returns whether an answer may be used here: a store must not extend the limits, not even by mistake.
+   * @throws MistakeError if it is no answer with its age
+   */
+  #accepts<A>(stored: StoredAnswer, kind: Pick<AnswerKind<A, unknown>, 'termsOf'>): boolean {
+    const { answer, age } = (isObject(stored) ? stored : {}) as { answer?: unknown; age?: unknown }
+    if ((answer !== null && !isObject(answer)) || !(typeof age === 'number' && age >= 0))
+      throw new MistakeError('The store of results returned no answer with its age in seconds')
+    return age < this.#limitOf(kind.termsOf(answer as A))
   }
 
   #limitOf({ active }: Terms): Seconds {
@@ -104,12 +128,4 @@ export class SharedAnswers {
     const left = terms.expiresAt === undefined ? undefined : terms.expiresAt - secondsOf(this.#now)
     return Math.max(0, Math.min(this.#limitOf(terms), left ?? Number.POSITIVE_INFINITY))
   }
-}
-
-/** @throws MistakeError if a store returned something else than an answer with its age */
-function checked(found: unknown): { answer: SharedAnswer; age: Seconds } {
-  const { answer, age } = (isObject(found) ? found : {}) as { answer?: unknown; age?: unknown }
-  if ((answer !== null && !isObject(answer)) || !(typeof age === 'number' && age >= 0))
-    throw new MistakeError('The store of results returned no answer with its age in seconds')
-  return { answer: answer as SharedAnswer, age }
 }

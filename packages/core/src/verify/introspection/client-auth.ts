@@ -115,7 +115,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
   const audience = read.audience === undefined ? undefined : uriText('audience', read.audience)
   const now = assertClock(read.now)
   const header = { alg: algorithm, ...(typeof keyId === 'string' && { kid: keyId }) }
-  return async ({ url, body }) => {
+  const authenticate: ClientAuthentication = async ({ url, body }) => {
     const issuedAt = Math.floor(now() / 1000)
     const assertion = await new SignJWT()
       .setProtectedHeader(header)
@@ -130,4 +130,14 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuthenticati
     body.set('client_assertion_type', ASSERTION)
     body.set('client_assertion', assertion)
   }
+  clientIds.set(authenticate, clientId)
+  return authenticate
+}
+
+/** The clients that the functions of `privateKeyJwt` authenticate. */
+const clientIds = new WeakMap<object, string>()
+
+/** Returns the client id that a function authenticates. `undefined` if it is not one of `privateKeyJwt`. */
+export function clientIdOf(authenticate: unknown): string | undefined {
+  return typeof authenticate === 'function' ? clientIds.get(authenticate) : undefined
 }

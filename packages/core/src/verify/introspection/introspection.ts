@@ -9,14 +9,25 @@ import type { Identity } from '../../model/identity.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { Fetch } from '../../net/fetch-json.ts'
 import type { IntrospectionListener } from '../../observe/events.ts'
-import { type CacheLimits, givenLimits, type SharedCacheOptions, UNCACHED } from '../cache-limits.ts'
+import {
+  type CacheLimits,
+  givenLimits,
+  resultStoreOf,
+  type SharedCacheOptions,
+  UNCACHED,
+} from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { CLAIMS_OPTIONS, type ClaimsOptions, claimsReader } from '../claims/mapping.ts'
 import type { RawClaims } from '../claims/values.ts'
 import { SharedAnswers } from '../shared-answers.ts'
 import type { TokenVerifier } from '../verifier.ts'
-import { type ClientAuthentication, clientAuthentication, type SecretMethod } from './client-auth.ts'
+import {
+  type ClientAuthentication,
+  clientAuthentication,
+  clientIdOf,
+  type SecretMethod,
+} from './client-auth.ts'
 import type { ServerLocation } from './endpoint.ts'
 import { Introspector, type IntrospectorSettings } from './introspector.ts'
 import { UNAUTHORIZED } from './response.ts'
@@ -159,10 +170,17 @@ function settingsOf<Claims>(
   const { issuer } = server
   const audience = options.audience === null ? null : assertStrings('audience', options.audience)
   const { authenticate, onIntrospection } = options
+  const timeout = assertSeconds('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 })
   return {
     server,
     authenticate: clientAuthentication(options),
-    answers: new SharedAnswers(nameOf(server, options.clientId), options.cache?.store, limits, now),
+    answers: new SharedAnswers(
+      nameOf(server, options.clientId ?? clientIdOf(authenticate)),
+      resultStoreOf(options.cache),
+      limits,
+      timeout / 2,
+      now,
+    ),
     policy: {
       issuer,
       audience,
@@ -174,7 +192,7 @@ function settingsOf<Claims>(
       read: claimsReader('introspection', options, audience, issuer),
       now,
     },
-    timeout: assertSeconds('timeout', options.timeout, { preset: 3, min: 0.001, max: 60 }),
+    timeout,
     concurrency: assertInteger('concurrency', options.concurrency, { preset: 64, min: 1, max: 10_000 }),
     queue: assertInteger('queue', options.queue, { preset: 1_000, min: 0, max: 100_000 }),
     inactiveStatus: statuses(options.inactiveStatus, typeof authenticate === 'function'),

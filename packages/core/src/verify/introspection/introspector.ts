@@ -99,15 +99,23 @@ export class Introspector<Claims> implements TokenVerifier<Identity<Claims>> {
   ): Promise<Verification<Identity<Claims>>> {
     const hash = await presented.hash
     const known = this.#known.has(hash)
-    const ask = () =>
-      this.#calls.run((signal) =>
-        this.#semaphore.run((place) => this.#ask({ token, hash, signal, place }), { known, signal }),
-      )
-    const answer = await this.#settings.answers.find(presented, {
-      ask: async () => response.shareable(await ask(), token),
+    const finding = this.#settings.answers.find<RawClaims, Verification<Identity<Claims>>>(presented, {
+      ask: () =>
+        this.#calls.run((signal) =>
+          this.#semaphore.run((place) => this.#ask({ token, hash, signal, place }), { known, signal }),
+        ),
+      read: (answer) => this.#read(answer, presented),
+      share: (answer) => response.shareable(answer, token),
       termsOf: response.termsOf,
     })
-    const verification = await response.readResponse(answer, token, this.#settings.policy)
+    if (!this.#settings.answers.isUsed) return finding
+    // The store may wait for another process, which counts as well.
+    return this.#calls.run((signal) => raceAbort(finding, signal))
+  }
+
+  async #read(answer: RawClaims, presented: PresentedToken): Promise<Verification<Identity<Claims>>> {
+    const verification = await response.readResponse(answer, presented.text, this.#settings.policy)
+    const hash = await presented.hash
     if (verification.active) this.#known.add(hash, (await callerOf(answer)) ?? '')
     else this.#known.delete(hash)
     return verification

@@ -93,33 +93,38 @@ const KEPT: readonly string[] = ['sub', 'exp']
  * identity must be safe to log. `cnf` becomes an empty object, because a token must not lose its binding (RFC 7800 §3.1).
  */
 function withoutToken(claims: RawClaims, token: string): RawClaims {
-  return Object.fromEntries(
-    Object.entries(shareable(claims, token)).filter(
-      ([name, value]) => value !== null || claims[name] === null,
-    ),
-  )
+  const shows = showing(token)
+  const members = Object.entries(claims).flatMap(([name, value]): (readonly [string, unknown])[] => {
+    const isKept = value !== token && (KEPT.includes(name) || token.length < MIN_ECHO)
+    if (value !== token && (isKept || !shows([name, value]))) return [[name, value]]
+    return name === 'cnf' ? [[name, {}]] : []
+  })
+  return Object.fromEntries(members)
 }
 
+/** The members that decide about a token, or what it may do. */
+const DECIDING: readonly string[] = [...OPTIONAL, 'aud', 'cnf', 'scope', 'scp', 'permissions']
+
 /**
- * Returns a response that other processes may read: members that show the token are `null`. They must not be missing, because
- * a "scope" that shows it must not let another claim grant scopes.
+ * Returns the part of a response that other processes may read: without the token. `undefined` if a member that decides shows the
+ * token, because they would decide without it. `undefined` also if the response is nested too deeply for that check.
  */
-export function shareable(response: RawClaims, token: string): RawClaims {
+export function shareable(response: RawClaims, token: string): RawClaims | undefined {
+  if (isNestedTooDeeply(response)) return undefined
+  const shared = withoutToken(response, token)
+  if (DECIDING.some((name) => getOwn(shared, name) !== getOwn(response, name))) return undefined
+  return token.length >= MIN_ECHO && showing(token)(shared) ? undefined : shared
+}
+
+/** Returns a function that says whether a value shows a token, or a part of it if it is a JWT. */
+function showing(token: string): (value: unknown) => boolean {
   const segments = isJwtLike(token) ? token.split('.').filter(({ length }) => length >= MIN_SEGMENT) : []
   const echoes = [token, JSON.stringify(token).slice(1, -1), ...segments]
-  const shows = (name: string, value: unknown) => {
-    if (value === token) return true
-    if (KEPT.includes(name) || token.length < MIN_ECHO) return false
-    const text = JSON.stringify([name, value])
+  return (value) => {
+    const text = JSON.stringify(value)
     const decoded = percentDecoded(text)
     return echoes.some((echo) => text.includes(echo) || decoded.includes(echo))
   }
-  const members = Object.entries(response).flatMap(([name, value]): (readonly [string, unknown])[] => {
-    if (!shows(name, value)) return [[name, value]]
-    if (shows(name, null)) return []
-    return [[name, name === 'cnf' ? {} : null]]
-  })
-  return Object.fromEntries(members)
 }
 
 /** Whether a token begins like a JWT or a JWE: with the base64url of an opening brace, and a quote or white space. */

@@ -12,7 +12,7 @@ import { MistakeError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { VerifierExplanation } from '../../observe/explain.ts'
 import type { SharedAnswer } from '../../state/result-store.ts'
-import { givenLimits, type SharedCacheOptions, UNCACHED } from '../cache-limits.ts'
+import { givenLimits, resultStoreOf, type SharedCacheOptions, UNCACHED } from '../cache-limits.ts'
 import { Cache } from '../cached.ts'
 import { markBuiltIn } from '../checked.ts'
 import { PresentedToken } from '../presented.ts'
@@ -88,11 +88,20 @@ export function opaque<Claims = Readonly<Record<string, unknown>>>(
   const prefix = read.prefix === undefined ? undefined : tokenPrefix(read.prefix)
   const now = assertClock(read.now)
   const limits = read.cache === undefined ? UNCACHED : givenLimits(read.cache)
-  const answers = new SharedAnswers(`opaque ${prefix ?? ''}`, read.cache?.store, limits, now)
+  const answers = new SharedAnswers(
+    `opaque ${prefix ?? ''}`,
+    resultStoreOf(read.cache),
+    limits,
+    PATIENCE,
+    now,
+  )
   const bare = new LookupVerifier(read.lookup, prefix, answers, now)
   const verifier = read.cache === undefined ? bare : new Cache(bare, limits, now)
   return markBuiltIn(prefix === undefined ? verifier : new PrefixVerifier(verifier, prefix))
 }
+
+/** How long a request waits for the lookup of another process. In seconds. */
+const PATIENCE: Seconds = 1.5
 
 /** Verifies tokens by the function `lookup`. */
 class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
@@ -127,13 +136,14 @@ class LookupVerifier<Claims> implements TokenVerifier<Identity<Claims>> {
   }
 
   async #verifyShared(token: string, presented: PresentedToken): Promise<Verification<Identity<Claims>>> {
-    const found = await this.#answers.find<SharedAnswer>(presented, {
-      ask: async () => shareableRecord(await this.#lookup(token, await presented.hash), token),
+    return this.#answers.find<SharedAnswer, Verification<Identity<Claims>>>(presented, {
+      ask: async () =>
+        shareableRecord(await this.#lookup(token, await presented.hash), token, this.#prefix ?? ''),
+      read: (found) =>
+        found === null ? inactive('unknown_token') : verificationOf(found as OpaqueToken<Claims>, this.#now),
+      share: (record) => record,
       termsOf: termsOfRecord,
     })
-    return found === null
-      ? inactive('unknown_token')
-      : verificationOf(found as OpaqueToken<Claims>, this.#now)
   }
 }
 

@@ -14,9 +14,10 @@ const MIN_LENGTH = 8
 
 /**
  * Returns the record that a lookup found, `null` if it found none.
+ * @param prefix the prefix of the tokens of the verifier, or an empty text
  * @throws MistakeError if it is no record, is no JSON, or contains the token
  */
-export function shareableRecord(found: unknown, token: string): SharedAnswer {
+export function shareableRecord(found: unknown, token: string, prefix: string): SharedAnswer {
   if (found === null || found === undefined) return null
   const record = readRecord(found)
   const strange = Object.entries(record).find(([, value]) => !isJson(value))
@@ -24,7 +25,12 @@ export function shareableRecord(found: unknown, token: string): SharedAnswer {
     throw new MistakeError(
       `"lookup" returned ${quoted(strange[0])} with a value that is no JSON, such as a Date, and so cannot be shared between processes. Convert it, or do not set the "store" of "cache"`,
     )
-  if (token.length >= MIN_LENGTH && JSON.stringify(record).includes(JSON.stringify(token).slice(1, -1)))
+  const text = JSON.stringify(record)
+  // The secret part of the token is as good as the whole: the prefix is the same for all tokens.
+  const secrets = [token, prefix === '' ? token : token.slice(prefix.length + 1)].map((part) =>
+    JSON.stringify(part).slice(1, -1),
+  )
+  if (secrets.some((secret) => secret.length >= MIN_LENGTH && text.includes(secret)))
     throw new MistakeError(
       '"lookup" returned a record that contains the token, and so must not be shared. Leave the token out of the record',
     )
