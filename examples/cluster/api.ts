@@ -2,17 +2,18 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import type { IssuerGateOptions } from '@bearergate/core'
+import { backChannelLogout, type SignalReceiver, securityEvents } from '@bearergate/core/signals'
 import { bearer } from '@bearergate/express'
 import { redisRevocations } from '@bearergate/redis'
-import express from 'express'
+import express, { type RequestHandler } from 'express'
 import { createClient } from 'redis'
 import { machineTime, type Order, type Report, type Setup } from './messages.ts'
 
 const report = (message: Report) => process.send?.(message)
 
-async function start({ redis, issuer, audience, keys }: Setup) {
+async function start({ redis, issuer, audience, clientId, keys }: Setup) {
   const client = createClient({ url: redis })
   client.on('error', (cause) => console.error(cause))
   await client.connect()
@@ -20,14 +21,33 @@ async function start({ redis, issuer, audience, keys }: Setup) {
   const auth = bearer({ issuer, audience, keys, revocations } as IssuerGateOptions)
   await revocations.ready()
 
+  const { gate } = auth
+  const logout = backChannelLogout({ issuer, clientId, keys, gate })
+  const events = securityEvents({ issuer, audience, keys, gate })
+  const body = express.text({ type: '*/*', limit: '64kb' })
   const app = express()
   app.get('/', auth, (req, res) => {
     res.json({ hello: auth.identity(req).subject })
   })
+  app.post('/revoke', auth, async (req, res) => {
+    await gate.revoke(auth.token(req))
+    res.status(204).end()
+  })
+  app.post('/backchannel-logout', body, receiveBy(logout))
+  app.post('/security-events', body, receiveBy(events))
   const server = createServer(app).listen(0, '127.0.0.1', () => {
     report({ origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
   })
-  return auth.gate
+  return gate
+}
+
+/** Handles the messages of an issuer. */
+function receiveBy(receiver: SignalReceiver): RequestHandler {
+  return async (req, res) => {
+    const message = { contentType: req.get('content-type'), body: req.body }
+    const { status, headers, body } = await receiver.receive(message)
+    res.status(status).set(headers).send(body)
+  }
 }
 
 const starting = new Promise<Awaited<ReturnType<typeof start>>>((resolve) => {
@@ -41,20 +61,12 @@ const AGAIN = 20
 
 process.on('message', async (order: Order) => {
   if ('setup' in order) return
+  const { watch, id } = order
   const gate = await starting
-  const { id } = order
-  if ('revoke' in order) {
-    const revokedAt = machineTime()
-    await gate.revoke(order.revoke)
-    report({ id, revokedAt })
-    return
-  }
-  const request = {
-    header: (name: string) => (name === 'authorization' ? `Bearer ${order.watch}` : undefined),
-  }
+  const request = { header: (name: string) => (name === 'authorization' ? `Bearer ${watch}` : undefined) }
   const isAccepted = async () => (await gate.authenticate(request)).ok
-  // Each turn of the event loop is a chance for Redis to tell this process.
-  while (await isAccepted()) await setImmediate()
+  // A pause, because a loop without one would take the core from the processes that it measures.
+  while (await isAccepted()) await setTimeout(1)
   const rejectedAt = machineTime()
   let wasAcceptedAgain = false
   for (let time = 0; time < AGAIN; time += 1) wasAcceptedAgain ||= await isAccepted()

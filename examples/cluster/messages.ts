@@ -4,20 +4,17 @@ export interface Setup {
   readonly redis: string
   readonly issuer: string
   readonly audience: string
-  readonly keys: { readonly keys: readonly object[] }
+  readonly clientId: string
+  readonly keys: { readonly keys: readonly Readonly<Record<string, unknown>>[] }
 }
 
-/** To an API: its configuration, a token to revoke, or a token to watch until it is rejected. */
-export type Order =
-  | { readonly setup: Setup }
-  | { readonly revoke: string; readonly id: number }
-  | { readonly watch: string; readonly id: number }
+/** To an API: its configuration, or a token to watch until it is rejected. */
+export type Order = { readonly setup: Setup } | { readonly watch: string; readonly id: string }
 
-/** From an API. Times are of the monotonic clock of the machine, in milliseconds. */
+/** From an API. The time is of the monotonic clock of the machine, in milliseconds. */
 export type Report =
   | { readonly origin: string }
-  | { readonly id: number; readonly revokedAt: number }
-  | { readonly id: number; readonly rejectedAt: number; readonly wasAcceptedAgain: boolean }
+  | { readonly id: string; readonly rejectedAt: number; readonly wasAcceptedAgain: boolean }
 
 /** The monotonic clock of the machine, which all processes share. In milliseconds. */
 export function machineTime(): number {

@@ -5,6 +5,7 @@ import { posix } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { GATE_OPTIONS } from '#core/gate/options.ts'
 import { REASONS } from '#core/model/rejection.ts'
+import { TABLES } from '../support/scale.ts'
 import { exists, PAGES, pageAt } from './pages.ts'
 import { ROOT } from './sources.ts'
 
@@ -78,6 +79,16 @@ describe('the figures', () => {
   const read = (path: string) => readFileSync(ROOT + path, 'utf8')
   const measured = read('test/bench/RESULTS.md')
 
+  /** The table between two markers, without the spaces that align columns. */
+  const between = (text: string, marker: string) =>
+    plain(
+      text.slice(
+        text.indexOf(`<!-- ${marker} -->`) + `<!-- ${marker} -->`.length,
+        text.indexOf(`<!-- /${marker} -->`),
+      ),
+    )
+  const plain = (table: string) => table.replaceAll(/-{3,}/g, '---').replaceAll(/\s+/g, ' ').trim()
+
   it.each(['README.md', 'packages/core/docs/performance.md'])('in %s are those of RESULTS.md', (path) => {
     const { text } = pageAt(path)
     const figures = text.match(/\b\d+\.\d\d\b|\b\d+ %/g) ?? []
@@ -88,16 +99,14 @@ describe('the figures', () => {
   })
 
   it('in docs/comparison.md are those of STATUS.md', () => {
-    /** Without the spaces that align columns. */
-    const between = (text: string, marker: string) =>
-      text
-        .slice(text.indexOf(`<!-- ${marker} -->`), text.indexOf(`<!-- /${marker} -->`))
-        .replaceAll(/-{3,}/g, '---')
-        .replaceAll(/\s+/g, ' ')
     const status = read('test/bench/STATUS.md')
     for (const marker of ['answers', 'key-sources']) {
       expect(between(status, marker)).toContain('bearergate')
       expect(between(pageAt('packages/core/docs/comparison.md').text, marker)).toBe(between(status, marker))
     }
+  })
+
+  it.each(Object.entries(TABLES))('in docs/scale.md are those of the formulas: %s', (marker, table) => {
+    expect(between(pageAt('packages/core/docs/scale.md').text, marker)).toBe(plain(table))
   })
 })

@@ -8,6 +8,8 @@ export interface Relay {
   readonly origin: string
   /** How often something was sent on connections that were lost. */
   readonly lost: number
+  /** Closes new connections at once while it is set. */
+  isBlocked: boolean
   /** Ends the connections that there are, by FIN, by RST, or without a word. New ones are carried. */
   end(fate: 'closed' | 'reset' | 'lost without a word'): void
   close(): Promise<void>
@@ -19,6 +21,10 @@ export async function startRelay(to: number): Promise<Relay> {
   const sockets = new Set<Socket>()
   let lost = 0
   const server = createServer((client) => {
+    if (relay.isBlocked) {
+      client.destroy()
+      return
+    }
     const upstream = connect(to, '127.0.0.1')
     const pair = [client, upstream] as const
     pairs.add(pair)
@@ -34,8 +40,9 @@ export async function startRelay(to: number): Promise<Relay> {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  return {
+  const relay: Relay = {
     port,
+    isBlocked: false,
     origin: `http://127.0.0.1:${port}`,
     get lost() {
       return lost
@@ -58,4 +65,5 @@ export async function startRelay(to: number): Promise<Relay> {
         server.close(() => resolve())
       }),
   }
+  return relay
 }

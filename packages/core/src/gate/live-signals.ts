@@ -4,7 +4,7 @@
  */
 
 import { secondsOf, timeout } from '../lib/clock.ts'
-import { mapMaybe } from '../lib/promise.ts'
+import { isPromiseLike, mapMaybe } from '../lib/promise.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
 import type { RevocationHash } from './revocation-check.ts'
@@ -113,7 +113,9 @@ export class LiveSignals {
       if (isRevoked) this.#end(live, 'revoked')
     }
     try {
-      Promise.resolve(mapMaybe(this.#sources.isInStore(live.identity, live.hash), end)).catch(() => {})
+      // No promise for a store that answers at once: each revocation checks all signals, and there may be thousands.
+      const checked = mapMaybe(this.#sources.isInStore(live.identity, live.hash), end)
+      if (isPromiseLike(checked)) checked.catch(() => {})
     } catch {} // The store threw.
   }
 }

@@ -2,9 +2,14 @@
 
 import { isRounded } from '../model/identity.ts'
 
-/** Returns the key of a name. As JSON, because no name with an issuer, and no number, can then equal another name. */
+/**
+ * Returns the key of a name. The first letter tells texts from numbers, and names with an issuer from those without. The length
+ * tells where the issuer ends. So no two names have the same key.
+ */
 export function keyOf(name: string | number, issuer?: string): string {
-  return JSON.stringify(issuer === undefined ? [name] : [name, issuer])
+  const isNumber = typeof name === 'number'
+  if (issuer === undefined) return `${isNumber ? 'n' : 't'}${name}`
+  return `${isNumber ? 'N' : 'T'}${issuer.length} ${issuer}${name}`
 }
 
 /**
