@@ -20,8 +20,8 @@ function sharedResults(ttl: number) {
   const stored = new Map<string, { answer: StoredAnswer['answer']; askedAt: number }>()
   const store = {
     commands: 0,
-    async find(name, ask) {
-      store.commands += 1
+    async find(name, { ask }) {
+      store.commands += 2
       const known = stored.get(name)
       if (known !== undefined && time() - known.askedAt < ttl)
         return { answer: known.answer, age: time() - known.askedAt }

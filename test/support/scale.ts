@@ -24,7 +24,7 @@ export interface Load {
 /** Sizes in bytes, for tokens with usual claims. */
 export const BYTES = {
   /** A revoked session with its issuer, in the stream of Redis. */
-  entry: 140,
+  entry: 160,
   /** A result of introspection, with its key, in Redis. */
   result: 570,
   /** A token in the cache of a process. */
@@ -56,8 +56,8 @@ export const FORMULAS = {
   connections: { what: 'Redis: connections', text: '2 × N', of: ({ N }) => 2 * N },
   feedCommands: {
     what: 'Redis: commands per second for revocations, at most',
-    text: 'N × (V + 2) + 3 × V',
-    of: ({ N, V }) => N * (V + 2) + 3 * V,
+    text: 'N × (4 × V + 2) + 3 × V',
+    of: ({ N, V }) => N * (4 * V + 2) + 3 * V,
   },
   startReads: {
     what: 'Redis: reads of a process that starts',
@@ -84,11 +84,14 @@ export const FORMULAS = {
     text: '1 ÷ (L ÷ T + 1 ÷ R)',
     of: ({ T, R, L }) => 1 / (L / T + 1 / R),
   },
-  /** `GET`, `SET NX` and `SET` of the process that asks, and one `GET` of each other one that needs the token before `ttl` ends. */
+  /**
+   * `GETRANGE`, `PTTL`, `SET NX` and `SET` of the process that asks, and the first two of each other one that needs the token
+   * before `ttl` ends.
+   */
   resultCommands: {
     what: 'Redis: commands per second for results',
-    text: 'introspections × (3 + (N − 1) × (1 − e^(−R × L ÷ (N × T))))',
-    of: ({ N, T, R, L }) => (3 + (N - 1) * (1 - Math.exp((-R * L) / (N * T)))) / (L / T + 1 / R),
+    text: 'introspections × (4 + 2 × (N − 1) × (1 − e^(−R × L ÷ (N × T))))',
+    of: ({ N, T, R, L }) => (4 + 2 * (N - 1) * (1 - Math.exp((-R * L) / (N * T)))) / (L / T + 1 / R),
   },
   resultMemory: {
     what: 'Redis: memory of the results, at most',

@@ -1,6 +1,6 @@
 /** Adds revocations to the stream, and adds them again if Redis did not store them, or lost them. */
 
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { RevocationEntry } from '@bearergate/core'
 import type { RedisClient, StreamEntry } from './connection.ts'
 import { hasEnded } from './entry.ts'
@@ -78,7 +78,7 @@ export class Outbox {
   async #send(given: RevocationEntry, client: RedisClient): Promise<void> {
     const expiresAt = given.expiresAt ?? Math.ceil(Date.now() / 1000) + this.#lifetime
     const entry = { ...given, expiresAt }
-    const mark = randomUUID()
+    const mark = randomBytes(9).toString('base64url')
     const sent: Sent = { entry, storedAt: undefined, isRead: false }
     this.#keep(mark, sent)
     try {
