@@ -56,4 +56,14 @@ describe.skipIf(!hasRedis)('redisJwksStore', () => {
     other.destroy()
     expect(await statusOf(gate(), token)).toBe(200)
   })
+
+  it('gives up on a Redis that is stopped before the gate does', async () => {
+    const jwksStore = redisJwksStore(client)
+    server.pause()
+    try {
+      await expect(jwksStore.get(`${ISSUER}/keys`)).rejects.toThrow('did not answer within 200 ms')
+    } finally {
+      server.resume()
+    }
+  })
 })

@@ -3,12 +3,15 @@
 import type { JwksStore, StoredJwks } from '@bearergate/core'
 import type { RedisClient } from './connection.ts'
 import { assertText, readOptions } from './options.ts'
+import { within } from './within.ts'
 
 export interface RedisJwksStoreOptions {
   /** The prefix of the Redis keys. The URL of the key set follows it. Default `bearergate:jwks:`. */
   prefix?: string | undefined
 }
 
+/** How long Redis may take to answer. In milliseconds. After that, the gate asks the issuer. */
+const TIMEOUT = 200
 /** Longer than any `staleIfError`: the gate checks the age of a set itself. In milliseconds. */
 const LIFETIME = 8 * 86_400_000
 
@@ -27,7 +30,8 @@ export function redisJwksStore(client: RedisClient, options: RedisJwksStoreOptio
   const prefix = assertText('prefix', read.prefix ?? 'bearergate:jwks:')
   return {
     async get(name) {
-      const text = await client.get(prefix + name)
+      // A new process waits for this before its first answer.
+      const text = await within(client.get(prefix + name), TIMEOUT)
       return typeof text === 'string' ? (JSON.parse(text) as StoredJwks) : undefined
     },
     set: (name, keySet) =>
