@@ -7,6 +7,7 @@ import { assertClock, secondsOf } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { lru } from '../lib/lru.ts'
 import { received } from '../lib/received.ts'
+import { notify } from '../observe/notify.ts'
 import { algorithmsOf, keySetOf } from '../verify/jwt/key-source.ts'
 import type { JwtOptions } from '../verify/jwt/options.ts'
 import { policyOf } from '../verify/jwt/policy.ts'
@@ -65,8 +66,8 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
   const { types, exp, events, effectsOf } = kind
   const policy: EventPolicy = { issuer, audience, types, exp, events, algorithms, clockTolerance }
   const keys = keySetOf(given)
-  const notify = assertFunction('onSignal', onSignal, undefined)
-  const notifyRejected = assertFunction('onRejected', onRejected, undefined)
+  const signalListener = assertFunction('onSignal', onSignal, undefined)
+  const rejectedListener = assertFunction('onRejected', onRejected, undefined)
   const ids = lru<object>({ max: MAX_IDS })
 
   async function revokeAll(revocations: Effects['revocations']): Promise<void> {
@@ -75,12 +76,12 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
   }
 
   function reject(reason: Rejected): Outcome {
-    tell<RejectedSignal>(notifyRejected, { status: 400, description: reason.description })
+    notify<RejectedSignal>(rejectedListener, { status: 400, description: reason.description })
     return { status: 'rejected', reason }
   }
 
   function fail(cause: unknown): Outcome {
-    tell<RejectedSignal>(notifyRejected, { status: 503, cause })
+    notify<RejectedSignal>(rejectedListener, { status: 503, cause })
     return { status: 'unavailable', cause }
   }
 
@@ -94,7 +95,7 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
       const isRepeated = ids.get(token.id) !== undefined
       if (!isRepeated) await revokeAll(effects.revocations)
       ids.set(token.id, SEEN)
-      tell<Signal>(notify, { id: token.id, ...effects, isRepeated })
+      notify<Signal>(signalListener, { id: token.id, ...effects, isRepeated })
       return ACCEPTED
     } catch (cause) {
       return fail(cause)
@@ -105,10 +106,3 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
 }
 
 const OTHER_ID = invalid('its "jti" is not the name under which it was delivered')
-
-/** Calls a listener. If it throws, that has no effect. */
-function tell<Event>(listener: ((event: Event) => void) | undefined, event: Event): void {
-  try {
-    listener?.(event)
-  } catch {}
-}
