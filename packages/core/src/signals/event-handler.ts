@@ -1,5 +1,6 @@
 /** Verifies one event token and stores its revocations. Push and poll have this in common. */
 
+import { sha256 } from '#digest'
 import type { Gate } from '../gate/interface.ts'
 import type { Revocation } from '../gate/revoke.ts'
 import { assertFunction } from '../lib/assert.ts'
@@ -25,16 +26,16 @@ export interface EventKind {
 
 /** The outcome for one token. It is `unavailable` if the keys or the store are: the sender should send the token again. */
 export type Outcome =
-  | { readonly status: 'accepted' }
+  | { readonly status: 'accepted'; readonly isRepeated: boolean }
   | { readonly status: 'rejected'; readonly reason: Rejected }
   | { readonly status: 'unavailable'; readonly cause: unknown }
 
 export interface EventHandler {
   /**
    * Verifies a token and stores its revocations. Never rejects.
-   * @param id the `jti` that the token must have. Default: any
+   * @param name the `jti` that the token must have. Default: any
    */
-  handle(text: string, id?: string): Promise<Outcome>
+  handle(text: string, name?: string): Promise<Outcome>
   /** Tells the application why a message was not accepted, and returns the outcome. */
   reject(reason: Rejected): Outcome
   fail(cause: unknown): Outcome
@@ -43,7 +44,6 @@ export interface EventHandler {
 /** How many ids of tokens are remembered. A repeated token has no effect, but a second revocation would do no harm either. */
 const MAX_IDS = 10_000
 const SEEN = {}
-const ACCEPTED: Outcome = { status: 'accepted' }
 
 /**
  * Creates the handler of the event tokens of one issuer.
@@ -85,18 +85,20 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
     return { status: 'unavailable', cause }
   }
 
-  async function handle(text: string, id?: string): Promise<Outcome> {
+  async function handle(text: string, name?: string): Promise<Outcome> {
     try {
       const token = await verifyEventToken(text, policy, keys, secondsOf(now))
       if ('error' in token) return reject(token)
-      if (id !== undefined && token.id !== id) return reject(OTHER_ID)
+      if (name !== undefined && token.id !== name) return reject(OTHER_ID)
       const effects = effectsOf(token, policy.issuer)
       if ('error' in effects) return reject(effects)
-      const isRepeated = ids.get(token.id) !== undefined
+      // The hash, because an id may be nearly as long as its token.
+      const id = await sha256(token.id)
+      const isRepeated = ids.get(id) !== undefined
       if (!isRepeated) await revokeAll(effects.revocations)
-      ids.set(token.id, SEEN)
+      ids.set(id, SEEN)
       notify<Signal>(signalListener, { id: token.id, ...effects, isRepeated })
-      return ACCEPTED
+      return { status: 'accepted', isRepeated }
     } catch (cause) {
       return fail(cause)
     }
