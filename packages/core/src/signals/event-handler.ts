@@ -8,12 +8,14 @@ import { assertClock, secondsOf } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { lru } from '../lib/lru.ts'
 import { received } from '../lib/received.ts'
+import type { Seconds } from '../model/units.ts'
 import { notify } from '../observe/notify.ts'
 import { algorithmsOf, keySetOf } from '../verify/jwt/key-source.ts'
 import type { JwtOptions } from '../verify/jwt/options.ts'
 import { policyOf } from '../verify/jwt/policy.ts'
 import { type EventPolicy, type EventToken, invalid, type Rejected, verifyEventToken } from './event-token.ts'
 import type { Effects } from './events.ts'
+import { KeyWait } from './key-wait.ts'
 import type { ReceiverSettings, RejectedSignal, Signal } from './settings.ts'
 
 /** One kind of event tokens. */
@@ -36,21 +38,34 @@ export interface EventHandler {
    * @param name the `jti` that the token must have. Default: any
    */
   handle(text: string, name?: string): Promise<Outcome>
-  /** Tells the application why a message was not accepted, and returns the outcome. */
-  reject(reason: Rejected): Outcome
+  /**
+   * Tells the application why a message was not accepted, and returns the outcome.
+   * @param status of the answer. Default 400
+   */
+  reject(reason: Rejected, status?: RejectedSignal['status']): Outcome
   fail(cause: unknown): Outcome
 }
 
 /** How many ids of tokens are remembered. A repeated token has no effect, but a second revocation would do no harm either. */
 const MAX_IDS = 10_000
 const SEEN = {}
+/**
+ * How soon tokens with unknown keys may cause another fetch of the sender's keys. Shorter than for access tokens: only one sender
+ * uses the endpoint, and each of its tokens counts.
+ */
+export const COOLDOWN: Seconds = 5
 
 /**
  * Creates the handler of the event tokens of one issuer.
  * @param options without unknown members
+ * @param patience how long a token may wait until the keys may be fetched again. 0 if the sender sends it again
  * @throws TypeError if an option is missing or invalid
  */
-export function createEventHandler(kind: EventKind, options: ReceiverSettings): EventHandler {
+export function createEventHandler(
+  kind: EventKind,
+  options: ReceiverSettings,
+  patience: Seconds = 0,
+): EventHandler {
   const { gate, onSignal, onRejected, ...rest } = options
   if (typeof (gate as Partial<Gate> | undefined)?.revoke !== 'function')
     throw configurationError(
@@ -65,7 +80,8 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
   const algorithms = algorithmsOf(given)
   const { types, exp, events, effectsOf } = kind
   const policy: EventPolicy = { issuer, audience, types, exp, events, algorithms, clockTolerance }
-  const keys = keySetOf(given)
+  const keys = keySetOf({ ...given, cooldown: COOLDOWN })
+  const wait = new KeyWait(patience)
   const signalListener = assertFunction('onSignal', onSignal, undefined)
   const rejectedListener = assertFunction('onRejected', onRejected, undefined)
   const ids = lru<object>({ max: MAX_IDS })
@@ -75,8 +91,8 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
     for (const revocation of revocations) await gate.revoke(revocation as Revocation)
   }
 
-  function reject(reason: Rejected): Outcome {
-    notify<RejectedSignal>(rejectedListener, { status: 400, description: reason.description })
+  function reject(reason: Rejected, status: RejectedSignal['status'] = 400): Outcome {
+    notify<RejectedSignal>(rejectedListener, { status, description: reason.description })
     return { status: 'rejected', reason }
   }
 
@@ -87,7 +103,7 @@ export function createEventHandler(kind: EventKind, options: ReceiverSettings): 
 
   async function handle(text: string, name?: string): Promise<Outcome> {
     try {
-      const token = await verifyEventToken(text, policy, keys, secondsOf(now))
+      const token = await wait.verify(text, () => verifyEventToken(text, policy, keys, secondsOf(now)))
       if ('error' in token) return reject(token)
       if (name !== undefined && token.id !== name) return reject(OTHER_ID)
       const effects = effectsOf(token, policy.issuer)

@@ -36,7 +36,8 @@ export interface SecurityEventPoller {
   poll(): Promise<PollSummary>
   /**
    * Polls until the signal aborts, with long polling: the transmitter answers as soon as it has tokens. After a failure, it waits
-   * for 1 to 60 s, and after a response without new tokens that it accepts, until 5 s after the last poll. When the signal aborts, it acknowledges the tokens that are stored, and resolves.
+   * for 1 to 60 s. After a response without new tokens that are accepted, it polls again 5 s after the last poll, or at once if that
+   * is longer ago. When the signal aborts, it acknowledges the tokens that are stored, and resolves.
    *
    * Its waits do not keep the process alive. Do not use it on runtimes that freeze between requests: call `poll` there.
    * @throws TypeError if it gets no signal. Otherwise it never rejects
