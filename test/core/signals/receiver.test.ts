@@ -1,7 +1,7 @@
 /** The limits of a receiver: how long a message may be, how long it may take, and how long it waits for keys. */
 
 import { backChannelLogout, type RejectedSignal, type Signal, securityEvents } from '@bearergate/core/signals'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, pendingDeadlines, stopClock, time } from '../../support/clock.ts'
 import { type Claims, signEvent } from '../../support/event-token.ts'
 import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../../support/issuer.ts'
@@ -158,7 +158,9 @@ const waits = (count: number) =>
 describe('a token whose key is not available', () => {
   beforeEach(() => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5)
-    return () => vi.restoreAllMocks()
+  })
+  afterEach(() => {
+    vi.restoreAllMocks()
   })
 
   it('waits for the next fetch that is allowed, and is accepted, if forged tokens used up the others (P05)', async () => {
