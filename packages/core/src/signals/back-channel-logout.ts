@@ -27,7 +27,9 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
  * It answers 200, 400 for a token that is not valid, and 503 if the keys or the store of revocations are unavailable.
  *
  * @example
- * const logout = backChannelLogout({ issuer: 'https://id.example.com', clientId: 'web', gate })
+ * const onRejected = ({ status, description, cause }: RejectedSignal) => console.warn(status, description ?? cause)
+ * const logout = backChannelLogout({ issuer: 'https://id.example.com', clientId: 'web', gate, onRejected })
+ * // Before other body parsers. The form that a body parser made is accepted as well.
  * app.post('/logout', express.text({ type: '*\/*' }), async (req, res) => {
  *   const { status, headers, body } = await logout.receive({ contentType: req.get('content-type'), body: req.body })
  *   res.status(status).set(headers).send(body)
