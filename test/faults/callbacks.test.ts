@@ -9,9 +9,11 @@ import {
   opaque,
   type TokenVerifier,
 } from '@bearergate/core'
+import { securityEvents } from '@bearergate/core/signals'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually, pass, stopClock, time } from '../support/clock.ts'
-import { AUDIENCE, createKey, type TestKey } from '../support/issuer.ts'
+import { signEvent } from '../support/event-token.ts'
+import { AUDIENCE, createKey, ISSUER, NOW, type TestKey } from '../support/issuer.ts'
 import { isPending } from '../support/pending.ts'
 import { AuthorizationServer } from './authorization-server.ts'
 import { observe, tokenOf } from './client.ts'
@@ -256,4 +258,24 @@ describe('the deadline', () => {
       expect(() => createGate({ verifier: good, deadline: deadline as number })).toThrow(/"deadline"/)
     },
   )
+})
+
+describe('a listener of a receiver of events', () => {
+  it.each(Object.entries(FAULTS))('has no effect on the answers if it %s', async (_, fault) => {
+    const revoked: unknown[] = []
+    const key = await createKey('ES256')
+    const receiver = securityEvents({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      keys: { keys: [key.jwk] } as never,
+      now: () => NOW * 1000,
+      gate: { revoke: async (revocation) => void revoked.push(revocation) },
+      onSignal: fault,
+      onRejected: fault,
+    })
+    const post = async (body: string) =>
+      (await receiver.receive({ contentType: 'application/secevent+jwt', body })).status
+    expect([await post(await signEvent(key)), await post('x')]).toEqual([202, 400])
+    expect(revoked).toHaveLength(1)
+  })
 })

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Acknowledgements } from '#core/signals/acknowledgements.ts'
 import type { Outcome } from '#core/signals/event-handler.ts'
 
-const ACCEPTED: Outcome = { status: 'accepted' }
+const ACCEPTED: Outcome = { status: 'accepted', isRepeated: false }
 const REJECTED: Outcome = { status: 'rejected', reason: { error: 'invalid_key', description: 'd' } }
 const ERROR = { err: 'invalid_key', description: 'd' }
 

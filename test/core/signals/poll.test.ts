@@ -336,10 +336,27 @@ describe('the end of a poll', () => {
     expect(store.revoked).toEqual([revocation('a')])
   })
 
-  it('comes if the tokens have names that are too long to remember', async () => {
+  it('comes if the transmitter sends the same token with a long name again', async () => {
     const sets = { ['x'.repeat(300)]: 'x' }
     transmitter.reply = (_, response) => send(response, { sets, moreAvailable: true })
-    expect(await poller().poll()).toEqual({ ...DONE, rejected: 1, moreAvailable: true })
+    expect(await poller().poll()).toEqual({ ...DONE, rejected: 2, moreAvailable: true })
+  })
+
+  it('comes after all tokens, also if their names are long', async () => {
+    const names = ['a', 'b', 'c'].map((letter) => letter.repeat(3000))
+    await addSessions(...names)
+    const one = poller({ maxEvents: 1 })
+    expect(await one.poll()).toEqual({ ...DONE, accepted: 3 })
+    expect(transmitter.acknowledged).toEqual(names)
+    await addSessions(...names)
+    await one.poll()
+    expect(one.signals.map(({ isRepeated }) => isRepeated)).toEqual([false, false, false, true, true, true])
+  })
+
+  it('comes after all tokens, also if those in front are rejected', async () => {
+    for (const name of ['x', 'y', 'z']) transmitter.add(name, 'garbage')
+    await addSessions('a')
+    expect(await poller({ maxEvents: 1 }).poll()).toEqual({ ...DONE, accepted: 1, rejected: 3 })
   })
 
   it('comes if no token can be stored', async () => {

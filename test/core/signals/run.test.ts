@@ -177,15 +177,70 @@ describe('the waits of run', () => {
   it.each([
     ['sends no tokens', { sets: {} }],
     ['always has more tokens, but sends none', { sets: {}, moreAvailable: true }],
-    ['sends the same wrong token again and again', { sets: { bad: 'x' } }],
+    ['sends the same wrong token again and again', { sets: { bad: 'x' }, moreAvailable: true }],
   ])('are 5 s if the transmitter answers at once and %s', async (_, body) => {
     answer(body)
     const running = poller().run(abort.signal)
-    const isRepeated = Object.keys(body.sets).length > 0
     for (let polls = 0; polls < 3; polls += 1) await passWait(5)
-    await eventually(() => arrivals.length === (isRepeated ? 5 : 4))
-    // The first answer with a wrong token is progress: the error goes out at once.
-    expect(arrivals).toEqual(isRepeated ? [0, 0, 5, 10, 15] : [0, 5, 10, 15])
+    await eventually(() => arrivals.length === 4)
+    expect(arrivals).toEqual([0, 5, 10, 15])
+    abort.abort()
+    await running
+  })
+
+  it('are 5 s if the transmitter sends ever new tokens that are rejected', async () => {
+    transmitter.reply = (_, response) => {
+      arrivals.push(time())
+      send(response, { sets: { [`bad${arrivals.length}`]: 'x' }, moreAvailable: true })
+    }
+    const running = poller().run(abort.signal)
+    for (let polls = 0; polls < 3; polls += 1) await passWait(5)
+    await eventually(() => arrivals.length === 4)
+    expect(arrivals).toEqual([0, 5, 10, 15])
+    abort.abort()
+    await running
+  })
+
+  it('are 5 s if the transmitter sends an accepted token again and again', async () => {
+    answer({ sets: { a: await ofSession('a') }, moreAvailable: true })
+    const running = poller().run(abort.signal)
+    for (let polls = 0; polls < 2; polls += 1) await passWait(5)
+    await eventually(() => arrivals.length === 4)
+    // The token is new once.
+    expect(arrivals).toEqual([0, 0, 5, 10])
+    abort.abort()
+    await running
+  })
+
+  it('are none if the transmitter has more new tokens, although others are rejected', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      transmitter.add(name, await ofSession(name))
+      transmitter.add(`bad-${name}`, 'x')
+    }
+    const running = poller({ maxEvents: 2 }).run(abort.signal)
+    await eventually(() => transmitter.queue.size === 0)
+    expect([time(), transmitter.acknowledged]).toEqual([0, ['a', 'b', 'c']])
+    abort.abort()
+    await running
+  })
+
+  it('are none before fewer tokens are asked for, if a response was too long to be read', async () => {
+    const asked: unknown[] = []
+    transmitter.reply = (poll, response) => {
+      asked.push(poll.body.maxEvents)
+      arrivals.push(time())
+      send(response, { sets: { a: 'x'.repeat(300_000) } })
+    }
+    const one = poller({ maxEvents: 5 })
+    const running = one.run(abort.signal)
+    // With one token, it cannot ask for less, so that is a failure.
+    await passWait(1)
+    await eventually(() => asked.length === 4)
+    expect([asked, arrivals]).toEqual([
+      [5, 2, 1, 1],
+      [0, 0, 0, 1],
+    ])
+    expect(one.failures()[0]).toMatch(/more than 262144 bytes$/)
     abort.abort()
     await running
   })

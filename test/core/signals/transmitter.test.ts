@@ -32,7 +32,6 @@ describe('a response that cannot be used', () => {
     ['sets that are null', { sets: null }, 200, {}, `${SETS} null$`],
     ['sets that are an array', { sets: ['x'] }, 200, {}, `${SETS} an array$`],
     ['sets that are a text', { sets: 'x' }, 200, {}, `${SETS} a string$`],
-    ['a body of 10 MB', `{"sets":{},"x":"${'x'.repeat(10_000_000)}"}`, 200, {}, 'more than 262144 bytes$'],
     ['a 204', '', 204, {}, 'answered 204$'],
     ['a redirect', '', 302, { location: '/elsewhere' }, 'answered 302$'],
     ['a 307', '', 307, { location: '/elsewhere' }, 'answered 307$'],
@@ -74,16 +73,52 @@ describe('a response that cannot be used', () => {
     transmitter = await startTransmitter()
   })
 
-  it('makes the next poll ask for half as many tokens, until there are no more', async () => {
+  it('makes the same poll ask again for half as many tokens, and then for more, if it is too long (P04)', async () => {
     const long = { sets: { a: 'x'.repeat(300_000) } }
     for (let time = 0; time < 2; time += 1) transmitter.replies.push((_, response) => send(response, long))
-    for (const name of ['a', 'b', 'c']) transmitter.add(name, await signEvent(key, { jti: name }))
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+    for (const name of names) transmitter.add(name, await signEvent(key, { jti: name }))
     const one = poller({ maxEvents: 7 })
-    for (let time = 0; time < 3; time += 1) await one.poll()
-    expect(transmitter.polls.map(({ body }) => body.maxEvents)).toEqual([7, 3, 1, 1, 1, 0])
+    expect(await one.poll()).toEqual({ ...NOTHING, accepted: 8, failure: undefined })
+    expect(transmitter.polls.map(({ body }) => body.maxEvents)).toEqual([7, 3, 1, 2, 4, 7, 0])
+    expect([transmitter.acknowledged, one.rejected]).toEqual([names, []])
+  })
+
+  it('makes no later poll ask for more tokens than fit, while there are more', async () => {
+    const asked: unknown[] = []
+    transmitter.reply = ({ body }, response) => {
+      const count = body.maxEvents ?? 0
+      asked.push(count)
+      const sets = Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [`${asked.length}-${index}`, 'x'.repeat(50_000)]),
+      )
+      send(response, { sets, moreAvailable: asked.length < 5 })
+    }
+    const one = poller({ maxEvents: 8 })
     await one.poll()
-    expect(transmitter.polls.at(-1)?.body.maxEvents).toBe(7)
-    expect(transmitter.acknowledged).toEqual(['a', 'b', 'c'])
+    await one.poll()
+    // Four of them fit, and more than half of what is read is full.
+    expect(asked).toEqual([8, 4, 4, 4, 4, 0, 8, 4, 0])
+  })
+
+  it('is a failure if it is too long even with one token (P04)', async () => {
+    transmitter.reply = (_, response) => send(response, `{"sets":{},"x":"${'x'.repeat(10_000_000)}"}`)
+    const one = poller({ maxEvents: 100 })
+    const { failure } = await one.poll()
+    expect(transmitter.polls.map(({ body }) => body.maxEvents)).toEqual([100, 50, 25, 12, 6, 3, 1])
+    expect(one.rejected).toEqual([{ status: 503, cause: failure }])
+    expect(one.failures()[0]).toMatch(/more than 262144 bytes$/)
+  })
+
+  it('keeps the acknowledgements for the next request if it is too long (P04)', async () => {
+    transmitter.add('a', await signEvent(key, { jti: 'a' }))
+    const reply = (sets: object, moreAvailable: boolean) =>
+      transmitter.replies.push((_, response) => send(response, { sets, moreAvailable }))
+    reply(Object.fromEntries(transmitter.queue), true)
+    reply({ b: 'x'.repeat(300_000) }, true)
+    reply({}, false)
+    await poller({ maxEvents: 2 }).poll()
+    expect(transmitter.polls.map(({ body }) => body.ack)).toEqual([undefined, ['a'], ['a']])
   })
 })
 

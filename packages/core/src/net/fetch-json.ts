@@ -72,6 +72,9 @@ export class UnusableAnswer extends UnavailableError {
   }
 }
 
+/** The error for a body with more bytes than are read. A class of its own, because a smaller response may be asked for. */
+export class TooLongAnswer extends UnusableAnswer {}
+
 /** Whether a status says that the request itself is wrong, now and later. */
 function isRefusal(status: number | undefined): boolean {
   return status !== undefined && status >= 400 && status < 500 && !PASSING.includes(status)
@@ -210,7 +213,7 @@ async function readBytes(response: Response, place: string, { signal, hold }: Ex
     length += value.byteLength
     if (length > MAX_BODY) {
       cancel()
-      throw new UnusableAnswer(`${place} answered with more than ${MAX_BODY} bytes`)
+      throw new TooLongAnswer(`${place} answered with more than ${MAX_BODY} bytes`)
     }
     chunks.push(value)
   }

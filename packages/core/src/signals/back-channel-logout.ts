@@ -3,11 +3,11 @@
 import { assertStrings, readOptions } from '../lib/assert.ts'
 import { configurationError } from '../lib/configuration-error.ts'
 import { getOwn, isObject } from '../lib/json.ts'
-import type { RawClaims } from '../verify/claims/values.ts'
 import { type EventToken, invalid, type Rejected } from './event-token.ts'
 import type { Effects } from './events.ts'
 import { createReceiver, type Message, type SignalReceiver } from './receiver.ts'
 import { type ReceiverSettings, SETTINGS } from './settings.ts'
+import { nameIn } from './subject.ts'
 
 export interface BackChannelLogoutOptions extends Omit<ReceiverSettings, 'audience'> {
   /** The id of the client for which the provider sends logout tokens. It must be in the `aud` of each token. */
@@ -27,7 +27,9 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
  * It answers 200, 400 for a token that is not valid, and 503 if the keys or the store of revocations are unavailable.
  *
  * @example
- * const logout = backChannelLogout({ issuer: 'https://id.example.com', clientId: 'web', gate })
+ * const onRejected = ({ status, description, cause }: RejectedSignal) => console.warn(status, description ?? cause)
+ * const logout = backChannelLogout({ issuer: 'https://id.example.com', clientId: 'web', gate, onRejected })
+ * // Before other body parsers. The form that a body parser made is accepted as well.
  * app.post('/logout', express.text({ type: '*\/*' }), async (req, res) => {
  *   const { status, headers, body } = await logout.receive({ contentType: req.get('content-type'), body: req.body })
  *   res.status(status).set(headers).send(body)
@@ -77,11 +79,4 @@ function effectsOf({ events, claims, issuedAt }: EventToken, issuer: string): Ef
   if (sid !== undefined) return { revocations: [{ sessionId: sid, issuer }], ignored: [] }
   if (sub === undefined) return invalid('it has neither "sub" nor "sid"')
   return { revocations: [{ subject: sub, issuer, issuedBefore: issuedAt + 1 }], ignored: [] }
-}
-
-/** A name, also one that the provider wrote as a number. `null` if it is none, `undefined` if it is missing. */
-function nameIn(claims: RawClaims, name: string): string | null | undefined {
-  const value = getOwn(claims, name)
-  if (typeof value === 'number') return String(value)
-  return value === undefined || (typeof value === 'string' && value !== '') ? value : null
 }

@@ -1,10 +1,11 @@
-/** Turns the events of an issuer into revocations (Shared Signals: CAEP 1.0 §3, RISC 1.0 §2, RFC 9493). */
+/** Turns the events of an issuer into revocations (Shared Signals: CAEP 1.0 §3, RISC 1.0 §2). */
 
 import type { Revocation } from '../gate/revoke.ts'
 import { getOwn, isObject } from '../lib/json.ts'
 import { isNumericDate, type Seconds } from '../model/units.ts'
 import type { RawClaims } from '../verify/claims/values.ts'
 import type { EventToken } from './event-token.ts'
+import { namedBy } from './subject.ts'
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
@@ -42,35 +43,7 @@ export function effectsOf({ events, claims, issuedAt }: EventToken, issuer: stri
 function subjectOf(event: RawClaims, claims: RawClaims): RawClaims {
   const given = [getOwn(claims, 'sub_id'), getOwn(event, 'subject')].find(isObject)
   if (given !== undefined) return given
-  const sub = getOwn(claims, 'sub')
-  return typeof sub === 'string' ? { format: 'opaque', id: sub } : {}
-}
-
-/** The revocation that a subject identifier names. A complex one names its session rather than its user (SSF §3.3). */
-function namedBy(id: RawClaims, issuer: string): Exclude<Revocation, string> | undefined {
-  const [session, user] = [getOwn(id, 'session'), getOwn(id, 'user')]
-  if (isObject(session)) return bySession(session, issuer)
-  if (isObject(user)) return namedBy(user, issuer)
-  if (isForeign(id, issuer) || !isNamedBy(id)) return undefined
-  const [sub, jti] = [text(id, 'sub') ?? text(id, 'id'), text(id, 'jti')]
-  if (jti !== undefined) return { tokenId: jti, issuer }
-  return sub === undefined ? undefined : { subject: sub, issuer }
-}
-
-function bySession(session: RawClaims, issuer: string): Exclude<Revocation, string> | undefined {
-  const id = text(session, 'id') ?? text(session, 'sid')
-  return id === undefined || isForeign(session, issuer) ? undefined : { sessionId: id, issuer }
-}
-
-/** Whether the format names a user or a token. Others, such as an email address, are no `sub` (RFC 9493 §3.2). */
-function isNamedBy(id: RawClaims): boolean {
-  const format = getOwn(id, 'format')
-  return format === undefined || format === 'iss_sub' || format === 'opaque' || format === 'jwt_id'
-}
-
-/** Whether an identifier names another issuer: one sender must not end the sessions of another. */
-function isForeign(id: RawClaims, issuer: string): boolean {
-  return Object.hasOwn(id, 'iss') && id.iss !== issuer
+  return { format: 'opaque', id: getOwn(claims, 'sub') }
 }
 
 /**
@@ -82,9 +55,4 @@ function timeOf(event: RawClaims, issuedAt: Seconds): Seconds {
   const time = typeof given === 'number' && given > 1e11 ? given / 1000 : given
   // Never later than the report: tokens that were issued after it are not affected.
   return Math.floor(isNumericDate(time) ? Math.min(time, issuedAt) : issuedAt) + 1
-}
-
-function text(object: RawClaims, name: string): string | undefined {
-  const value = getOwn(object, name)
-  return typeof value === 'string' && value !== '' ? value : undefined
 }

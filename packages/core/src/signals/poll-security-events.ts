@@ -29,7 +29,7 @@ export interface PollSecurityEventsOptions extends SecurityEventsOptions {
   authorization?: string | (() => string | PromiseLike<string>) | undefined
   /**
    * How many tokens one response may contain, 1–1,000. Default 100. Of a longer response, the rest is ignored until the transmitter
-   * sends it again. A response of more than 256 KiB fails, and the next poll asks for half as many tokens.
+   * sends it again. If a response has more than 256 KiB, the poller asks again at once for half as many tokens, and later for more.
    */
   maxEvents?: number | undefined
   /**

@@ -3,7 +3,6 @@
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic, pause } from '../lib/clock.ts'
 import { configurationError } from '../lib/configuration-error.ts'
-import { lru } from '../lib/lru.ts'
 import { received } from '../lib/received.ts'
 import type { Seconds } from '../model/units.ts'
 import { Backoff } from '../net/backoff.ts'
@@ -12,7 +11,7 @@ import { PendingCalls } from '../net/pending-calls.ts'
 import { Acknowledgements, type Report } from './acknowledgements.ts'
 import type { EventHandler, Outcome } from './event-handler.ts'
 import { invalid } from './event-token.ts'
-import type { Delivery, Transmitter } from './transmitter.ts'
+import { type Delivery, TooManyTokensError, type Transmitter } from './transmitter.ts'
 
 /** The result of `poll`. */
 export interface PollSummary {
@@ -37,7 +36,8 @@ export interface SecurityEventPoller {
   poll(): Promise<PollSummary>
   /**
    * Polls until the signal aborts, with long polling: the transmitter answers as soon as it has tokens. After a failure, it waits
-   * for 1 to 60 s. When the signal aborts, it acknowledges the tokens that are stored, and resolves.
+   * for 1 to 60 s. After a response without new tokens that are accepted, it polls again 5 s after the last poll, or at once if that
+   * is longer ago. When the signal aborts, it acknowledges the tokens that are stored, and resolves.
    *
    * Its waits do not keep the process alive. Do not use it on runtimes that freeze between requests: call `poll` there.
    * @throws TypeError if it gets no signal. Otherwise it never rejects
@@ -55,15 +55,14 @@ export interface PollerSettings {
 /** How often one `poll` asks, and how long after its start it may ask again. */
 const MAX_POLLS = 25
 const MAX_TIME: Seconds = 60
-/** The least time from one fruitless poll to the next, for transmitters that do not support long polling. */
+/**
+ * The least time from a poll of `run` without new tokens to the next, for transmitters that do not support long polling. A token
+ * that is rejected is not a new one: anyone can make up such tokens, without an end.
+ */
 const MIN_INTERVAL: Seconds = 5
-/** How many names of tokens are remembered, and the longest one of them. */
-const MAX_NAMES = 10_000
-const MAX_NAME_LENGTH = 256
 
 const LATE = 'The transmitter did not answer in time'
 const LATE_TOKEN = 'The event token was not checked and stored in time'
-const KNOWN = {}
 
 /** The outcomes of the tokens of one response. */
 interface Batch {
@@ -71,11 +70,17 @@ interface Batch {
   readonly rejected: number
   readonly unavailable: number
   readonly moreAvailable: boolean
-  /** Whether a token was settled that was not before. Without it, the next response may be the same one. */
-  readonly isProgress: boolean
+  /** The names of the tokens whose outcome the next request reports. */
+  readonly settled: readonly string[]
+  /** Whether a token was accepted that was not received before. */
+  readonly hasNew: boolean
+  /** Whether the response was too long, so that the next poll asks for fewer tokens. */
+  readonly isTooLong: boolean
   /** Why the first of the tokens that are not settled could not be. */
   readonly cause: unknown
 }
+
+const TOO_LONG: Delivery = { sets: [], moreAvailable: true, isTooLong: true }
 
 export class Poller implements SecurityEventPoller {
   readonly #transmitter: Transmitter
@@ -86,7 +91,6 @@ export class Poller implements SecurityEventPoller {
   /** Limits the handling of each token. */
   readonly #handling: PendingCalls
   readonly #acknowledgements = new Acknowledgements()
-  readonly #settled = lru<object>({ max: MAX_NAMES })
 
   constructor({ transmitter, handler, timeout, longPollTimeout }: PollerSettings) {
     this.#transmitter = transmitter
@@ -98,6 +102,8 @@ export class Poller implements SecurityEventPoller {
 
   async poll(): Promise<PollSummary> {
     const until = monotonic() + MAX_TIME
+    // Of this call only: together, its responses cannot be longer than 25 times 256 KiB.
+    const settled = new Set<string>()
     const total = { accepted: 0, rejected: 0, unavailable: 0, moreAvailable: false }
     let failure: unknown
     try {
@@ -107,7 +113,11 @@ export class Poller implements SecurityEventPoller {
         total.rejected += batch.rejected
         total.unavailable += batch.unavailable
         total.moreAvailable = batch.moreAvailable
-        if (!batch.moreAvailable || !batch.isProgress || polls === MAX_POLLS || monotonic() >= until) break
+        const before = settled.size
+        for (const name of batch.settled) settled.add(name)
+        // Without progress, the next response may be the same one.
+        const isProgress = batch.isTooLong || settled.size > before
+        if (!batch.moreAvailable || !isProgress || polls === MAX_POLLS || monotonic() >= until) break
       }
       await this.#acknowledge()
     } catch (cause) {
@@ -143,7 +153,7 @@ export class Poller implements SecurityEventPoller {
       const batch = await this.#receive(false, calls)
       if (batch.unavailable === 0) backoff.succeeded()
       else backoff.failed(batch.cause)
-      if (batch.isProgress) return 0
+      if (batch.hasNew || batch.isTooLong) return 0
       return Math.max(backoff.wait, began + MIN_INTERVAL - monotonic())
     } catch (cause) {
       if (calls.isClosed) return 0
@@ -155,9 +165,7 @@ export class Poller implements SecurityEventPoller {
 
   /** Makes one poll, and handles the tokens of its response. */
   async #receive(returnImmediately: boolean, calls: PendingCalls): Promise<Batch> {
-    const { sets, moreAvailable } = await this.#reporting((report) =>
-      calls.run((signal) => this.#transmitter.poll({ report, returnImmediately, signal })),
-    )
+    const { sets, moreAvailable, isTooLong = false } = await this.#deliver(returnImmediately, calls)
     // At the same time, so that one token that cannot be stored does not delay the others.
     const outcomes = await Promise.all(sets.map((set) => this.#handle(set)))
     const count = (status: Outcome['status']) =>
@@ -168,8 +176,22 @@ export class Poller implements SecurityEventPoller {
       rejected: count('rejected'),
       unavailable: count('unavailable'),
       moreAvailable,
-      isProgress: this.#settle(sets, outcomes),
+      settled: this.#settle(sets, outcomes),
+      hasNew: outcomes.some((outcome) => outcome.status === 'accepted' && !outcome.isRepeated),
+      isTooLong,
       cause: unavailable?.cause,
+    }
+  }
+
+  /** Makes one poll. */
+  async #deliver(returnImmediately: boolean, calls: PendingCalls): Promise<Delivery> {
+    try {
+      return await this.#reporting((report) =>
+        calls.run((signal) => this.#transmitter.poll({ report, returnImmediately, signal })),
+      )
+    } catch (cause) {
+      if (cause instanceof TooManyTokensError) return TOO_LONG
+      throw cause
     }
   }
 
@@ -183,18 +205,10 @@ export class Poller implements SecurityEventPoller {
     }
   }
 
-  /** Notes the outcomes for the next poll. Returns whether one of the tokens was not settled before. */
-  #settle(sets: Delivery['sets'], outcomes: readonly Outcome[]): boolean {
-    let isProgress = false
-    for (const [index, outcome] of outcomes.entries()) {
-      const name = sets[index]?.[0] as string
-      if (!this.#acknowledgements.add(name, outcome)) continue
-      // Not verified, so it may be long. No sender needs such a name.
-      if (name.length > MAX_NAME_LENGTH || this.#settled.has(name)) continue
-      this.#settled.set(name, KNOWN)
-      isProgress = true
-    }
-    return isProgress
+  /** Notes the outcomes for the next request. Returns the names of those that it reports. */
+  #settle(sets: Delivery['sets'], outcomes: readonly Outcome[]): readonly string[] {
+    const names = sets.map(([name]) => name)
+    return names.filter((name, index) => this.#acknowledgements.add(name, outcomes[index] as Outcome))
   }
 
   /** Acknowledges what no poll has acknowledged. */

@@ -1,7 +1,11 @@
 /** Receives event tokens over HTTP, on any host, and answers their sender. */
 
-import { createEventHandler, type EventKind, type Outcome } from './event-handler.ts'
+import { raceAbort } from '../lib/abort.ts'
+import type { Seconds } from '../model/units.ts'
+import { PendingCalls } from '../net/pending-calls.ts'
+import { COOLDOWN, createEventHandler, type EventKind, type Outcome } from './event-handler.ts'
 import type { Rejected } from './event-token.ts'
+import { isTooLong, readBody, TOO_LONG, UnreadBody } from './request-body.ts'
 import type { ReceiverSettings } from './settings.ts'
 
 /** A message as it arrived. */
@@ -13,16 +17,20 @@ export interface Message {
 
 /** The answer to the sender. */
 export interface SignalAnswer {
-  readonly status: 200 | 202 | 400 | 413 | 503
+  /** 408 only from `handle`: the body was late. 413: it was too long. */
+  readonly status: 200 | 202 | 400 | 408 | 413 | 503
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
 /** Receives the event tokens of one issuer. */
 export interface SignalReceiver {
-  /** Handles a message whose body was read by the application. Never throws or rejects. */
+  /**
+   * Handles a message whose body was read by the application, and has at most 65,536 characters. Answers within 10 s. Never throws or
+   * rejects.
+   */
   receive(message: Message): Promise<SignalAnswer>
-  /** A fetch handler: reads the request, and handles its message. Never throws or rejects. */
+  /** A fetch handler: reads the request within 10 s, and handles its message like `receive`. Never throws or rejects. */
   handle(request: Request): Promise<Response>
 }
 
@@ -34,8 +42,10 @@ export interface Protocol extends EventKind {
   readonly rejected: (rejected: Rejected) => string
 }
 
-/** The longest body that is read, in characters. Event tokens are small. */
-const MAX_BODY = 65_536
+/** How long a token may take to be checked and stored, its wait for keys included. */
+const DEADLINE: Seconds = 10
+/** How long a token may wait until the keys may be fetched again. Longer than `COOLDOWN`, so that there is one more fetch. */
+const PATIENCE: Seconds = COOLDOWN + 1
 
 const NO_STORE = { 'Cache-Control': 'no-store' }
 const UNAVAILABLE: SignalAnswer = { status: 503, headers: { ...NO_STORE, 'Retry-After': '5' }, body: '' }
@@ -46,7 +56,8 @@ const UNAVAILABLE: SignalAnswer = { status: 503, headers: { ...NO_STORE, 'Retry-
  * @throws TypeError if an option is missing or invalid
  */
 export function createReceiver(protocol: Protocol, options: ReceiverSettings): SignalReceiver {
-  const handler = createEventHandler(protocol, options)
+  const handler = createEventHandler(protocol, options, PATIENCE)
+  const handling = new PendingCalls(DEADLINE, 'The event token was not checked and stored in time')
 
   function answerTo(outcome: Outcome): SignalAnswer {
     if (outcome.status === 'accepted') return protocol.accepted
@@ -57,13 +68,21 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
     return { status: 400, headers, body: protocol.rejected(outcome.reason) }
   }
 
+  function answerUnread({ status, description }: UnreadBody): SignalAnswer {
+    handler.reject({ error: 'invalid_request', description }, status)
+    return { status, headers: NO_STORE, body: '' }
+  }
+
   async function receive(message: Message): Promise<SignalAnswer> {
     try {
+      if (isTooLong(message.body)) return answerUnread(TOO_LONG)
       const text = protocol.tokenIn(message)
-      if (text !== undefined) return answerTo(await handler.handle(text))
+      if (isTooLong(text)) return answerUnread(TOO_LONG)
+      if (text !== undefined)
+        return answerTo(await handling.run((signal) => raceAbort(handler.handle(text), signal)))
       return answerTo(handler.reject(typeof message.body === 'string' ? NO_TOKEN : NO_TEXT))
     } catch (cause) {
-      // The message has members that cannot be read.
+      // The store did not answer in time, or the message has members that cannot be read.
       return answerTo(handler.fail(cause))
     }
   }
@@ -72,9 +91,9 @@ export function createReceiver(protocol: Protocol, options: ReceiverSettings): S
     receive,
     async handle(request) {
       if (request.method !== 'POST') return new Response(null, { status: 405, headers: { Allow: 'POST' } })
-      const body = await bodyOf(request)
+      const body = await readBody(request)
       const contentType = request.headers.get('content-type') ?? undefined
-      const answer = body === undefined ? TOO_LONG : await receive({ contentType, body })
+      const answer = body instanceof UnreadBody ? answerUnread(body) : await receive({ contentType, body })
       return new Response(answer.body === '' ? null : answer.body, {
         status: answer.status,
         headers: answer.headers,
@@ -91,21 +110,4 @@ const NO_TEXT: Rejected = {
   error: 'invalid_request',
   description:
     'The body that the receiver got is not the text of the request. Maybe a body parser ran before: mount the receiver before it',
-}
-const TOO_LONG: SignalAnswer = { status: 413, headers: NO_STORE, body: '' }
-
-/** Reads a body. `undefined` if it is too long, or breaks off. */
-async function bodyOf(request: Request): Promise<string | undefined> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) return undefined
-  const decoder = new TextDecoder()
-  let text = ''
-  try {
-    for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-      text += decoder.decode(chunk, { stream: true })
-      if (text.length > MAX_BODY) return undefined
-    }
-  } catch {
-    return undefined
-  }
-  return text
 }

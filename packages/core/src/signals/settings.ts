@@ -17,8 +17,9 @@ export interface Signal {
 
 /** A message that was not accepted, or a poll that failed, passed to `onRejected`. It contains no token. */
 export interface RejectedSignal {
-  readonly status: 400 | 503
-  /** The reason, for 400. */
+  /** The status of the answer: 408 and 413 if the body was late or too long. A poll has only 400 and 503. */
+  readonly status: 400 | 408 | 413 | 503
+  /** The reason, for all but 503. */
   readonly description?: string | undefined
   /** The error, for 503: the keys, the store of revocations or the transmitter are unavailable. */
   readonly cause?: unknown

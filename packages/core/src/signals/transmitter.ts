@@ -5,7 +5,7 @@ import { getOwn, isObject } from '../lib/json.ts'
 import { received } from '../lib/received.ts'
 import { type SecureUrl, withoutQuery } from '../lib/url.ts'
 import { MistakeError, UnavailableError } from '../model/unavailable.ts'
-import { type Fetch, UnusableAnswer } from '../net/fetch-json.ts'
+import { type Fetch, TooLongAnswer, UnusableAnswer } from '../net/fetch-json.ts'
 import { postJson } from '../net/post-json.ts'
 import type { Report } from './acknowledgements.ts'
 
@@ -32,10 +32,18 @@ export interface Delivery {
   readonly sets: readonly (readonly [name: string, text: unknown])[]
   /** Whether there are more tokens now, in the response or at the transmitter. */
   readonly moreAvailable: boolean
+  /** Whether the response was too long, so that its tokens are not known, and the next poll asks for fewer. Default `false`. */
+  readonly isTooLong?: boolean
 }
 
 /** Some transmitters answer these, without a body, if no token was asked for. */
 const WITHOUT_BODY: readonly number[] = [202, 204]
+
+/** Up to this length, in characters, a response with twice as many tokens can probably be read. Half of what is read. */
+const HALF_FULL = 131_072
+
+/** The error for a response that was too long to be read. The next poll asks for fewer tokens, so it can be sent at once. */
+export class TooManyTokensError extends UnavailableError {}
 
 export class Transmitter {
   readonly #settings: TransmitterSettings
@@ -49,6 +57,7 @@ export class Transmitter {
 
   /**
    * Asks for tokens.
+   * @throws TooManyTokensError if the response is too long, and the next poll asks for fewer tokens
    * @throws UnavailableError if the response cannot be used, there is none in time, or the function for the header fails
    */
   async poll({ report, returnImmediately, signal }: Poll): Promise<Delivery> {
@@ -62,15 +71,26 @@ export class Transmitter {
         )
       const all = Object.entries(sets)
       const moreAvailable = getOwn(body, 'moreAvailable') === true || all.length > maxEvents
-      if (!moreAvailable) this.#maxEvents = this.#settings.maxEvents
+      this.#grow(sets, moreAvailable)
       // A transmitter that sends more than it was asked for gets no answer about the rest, and sends it again.
       return { sets: all.slice(0, maxEvents), moreAvailable }
     } catch (cause) {
-      // The body may be too long to be read. With the same number of tokens, the next one would be, too.
-      if (cause instanceof UnusableAnswer && cause.status === undefined)
-        this.#maxEvents = Math.max(1, Math.floor(maxEvents / 2))
-      throw cause
+      if (!(cause instanceof TooLongAnswer) || maxEvents === 1) throw cause
+      // With the same number of tokens, the next response would be too long, too.
+      this.#maxEvents = Math.floor(maxEvents / 2)
+      throw new TooManyTokensError(cause.message, { cause })
     }
+  }
+
+  /**
+   * Asks for more tokens again after a response that could be read. With more tokens waiting, only if they will probably fit:
+   * otherwise every second response would be too long.
+   */
+  #grow(sets: object, moreAvailable: boolean): void {
+    const { maxEvents } = this.#settings
+    if (!moreAvailable) this.#maxEvents = maxEvents
+    else if (this.#maxEvents < maxEvents && JSON.stringify(sets).length <= HALF_FULL)
+      this.#maxEvents = Math.min(maxEvents, 2 * this.#maxEvents)
   }
 
   /**
