@@ -49,6 +49,8 @@ const server = createServer(app).on('upgrade', async (request, socket, head) => 
   const [sockets, code] =
     request.url === '/graphql' ? [graphql, CloseCode.Forbidden] : [greetings, POLICY_VIOLATION]
   sockets.handleUpgrade(request, socket, head, (connection) => {
+    // Without this listener, one invalid frame of a client would end the process. `ws` closes the connection itself.
+    connection.on('error', () => {})
     const closed = new AbortController()
     connection.once('close', () => closed.abort())
     const signal = auth.gate.signal(request, closed.signal)

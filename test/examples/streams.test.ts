@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Client, createClient } from 'graphql-ws'
@@ -120,6 +121,28 @@ describe('examples/streams', () => {
     await subscribe(client)
     await client.dispose()
     await subscribers(other, 0)
+  })
+
+  // graphql-ws has a listener of its own for the errors of `/graphql`.
+  it('goes on after an invalid frame on a WebSocket', async () => {
+    const { origin, token } = await start(3600)
+    const headers = {
+      Authorization: `Bearer ${token}`,
+      Connection: 'Upgrade',
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    }
+    const [, socket] = await once(request(origin, { headers }).end(), 'upgrade')
+    socket.on('error', () => {})
+    socket.resume()
+    socket.write(Buffer.from([0xff, 0x80, 0, 0, 0, 0])) // Reserved bits, and an opcode that does not exist (RFC 6455 §5.2).
+    await once(socket, 'close')
+    const answer = await fetch(`${origin}/api/logout`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(await answer.json()).toEqual({ loggedOut: true })
   })
 
   it('does not open a GraphQL connection without a token', async () => {

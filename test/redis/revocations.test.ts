@@ -9,6 +9,7 @@ import { requestWith } from '../support/forge.ts'
 import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
 import { type Client, connect, hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 import {
+  answers,
   ask,
   createProcess,
   exitCodeWithOpenFeed,
@@ -68,21 +69,44 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
     for (const at of [one, two]) expect(await ask(at, sent[3] as string)).toBe('200')
   })
 
+  /** Opens a stream of this token, and returns its signal. */
+  async function signalOf({ gate }: Process<Client>, sent: string): Promise<AbortSignal> {
+    const request = new Request('https://api.example.com/', { headers: { authorization: `Bearer ${sent}` } })
+    const decision = await gate.authenticate(request)
+    if (!decision.ok) throw new Error('refused')
+    setDecision(request, gate, decision, request)
+    return gate.signal(request)
+  }
+
+  const codeOfEnd = (signal: AbortSignal) =>
+    new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason.code)))
+
   it('ends the streams of every process', async () => {
     const server = await redis()
     const [one, two] = [await process(server), await process(server)]
-    const request = new Request('https://api.example.com/', {
-      headers: { authorization: `Bearer ${await token({ sub: 'mallory' })}` },
-    })
-    const decision = await two.gate.authenticate(request)
-    if (!decision.ok) throw new Error('refused')
-    setDecision(request, two.gate, decision, request)
-    const signal = two.gate.signal(request)
-    const aborted = new Promise((resolve) =>
-      signal.addEventListener('abort', () => resolve(signal.reason.code)),
-    )
+    const aborted = codeOfEnd(await signalOf(two, await token({ sub: 'mallory' })))
     await one.gate.revoke({ subject: 'mallory' })
     expect(await aborted).toBe('ERR_TOKEN_REVOKED')
+  })
+
+  it('keeps streams open during an outage, and ends those that another process revoked meanwhile', async () => {
+    const server = await redis()
+    const one = await process(server, { maxLag: 2 })
+    const other = await connect(server.url)
+    closing.push(() => other.destroy())
+    // After an entry, the feed counts as current only when it has checked that Redis still has that entry.
+    await one.gate.revoke({ tokenId: 'first' })
+    const signal = await signalOf(one, await token({ sub: 'mallory' }))
+    const ended = codeOfEnd(signal)
+    const failed = one.next('failed')
+    server.pause()
+    const added = other.xAdd('bearergate:revocations', '*', { entry: '{"subject":"mallory"}' })
+    await failed
+    await answers(one, await token({ sub: 'emma' }), '503 unavailable')
+    expect(signal.aborted).toBe(false)
+    server.resume()
+    await added
+    expect(await ended).toBe('ERR_TOKEN_REVOKED')
   })
 
   it('is known to a process that starts later, before its first answer', async () => {

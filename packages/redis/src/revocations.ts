@@ -172,7 +172,7 @@ class StreamRevocations implements RedisRevocations {
     return !this.#hasStarted || this.#local.needsHash
   }
 
-  onRevoked(listener: () => void): void {
+  onRevoked(listener: (entry?: RevocationEntry) => void): void {
     this.#local.onRevoked?.(listener)
   }
 

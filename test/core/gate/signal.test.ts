@@ -9,8 +9,9 @@ import {
   type VerifierGateOptions,
 } from '@bearergate/core'
 import { setDecision } from '@bearergate/core/adapter'
-import { describe, expect, it } from 'vitest'
-import { pass, pendingDeadlines, stopClock } from '../../support/clock.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { StreamIndex } from '#core/gate/stream-index.ts'
+import { dropDeadlines, freeze, pass, setWallClock, stopClock } from '../../support/clock.ts'
 
 /** 2026-01-01T00:00:00Z, where the stopped clock starts. */
 const START = Date.UTC(2026, 0, 1) / 1000
@@ -42,6 +43,34 @@ const codeOf = (signal: AbortSignal) => (signal.aborted ? signal.reason.code : '
 /** Lets the checks run that follow a revocation. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
+const silent: RevocationStore = { revoke() {}, isRevoked: () => false, needsHash: false, size: 0 }
+
+/** A store that notes whom it was asked about. `store` calls its listeners only if it `reports`, and `notify` always. */
+function countingStore(store: RevocationStore, { reports = false } = {}) {
+  const asked: (string | undefined)[] = []
+  const listeners: ((entry?: never) => void)[] = []
+  const counting: RevocationStore = {
+    revoke: (entry) => store.revoke(entry),
+    isRevoked(identity, hash) {
+      asked.push(identity.subject)
+      return store.isRevoked(identity, hash)
+    },
+    onRevoked(listener) {
+      listeners.push(listener)
+      if (reports) store.onRevoked?.(listener)
+    },
+    needsHash: true,
+    size: 0,
+  }
+  return {
+    store: counting,
+    asked,
+    notify(entry: unknown) {
+      for (const listener of listeners) listener(entry as never)
+    },
+  }
+}
+
 describe('gate.signal', () => {
   it('aborts when the token expires, with one timer for all signals', async () => {
     const gate = gateOf()
@@ -61,14 +90,101 @@ describe('gate.signal', () => {
     expect(signals[0]?.reason.message).toBe('The access token expired')
   })
 
-  it('never waits for more than a day, because timers cannot wait for a month', async () => {
+  it('aborts at the expiry of a token that is valid for months', async () => {
     const gate = gateOf()
     const signal = gate.signal(await allowed(gate, `emma-${60 * 86_400}`))
-    expect(Math.max(...pendingDeadlines())).toBe(86_400)
     for (let day = 1; day <= 59; day += 1) pass(86_400)
     expect(codeOf(signal)).toBe('running')
     pass(86_400)
     expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it('aborts although the timer comes before a fraction of a millisecond in `exp` has passed', async () => {
+    const gate = gateOf()
+    const signal = gate.signal(await allowed(gate, 'emma-30.0004'))
+    pass(30.0004)
+    expect(codeOf(signal)).toBe('running')
+    pass(0.011)
+    expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it.each([0.005, 0.4, 20, 3600])(
+    'aborts when the clock reaches `exp`, also if it was set back by %d s before',
+    async (step) => {
+      const gate = gateOf()
+      const signal = gate.signal(await allowed(gate, 'emma-30'))
+      pass(29)
+      setWallClock(Date.now() - 1000 * step)
+      pass(1 + step - 0.001)
+      expect(codeOf(signal)).toBe('running')
+      pass(1)
+      expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+    },
+  )
+
+  it('aborts within a minute if the clock is set forward beyond `exp`', async () => {
+    const gate = gateOf()
+    const signal = gate.signal(await allowed(gate, 'emma-86400'))
+    pass(10)
+    setWallClock(Date.now() + 86_400_000)
+    pass(60)
+    expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it('aborts when a process that was suspended goes on', async () => {
+    const gate = gateOf()
+    const signals = [gate.signal(await allowed(gate, 'emma-30')), gate.signal(await allowed(gate, 'otto-90'))]
+    freeze(60)
+    pass(0)
+    expect(signals.map(codeOf)).toEqual(['ERR_TOKEN_EXPIRED', 'running'])
+    pass(30)
+    expect(signals.map(codeOf)).toEqual(['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_EXPIRED'])
+  })
+
+  it('sets a new timer with the next stream if the runtime has ended the timer together with a request', async () => {
+    const gate = gateOf()
+    const lost = gate.signal(await allowed(gate, 'emma-30'))
+    dropDeadlines()
+    pass(60)
+    expect(codeOf(lost)).toBe('running')
+    gate.signal(await allowed(gate, 'otto-3600'))
+    pass(60)
+    expect(codeOf(lost)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it('looks again after a second if the clock of the application fails', async () => {
+    let isBroken = false
+    const gate = gateOf({ now: () => (isBroken ? Number.NaN : Date.now()) })
+    const signal = gate.signal(await allowed(gate, 'emma-30'))
+    isBroken = true
+    expect(() => pass(30)).not.toThrow()
+    expect(codeOf(signal)).toBe('running')
+    isBroken = false
+    pass(1)
+    expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
+  })
+
+  it('looks at the expiries about once per second, also if each stream ends just before its token', async () => {
+    let looks = 0
+    const now = () => {
+      looks += 1
+      return Date.now()
+    }
+    const gate = gateOf({ verifier: opaque({ lookup }), now })
+    const streams: AbortController[] = []
+    for (let index = 0; index < 500; index += 1) {
+      const ended = new AbortController()
+      gate.signal(await allowed(gate, `emma${index}-${10 + index / 50}`), ended.signal)
+      streams.push(ended)
+    }
+    pass(9.99)
+    looks = 0
+    for (const stream of streams) {
+      stream.abort()
+      pass(0.02)
+    }
+    expect(looks).toBeGreaterThan(0)
+    expect(looks).toBeLessThanOrEqual(25)
   })
 
   it('reads the expiry of each stream once when it is added, and not the ones of all others', async () => {
@@ -89,6 +205,22 @@ describe('gate.signal', () => {
     expect(signals.map(codeOf)).toEqual(Array(count).fill('running'))
     expect(reads).toBeGreaterThan(0)
     expect(reads).toBeLessThanOrEqual(2 * count)
+  })
+
+  it('looks at the expiries once, also if each stream expires before those that were added earlier', async () => {
+    let looks = 0
+    const now = () => {
+      looks += 1
+      return Date.now()
+    }
+    const gate = gateOf({ verifier: opaque({ lookup }), now })
+    const ended = new AbortController()
+    for (let index = 0; index < 40; index += 1)
+      gate.signal(await allowed(gate, `emma${index}-${50 - index / 10}`), ended.signal)
+    ended.abort()
+    looks = 0
+    pass(60)
+    expect(looks).toBe(1)
   })
 
   it('calls a listener that is added next if the token had expired, as with `clockTolerance`, or was revoked', async () => {
@@ -163,7 +295,6 @@ describe('gate.signal', () => {
   })
 
   it('ends signals at their expiry although the store reports nothing, or fails', async () => {
-    const silent: RevocationStore = { revoke() {}, isRevoked: () => false, needsHash: false, size: 0 }
     let isBroken = false
     const broken: RevocationStore = {
       ...silent,
@@ -183,6 +314,196 @@ describe('gate.signal', () => {
       pass(60)
       expect(codeOf(signal)).toBe('ERR_TOKEN_EXPIRED')
     }
+  })
+
+  it('asks the store about no stream that a revocation does not name', async () => {
+    const { store, asked } = countingStore(memoryRevocations(), { reports: true })
+    const gate = gateOf({ revocations: store })
+    const signals: AbortSignal[] = []
+    for (let index = 0; index < 100; index += 1)
+      signals.push(gate.signal(await allowed(gate, `user${index}-600`)))
+    await settled()
+    asked.length = 0
+    for (let index = 0; index < 100; index += 1) await gate.revoke({ subject: `nobody${index}` })
+    await gate.revoke({ tokenId: 'another' })
+    await gate.revoke({ sessionId: 'session-of-nobody' })
+    await gate.revoke('another-token')
+    await settled()
+    pass(1)
+    expect(asked).toEqual([])
+    await Promise.all([gate.revoke({ subject: 'user7' }), gate.revoke({ sessionId: 'session-of-user7' })])
+    await settled()
+    expect(asked).toEqual(['user7'])
+    expect(signals.filter(({ aborted }) => aborted)).toEqual([signals[7]])
+  })
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['a text', 'revoked'],
+    ['an event', new Event('revoked')],
+    ['a number as subject', { subject: 42 }],
+    ['null as issuer', { subject: 'another', issuer: null }],
+    ['a name of its own', { tenant: 'acme' }],
+  ])('checks all streams if the store passes %s to the listener', async (_, passed) => {
+    const { store, asked, notify } = countingStore(memoryRevocations())
+    const gate = gateOf({ revocations: store })
+    const [emma, otto] = [
+      gate.signal(await allowed(gate, 'emma-600')),
+      gate.signal(await allowed(gate, 'otto-600')),
+    ]
+    await settled()
+    asked.length = 0
+    store.revoke({ subject: 'emma' })
+    notify(passed)
+    await settled()
+    pass(0.1)
+    expect(asked).toEqual(['emma', 'otto'])
+    expect([codeOf(emma), codeOf(otto)]).toEqual(['ERR_TOKEN_REVOKED', 'running'])
+  })
+
+  it('checks many streams in slices, once for all revocations without an entry of a tenth of a second', async () => {
+    const { store, asked, notify } = countingStore(memoryRevocations())
+    const gate = gateOf({ revocations: store })
+    const request = await allowed(gate, 'otto-600')
+    for (let index = 0; index < 2500; index += 1) gate.signal(request)
+    const last = gate.signal(await allowed(gate, 'emma-600'))
+    await settled()
+    asked.length = 0
+    for (let index = 0; index < 400; index += 1) notify(undefined)
+    pass(0.099)
+    expect(asked.length).toBe(0)
+    pass(0.002)
+    expect(asked.length).toBe(1000)
+    store.revoke({ subject: 'emma' })
+    notify(undefined)
+    pass(0.02)
+    expect(asked.length).toBe(2501)
+    expect(codeOf(last)).toBe('ERR_TOKEN_REVOKED')
+    // The first streams were checked before the last revocation.
+    pass(1)
+    expect(asked.length).toBe(5001)
+    pass(10)
+    expect(asked.length).toBe(5001)
+  })
+
+  it('ends a slice after 3 ms if the store is slow', async () => {
+    const { store, asked, notify } = countingStore({
+      ...silent,
+      isRevoked() {
+        freeze(0.002)
+        return false
+      },
+    })
+    const gate = gateOf({ revocations: store })
+    const request = await allowed(gate, 'emma-600')
+    for (let index = 0; index < 10; index += 1) gate.signal(request)
+    await settled()
+    asked.length = 0
+    notify(undefined)
+    pass(0.1)
+    expect(asked.length).toBe(2)
+    pass(1)
+    expect(asked.length).toBe(10)
+  })
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('down')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('down'))],
+  ])('misses no revocation if the store %s at first, and asks it once per second', async (_, fail) => {
+    const local = memoryRevocations()
+    let isBroken = false
+    const failing: RevocationStore = {
+      revoke: (entry) => local.revoke(entry),
+      isRevoked: (identity, hash) => (isBroken ? fail() : local.isRevoked(identity, hash)),
+      onRevoked: (listener) => local.onRevoked?.(listener),
+      needsHash: true,
+      size: 0,
+    }
+    const { store, asked } = countingStore(failing, { reports: true })
+    const gate = gateOf({ revocations: store })
+    const [emma, otto] = [
+      gate.signal(await allowed(gate, 'emma-600')),
+      gate.signal(await allowed(gate, 'otto-600')),
+    ]
+    await settled()
+    asked.length = 0
+    isBroken = true
+    await gate.revoke({ subject: 'emma' })
+    await settled()
+    for (let second = 0; second < 3; second += 1) {
+      pass(1)
+      await settled()
+    }
+    expect([codeOf(emma), asked]).toEqual(['running', Array(4).fill('emma')])
+    isBroken = false
+    pass(1)
+    await settled()
+    expect([codeOf(emma), codeOf(otto)]).toEqual(['ERR_TOKEN_REVOKED', 'running'])
+    pass(10)
+    expect(asked.length).toBe(5)
+  })
+
+  it('has one listener for all streams with the same `ended`, and none when all of them have ended', async () => {
+    const gate = gateOf()
+    const shutdown = new AbortController().signal
+    let listeners = 0
+    const { addEventListener, removeEventListener } = shutdown
+    shutdown.addEventListener = (...given: Parameters<typeof addEventListener>) => {
+      listeners += 1
+      addEventListener.apply(shutdown, given)
+    }
+    shutdown.removeEventListener = (...given: Parameters<typeof removeEventListener>) => {
+      listeners -= 1
+      removeEventListener.apply(shutdown, given)
+    }
+    for (let round = 0; round < 2; round += 1) {
+      for (let index = 0; index < 20; index += 1)
+        gate.signal(await allowed(gate, `emma-${index + 60}`), shutdown)
+      for (let index = 0; index < 20; index += 1)
+        gate.signal(await allowed(gate, `otto${round}-3600-${index}`), shutdown)
+      await settled()
+      expect(listeners).toBe(1)
+      pass(80)
+      expect(listeners).toBe(1)
+      await gate.revoke({ subject: `otto${round}` })
+      await settled()
+      expect(listeners).toBe(0)
+      setWallClock(START * 1000)
+    }
+  })
+
+  it('keeps no stream that has ended in its index', async () => {
+    const find = vi.spyOn(StreamIndex.prototype, 'find')
+    try {
+      const gate = gateOf()
+      const ended = new AbortController()
+      gate.signal(await allowed(gate, 'emma-600'), ended.signal)
+      gate.signal(await allowed(gate, 'emma-60'))
+      await gate.revoke({ subject: 'emma', issuedBefore: START - 100 })
+      ended.abort()
+      pass(60)
+      await gate.revoke({ subject: 'emma' })
+      expect(find.mock.results.map(({ value }) => value?.length)).toEqual([2, 0])
+    } finally {
+      find.mockRestore()
+    }
+  })
+
+  it('forgets all streams with the same `ended` when it aborts, and no other stream', async () => {
+    const gate = gateOf()
+    const shutdown = new AbortController()
+    const signals: AbortSignal[] = []
+    for (const token of ['emma-60', 'otto-60', 'ida-60'])
+      signals.push(gate.signal(await allowed(gate, token), shutdown.signal))
+    signals.push(gate.signal(await allowed(gate, 'max-60')))
+    shutdown.abort()
+    pass(60)
+    expect(signals.map(codeOf)).toEqual(['running', 'running', 'running', 'ERR_TOKEN_EXPIRED'])
   })
 
   it('throws a TypeError for a request that this gate did not allow, or that has no token', async () => {

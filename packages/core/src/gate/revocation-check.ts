@@ -8,7 +8,7 @@ import type { Identity } from '../model/identity.ts'
 import { MistakeError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { memoryRevocations } from '../state/memory-revocations.ts'
-import type { RevocationStore } from '../state/revocations.ts'
+import type { RevocationEntry, RevocationStore } from '../state/revocations.ts'
 import type { GateSettings } from './options.ts'
 import { type Revocation, revocationEntry } from './revoke.ts'
 import type { FoundToken } from './token-finder.ts'
@@ -66,7 +66,7 @@ export class RevocationCheck<V extends Identity<unknown>> {
   }
 
   /** Calls a listener after each revocation, if the store reports them. */
-  onRevoked(listener: () => void): void {
+  onRevoked(listener: (entry?: RevocationEntry) => void): void {
     this.#store.onRevoked?.(listener)
   }
 

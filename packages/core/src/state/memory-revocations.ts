@@ -5,7 +5,7 @@ import { assertClock, monotonic, secondsOf } from '../lib/clock.ts'
 import { mapMaybe } from '../lib/promise.ts'
 import { type Identity, revocableName } from '../model/identity.ts'
 import type { Seconds } from '../model/units.ts'
-import { keyOf, storedNames } from './revocation-key.ts'
+import { issuerOf, keyOf, storedNames } from './revocation-key.ts'
 import type { EntryMembers, RevocationEntry, RevocationStore } from './revocations.ts'
 
 /** The options of `memoryRevocations`. */
@@ -83,7 +83,7 @@ class MemoryRevocations implements RevocationStore {
   readonly #of = mapsByKind()
   /** Entries that name an issuer, by name alone. Used for identities whose issuer is not known. */
   readonly #ofAnyIssuer = mapsByKind()
-  readonly #listeners: (() => void)[] = []
+  readonly #listeners: ((entry: RevocationEntry) => void)[] = []
   readonly #turns = new Map<Map<string, Entry>, MapIterator<[string, Entry]>>()
   #checkedAllAt = Number.NEGATIVE_INFINITY
 
@@ -108,7 +108,7 @@ class MemoryRevocations implements RevocationStore {
     return this.#tokens.size > 0
   }
 
-  onRevoked(listener: () => void): void {
+  onRevoked(listener: (entry: RevocationEntry) => void): void {
     this.#listeners.push(listener)
   }
 
@@ -121,7 +121,7 @@ class MemoryRevocations implements RevocationStore {
       const before = issuedBefore ?? this.#now() + CLOCK_TOLERANCE
       this.#addName('subjects', subject, issuer, expiresAt, before)
     }
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) listener(entry)
   }
 
   /** Adds an entry for a token id, a session or a subject under each of its keys. */
@@ -178,17 +178,13 @@ class MemoryRevocations implements RevocationStore {
    * Returns the entries that match an identity. If introspection did not name the issuer, an entry for any issuer matches:
    * accepting a revoked token would be worse than rejecting a good one.
    */
-  #entriesOf(
-    of: Kind,
-    name: string | number | undefined,
-    { kind, issuer, source }: Identity<unknown>,
-  ): readonly Entry[] {
+  #entriesOf(of: Kind, name: string | number | undefined, identity: Identity<unknown>): readonly Entry[] {
     const entries = this.#of[of]
     if (entries.size === 0 || name === undefined) return []
-    const from = source?.issuer ?? issuer
+    const from = issuerOf(identity)
     const found = [entries.get(keyOf(name))]
     if (from !== undefined) found.push(entries.get(keyOf(name, from)))
-    else if (kind === 'introspection') found.push(this.#ofAnyIssuer[of].get(keyOf(name)))
+    else if (identity.kind === 'introspection') found.push(this.#ofAnyIssuer[of].get(keyOf(name)))
     return found.filter((entry) => entry !== undefined)
   }
 

@@ -1,6 +1,6 @@
-/** Creates the keys under which revocations of token ids and subjects are stored. */
+/** Creates the keys under which revocations of token ids, sessions and subjects are stored. */
 
-import { isRounded } from '../model/identity.ts'
+import { type Identity, isRounded } from '../model/identity.ts'
 
 /**
  * Returns the key of a name. The first letter tells texts from numbers, and names with an issuer from those without. The length
@@ -19,4 +19,9 @@ export function keyOf(name: string | number, issuer?: string): string {
 export function storedNames(name: string): readonly (string | number)[] {
   const number = Number(name)
   return isRounded(number) ? [name, number] : [name]
+}
+
+/** Returns the issuer that a revocation of this identity must name, if it names any. `undefined` if it is not known. */
+export function issuerOf({ source, issuer }: Identity<unknown>): string | undefined {
+  return source?.issuer ?? issuer
 }

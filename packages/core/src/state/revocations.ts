@@ -73,10 +73,11 @@ export interface RevocationStore {
    */
   readonly needsHash: boolean
   /**
-   * Calls a listener after each revocation, also after those of other processes, so that `gate.signal` can end streams. Default:
-   * signals end only when their token expires.
+   * Calls a listener after each revocation, also after those of other processes, so that `gate.signal` can end streams. Pass the
+   * entry: then `isRevoked` is called only for the streams that it names. Without an entry, `isRevoked` is called for every
+   * stream, in slices, within about 100 milliseconds. Default: signals end only when their token expires.
    */
-  onRevoked?(listener: () => void): void
+  onRevoked?(listener: (entry?: RevocationEntry) => void): void
   /** Describes the state of the store for operators, as plain data without secrets. Default: `gate.describe` shows nothing. */
   describe?(): object
   /** The number of entries, which `gate.describe` returns. */
