@@ -30,6 +30,7 @@ function watched(hash: Promise<string>) {
   }
   const watch = new RevocationWatch(source, live, (ended) => live.delete(ended))
   watch.watch(stream)
+  watch.start(stream)
   return { revocations, live, stream, watch }
 }
 

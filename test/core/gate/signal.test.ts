@@ -11,7 +11,7 @@ import {
 import { setDecision } from '@bearergate/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
 import { StreamIndex } from '#core/gate/stream-index.ts'
-import { dropDeadlines, freeze, pass, setWallClock, stopClock } from '../../support/clock.ts'
+import { dropDeadlines, eventually, freeze, pass, setWallClock, stopClock } from '../../support/clock.ts'
 
 /** 2026-01-01T00:00:00Z, where the stopped clock starts. */
 const START = Date.UTC(2026, 0, 1) / 1000
@@ -45,7 +45,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 const silent: RevocationStore = { revoke() {}, isRevoked: () => false, needsHash: false, size: 0 }
 
-/** A store that notes whom it was asked about. `store` calls its listeners only if it `reports`, and `notify` always. */
+/** A store that notes whom it was asked about, once by each request and once by each new stream. `store` calls its listeners only if it `reports`, and `notify` always. */
 function countingStore(store: RevocationStore, { reports = false } = {}) {
   const asked: (string | undefined)[] = []
   const listeners: ((entry?: never) => void)[] = []
@@ -233,7 +233,7 @@ describe('gate.signal', () => {
       const signal = gate.signal(request)
       signal.addEventListener('abort', () => codes.push(signal.reason.code))
     }
-    await settled()
+    await eventually(() => codes.length === 2)
     expect(codes).toEqual(['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_REVOKED'])
   })
 
@@ -267,7 +267,7 @@ describe('gate.signal', () => {
     const request = await allowed(gate, 'emma-600')
     await gate.revoke({ subject: 'emma' })
     const signal = gate.signal(request)
-    await settled()
+    await eventually(() => signal.aborted)
     expect(codeOf(signal)).toBe('ERR_TOKEN_REVOKED')
   })
 
@@ -322,7 +322,7 @@ describe('gate.signal', () => {
     const signals: AbortSignal[] = []
     for (let index = 0; index < 100; index += 1)
       signals.push(gate.signal(await allowed(gate, `user${index}-600`)))
-    await settled()
+    await eventually(() => asked.length === 200)
     asked.length = 0
     for (let index = 0; index < 100; index += 1) await gate.revoke({ subject: `nobody${index}` })
     await gate.revoke({ tokenId: 'another' })
@@ -351,7 +351,7 @@ describe('gate.signal', () => {
       gate.signal(await allowed(gate, 'emma-600')),
       gate.signal(await allowed(gate, 'otto-600')),
     ]
-    await settled()
+    await eventually(() => asked.length === 4)
     asked.length = 0
     store.revoke({ subject: 'emma' })
     notify(passed)
@@ -367,7 +367,7 @@ describe('gate.signal', () => {
     const request = await allowed(gate, 'otto-600')
     for (let index = 0; index < 2500; index += 1) gate.signal(request)
     const last = gate.signal(await allowed(gate, 'emma-600'))
-    await settled()
+    await eventually(() => asked.length === 2503)
     asked.length = 0
     for (let index = 0; index < 400; index += 1) notify(undefined)
     pass(0.099)
@@ -397,7 +397,7 @@ describe('gate.signal', () => {
     const gate = gateOf({ revocations: store })
     const request = await allowed(gate, 'emma-600')
     for (let index = 0; index < 10; index += 1) gate.signal(request)
-    await settled()
+    await eventually(() => asked.length === 11)
     asked.length = 0
     notify(undefined)
     pass(0.1)
@@ -430,7 +430,7 @@ describe('gate.signal', () => {
       gate.signal(await allowed(gate, 'emma-600')),
       gate.signal(await allowed(gate, 'otto-600')),
     ]
-    await settled()
+    await eventually(() => asked.length === 4)
     asked.length = 0
     isBroken = true
     await gate.revoke({ subject: 'emma' })

@@ -58,7 +58,7 @@ export class LiveSignals {
     // adds its listener after this call, so the signal must not abort earlier.
     queueMicrotask(() => {
       if (hasExpired) this.#end(live, 'expired')
-      this.#revocations.check(live)
+      this.#revocations.start(live)
     })
     return controller.signal
   }

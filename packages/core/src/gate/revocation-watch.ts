@@ -44,19 +44,27 @@ export class RevocationWatch<S extends Revocable> {
     this.#source = source
     this.#live = live
     this.#end = end
-    const check = (stream: S) => this.check(stream)
+    const check = (stream: S) => this.#check(stream)
     this.#scan = new SlicedScan(() => live, check, SCAN_DELAY)
     this.#retries = new SlicedScan(() => this.#takeUnchecked(), check, RETRY_DELAY)
   }
 
-  /** Checks a stream after each revocation from now on. Call `check` for those before. */
+  /** Checks a stream after each revocation from now on. Call `start` as well, for revocations before and those by its hash. */
   watch(stream: S): void {
     if (!this.#isListening) this.#source.onRevoked((entry) => this.#revoked(entry))
     this.#isListening = true
     this.#index.add(stream)
+  }
+
+  /** Checks the stream for the first time, when its hash is known: some runtimes compute it later. */
+  start(stream: S): void {
     const { hash } = stream
-    if (isPromiseLike(hash)) hash.then((digest) => this.#hashed(stream, digest)).catch(() => {})
-    else if (hash !== undefined) this.#index.addHash(stream, hash)
+    if (!isPromiseLike(hash)) this.#startWith(stream, hash)
+    else
+      hash.then(
+        (digest) => this.#startWith(stream, digest),
+        () => this.#startWith(stream, undefined),
+      )
   }
 
   forget(stream: S): void {
@@ -64,8 +72,14 @@ export class RevocationWatch<S extends Revocable> {
     this.#unchecked.delete(stream)
   }
 
+  #startWith(stream: S, hash: string | undefined): void {
+    if (!this.#live.has(stream)) return
+    if (hash !== undefined) this.#index.addHash(stream, hash)
+    this.#check(stream)
+  }
+
   /** Asks the store whether the token of a stream is revoked, and ends the stream then. */
-  check(stream: S): void {
+  #check(stream: S): void {
     if (!this.#live.has(stream)) return
     const retry = () => this.#retry(stream)
     try {
@@ -75,13 +89,6 @@ export class RevocationWatch<S extends Revocable> {
     } catch {
       retry()
     }
-  }
-
-  /** Checks the stream again, because a revocation by this hash has not found it so far. */
-  #hashed(stream: S, hash: string): void {
-    if (!this.#live.has(stream)) return
-    this.#index.addHash(stream, hash)
-    this.check(stream)
   }
 
   #revoked(entry: RevocationEntry | undefined): void {
@@ -98,7 +105,7 @@ export class RevocationWatch<S extends Revocable> {
   #checkNamed(): void {
     const named = this.#named
     this.#named = new Set()
-    for (const stream of named) this.check(stream)
+    for (const stream of named) this.#check(stream)
   }
 
   /** A store that fails says nothing about the token, so the stream stays open, and the store is asked again later. */
