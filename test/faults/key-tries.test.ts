@@ -134,7 +134,7 @@ describe('searches beyond the free tries', () => {
     }
     const strangers = Array.from({ length: 1_001 }, () => send('unknown'))
     expect(await isPending(Promise.all(strangers))).toBe(true)
-    expect(reasons).toEqual([expect.stringContaining('the queue is full')])
+    expect(reasons).toEqual([expect.stringContaining('too many such tokens are waiting')])
     const known = send('known')
     expect(await isPending(known)).toBe(true)
     expect(reasons).toHaveLength(2)
