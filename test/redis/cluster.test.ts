@@ -49,7 +49,7 @@ describe.skipIf(!hasRedis)('Redis Cluster', () => {
         const one = await process(cluster)
         const two = await process(cluster, { before: () => cluster.other.kill() })
         const sent = await token()
-        await one.gate.revoke(sent)
+        await one.gate.revoke(sent).catch(() => {}) // The client may be looking for the nodes that are left.
         await rejects(two, sent)
         expect(await ask(one, sent)).toBe('401 revoked')
       })

@@ -27,7 +27,7 @@ describe.skipIf(!hasRedis)('Redis Sentinel', () => {
       await answers(one, good, '503 unavailable')
       for (const seed of servers.seeds) await seed.start()
       await answers(one, good, '200')
-      await one.gate.revoke(sent)
+      await one.gate.revoke(sent).catch(() => {}) // Its client may still look for the primary. The feed stores the revocation.
       await rejects(two, sent)
     })
 
