@@ -6,10 +6,5 @@
 export type { RedisClient } from './connection.ts'
 export { type RedisJwksStoreOptions, redisJwksStore } from './jwks-store.ts'
 export { type RedisResultsOptions, type ResultsEvent, redisResults } from './results.ts'
-export {
-  type FeedEvent,
-  type RedisRevocations,
-  type RedisRevocationsOptions,
-  type RevocationsDescription,
-  redisRevocations,
-} from './revocations.ts'
+export { type RedisRevocations, type RevocationsDescription, redisRevocations } from './revocations.ts'
+export type { FeedEvent, RedisRevocationsOptions } from './revocations-options.ts'
