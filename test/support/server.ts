@@ -62,7 +62,8 @@ export function send(
     const host = headers.includes('Host') ? [] : ['Host', `${hostname}:${port}`]
     const lines = [...host, 'connection', 'close', ...headers]
     const sent = httpRequest(
-      { hostname, port, path: target ?? pathname + search, method, headers: lines as never },
+      // Without an agent: Node's own one keeps the connection unless the answer says `close`, and Bun does not say it.
+      { hostname, port, path: target ?? pathname + search, method, headers: lines as never, agent: false },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
