@@ -167,6 +167,18 @@ describe('a project that installed the tarballs', () => {
     expect(JSON.parse(output)).toEqual(EXPECTED)
   })
 
+  it('loads none of the modules of Node for requests before the first request for keys', async () => {
+    const file = join(project, 'modules.mjs')
+    await writeFile(
+      file,
+      `import { createGate } from '@bearergate/core'
+      createGate(${JSON.stringify({ issuer: ISSUER, audience: AUDIENCE })})
+      const ofRequests = /^NativeModule (?:https?|_http_\\w+|tls|_tls_\\w+|net|zlib)$/
+      console.log(process.moduleLoadList.filter((name) => ofRequests.test(name)).join())`,
+    )
+    expect((await run(process.execPath, [file])).trim()).toBe('')
+  })
+
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
     const names = [

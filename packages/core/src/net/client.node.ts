@@ -1,19 +1,11 @@
 /**
  * Sends requests over HTTP/1.1 with Node's own modules. Unlike `fetch`, it knows which of its connections can still be
- * trusted.
+ * trusted. It loads these modules for the first request: a function that is given its keys starts without them.
  */
 
-import {
-  type Agent,
-  type AgentOptions,
-  type ClientRequest,
-  type IncomingMessage,
-  request as overHttp,
-} from 'node:http'
-import { request as overHttps } from 'node:https'
-import { pipeline, Readable, type Transform } from 'node:stream'
+import type { Agent, AgentOptions, ClientRequest, IncomingMessage } from 'node:http'
+import type { Readable, Transform } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { raceAbort } from '../lib/abort.ts'
 import { monotonic } from '../lib/clock.ts'
 import type { Seconds } from '../model/units.ts'
@@ -42,19 +34,21 @@ export interface Agents {
  * @throws LostConnectionError if the connection was closed before the first byte of a response
  */
 export function fetchOver(agents: Agents): Fetch {
-  const all = { 'https:': agents['https:'](KEPT), 'http:': agents['http:']?.(KEPT) }
+  let all: Readonly<Record<keyof Agents, Agent | undefined>> | undefined
   let usedAt = monotonic()
   return async (url, { signal, ...init }) => {
     const { method, headers, body } = new Request(url, init)
     const content = new Uint8Array(await new Response(body).arrayBuffer())
     const place = new URL(url)
     const protocol = place.protocol as keyof Agents
+    all ??= { 'https:': agents['https:'](KEPT), 'http:': agents['http:']?.(KEPT) }
     const kept = all[protocol]
     if (kept === undefined) throw new TypeError(`Protocol "${protocol}" not supported`)
     if (monotonic() - usedAt >= IDLE_LIMIT) closeIdle(kept)
     usedAt = monotonic()
     const isNew = headers.get('connection') === 'close'
-    const sent = (protocol === 'https:' ? overHttps : overHttp)(place, {
+    const { request } = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
+    const sent = request(place, {
       method,
       headers: { ...DEFAULTS, ...Object.fromEntries(headers), 'content-length': content.length },
       agent: isNew ? agents[protocol]?.({}) : kept,
@@ -131,21 +125,23 @@ function toResponse(
     for (const value of [values ?? []].flat()) if (!name.startsWith(':')) headers.append(name, value)
   if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status)) {
     const plain = decoded(body, headers.get('content-encoding') ?? '')
-    return new Response(Readable.toWeb(plain) as ReadableStream, { status, headers })
+    const content = process.getBuiltinModule('node:stream').Readable.toWeb(plain)
+    return new Response(content as ReadableStream, { status, headers })
   }
   body.destroy()
   return new Response(null, { status, headers })
 }
 
-/** Accepts a compressed body without its end. Some servers send one, and `fetch` accepts it, too. */
-const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
-
-const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
-  ['gzip', () => createGunzip(LENIENT)],
-  ['x-gzip', () => createGunzip(LENIENT)],
-  ['deflate', () => createInflate(LENIENT)],
-  ['br', () => createBrotliDecompress()],
-])
+/** Returns what removes a content coding, or `undefined` for an unknown one. */
+function decoderOf(coding: string): Transform | undefined {
+  const { constants, createBrotliDecompress, createGunzip, createInflate } =
+    process.getBuiltinModule('node:zlib')
+  // Accepts a compressed body without its end. Some servers send one, and `fetch` accepts it, too.
+  const lenient = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
+  if (coding === 'gzip' || coding === 'x-gzip') return createGunzip(lenient)
+  if (coding === 'deflate') return createInflate(lenient)
+  return coding === 'br' ? createBrotliDecompress() : undefined
+}
 
 /**
  * Removes the content coding of a body (RFC 9110 §8.4.1). An unknown one stays as it is. Servers use one coding. More of them
@@ -156,7 +152,9 @@ function decoded(encoded: Readable, coding: string): Readable {
     encoded.destroy()
     throw new Error('The response has more than one content coding')
   }
-  const decoder = DECODERS.get(coding.trim().toLowerCase())
+  const decoder = decoderOf(coding.trim().toLowerCase())
   // An error of the body reaches the reader, and needs no other listener.
-  return decoder === undefined ? encoded : pipeline(encoded, decoder(), () => {})
+  return decoder === undefined
+    ? encoded
+    : process.getBuiltinModule('node:stream').pipeline(encoded, decoder, () => {})
 }

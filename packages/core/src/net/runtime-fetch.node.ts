@@ -1,15 +1,13 @@
 /** Sends requests on Node by default: with a client of this project, unless the application changed how `fetch` connects. */
 
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
 import { isObject } from '../lib/json.ts'
 import { fetchOver, withoutProtocol } from './client.node.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
 
 const own = fetchOver({
-  'http:': (settings) => new HttpAgent(settings),
-  'https:': (settings) => new HttpsAgent(settings),
+  'http:': (settings) => new (process.getBuiltinModule('node:http').Agent)(settings),
+  'https:': (settings) => new (process.getBuiltinModule('node:https').Agent)(settings),
 })
 
 /**
