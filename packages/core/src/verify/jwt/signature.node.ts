@@ -13,7 +13,6 @@ import {
   createSecretKey,
   type KeyObject,
   timingSafeEqual,
-  type VerifyKeyObjectInput,
   verify,
 } from 'node:crypto'
 // Not the global function, which tests of applications replace by a fake one.
@@ -22,8 +21,14 @@ import type { VerificationKey } from '../keys/jwk.ts'
 
 /** The hash, and a secret for HMAC, or a public key with the parameters of its algorithm. EdDSA and ML-DSA have no hash. */
 type Imported =
-  | { readonly hash: string; readonly secret: KeyObject; readonly input?: undefined }
-  | { readonly hash: string | null; readonly secret: undefined; readonly input: VerifyKeyObjectInput }
+  | { readonly hash: string; readonly secret: KeyObject }
+  | {
+      readonly hash: string | null
+      readonly secret: undefined
+      readonly publicKey: KeyObject
+      /** The length of an ECDSA signature. `undefined` for other algorithms. */
+      readonly ecdsaLength: number | undefined
+    }
 
 /** The imported keys. A `WeakMap`, so that the key of a replaced set is released with it. */
 const imported = new WeakMap<VerificationKey, Imported>()
@@ -52,11 +57,14 @@ export function verifySignature(
     const expected = createHmac(known.hash, known.secret).update(data).digest()
     return expected.length === made.length && timingSafeEqual(expected, made)
   }
+  const { hash, publicKey, ecdsaLength } = known
+  if (ecdsaLength !== undefined && made.length !== ecdsaLength) return false
+  const given = ecdsaLength === undefined ? made : ecdsaToDer(made)
   return new Promise((resolve, reject) => {
     if (waiting.length === 0) setImmediate(startAll)
     waiting.push(() => {
       try {
-        verify(known.hash, data, known.input, made, (cause, isValid) =>
+        verify(hash, data, publicKey, given, (cause, isValid) =>
           cause === null ? resolve(isValid) : reject(cause),
         )
       } catch (cause) {
@@ -85,14 +93,34 @@ function importNow(key: VerificationKey): Imported {
   const made: Imported =
     k === undefined
       ? // Its own member, so that one on `Object.prototype` cannot make a public key a secret.
-        { hash: hashOf(alg), secret: undefined, input: inputOf(alg, publicKeyOf(key)) }
+        {
+          hash: hashOf(alg),
+          secret: undefined,
+          publicKey: publicKeyOf(key, alg),
+          ecdsaLength: ECDSA_LENGTHS.get(alg),
+        }
       : { hash: `sha${alg.slice(2)}`, secret: createSecretKey(Buffer.from(k, 'base64url')) }
   imported.set(key, made)
   return made
 }
 
-function publicKeyOf({ jwk }: VerificationKey): KeyObject {
-  return createPublicKey(withoutPrototype({ key: jwk, format: 'jwk' as const }))
+/**
+ * Imports a public key with the parameters of its algorithm as its own members, where `crypto.verify` reads them. An object
+ * around the key does not work on all versions: Node 24 throws and catches two errors to find the key in it, which takes four
+ * times as long as the start of a check.
+ */
+function publicKeyOf({ jwk }: VerificationKey, alg: string): KeyObject {
+  // Without a prototype, because Node reads optional members, which must not come from a polluted `Object.prototype`.
+  const input = Object.assign(Object.create(null), { key: jwk, format: 'jwk' as const })
+  return Object.assign(createPublicKey(input), NO_PARAMETERS, parametersOf(alg))
+}
+
+/** All parameters that Node reads, so that none comes from a polluted `Object.prototype`. */
+const NO_PARAMETERS = {
+  padding: undefined,
+  saltLength: undefined,
+  dsaEncoding: undefined,
+  context: undefined,
 }
 
 /** Returns the hash of an algorithm, or `null` for those that have none, as `crypto.verify` expects it. */
@@ -100,19 +128,46 @@ function hashOf(alg: string): string | null {
   return /^(?:RS|PS|ES)/.test(alg) ? `sha${alg.slice(2)}` : null
 }
 
-/** Returns a key with the parameters that RFC 7518 §3.3 to §3.5 define. JWS has ECDSA signatures as two numbers, not in DER. */
-function inputOf(alg: string, key: KeyObject): VerifyKeyObjectInput {
-  const parameters = alg.startsWith('RS')
-    ? { padding: constants.RSA_PKCS1_PADDING }
-    : alg.startsWith('PS')
-      ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-      : alg.startsWith('ES')
-        ? { dsaEncoding: 'ieee-p1363' as const }
-        : {}
-  return withoutPrototype({ key, ...parameters })
+/** Returns the parameters that RFC 7518 §3.3 and §3.5 define. */
+function parametersOf(alg: string): object {
+  if (alg.startsWith('RS')) return { padding: constants.RSA_PKCS1_PADDING }
+  return alg.startsWith('PS')
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : {}
 }
 
-/** Removes the prototype. Node reads optional parameters, which must not come from a polluted `Object.prototype`. */
-function withoutPrototype<T extends object>(members: T): T {
-  return Object.assign(Object.create(null), members)
+/** The bytes of the signatures with each curve: two numbers of the same length (RFC 7518 §3.4). */
+const ECDSA_LENGTHS: ReadonlyMap<string, number> = new Map([
+  ['ES256', 64],
+  ['ES384', 96],
+  ['ES512', 132],
+])
+
+/**
+ * Converts an ECDSA signature from two numbers (RFC 7518 §3.4) to a DER sequence of them, which OpenSSL expects (RFC 3279
+ * §2.2.3). Node converts it as well, but it first converts the key, which takes longer than the start of a check on Node 24.
+ */
+function ecdsaToDer(signature: Buffer): Buffer {
+  const half = signature.length / 2
+  // Two numbers with their tags, lengths and zeros, and the tag and length of the sequence, in one or two bytes.
+  const der = Buffer.allocUnsafe(signature.length + 9)
+  const middle = writeInteger(der, 3, signature.subarray(0, half))
+  const end = writeInteger(der, middle, signature.subarray(half))
+  const length = end - 3
+  const begin = length < 0x80 ? 1 : 0
+  if (begin === 0) der[1] = 0x81
+  der[begin] = 0x30
+  der[2] = length
+  return der.subarray(begin, end)
+}
+
+/** Writes a DER integer: without needless zeros, and with one if the number would be negative otherwise. Returns its end. */
+function writeInteger(der: Buffer, at: number, bytes: Buffer): number {
+  let start = 0
+  while (start < bytes.length - 1 && bytes[start] === 0) start += 1
+  const zeros = (bytes[start] as number) >= 0x80 ? 1 : 0
+  der[at] = 0x02
+  der[at + 1] = bytes.length - start + zeros
+  der[at + 2] = 0
+  return at + 2 + zeros + bytes.copy(der, at + 2 + zeros, start)
 }
