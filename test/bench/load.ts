@@ -39,9 +39,12 @@ export async function measure(
   return load
 }
 
-/** Sends every token at least once, and so many requests that the compiler is done, for at most 20 seconds. */
+/**
+ * Sends every token once, and then so many requests that the compiler is done with the code for known tokens, too. For at most
+ * 30 seconds.
+ */
 export async function warmUp(origin: string, tokens: readonly string[], requests: number): Promise<void> {
-  await withAutocannon(origin, tokens, { seconds: 20, amount: Math.max(tokens.length, requests) })
+  await withAutocannon(origin, tokens, { seconds: 30, amount: tokens.length + requests })
 }
 
 async function withWrk(origin: string, tokens: readonly string[], seconds: number): Promise<Load> {
