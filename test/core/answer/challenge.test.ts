@@ -105,6 +105,13 @@ describe('createChallenger', () => {
     }
   })
 
+  it('writes the answer 503 again only if Retry-After changes', () => {
+    const first = challenger.unavailable(7)
+    expect(challenger.unavailable(6.5)).toBe(first)
+    expect(challenger.unavailable(8).headers['Retry-After']).toBe('8')
+    expect(challenger.unavailable(7).headers).toEqual(first.headers)
+  })
+
   it('sends Cache-Control: no-store with every denial (B14)', () => {
     expect(challenger.unavailable(1).headers['Cache-Control']).toBe('no-store')
   })

@@ -89,6 +89,8 @@ export interface ChallengeSettings {
 export function createChallenger(settings: ChallengeSettings): Challenger {
   const { realm, scopes, metadataUrl, exposed, unknownUserStatus, hint } = settings
   const prepared = new Map<Reason, Denied>()
+  /** The last answer 503. During an outage or a flood, the next one is nearly always the same. */
+  let outage: Denied | undefined
   const expose = (field: string) => (exposed ? { 'Access-Control-Expose-Headers': field } : {})
 
   function challenge(parameters: Readonly<Record<string, string | undefined>>): Fields {
@@ -116,6 +118,14 @@ export function createChallenger(settings: ChallengeSettings): Challenger {
     return answer(STATUS[error], reason, body, challenge(parameters))
   }
 
+  function writeOutage(seconds: string): Denied {
+    const body = {
+      error: 'temporarily_unavailable',
+      error_description: 'The access token could not be checked, try again later',
+    }
+    return answer(503, 'unavailable', body, { 'Retry-After': seconds, ...expose('Retry-After') })
+  }
+
   return {
     refuse(rejection) {
       const { scopes: needed, acrValues, maxAge } = rejection
@@ -128,12 +138,9 @@ export function createChallenger(settings: ChallengeSettings): Challenger {
       return refusal
     },
     unavailable(retryAfter) {
-      const body = {
-        error: 'temporarily_unavailable',
-        error_description: 'The access token could not be checked, try again later',
-      }
-      const seconds = Math.min(Math.max(1, Math.ceil(retryAfter)), MAX_RETRY_AFTER) || 1
-      return answer(503, 'unavailable', body, { 'Retry-After': String(seconds), ...expose('Retry-After') })
+      const seconds = String(Math.min(Math.max(1, Math.ceil(retryAfter)), MAX_RETRY_AFTER) || 1)
+      if (outage?.headers['Retry-After'] !== seconds) outage = writeOutage(seconds)
+      return outage
     },
   }
 }

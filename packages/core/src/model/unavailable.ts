@@ -33,6 +33,19 @@ export class UnavailableError extends Error {
 }
 
 /**
+ * Creates the error for a token that was not checked because a limit is reached. It has no stack trace: any client can cause
+ * many of these errors, and V8 takes longer for the trace than for all other work on such a request.
+ */
+export function atLimit(...parameters: ConstructorParameters<typeof UnavailableError>): UnavailableError {
+  const limit: unknown = Reflect.get(Error, 'stackTraceLimit')
+  // Not an assignment, which throws if the application froze `Error`.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  const error = new UnavailableError(...parameters)
+  Reflect.set(Error, 'stackTraceLimit', limit)
+  return error
+}
+
+/**
  * Means that a function or a verifier of the application returned something invalid: a mistake in its code, which no later
  * request corrects. To applications it is an `UnavailableError`. Its message never contains a token.
  */

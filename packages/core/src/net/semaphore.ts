@@ -8,7 +8,7 @@
 
 import { monotonic } from '../lib/clock.ts'
 import { isPromiseLike } from '../lib/promise.ts'
-import { UnavailableError } from '../model/unavailable.ts'
+import { atLimit, type UnavailableError } from '../model/unavailable.ts'
 import type { Seconds } from '../model/units.ts'
 import { Latency } from './latency.ts'
 import { WaitingLine } from './waiting-line.ts'
@@ -208,7 +208,7 @@ export class Semaphore {
   }
 
   get #error(): UnavailableError {
-    return new UnavailableError(this.#limits.full)
+    return atLimit(this.#limits.full)
   }
 }
 

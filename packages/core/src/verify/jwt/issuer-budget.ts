@@ -7,7 +7,7 @@
 
 import { monotonic } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { atLimit } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { TokenBucket } from '../../net/token-bucket.ts'
 
@@ -50,7 +50,7 @@ export class IssuerBudget {
     if (isBack && this.#returning?.tryAcquire() === true) return this.#returning
     if (deferred === undefined) this.#deferred.set(issuer, { since: monotonic() })
     const wait = Math.min(this.#allowance.wait, this.#returning?.wait ?? MINUTE)
-    throw new UnavailableError(
+    throw atLimit(
       'Failed to add a tenant: too many new tenants in the last minute. The option "max" of "multiIssuerJwt" is the limit, and must be larger than the number of your tenants',
       { retryAfter: Math.max(RETURNS_AFTER, wait) },
     )

@@ -15,7 +15,7 @@
 
 import { timeout } from '../../lib/clock.ts'
 import { lru } from '../../lib/lru.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { atLimit, UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import { TokenBucket, TokenBuckets } from '../../net/token-bucket.ts'
 import type { VerificationKey } from './jwk.ts'
@@ -156,7 +156,7 @@ export class TryBudget {
     buckets: TokenBuckets,
   ): Promise<VerificationKey | undefined> {
     if (!buckets.tryAcquire(keys.length))
-      throw new UnavailableError(
+      throw atLimit(
         'This token was not checked with all keys that may fit: the limit of such checks is reached',
         {
           retryAfter: buckets.waitFor(keys.length),

@@ -9,7 +9,7 @@
 import { raceAbort } from '../../lib/abort.ts'
 import { monotonic, timeout } from '../../lib/clock.ts'
 import { MAX_SHOWN, quoted } from '../../lib/received.ts'
-import { UnavailableError } from '../../model/unavailable.ts'
+import { atLimit, UnavailableError } from '../../model/unavailable.ts'
 import type { Seconds } from '../../model/units.ts'
 import type { JwksListener } from '../../observe/events.ts'
 import type { JwksStore } from '../../state/jwks-store.ts'
@@ -168,7 +168,7 @@ export class RemoteKeySet implements KeySet {
   /** @param until by the monotonic clock: when the request gives up. Default: it waits as long as the refresh takes */
   async #wait(refresh: Promise<void>, why: keyof typeof MAX_WAITING, until?: Seconds): Promise<void> {
     if (this.#waiting >= MAX_WAITING[why])
-      throw new UnavailableError(`Too many requests are already waiting for the JWKS of ${this.#issuer}`)
+      throw atLimit(`Too many requests are already waiting for the JWKS of ${this.#issuer}`)
     this.#waiting += 1
     try {
       await (until === undefined ? refresh : raceAbort(refresh, timeout(until - monotonic())))
@@ -193,7 +193,7 @@ export class RemoteKeySet implements KeySet {
     if (this.#refresh.closed !== undefined) return this.#refresh.closed
     const retryAfter = Math.max(this.#policy.wait, allowance.wait)
     const key = kid === undefined ? 'a key' : `the key ${quoted(kid, MAX_SHOWN)}`
-    return new UnavailableError(
+    return atLimit(
       `Failed to find ${key} in the JWKS of ${this.#issuer}: no further fetch is allowed yet. The next one is allowed in ${Math.ceil(retryAfter)} s ("cooldown", or the wait after a failed fetch)`,
       { cause: this.#policy.failure, retryAfter },
     )
