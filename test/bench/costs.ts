@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 import type { Growth } from './growth.ts'
+import type { Members } from './members.ts'
 import type { Memory } from './memory.ts'
 import { median } from './report.ts'
 import { messageOf, startScript } from './servers.ts'
@@ -14,6 +15,7 @@ import { messageOf, startScript } from './servers.ts'
 export interface Costs {
   readonly growth: readonly Growth[]
   readonly memory: Memory
+  readonly members: Members
   /** Milliseconds, medians: jose alone, the core after it, and the same core as one file, with the number of its files. */
   readonly imports: {
     readonly jose: number
@@ -37,8 +39,10 @@ export async function costs(isQuick: boolean, progress: (text: string) => void):
   const grown = await messageOf<Growth[]>(growth, 600)
   progress('memory')
   const memory = await messageOf<Memory>(startScript('./memory.ts', '0'), 120)
+  progress('members of requests')
+  const members = await messageOf<Members>(startScript('./members.ts', '0'), 120)
   progress('imports and size')
-  return { growth: grown, memory, imports: await imports(isQuick ? 5 : 15), edge: await edge() }
+  return { growth: grown, memory, members, imports: await imports(isQuick ? 5 : 15), edge: await edge() }
 }
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))

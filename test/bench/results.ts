@@ -174,6 +174,7 @@ function inTheWay(profiles: readonly Profile[], costs: Costs | undefined): reado
             costs.edge.folders.map(([folder, bytes]) => [folder, bytes.toLocaleString('en')]),
           ),
           importPart(costs),
+          memberPart(costs),
         ]),
   ]
 }
@@ -182,6 +183,11 @@ function inTheWay(profiles: readonly Profile[], costs: Costs | undefined): reado
 function importPart({ imports }: Costs): string {
   const { core, asOneFile, files } = imports
   return `The import of the core loads ${files} files, because \`dist\` has one file for each file of the source. As one file, made by esbuild, the same code takes ${asOneFile.toFixed(1)} ms instead of ${core.toFixed(1)} ms.`
+}
+
+/** Says what Express makes of each member that middleware adds to a request. */
+function memberPart({ members: { replaced, plain } }: Costs): string {
+  return `Express replaces the prototype of each request. After that, a member that middleware adds to the request takes ${replaced.toFixed(0)} ns with this Node, and ${plain.toFixed(0)} ns without a new prototype: V8 of Node 20 and 22 then copies the description of all members. bearergate adds two: \`identity\`, and the decision.`
 }
 
 function coldPages(cold: readonly ColdStarts[]): readonly string[] {
