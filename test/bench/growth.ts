@@ -1,6 +1,7 @@
 /** One cached verification as tokens, issuers and keys grow in number. Runs as a child of main.ts: `growth.ts <tokens>`. */
 
-import { jwt, multiIssuerJwt, type TokenVerifier } from '@bearergate/core'
+import { hash } from 'node:crypto'
+import { jwt, multiIssuerJwt } from '@bearergate/core'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { median } from './report.ts'
 
@@ -9,6 +10,8 @@ export interface Growth {
   readonly what: string
   readonly least: readonly [count: number, nanoseconds: number]
   readonly most: readonly [count: number, nanoseconds: number]
+  /** Whether it is no verification, but the least that any cache without token texts must do. */
+  readonly isFloor?: boolean
 }
 
 const AUDIENCE = 'https://api.example.com'
@@ -20,9 +23,28 @@ type Pair = Awaited<ReturnType<typeof generateKeyPair>>
 process.setSourceMapsEnabled(false)
 const many = Number(process.argv[2])
 const pair = await generateKeyPair('ES256')
-process.send?.([await ofTokens(), await ofIssuers(), await ofKeys()] satisfies Growth[], () =>
-  process.disconnect(),
-)
+const all: readonly Growth[] = [await ofTokens(), await ofHashes(), await ofIssuers(), await ofKeys()]
+process.send?.(all, () => process.disconnect())
+
+/** A hash of the token, and the entry of a map: what grows here grows in every cache. */
+async function ofHashes(): Promise<Growth> {
+  const texts = Array.from({ length: many }, (_, index) => `${index}.${'a'.repeat(600)}`)
+  const repeated = texts.map((_, index) => copyOf(texts[index % 100] ?? ''))
+  const of = (tokens: readonly string[]): Verifier => {
+    const entries = new Map(
+      tokens.map((token) => [hash('sha256', token, 'base64url'), { active: true as const }]),
+    )
+    return { verify: (token) => entries.get(hash('sha256', token, 'base64url')) ?? NOT_FOUND }
+  }
+  const grown = await compare(
+    'hashes in a `Map`, without a verifier',
+    [100, of(texts.slice(0, 100)), repeated],
+    [many, of(texts), texts],
+  )
+  return { ...grown, isFloor: true }
+}
+
+const NOT_FOUND = { active: false }
 
 async function ofTokens(): Promise<Growth> {
   const options = {
@@ -67,7 +89,12 @@ async function ofKeys(): Promise<Growth> {
   return compare('keys of an issuer', await of(1), await of(64))
 }
 
-type Case = readonly [count: number, verifier: TokenVerifier, tokens: readonly string[]]
+/** The part of a verifier that is measured. */
+interface Verifier {
+  verify(token: string): { readonly active: boolean } | Promise<{ readonly active: boolean }>
+}
+
+type Case = readonly [count: number, verifier: Verifier, tokens: readonly string[]]
 
 async function compare(what: string, least: Case, most: Case): Promise<Growth> {
   for (const [, verifier, tokens] of [least, most])

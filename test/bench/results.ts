@@ -212,6 +212,7 @@ function costPages({ growth, memory, imports, edge }: Costs): readonly string[] 
   const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
   return [
     '## Growth: one cached verification, in ns',
+    'The row without a verifier is SHA-256 and `Map.get`, the least that a cache without token texts must do. It grows because the entries no longer fit into the caches of the processor.',
     table(
       ['', 'least', '', 'most', '', 'ratio'],
       growth.map(({ what, least, most }) => [
