@@ -1,5 +1,6 @@
 /** Our own vectors, through the verifier that an application makes (BI05 in small; RFC 7515, RFC 7518, RFC 8037). */
 
+import { createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createGate, type JwtOptions, jwt } from '@bearergate/core'
 import { describe, expect, it } from 'vitest'
@@ -10,6 +11,20 @@ import { SETTING, type Vector, type VectorFile } from './own/vector.ts'
 import { verifyByGiven } from './verify.ts'
 
 const { issuer, audience, now } = SETTING
+
+/**
+ * A signature by the nonce zero, which only the owner of the key can make. RFC 8032 §5.1.7 accepts it. OpenSSL does so up to 3.0, and
+ * not from 3.5 on.
+ */
+const RUNTIME_DECIDES = 'eddsa-r-identity'
+
+/** Whether the runtime accepts the signature of a token by an Ed25519 key. */
+function isAcceptedByRuntime({ token, key }: Vector): boolean {
+  const end = token.lastIndexOf('.')
+  const publicKey = createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
+  const signature = Buffer.from(token.slice(end + 1), 'base64url')
+  return verify(null, Buffer.from(token.slice(0, end)), publicKey, signature)
+}
 
 /** The number of vectors of each file, and of those that are valid: a lost vector is noticed. */
 const COUNTS: Readonly<Record<string, readonly [all: number, valid: number]>> = {
@@ -95,7 +110,9 @@ describe.each([...generated.keys()].map((file) => file.replace('.json', '')))(
     })
 
     for (const vector of vectors) {
-      const { id, comment, result, reason, algorithms } = vector
+      const { id, comment, algorithms } = vector
+      const isOpen = id === RUNTIME_DECIDES && !isAcceptedByRuntime(vector)
+      const { result, reason } = isOpen ? { result: 'invalid', reason: 'invalid_signature' } : vector
       it(`${id} is ${reason === undefined ? 'valid' : `invalid (${reason})`}: ${comment}`, async () => {
         expect(await outcomeByGiven(vector)).toBe(reason ?? 'valid')
         if (result === 'valid' || reason === 'invalid_signature')
