@@ -147,14 +147,18 @@ export interface GateSettings<
 /** The values of the option `onDenied`. */
 export type OnDenied = 'answer' | 'next'
 
+/** The audience defaults to the resource. TypeScript shows this name if `audience` is missing. */
+interface ResourceInsteadOfAudience {
+  resource: string | ResourceMetadata
+}
+
 /** A gate for the JWT access tokens of one issuer. */
 export type IssuerGateOptions<
   Claims = RawClaims,
   Anonymous extends boolean = false,
   User extends UserObject = never,
-> = GateSettings<Identity<Claims>, Anonymous, User> & {
-  verifier?: undefined
-} & (JwtOptions<Claims> | (JwtOptionsOfResource<Claims> & { resource: string | ResourceMetadata }))
+> = ((ResourceInsteadOfAudience & JwtOptionsOfResource<Claims>) | JwtOptions<Claims>) &
+  GateSettings<Identity<Claims>, Anonymous, User> & { verifier?: undefined }
 
 /** A gate for the tokens of a verifier. */
 export type VerifierGateOptions<

@@ -16,11 +16,11 @@ export interface JsonWebKeySet {
 }
 
 /** The options of `jwt`: how the tokens of one issuer are verified. Its keys are discovered, fetched, or configured. */
-export type JwtOptions<Claims = RawClaims> = JwtSettings<Claims> & ForAudience & KeySource
+export type JwtOptions<Claims = RawClaims> = ForAudience & JwtSettings<Claims> & KeySource
 
 /** The options of `jwt` for a gate with a `resource`. The `audience` defaults to the `resource` (RFC 9728 §7.4). */
-export type JwtOptionsOfResource<Claims = RawClaims> = JwtSettings<Claims> &
-  ({ audience?: undefined } | ForAudience) &
+export type JwtOptionsOfResource<Claims = RawClaims> = ({ audience?: undefined } | ForAudience) &
+  JwtSettings<Claims> &
   KeySource
 
 type KeySource = FetchedKeys | GivenKeys | GivenAndFetchedKeys
