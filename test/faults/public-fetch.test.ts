@@ -1,7 +1,7 @@
 /** An issuer whose DNS names resolve to our own network, against `publicFetch`. Runs on Node, where its TLS needs no certificate. */
 
 import type { LookupAddress } from 'node:dns'
-import { Agent, createServer, type Server } from 'node:https'
+import https, { Agent, createServer, type Server } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { createGate } from '@bearergate/core'
 import { publicFetch } from '@bearergate/core/node'
@@ -50,6 +50,17 @@ async function countConnections(): Promise<{ readonly port: number; readonly cou
 }
 
 describe('publicFetch', () => {
+  it('rejects also if another library replaced `https.request` and takes another agent', async () => {
+    const { port, count } = await countConnections()
+    resolved = ['127.0.0.1']
+    const replaced = vi.spyOn(https, 'request').mockImplementation(() => {
+      throw new Error('the check of addresses was bypassed')
+    })
+    closing.push(() => replaced.mockRestore())
+    await expect(publicFetch(`https://keys.example.net:${port}/`, {})).rejects.toThrow('is not public')
+    expect([replaced.mock.calls.length, count()]).toEqual([0, 0])
+  })
+
   it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1', '::'])(
     'rejects before it connects if the name resolves to %s (ATK11)',
     async (address) => {

@@ -179,6 +179,28 @@ describe('a project that installed the tarballs', () => {
     expect((await run(process.execPath, [file])).trim()).toBe('')
   })
 
+  it('fetches keys if the application replaced the global `process`', async () => {
+    const file = join(project, 'process.mjs')
+    await writeFile(
+      file,
+      `import { once } from 'node:events'
+      import { createServer } from 'node:http'
+      import { createGate } from '@bearergate/core'
+      const { token, options: { keys, ...options }, now } = ${JSON.stringify(input)}
+      const server = createServer((_request, response) => response.end(JSON.stringify(keys)))
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      globalThis.process = { env: {} }
+      const jwksUri = 'http://127.0.0.1:' + server.address().port
+      const gate = createGate({ ...options, jwksUri, now: () => now })
+      const decision = await gate.authenticate({ header: () => 'Bearer ' + token })
+      console.log(decision.ok)
+      server.close()
+      server.closeAllConnections()`,
+    )
+    expect((await run(process.execPath, [file])).trim()).toBe('true')
+  })
+
   it('resolves them to what was built, not to the source', async () => {
     const file = join(project, 'resolve.mjs')
     const names = [

@@ -40,9 +40,11 @@ export function atLimit(...parameters: ConstructorParameters<typeof UnavailableE
   const limit: unknown = Reflect.get(Error, 'stackTraceLimit')
   // Not an assignment, which throws if the application froze `Error`.
   Reflect.set(Error, 'stackTraceLimit', 0)
-  const error = new UnavailableError(...parameters)
-  Reflect.set(Error, 'stackTraceLimit', limit)
-  return error
+  try {
+    return new UnavailableError(...parameters)
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit)
+  }
 }
 
 /**

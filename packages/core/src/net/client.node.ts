@@ -12,6 +12,9 @@ import type { Seconds } from '../model/units.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
 
+/** Loads a module of Node when it is needed. Taken now, because tests and polyfills replace the global `process` later. */
+export const getBuiltinModule: typeof process.getBuiltinModule = process.getBuiltinModule
+
 /** The pause after which an idle connection is not used again: the server may have closed it, or the process stood still. */
 const IDLE_LIMIT: Seconds = 4
 
@@ -27,13 +30,18 @@ export interface Agents {
   readonly 'http:'?: (settings: AgentOptions) => Agent
 }
 
+/** Sends a request, like `request` of `node:http`. */
+export type Send = typeof import('node:http').request
+
 /**
  * Creates a `fetch` over connections of its own. It follows no redirect. The caller reads the body, or cancels it.
  * - With `connection: close` in its headers, a request has a new connection, which is not kept.
  * - When a request is aborted or fails, its connection is closed, and so are the idle ones to the same server.
+ * @param send sends the requests. Default: `request` of the module for the scheme, as it is at the time of each request, so that
+ *   tools which replace it can trace the request or send it through a proxy
  * @throws LostConnectionError if the connection was closed before the first byte of a response
  */
-export function fetchOver(agents: Agents): Fetch {
+export function fetchOver(agents: Agents, send?: Send): Fetch {
   let all: Readonly<Record<keyof Agents, Agent | undefined>> | undefined
   let usedAt = monotonic()
   return async (url, { signal, ...init }) => {
@@ -47,8 +55,8 @@ export function fetchOver(agents: Agents): Fetch {
     if (monotonic() - usedAt >= IDLE_LIMIT) closeIdle(kept)
     usedAt = monotonic()
     const isNew = headers.get('connection') === 'close'
-    const { request } = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
-    const sent = request(place, {
+    const { request } = getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
+    const sent = (send ?? request)(place, {
       method,
       headers: { ...DEFAULTS, ...Object.fromEntries(headers), 'content-length': content.length },
       agent: isNew ? agents[protocol]?.({}) : kept,
@@ -125,7 +133,7 @@ function toResponse(
     for (const value of [values ?? []].flat()) if (!name.startsWith(':')) headers.append(name, value)
   if (status >= 200 && status <= 599 && !WITHOUT_BODY.includes(status)) {
     const plain = decoded(body, headers.get('content-encoding') ?? '')
-    const content = process.getBuiltinModule('node:stream').Readable.toWeb(plain)
+    const content = getBuiltinModule('node:stream').Readable.toWeb(plain)
     return new Response(content as ReadableStream, { status, headers })
   }
   body.destroy()
@@ -134,8 +142,7 @@ function toResponse(
 
 /** Returns what removes a content coding, or `undefined` for an unknown one. */
 function decoderOf(coding: string): Transform | undefined {
-  const { constants, createBrotliDecompress, createGunzip, createInflate } =
-    process.getBuiltinModule('node:zlib')
+  const { constants, createBrotliDecompress, createGunzip, createInflate } = getBuiltinModule('node:zlib')
   // Accepts a compressed body without its end. Some servers send one, and `fetch` accepts it, too.
   const lenient = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
   if (coding === 'gzip' || coding === 'x-gzip') return createGunzip(lenient)
@@ -156,5 +163,5 @@ function decoded(encoded: Readable, coding: string): Readable {
   // An error of the body reaches the reader, and needs no other listener.
   return decoder === undefined
     ? encoded
-    : process.getBuiltinModule('node:stream').pipeline(encoded, decoder, () => {})
+    : getBuiltinModule('node:stream').pipeline(encoded, decoder, () => {})
 }

@@ -1,7 +1,8 @@
 /** Provides a `fetch` for Node that connects to public addresses only. */
 
 import { type LookupAddress, lookup } from 'node:dns'
-import { Agent } from 'node:https'
+// Imported with this module: a library that replaces `request` later cannot replace the agent, and so the check of addresses.
+import { Agent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { isPublicHost } from './address.ts'
 import { fetchOver } from './client.node.ts'
@@ -51,6 +52,7 @@ function refusal(hostname: string, address: string): Error {
   return new Error(`Refusing to connect to ${hostname}: the address ${address} is not public`)
 }
 
-const overPublicAddresses = fetchOver({
-  'https:': (settings) => new Agent({ ...settings, lookup: publicLookup }),
-})
+const overPublicAddresses = fetchOver(
+  { 'https:': (settings) => new Agent({ ...settings, lookup: publicLookup }) },
+  request,
+)

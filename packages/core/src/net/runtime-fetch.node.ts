@@ -1,13 +1,13 @@
 /** Sends requests on Node by default: with a client of this project, unless the application changed how `fetch` connects. */
 
 import { isObject } from '../lib/json.ts'
-import { fetchOver, withoutProtocol } from './client.node.ts'
+import { fetchOver, getBuiltinModule, withoutProtocol } from './client.node.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
 
 const own = fetchOver({
-  'http:': (settings) => new (process.getBuiltinModule('node:http').Agent)(settings),
-  'https:': (settings) => new (process.getBuiltinModule('node:https').Agent)(settings),
+  'http:': (settings) => new (getBuiltinModule('node:http').Agent)(settings),
+  'https:': (settings) => new (getBuiltinModule('node:https').Agent)(settings),
 })
 
 /**

@@ -213,6 +213,24 @@ describe.each(TWINS)('the %s', (_, twin) => {
     expect(await outcomeOf(twin, p256.key, tokenOf(p256.signed, withSha384))).toBe(false)
   })
 
+  it('takes no parameter from a setter or a constant on Object.prototype', async () => {
+    const { jwk, signed, sign } = signerOf('PS256')
+    const token = tokenOf(signed, await sign(signed))
+    for (const [name, descriptor] of [
+      ['padding', { get: () => 1, set: () => {} }],
+      ['padding', { value: 1 }],
+      ['saltLength', { get: () => 0, set: () => {} }],
+      ['context', { value: new Uint8Array(1) }],
+    ] as const) {
+      Object.defineProperty(Object.prototype, name, { ...descriptor, configurable: true })
+      try {
+        expect([name, await outcomeOf(twin, keyOf(jwk), token)]).toEqual([name, true])
+      } finally {
+        Reflect.deleteProperty(Object.prototype, name)
+      }
+    }
+  })
+
   it('accepts no signature by a point off its curve (C16 E08)', async () => {
     for (const alg of ['ES256', 'ES384', 'ES512'] as const) {
       const { jwk, signed, signature } = signerOf(alg)

@@ -13,6 +13,7 @@ import {
   createSecretKey,
   type KeyObject,
   timingSafeEqual,
+  type VerifyKeyObjectInput,
   verify,
 } from 'node:crypto'
 // Not the global function, which tests of applications replace by a fake one.
@@ -25,7 +26,7 @@ type Imported =
   | {
       readonly hash: string | null
       readonly secret: undefined
-      readonly publicKey: KeyObject
+      readonly publicKey: KeyObject | VerifyKeyObjectInput
       /** The length of an ECDSA signature. `undefined` for other algorithms. */
       readonly ecdsaLength: number | undefined
     }
@@ -105,14 +106,44 @@ function importNow(key: VerificationKey): Imported {
 }
 
 /**
- * Imports a public key with the parameters of its algorithm as its own members, where `crypto.verify` reads them. An object
- * around the key does not work on all versions: Node 24 throws and catches two errors to find the key in it, which takes four
- * times as long as the start of a check.
+ * Imports a public key with the parameters of its algorithm as its own members, where Node reads them. An object around the key
+ * works as well, but Node 24 throws and catches two errors to find the key in it, which takes four times as long as the start
+ * of a check.
  */
-function publicKeyOf({ jwk }: VerificationKey, alg: string): KeyObject {
+function publicKeyOf({ jwk }: VerificationKey, alg: string): KeyObject | VerifyKeyObjectInput {
   // Without a prototype, because Node reads optional members, which must not come from a polluted `Object.prototype`.
   const input = Object.assign(Object.create(null), { key: jwk, format: 'jwk' as const })
-  return Object.assign(createPublicKey(input), NO_PARAMETERS, parametersOf(alg))
+  const [key, parameters] = [createPublicKey(input), parametersOf(alg)]
+  isReadFromKey ??= readsFromKey(createPublicKey(input))
+  // The parameters of other algorithms are what every runtime does by default.
+  return isReadFromKey || !alg.startsWith('PS')
+    ? withMembers(key, { ...NO_PARAMETERS, ...parameters })
+    : Object.assign(Object.create(null), { key, ...parameters })
+}
+
+/** Whether the runtime reads parameters from the key. `undefined` before the first key is imported. */
+let isReadFromKey: boolean | undefined
+
+/**
+ * Asks the runtime whether it reads parameters from the key: Node rejects an unknown one. A bundle for Node may also run on Deno and
+ * workerd, which ignore them, and so would check PS256 as RS256.
+ */
+function readsFromKey(key: KeyObject): boolean {
+  try {
+    verify('sha256', new Uint8Array(), withMembers(key, { dsaEncoding: 'unknown' }), new Uint8Array(256))
+    return false
+  } catch (cause) {
+    return (cause as { code?: unknown }).code === 'ERR_INVALID_ARG_VALUE'
+  }
+}
+
+/** Defines members, which an assignment would not do if `Object.prototype` had a setter of that name. */
+function withMembers(key: KeyObject, members: object): KeyObject {
+  for (const [name, value] of Object.entries(members)) {
+    const member = { value, writable: true, enumerable: true, configurable: true }
+    Object.defineProperty(key, name, Object.assign(Object.create(null), member))
+  }
+  return key
 }
 
 /** All parameters that Node reads, so that none comes from a polluted `Object.prototype`. */
