@@ -51,3 +51,25 @@ describe('the signal of a request', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 })
+
+describe('the message of a failed request', () => {
+  const failed = (cause: unknown) => fetchWith(() => Promise.reject(cause)).then(({ outcome }) => outcome)
+
+  it('has the first system code among the causes', async () => {
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    const url = 'https://id.example.com/keys'
+    expect(await failed(refused)).toBe(`Failed to reach ${url} (ECONNREFUSED)`)
+    expect(await failed(new TypeError('fetch failed', { cause: refused }))).toBe(
+      `Failed to reach ${url} (ECONNREFUSED)`,
+    )
+  })
+
+  it.each([42, 'a secret text', 'lower', { toString: () => 'ECONNREFUSED' }, 'A'.repeat(51)])(
+    'has nothing else that an error of the application contains: %o',
+    async (code) => {
+      expect(await failed(Object.assign(new Error('no'), { code }))).toBe(
+        'Failed to reach https://id.example.com/keys',
+      )
+    },
+  )
+})

@@ -69,7 +69,7 @@ describe('a response that cannot be used', () => {
     await transmitter.close()
     const one = poller()
     expect(await one.poll()).toMatchObject(NOTHING)
-    expect(one.failures()).toEqual([`Failed to reach ${transmitter.endpoint}`])
+    expect(one.failures()).toEqual([`Failed to reach ${transmitter.endpoint} (ECONNREFUSED)`])
     transmitter = await startTransmitter()
   })
 

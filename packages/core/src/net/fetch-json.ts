@@ -169,10 +169,20 @@ export async function exchange(url: SecureUrl, init: RequestInit, how: Exchange)
     if (cause instanceof UnavailableError) throw cause
     if (signal.aborted) throw signal.reason
     const Failure = cause instanceof LostConnectionError ? NoAnswer : UnavailableError
-    throw new Failure(`Failed to reach ${place}`, { cause: errorWithoutQuery(cause, url) })
+    throw new Failure(`Failed to reach ${place}${codeIn(cause)}`, { cause: errorWithoutQuery(cause, url) })
   } finally {
     signal.removeEventListener('abort', cancel)
   }
+}
+
+/** Returns the first system code among an error and its causes, such as ` (ECONNREFUSED)`: it tells operators what to correct. */
+function codeIn(cause: unknown): string {
+  let error = cause
+  for (let depth = 0; depth < 4 && error instanceof Error; depth += 1, error = error.cause) {
+    const { code } = error as { code?: unknown }
+    if (typeof code === 'string' && /^[A-Z][A-Z\d_]{2,49}$/.test(code)) return ` (${code})`
+  }
+  return ''
 }
 
 /** Replaces a body that is not a JSON object by an empty one. The status of such a response is enough. */
