@@ -14,7 +14,8 @@ it('an error of a limit has a message, a cause and a time, but no stack trace', 
   const error = atLimit('The queue is full', { cause, retryAfter: 5 })
   expect(error).toBeInstanceOf(UnavailableError)
   expect([error.message, error.cause, error.retryAfter]).toEqual(['The queue is full', cause, 5])
-  expect(error.stack).toMatch(/^\w+: The queue is full$/)
+  // Bun has no `stack` then.
+  expect(error.stack ?? '').not.toMatch(/^\s+at /m)
 })
 
 it('leaves the stack traces of other errors as they are', () => {

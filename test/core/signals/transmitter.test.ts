@@ -69,7 +69,9 @@ describe('a response that cannot be used', () => {
     await transmitter.close()
     const one = poller()
     expect(await one.poll()).toMatchObject(NOTHING)
-    expect(one.failures()).toEqual([`Failed to reach ${transmitter.endpoint} (ECONNREFUSED)`])
+    const [message, ...others] = one.failures()
+    expect(others).toEqual([])
+    expect(message).toContain(`Failed to reach ${transmitter.endpoint}`)
     transmitter = await startTransmitter()
   })
 

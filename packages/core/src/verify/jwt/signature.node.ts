@@ -115,8 +115,7 @@ function publicKeyOf({ jwk }: VerificationKey, alg: string): KeyObject | VerifyK
   const input = Object.assign(Object.create(null), { key: jwk, format: 'jwk' as const })
   const [key, parameters] = [createPublicKey(input), parametersOf(alg)]
   isReadFromKey ??= readsFromKey(createPublicKey(input))
-  // The parameters of other algorithms are what every runtime does by default.
-  return isReadFromKey || !alg.startsWith('PS')
+  return isReadFromKey
     ? withMembers(key, { ...NO_PARAMETERS, ...parameters })
     : Object.assign(Object.create(null), { key, ...parameters })
 }
@@ -159,12 +158,12 @@ function hashOf(alg: string): string | null {
   return /^(?:RS|PS|ES)/.test(alg) ? `sha${alg.slice(2)}` : null
 }
 
-/** Returns the parameters that RFC 7518 §3.3 and §3.5 define. */
+/** Returns the parameters that RFC 7518 §3.3 and §3.5 define, and the form that `ecdsaToDer` returns. */
 function parametersOf(alg: string): object {
   if (alg.startsWith('RS')) return { padding: constants.RSA_PKCS1_PADDING }
-  return alg.startsWith('PS')
-    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-    : {}
+  if (alg.startsWith('PS'))
+    return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  return alg.startsWith('ES') ? { dsaEncoding: 'der' } : {}
 }
 
 /** The bytes of the signatures with each curve: two numbers of the same length (RFC 7518 §3.4). */
