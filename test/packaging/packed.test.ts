@@ -167,7 +167,7 @@ describe('a project that installed the tarballs', () => {
     expect(JSON.parse(output)).toEqual(EXPECTED)
   })
 
-  it('loads none of the modules of Node for requests before the first request for keys', async () => {
+  it('loads no HTTP module of Node before it fetches keys', async () => {
     const file = join(project, 'modules.mjs')
     await writeFile(
       file,

@@ -8,6 +8,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { requestWith } from '../support/forge.ts'
 import { AUDIENCE, createKey, ISSUER, type TestKey } from '../support/issuer.ts'
 import { type Client, connect, hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
+import { clientWith } from '../support/redis-client.ts'
 import {
   answers,
   ask,
@@ -224,25 +225,7 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
       opened += 1
       return stuck
     }
-    const store = redisRevocations({
-      ...Object.fromEntries(
-        [
-          'get',
-          'set',
-          'xAdd',
-          'del',
-          'getRange',
-          'pTTL',
-          'xDel',
-          'xRange',
-          'xRead',
-          'connect',
-          'destroy',
-          'on',
-        ].map((name) => [name, never]),
-      ),
-      duplicate,
-    } as never)
+    const store = redisRevocations(clientWith({ duplicate }, never))
     await vi.advanceTimersByTimeAsync(60_000)
     expect(opened).toBeGreaterThan(5)
     const inAMinute = opened
@@ -373,23 +356,7 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
       while (asked.length < count) await new Promise((resolve) => setImmediate(resolve))
       return asked.at(-1) as (typeof asked)[number]
     }
-    const client = {
-      ...Object.fromEntries(
-        [
-          'get',
-          'set',
-          'del',
-          'getRange',
-          'pTTL',
-          'xAdd',
-          'xDel',
-          'xRange',
-          'xRead',
-          'connect',
-          'destroy',
-          'on',
-        ].map((name) => [name, async () => null]),
-      ),
+    const client = clientWith({
       duplicate: () => ({
         on() {},
         connect: async () => {},
@@ -398,8 +365,8 @@ describe.skipIf(!hasRedis)('redisRevocations', () => {
           new Promise((answer) => asked.push({ ...options, answer })),
         xRange: async (_key: string, id: string) => [{ id, message: { entry: '{"tokenId":"x"}' } }],
       }),
-    }
-    const store = redisRevocations(client as never, { maxLag: 2 })
+    })
+    const store = redisRevocations(client, { maxLag: 2 })
     closing.push(() => store.close())
     const status = async (at: number) => {
       time = at

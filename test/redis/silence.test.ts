@@ -2,31 +2,12 @@
 
 import { createServer, type Socket, connect as toSocket } from 'node:net'
 import type { NewAnswer, ResultQuestion } from '@bearergate/core'
-import { type RedisClient, redisResults } from '@bearergate/redis'
+import { redisResults } from '@bearergate/redis'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { clientWith } from '../support/redis-client.ts'
 
 const OPTIONS = { name: 'introspection', secret: 'a secret with at least 32 bytes: 12345' }
 const NEW: NewAnswer = { answer: { active: true }, lifetime: 60 }
-
-/** A client with these commands. The store checks that it has the others. */
-function clientWith(commands: Partial<RedisClient>): RedisClient {
-  const others = [
-    'get',
-    'set',
-    'del',
-    'getRange',
-    'xAdd',
-    'xDel',
-    'xRange',
-    'xRead',
-    'duplicate',
-    'connect',
-    'destroy',
-    'on',
-  ]
-  const none = Object.fromEntries(others.map((name) => [name, async () => null]))
-  return { ...none, pTTL: async () => 60_000, ...commands } as RedisClient
-}
 
 /** What a verifier passes to the store. */
 function questionOf(ask: () => Promise<NewAnswer>): ResultQuestion {
@@ -77,11 +58,14 @@ describe('redisResults on a Redis that is silent', () => {
     })
     const read = new Promise((resolve) => far.near.once('data', () => resolve('')))
     const events: string[] = []
-    const store = redisResults(clientWith({ getRange: () => read, set: async () => 'OK' }), {
-      ...OPTIONS,
-      timeout: 0.01,
-      onResults: ({ type }) => events.push(type),
-    })
+    const store = redisResults(
+      clientWith({ getRange: () => read, pTTL: async () => 60_000, set: async () => 'OK' }),
+      {
+        ...OPTIONS,
+        timeout: 0.01,
+        onResults: ({ type }) => events.push(type),
+      },
+    )
     const found = store.find(
       'token',
       questionOf(async () => NEW),

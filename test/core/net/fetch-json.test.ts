@@ -64,8 +64,17 @@ describe('the message of a failed request', () => {
     )
   })
 
+  it('leaves out a code that cannot be read', async () => {
+    const hostile = Object.defineProperty(new Error('no'), 'code', {
+      get() {
+        throw new Error('hostile')
+      },
+    })
+    expect(await failed(hostile)).toBe('Failed to reach https://id.example.com/keys')
+  })
+
   it.each([42, 'a secret text', 'lower', { toString: () => 'ECONNREFUSED' }, 'A'.repeat(51)])(
-    'has nothing else that an error of the application contains: %o',
+    'leaves out a code that is not a system code: %o',
     async (code) => {
       expect(await failed(Object.assign(new Error('no'), { code }))).toBe(
         'Failed to reach https://id.example.com/keys',

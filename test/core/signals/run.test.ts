@@ -174,18 +174,23 @@ describe('the waits of run', () => {
     await running
   })
 
+  /** Polls until as many polls have arrived as are expected, and waits 5 s before each that is later than the one before. */
+  async function expectArrivals(expected: readonly number[]): Promise<void> {
+    const running = poller().run(abort.signal)
+    for (let passed = 0; passed < (expected.at(-1) ?? 0); passed += 5) await passWait(5)
+    await eventually(() => arrivals.length === expected.length)
+    expect(arrivals).toEqual(expected)
+    abort.abort()
+    await running
+  }
+
   it.each([
     ['sends no tokens', { sets: {} }],
     ['always has more tokens, but sends none', { sets: {}, moreAvailable: true }],
     ['sends the same wrong token again and again', { sets: { bad: 'x' }, moreAvailable: true }],
   ])('are 5 s if the transmitter answers at once and %s', async (_, body) => {
     answer(body)
-    const running = poller().run(abort.signal)
-    for (let polls = 0; polls < 3; polls += 1) await passWait(5)
-    await eventually(() => arrivals.length === 4)
-    expect(arrivals).toEqual([0, 5, 10, 15])
-    abort.abort()
-    await running
+    await expectArrivals([0, 5, 10, 15])
   })
 
   it('are 5 s if the transmitter sends ever new tokens that are rejected', async () => {
@@ -193,23 +198,13 @@ describe('the waits of run', () => {
       arrivals.push(time())
       send(response, { sets: { [`bad${arrivals.length}`]: 'x' }, moreAvailable: true })
     }
-    const running = poller().run(abort.signal)
-    for (let polls = 0; polls < 3; polls += 1) await passWait(5)
-    await eventually(() => arrivals.length === 4)
-    expect(arrivals).toEqual([0, 5, 10, 15])
-    abort.abort()
-    await running
+    await expectArrivals([0, 5, 10, 15])
   })
 
   it('are 5 s if the transmitter sends an accepted token again and again', async () => {
     answer({ sets: { a: await ofSession('a') }, moreAvailable: true })
-    const running = poller().run(abort.signal)
-    for (let polls = 0; polls < 2; polls += 1) await passWait(5)
-    await eventually(() => arrivals.length === 4)
     // The token is new once.
-    expect(arrivals).toEqual([0, 0, 5, 10])
-    abort.abort()
-    await running
+    await expectArrivals([0, 0, 5, 10])
   })
 
   it('are none if the transmitter has more new tokens, although others are rejected', async () => {

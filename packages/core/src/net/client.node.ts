@@ -12,7 +12,7 @@ import type { Seconds } from '../model/units.ts'
 import type { Fetch } from './fetch-json.ts'
 import { LostConnectionError } from './lost-connection.ts'
 
-/** Loads a module of Node when it is needed. Taken now, because tests and polyfills replace the global `process` later. */
+/** Loads a module of Node. Read at start-up, because tests and polyfills may replace the global `process` later. */
 export const getBuiltinModule: typeof process.getBuiltinModule = process.getBuiltinModule
 
 /** The pause after which an idle connection is not used again: the server may have closed it, or the process stood still. */
@@ -55,8 +55,8 @@ export function fetchOver(agents: Agents, send?: Send): Fetch {
     if (monotonic() - usedAt >= IDLE_LIMIT) closeIdle(kept)
     usedAt = monotonic()
     const isNew = headers.get('connection') === 'close'
-    const { request } = getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http')
-    const sent = (send ?? request)(place, {
+    const request = send ?? getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http').request
+    const sent = request(place, {
       method,
       headers: { ...DEFAULTS, ...Object.fromEntries(headers), 'content-length': content.length },
       agent: isNew ? agents[protocol]?.({}) : kept,

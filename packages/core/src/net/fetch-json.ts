@@ -177,10 +177,14 @@ export async function exchange(url: SecureUrl, init: RequestInit, how: Exchange)
 
 /** Returns the first system code among an error and its causes, such as ` (ECONNREFUSED)`: it tells operators what to correct. */
 function codeIn(cause: unknown): string {
-  let error = cause
-  for (let depth = 0; depth < 4 && error instanceof Error; depth += 1, error = error.cause) {
-    const { code } = error as { code?: unknown }
-    if (typeof code === 'string' && /^[A-Z][A-Z\d_]{2,49}$/.test(code)) return ` (${code})`
+  try {
+    let error = cause
+    for (let depth = 0; depth < 4 && error instanceof Error; depth += 1, error = error.cause) {
+      const { code } = error as { code?: unknown }
+      if (typeof code === 'string' && /^[A-Z][A-Z\d_]{2,49}$/.test(code)) return ` (${code})`
+    }
+  } catch {
+    // The error is that of the application's own `fetch`, and may have getters that throw.
   }
   return ''
 }

@@ -94,13 +94,14 @@ const OTHER_FORMS: typeof FORMS = [
 const ALL_FORMS: typeof FORMS = [...FORMS, ...OTHER_FORMS]
 
 /** Whether a claim is there, but not in its form. */
-function isOdd(claims: RawClaims, [name, hasForm]: (typeof FORMS)[number]): boolean {
-  return Object.hasOwn(claims, name) && !hasForm(claims[name])
-}
+const isOdd =
+  (claims: RawClaims) =>
+  ([name, hasForm]: (typeof FORMS)[number]) =>
+    Object.hasOwn(claims, name) && !hasForm(claims[name])
 
 /** Returns the name of the first claim of RFC 9068 that an identity cannot have because of its form. */
 export function oddClaim(claims: RawClaims): string | undefined {
-  return FORMS.find((form) => isOdd(claims, form))?.[0]
+  return FORMS.find(isOdd(claims))?.[0]
 }
 
 /**
@@ -108,8 +109,7 @@ export function oddClaim(claims: RawClaims): string | undefined {
  * because some issuers write it for a claim that they do not have.
  */
 export function oddClaims(claims: RawClaims): readonly string[] {
-  let odd: string[] | undefined
-  for (const form of ALL_FORMS)
-    if (isOdd(claims, form) && claims[form[0]] !== null) odd = [...(odd ?? []), form[0]]
-  return odd ?? NONE
+  const isReported = isOdd(claims)
+  const odd = ALL_FORMS.filter((form) => isReported(form) && claims[form[0]] !== null)
+  return odd.length === 0 ? NONE : odd.map(([name]) => name)
 }

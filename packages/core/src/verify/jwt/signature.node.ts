@@ -124,8 +124,8 @@ function publicKeyOf({ jwk }: VerificationKey, alg: string): KeyObject | VerifyK
 let isReadFromKey: boolean | undefined
 
 /**
- * Asks the runtime whether it reads parameters from the key: Node rejects an unknown one. A bundle for Node may also run on Deno and
- * workerd, which ignore them, and so would check PS256 as RS256.
+ * Asks the runtime whether it reads parameters from the key: then it rejects an unknown `dsaEncoding`. A bundle for Node may also
+ * run on Deno and workerd, which do not read them, and so would check PS256 as RS256.
  */
 function readsFromKey(key: KeyObject): boolean {
   try {

@@ -92,17 +92,11 @@ function checkKind(
   if (unbound !== undefined)
     return inactive('not_an_access_token', `the claim "${unbound}" is "DPoP", but the token has no "cnf"`)
   if (ACCESS_CLAIMS.some((name) => isAccess(getOwn(claims, name)))) return undefined
-  const marks = MARKS.filter((names) => hasAll(claims, names))
+  const marks = MARKS.filter((names) => names.every((name) => Object.hasOwn(claims, name)))
   const mark = marks.find(([name]) => !(idTokenClaims as readonly unknown[]).includes(name))
   if (mark !== undefined)
     return inactive('not_an_access_token', `it has the claim "${mark[0]}", which marks another kind of token`)
   return marks.length === 0 ? undefined : checkClient(claims, audience ?? [])
-}
-
-/** Whether a token has all of these claims. A loop, because nearly every token is checked for all marks, and has none. */
-function hasAll(claims: RawClaims, names: readonly string[]): boolean {
-  for (const name of names) if (!Object.hasOwn(claims, name)) return false
-  return true
 }
 
 function isAccess(value: unknown): boolean {
