@@ -73,6 +73,9 @@ function forgeries({ alg, jwk, signature }: Signer): readonly (readonly [string,
   return [
     ...ofAll,
     ['in DER', der(signature)],
+    // The same two numbers, so that only the length tells.
+    ['with a zero in front of R and of S', joined([0], r, [0], s)],
+    ['with two zeros in front of R and of S', joined([0, 0], r, [0, 0], s)],
     ['with R and S swapped', joined(s, r)],
     ['with R = 0', joined(zero, s)],
     ['with S = 0', joined(r, zero)],
